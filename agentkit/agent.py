@@ -43,6 +43,7 @@ from agentkit.running.run_hooks import AgentHooks
 from agentkit.running.text_pieces import TextPieces
 from agentkit.running.tool_search import SearchMode, ToolSearch, reserved_by
 from agentkit.session import Session
+from agentkit.taint.guard import TaintMode
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
 from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.options import ToolArguments
@@ -72,10 +73,12 @@ class Agent(Closable):
     it, so that it sees each request as it is sent, but for tools that are sent as text. hooks: what is called around
     requests, replies and tool calls, outermost first (`agentkit.Hook`). tool_search: whether the model is sent two
     tools, with which it finds and calls the others, instead of all schemas; "auto": where these have more than 16 kB,
-    or are more than 128. always: tools, or their names, that are sent even so. evidence: what happens to an answer that
-    the sources which its tools have read don't support (docs/evidence.md): "flag" says so in `result.citations`; with
-    "ask again" the model is told, once; "off": nothing is checked. judge: an agent, a backend or the name of a model
-    that decides where the check of words can't be sure; it is asked once for each answer.
+    or are more than 128. always: tools, or their names, that are sent even so. taint: what happens to a call whose
+    arguments have words or addresses from the results of tools that no user has written: "ask" has it wait for an
+    approval (refused in nested agents), "refuse" tells the model (docs/taint.md). evidence: what happens to an answer
+    that the sources which its tools have read don't support (docs/evidence.md): "flag" says so in `result.citations`;
+    with "ask again" the model is told, once; "off": nothing is checked. judge: an agent, a backend or the name of a
+    model that decides where the check of words can't be sure; it is asked once for each answer.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name or option, ToolDefinitionError for an invalid tool.
@@ -102,11 +105,12 @@ class Agent(Closable):
         always: Iterable[str | Tool[..., Any] | Callable[..., Any]] = (),
         evidence: Mode = "flag",
         judge: "Agent | Model | None" = None,
+        taint: TaintMode = "off",
     ) -> None:
         given = {"instructions": instructions, "limits": limits, "output_check": output_check, "parallel": parallel}
         check_agent(**given, tool_timeout=tool_timeout, prices=prices, window=window, early_start=early_start)
         check_agent(middleware=middleware, tools_as=tools_as, hooks=hooks, tool_search=tool_search, always=always)
-        check_agent(evidence=evidence)
+        check_agent(evidence=evidence, taint=taint)
         self._tools = AgentTools(tools, reserved_by(tool_search))
         self._search = ToolSearch(tool_search, always, self._tools)
         around = functools.partial(_around, tools_as=tools_as, middleware=middleware)
@@ -121,8 +125,9 @@ class Agent(Closable):
         self._evidence = Evidence(evidence, _judge_of(judge))
         self._tool_timeout = tool_timeout
         self._executor = functools.partial(
-            Executor, latency=ToolLatency(), hidden=HIDDEN_TOOLS, parallel=parallel, hooks=AgentHooks(hooks)
+            Executor, latency=ToolLatency(), hidden=HIDDEN_TOOLS, parallel=parallel, hooks=AgentHooks(hooks, taint)
         )
+        self._turn_of = functools.partial(turn_of, reads_all=taint != "off")
         window = Window(window) if isinstance(window, int) else window or Window()
         contexts = 1 if balance is not None else self._models.count
         sizes = tuple(ContextSize(window.tokens) for _ in range(contexts)) * (self._models.count // contexts)
@@ -317,7 +322,7 @@ class Agent(Closable):
             budget = budget_of(options.limits or self._limits, parent, resources)
             tools = tools_within(budget, options, lambda: self._search.offered(self._tools, options, self._backend))
             answer = answer_of(options, self._output_check, self._backend, bool(tools))
-            turn = turn_of(prompt, options, budget, resources)
+            turn = self._turn_of(prompt, options, budget, resources)
             context = context_of(options, budget, turn, stream, self._tool_timeout, self._evidence, parent)
             transcript, repairs, context = opened(prompt, options, turn, answer, self._instructions, context)
             decisions = decisions_on(options.approve, transcript, turn)
@@ -349,6 +354,7 @@ class Agent(Closable):
             "hooks": self._executor.keywords["hooks"].hooks,
             "evidence": self._evidence.mode,
             "judge": self._judge,
+            "taint": self._executor.keywords["hooks"].taint,
             **{name: self._scope.keywords[name] for name in names},
         }
 

@@ -92,13 +92,15 @@ class ToolRecord:
 class OpenCall:
     """A tool call that was not run, or of which it is not known whether it ran. arguments: as the model wrote them,
     read as JSON; {} when they can't be read. raw_arguments: their JSON text. question: what it asks a person; None for
-    one that waits for an approval."""
+    one that waits for an approval. reason: why this call needs one, as the end of a sentence ("its argument `to` has a
+    mail address from ..."); None where every call of its kind does."""
 
     id: str
     name: str
     arguments: dict[str, Any]
     raw_arguments: str
     question: Question | None = field(default=None, metadata={"in_json": "if any"})
+    reason: str | None = field(default=None, metadata={"in_json": "if any"})
 
 
 class _Messages:

@@ -52,6 +52,7 @@ class Executor:
         self._tools = OfferedTools(offered)
         self.hooks = hooks.of_run(replace(context, tools=self._tools))
         self.context = self.hooks.context
+        self._guard = self.hooks.guard
         self.ended_by: ToolRecord | None = None
         self.given_sources: set[int] = set()
         self._decisions = decisions
@@ -75,7 +76,8 @@ class Executor:
 
     def _begin(self, begun: "RunningCalls", name: str, arguments: str, before: Sequence[str]) -> None:
         is_read_only = all(map(self.offered.may_begin_early, (name, *before)))
-        if is_read_only and not self._latency.is_quick(name) and self._has_room(len(begun)):
+        may_begin = is_read_only and not self._latency.is_quick(name) and self._has_room(len(begun))
+        if may_begin and not self._why_tainted(name, arguments):
             begun.begin(name, arguments)
 
     def _has_room(self, count: int) -> bool:
@@ -139,6 +141,8 @@ class Executor:
         """A call as a person has let it run, and a note for the model."""
         decided = decisions.on(call, may_need_approval=self._may_need_approval(call))
         self._answers[call["id"]] = decided.answer
+        if self._guard is not None:
+            self._guard.decide(call, decided.call, decisions)
         return decided.call, decided.note
 
     def context_of(self, call: ToolCall) -> Context:
@@ -167,7 +171,7 @@ class Executor:
         event = _finished_event(call, self._readable_on(outcome) if outcome.whole else outcome)
         if event.ends_run:
             self.ended_by = self.ended_by or event.record
-        return event
+        return event if self._guard is None else self._guard.with_decision(event)
 
     def _log(self, name: str, outcome: Outcome) -> None:
         """Log a call without its content; the name of a tool that there is not is the model's text."""
@@ -239,15 +243,32 @@ class Executor:
 
     def _stands_alone(self, call: ToolCall) -> bool:
         found = self._tool(call["function"]["name"])
-        return found is not None and (not found.options.read_only or found.options.approve is not False)
+        return found is not None and (not found.options.read_only or self._may_need_approval(call))
 
     def _may_need_approval(self, call: ToolCall) -> bool:
         found = self._tool(call["function"]["name"])
-        return found is not None and found.options.approve is not False
+        if found is None or found.options.approve is not False:
+            return found is not None
+        if self._guard is None or not self._guard.asks:
+            return False
+        return not found.options.read_only or self._reason(call) is not None
 
     def _needs_approval(self, call: ToolCall) -> bool:
         found = self._tool(call["function"]["name"])
-        return found is not None and found.needs_approval(call["function"]["arguments"])
+        if found is None or found.needs_approval(call["function"]["arguments"]):
+            return found is not None
+        return self._guard is not None and self._guard.asks and self._reason(call) is not None
+
+    def _reason(self, call: ToolCall) -> str | None:
+        """Why a call is tainted; None where it is not."""
+        return self._why_tainted(call["function"]["name"], call["function"]["arguments"])
+
+    def _why_tainted(self, name: str, arguments: str) -> str | None:
+        return None if self._guard is None else self._guard.reason(self._tool(name), arguments)
+
+    def _shown(self, waiting: OpenCall, call: ToolCall) -> OpenCall:
+        """A call that waits for a person, with the reason for which this one does."""
+        return waiting if waiting.question or self._guard is None else replace(waiting, reason=self._reason(call))
 
     def _planned(self, calls: Sequence[ToolCall], decisions: Decisions) -> Generator[Event, None, list[OpenCall]]:
         """Run the first of these calls, unless a person has to approve what its hooks have made of it. Returns the
@@ -259,14 +280,16 @@ class Executor:
         asks: OpenCall | None = None
         with PlannedCall(self, self.hooks, call) as planned:
             if call in decisions or not self._waits(planned):
+                if call in decisions and self._guard is not None:
+                    self._guard.allow(planned.call)
                 asks = yield from planned.events(note)
                 if asks is None:
                     return []
-        waiting = [asks or decisions.waiting(planned.call)]
+        waiting = [asks or self._shown(decisions.waiting(planned.call), planned.call)]
         for call in calls[1:]:  # also those that are decided: they are decided anew, when the first is answered
             if self._may_need_approval(call):
                 with PlannedCall(self, self.hooks, call) as planned:
-                    waiting += [open_call(planned.call)] if self._waits(planned) else []
+                    waiting += [self._shown(open_call(planned.call), planned.call)] if self._waits(planned) else []
         return waiting
 
     def _waits(self, planned: PlannedCall) -> bool:
@@ -275,7 +298,7 @@ class Executor:
 
     def _waiting(self, calls: Sequence[ToolCall], decisions: Decisions) -> list[OpenCall]:
         """Those of these calls that wait for a person, who decides anew on what was decided too early."""
-        return [decisions.waiting(call) for call in calls if self._needs_approval(call)]
+        return [self._shown(decisions.waiting(call), call) for call in calls if self._needs_approval(call)]
 
     def _may_run_here(self, group: Sequence[ToolCall]) -> bool:
         """Whether no thread is needed: it is the only call, and nothing may interrupt it."""

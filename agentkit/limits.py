@@ -212,6 +212,11 @@ class Budget:
         self._lock: threading.RLock = parent._lock if parent is not None else freed_by_forks(threading.RLock())
 
     @property
+    def is_nested(self) -> bool:
+        """Whether it is of a run inside of another one."""
+        return self._parent is not None
+
+    @property
     def usage(self) -> Usage:
         """What has been spent so far, nested runs included."""
         with self._lock:

@@ -239,6 +239,7 @@ class Session:
         *,
         content: object = None,
         is_retry: bool = True,
+        decides: bool = False,
         wait: float | None = None,
         gives_up: Callable[[], bool] | None = None,
     ) -> Iterator[Turn]:
@@ -247,13 +248,14 @@ class Session:
         request_id: the client's id of the request (idempotency key): where the request with this id was answered
         already, the turn has its answer; where it was begun, it goes on from there. content: what the client sent (JSON
         values). is_retry: False for an id that means nothing beyond this turn: what it was used for before is not
-        looked at. wait, gives_up: see `hold`. Raises RequestConflictError when the id was used before with another
-        content, SessionBusyError, SessionError.
+        looked at. decides: whether the request is a decision on calls that wait, and no message. wait, gives_up: see
+        `hold`. Raises RequestConflictError when the id was used before with another content, SessionBusyError,
+        SessionError.
         """
         if request_id is not None and (not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID):
             raise SessionError(f"request_id={request_id!r:.80}: it must be a text of 1 to {MAX_REQUEST_ID} characters")
         with self.hold(wait, gives_up) as writer:
-            yield Turn(writer, request_id or "", content, is_retry)
+            yield Turn(writer, request_id or "", content, is_retry, decides)
 
     def note_delivered(self, request_id: str) -> None:
         """Record that the client has received the answer to its request. Raises SessionError."""

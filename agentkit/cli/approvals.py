@@ -26,6 +26,8 @@ def decided(calls: Iterable[OpenCall]) -> dict[str, Decision]:
 def _ask(call: OpenCall) -> Decision:
     args = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in call.arguments.items())
     print(printable(f"? {call.name}({args})"), file=sys.stderr)
+    if call.reason:
+        print(printable(f"  Why you are asked: {call.reason}"), file=sys.stderr)
     if call.question is not None:
         return _answer(call.question)
     return _allowed("Allow? [y]es, [n]o, or type a reason for refusing")

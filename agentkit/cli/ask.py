@@ -22,6 +22,7 @@ from agentkit.cli.options import (
     QuietOption,
     SessionOption,
     SystemOption,
+    TaintOption,
     ToolOption,
 )
 from agentkit.cli.progress import Progress
@@ -62,6 +63,7 @@ def ask(
     session: SessionOption = None,
     continue_: ContinueOption = False,
     max_turns: MaxTurnsOption = 25,
+    taint: TaintOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the full result as JSON.")] = False,
     stream: Annotated[
         bool | None,
@@ -85,7 +87,8 @@ def ask(
             tools = load_tools(tool or [], docs, mcp or [], mcp_input)
             instructions = INSTRUCTIONS if system is None else system
             hooks = load_hooks(hook or [])
-            agent = Agent(name, tools=tools, instructions=instructions, limits=limits, hooks=hooks)
+            guard: Any = taint or "off"
+            agent = Agent(name, tools=tools, instructions=instructions, limits=limits, hooks=hooks, taint=guard)
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)
         leaving.callback(agent.close)

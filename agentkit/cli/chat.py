@@ -26,6 +26,7 @@ from agentkit.cli.options import (
     QuietOption,
     SessionOption,
     SystemOption,
+    TaintOption,
     ToolOption,
 )
 from agentkit.cli.progress import Progress, printable
@@ -57,6 +58,7 @@ def chat(
     mcp: McpOption = None,
     system: SystemOption = None,
     max_turns: MaxTurnsOption = 25,
+    taint: TaintOption = None,
     markdown: MarkdownOption = None,
     quiet: QuietOption = False,
     store: StoreOption = None,
@@ -74,7 +76,8 @@ def chat(
         limits = Limits(turns=max_turns)
         instructions = INSTRUCTIONS if system is None else system
         hooks = load_hooks(hook or [])
-        return Agent(name, tools=tools(), instructions=instructions, limits=limits, hooks=hooks)
+        guard: Any = taint or "off"
+        return Agent(name, tools=tools(), instructions=instructions, limits=limits, hooks=hooks, taint=guard)
 
     with ExitStack() as leaving:
         try:

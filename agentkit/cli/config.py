@@ -25,6 +25,7 @@ KEYS: Mapping[str, type] = {
     "mcp": list,
     "docs": str,
     "max-turns": int,
+    "taint": str,
     "markdown": bool,
     "quiet": bool,
     "store": str,

@@ -16,6 +16,7 @@ from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import Message, text_of
 from agentkit.record import usage_from
 from agentkit.sessions.log import Entry, messages_of
+from agentkit.sessions.waiting import waiting_in
 from agentkit.transcript import calls_of
 
 app = typer.Typer(help="List, show, export, rename and delete stored conversations.", no_args_is_help=True)
@@ -129,6 +130,8 @@ def _lines(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "dim", f"{entry.at}  a shortened history is sent from here on"
     elif entry.kind == "undo":
         yield "dim", f"{entry.at}  {value} messages were undone"
+    elif (waiting := waiting_in([entry])) is not None:
+        yield "dim", f"{entry.at}  waiting for a person: {', '.join(call.name for call in waiting.calls)}"
     elif entry.kind == "message":
         usage = usage_from(entry.usage)
         tokens = f"  ({usage.input_tokens:,} + {usage.output_tokens:,} tokens)" if usage.input_tokens else ""

@@ -22,6 +22,8 @@ _LINK = re.compile(
     r"(!?)\[([^\[\]\n]{0,300})\]\([ \t]*<?((?:[^\s()<>]|\([^\s()<>]{0,100}\)){1,2000})>?(?:[ \t][^()\n]{0,300})?\)"
 )
 _ADDRESS = re.compile(r"<?\bhttps?://[^\s<>\[\]()\"'`|]{1,2000}>?", re.IGNORECASE)
+_SCHEME = re.compile(r"^https?://(?:www\.)?", re.IGNORECASE)
+"""What makes readers of Markdown take an address for a link."""
 _PRIVATE = re.compile("[\ue000-\uf8ff]")
 
 
@@ -96,7 +98,7 @@ def with_marks_for_links(text: str, known: Mapping[int, Source]) -> str:
         address = found.group().strip("<>")
         end = address.rstrip(".,;:!?")
         number = numbers.get(key_of(end))
-        return found.group() if number is None else f"[{number}]{address[len(end) :]}"
+        return _SCHEME.sub("", address) if number is None else f"[{number}]{address[len(end) :]}"
 
     return _ADDRESS.sub(bare, _LINK.sub(linked, text))
 

@@ -125,8 +125,10 @@ class Researcher:
             **WITHOUT_CHECK,
         )
         result = work.context.run(agent, asked)
-        for part in result.output.split("\n\n"):
-            if result.stopped != "cancelled" and numbers_cited(part):
+        known = work.context.sources.as_mapping()
+        for part in result.output.split("\n\n") if result.stopped != "cancelled" else ():
+            numbers = numbers_cited(part, known)
+            if numbers and all(number in known for number in numbers):
                 self.take(Note(part.strip()[:LONGEST]))
         return result
 
@@ -208,8 +210,9 @@ def note_tool(take: Callable[[str], bool]) -> Tool[..., str]:
     ) -> str:
         """Keep what a source says. Notes are all that stays of a source, and what the report is written from."""
         text = text.strip()[:LONGEST]
-        numbers = numbers_cited(text, context.sources.as_mapping())
-        unknown = [number for number in numbers if context.sources.get(number) is None]
+        known = context.sources.as_mapping()
+        numbers = numbers_cited(text, known)
+        unknown = [number for number in numbers if number not in known]
         if not numbers:
             raise ToolError(
                 "this note cites no source, so it is not kept: put the number, such as [3], behind each fact"
@@ -219,7 +222,7 @@ def note_tool(take: Callable[[str], bool]) -> Tool[..., str]:
             raise ToolError(f"there is no source {named}: cite the numbers that your tools have given")
         if not take(text):
             return "Noted already."
-        return "\n".join(["Noted.", *doubts(text, context.sources.as_mapping())])
+        return "\n".join(["Noted.", *doubts(text, known)])
 
     return note
 

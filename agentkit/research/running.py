@@ -196,22 +196,22 @@ class _Research:
         state.notes |= {each.place: list(each.notes) for each in todo}
         stopped |= {each.place: each.stopped for each in ended}
         errors = [each.error for each in ended if each.error is not None]
-        if errors and (not any(state.notes.values())):
+        if errors and not any(state.notes.values()):
             raise errors[0]
         return stopped
 
     def _draft(self, work: Work, stopped: dict[int, str]) -> Draft:
         state = self._journal.state
         groups = [Group(title, state.notes.get(place, ())) for place, title in enumerate(work.plan)]
+        known = Sources(self._ledger).as_mapping()
         if not work.has_model:
-            known = Sources(self._ledger).as_mapping()
             draft = Draft(bibliography(groups, known), [NO_MODEL] if any(group.notes for group in groups) else [])
         else:
             writer = Writer(self._agent, self._context(self._budget), self._journal, self._on_event, work.tokens)
             draft = writer.draft(state.question, [group for group in groups if group.notes])
-            rest = left_out(draft.text, groups)
+            rest = left_out(draft.text, groups, known)
             if rest:
-                draft.text += f"\n\n## {ALSO}\n\n{notes_as_sections(rest).replace('## ', '### ')}"
+                draft.text += f"\n\n## {ALSO}\n\n{notes_as_sections(rest, '###')}"
         open_ones = [why for why in stopped.values() if why in UNFINISHED or why.startswith("error")]
         if open_ones:
             why = "; ".join(dict.fromkeys(open_ones))

@@ -1,7 +1,7 @@
 """Writing the report: a model writes it from the notes, in parts where they are many; without one it is the notes."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 
 from agentkit.agent import Agent
@@ -184,11 +184,10 @@ def notes_as_text(groups: Sequence[Group]) -> str:
     )
 
 
-def notes_as_sections(groups: Sequence[Group]) -> str:
-    """The notes as sections of a report."""
-    return "\n\n".join(
-        "\n".join([f"## {as_heading(group.title)}", "", *map(as_item, group.notes)]) for group in groups if group.notes
-    )
+def notes_as_sections(groups: Sequence[Group], mark: str = "##") -> str:
+    """The notes as sections of a report. mark: of their headings."""
+    sections = [(group.title, map(as_item, group.notes)) for group in groups if group.notes]
+    return "\n\n".join("\n".join([f"{mark} {as_heading(title)}", "", *items]) for title, items in sections)
 
 
 def as_item(note: Note) -> str:
@@ -236,8 +235,12 @@ def _beginnings(sections: Sequence[str], room: int) -> str:
     return "\n\n".join(part if len(part) <= each else f"{part[:each].rpartition(' ')[0]} …" for part in sections)
 
 
-def left_out(text: str, groups: Sequence[Group]) -> list[Group]:
-    """The notes with a source that a text does not cite at all."""
-    cited = set(numbers_cited(text))
-    found = [Group(group.title, [note for note in group.notes if not cited.issuperset(note.cited)]) for group in groups]
+def left_out(text: str, groups: Sequence[Group], known: Container[int]) -> list[Group]:
+    """The notes with a source that a text does not cite at all. known: the numbers of the sources."""
+    cited = set(numbers_cited(text, known))
+    found = [Group(each.title, [note for note in each.notes if _is_left_out(note, cited, known)]) for each in groups]
     return [group for group in found if group.notes]
+
+
+def _is_left_out(note: Note, cited: Container[int], known: Container[int]) -> bool:
+    return any(number in known and number not in cited for number in note.cited)

@@ -218,6 +218,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "early_start": lambda value: None if isinstance(value, bool) else "pass True or False",
     "tools_as": lambda value: None if value in ("auto", "native", "text") else 'pass "auto", "native" or "text"',
     "tool_search": lambda value: None if value == "auto" or isinstance(value, bool) else 'pass "auto", True or False',
+    "taint": lambda value: None if value in ("off", "ask", "refuse") else 'pass "off", "ask" or "refuse"',
     "always": _always_wrong,
     "evidence": lambda value: None if value in get_args(Mode) else 'pass "flag", "ask again" or "off"',
     "middleware": _middleware_wrong,

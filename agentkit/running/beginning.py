@@ -48,8 +48,15 @@ def tools_within(budget: Budget, options: RunOptions, offered: Callable[[], Tool
         GIVES_UP.reset(token)
 
 
-def turn_of(prompt: Prompt | None, options: RunOptions, budget: Budget, resources: contextlib.ExitStack) -> Turn:
-    """The turn of the session in which the run takes place. It is rolled back when the run can't be begun."""
+def turn_of(
+    prompt: Prompt | None,
+    options: RunOptions,
+    budget: Budget,
+    resources: contextlib.ExitStack,
+    reads_all: bool = False,
+) -> Turn:
+    """The turn of the session in which the run takes place. It is rolled back when the run can't be begun. reads_all:
+    what is not sent of the session any more is read too."""
     if options.session is None:
         return Turn()
     turn = options.session
@@ -58,6 +65,8 @@ def turn_of(prompt: Prompt | None, options: RunOptions, budget: Budget, resource
         gives_up = _gives_up(options.cancel, budget.end())
         turn = resources.enter_context(turn.turn(options.request_id, content=content, gives_up=gives_up))
     turn.begin()
+    if reads_all:
+        turn.read_all()
     resources.push(lambda kind, error, trace: turn.roll_back() if error is not None else None)
     return turn
 

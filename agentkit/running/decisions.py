@@ -38,6 +38,10 @@ class Decisions:
     def __contains__(self, call: ToolCall) -> bool:
         return call["id"] in self._given
 
+    def given(self, call: ToolCall) -> Decision | None:
+        """What was decided on a call; None where nothing was."""
+        return self._given.get(call["id"])
+
     def refusal(self, call: ToolCall) -> str:
         """What the model is told of a call that was refused; "" for another one."""
         decision = self._given.get(call["id"])

@@ -13,6 +13,7 @@ from agentkit.hooks import Hook, RunHook, WrongTypeError
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.hooks import around_model, guarded, overrides
 from agentkit.running.hooked_calls import Gate, answer
+from agentkit.taint.guard import RunGuard, TaintGuard, TaintMode
 from agentkit.tooling.context import CallHooks
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.outcome import Outcome
@@ -24,16 +25,18 @@ _DELTAS = (TextDelta, ReasoningDelta, CallDelta, OutputDelta, ReplyDiscarded)
 
 
 class AgentHooks:
-    """The hooks of an agent; shared by its runs."""
+    """The hooks of an agent; shared by its runs. taint: what is done about tainted calls."""
 
-    def __init__(self, hooks: Sequence[Hook] = ()) -> None:
+    def __init__(self, hooks: Sequence[Hook] = (), taint: TaintMode = "off") -> None:
         self.hooks = tuple(hooks)
+        self.taint: TaintMode = taint
+        self._all = self.hooks if taint == "off" else (*self.hooks, TaintGuard(taint))
 
     def of_run(self, context: Context[Any]) -> "RunHooks":
         """The hooks of a run. context: of the run; `hooks` in it are those of the run inside of which it begins."""
         outer = context.hooks.inherited if isinstance(context.hooks, RunHooks) else ()
-        inherited = [hook for hook in outer if not any(_stands_for(own, hook) for own in self.hooks)]
-        return RunHooks(inherited, self.hooks, context)
+        inherited = [hook for hook in outer if not any(_stands_for(own, hook) for own in self._all)]
+        return RunHooks(inherited, self._all, context)
 
 
 def _stands_for(own: Hook, outer: Hook) -> bool:
@@ -46,7 +49,8 @@ NO_HOOKS = AgentHooks()
 class RunHooks(CallHooks):
     """The hooks of one run. inherited: those of the runs around it, which are further out. own: of its agent.
 
-    context: of the run, with these hooks. changes_calls: whether any stands around tool calls.
+    context: of the run, with these hooks. changes_calls: whether any stands around tool calls. guard: which decides on
+    tainted calls; None: nothing does.
     """
 
     def __init__(self, inherited: Sequence[Hook], own: Sequence[Hook], context: Context[Any]) -> None:
@@ -55,6 +59,7 @@ class RunHooks(CallHooks):
         self._all = [*(_for_run(hook, context) for hook in inherited), *self._own]
         self._around_tool = [hook for hook in self._all if overrides(hook, "around_tool")]
         self._around_execution = [hook for hook in self._all if isinstance(hook, RunHook)]
+        self.guard = next((hook for hook in self._all if isinstance(hook, RunGuard)), None)
         self._watching = [hook for hook in self._own if overrides(hook, "on_event")]
         self._mistakes: list[WrongTypeError] = []
         self._gate: Gate | None = None

@@ -17,6 +17,7 @@ from agentkit.message import Message, Prompt, user
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.append_only import LateReasoningSeen
 from agentkit.running.searchable_tools import SEARCH_NAMES
+from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
@@ -90,19 +91,24 @@ class ChatService:
         True when another message of the session is being answered, so that this one has to wait, with False when it
         goes on; what it raises is raised.
 
-        Raises what `Agent.run` raises. A message whose run fails before it had an effect is not kept in its session.
+        Raises what `Agent.run` raises, and DecisionError for a decision on calls that don't wait for it. A message, or
+        a decision, whose run fails before it had an effect is not kept in its session.
         """
         if user_input.session is None:
-            conversation = {"messages": user_input.messages}
+            conversation: dict[str, Any] = {"messages": user_input.messages}
             with self._place(cancel):
                 return self._run(user_input, user_input.prompt(), conversation, on_event, cancel)
         with ExitStack() as stack:
             turn = self._turn(stack, user_input, cancel, on_wait)
             prompt = user_input.prompt(turn.messages or ())
+            conversation = {"session": turn}
+            if user_input.approve is not None:
+                conversation["approve"] = decisions_for(turn, user_input.approve, user_input.asked)
             if turn.state != "answered":  # else no model is asked
                 stack.enter_context(self._place(cancel))
-            answer = self._run(user_input, prompt, {"session": turn}, on_event, cancel)
-            return replace(answer, was_cut=turn.was_cut)
+            answer = self._run(user_input, prompt, conversation, on_event, cancel)
+            waiting = turn.waiting if answer.stopped == "approval" else None
+            return replace(answer, was_cut=turn.was_cut, waiting=waiting)
 
     def _turn(
         self,
@@ -128,7 +134,11 @@ class ChatService:
         """The `Session.turn` of a message with all but its options of waiting."""
         session = self.sessions[user_input.session or ""]
         return functools.partial(
-            session.turn, user_input.request_id or None, content=user_input.sent, is_retry=user_input.is_retry
+            session.turn,
+            user_input.request_id or None,
+            content=user_input.sent,
+            is_retry=user_input.is_retry,
+            decides=user_input.approve is not None,
         )
 
     @contextmanager
@@ -178,10 +188,10 @@ class ChatService:
         return (self._tools if len(tools) <= MAX_KEPT_TOOLS else _kept_tools)(tools)
 
     def is_answered(self, user_input: UserInput) -> bool:
-        """Whether the request of a message has its answer. Raises RequestConflictError when its id was used for another
-        message, SessionBusyError, SessionError."""
+        """Whether the request of a message has its answer, or waits for a person. Raises RequestConflictError when its
+        id was used for another message, SessionBusyError, SessionError."""
         with self._turn_of(user_input)() as turn:
-            return turn.state == "answered"
+            return turn.is_settled
 
     def is_delivered(self, user_input: UserInput) -> bool:
         """Whether the client has received the answer to its request, and not only an error. Raises what `is_answered`

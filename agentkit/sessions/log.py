@@ -6,6 +6,8 @@ An entry is one JSON object in format 1, or 2 for a view with "from":
     {"v": 1, "at": "...", "message": {"role": "assistant", ...}, "usage": {"input_tokens": 12, ...}}
     {"v": 1, "at": "...", "started": {"id": "call_1", "name": "send_mail", "arguments": "{...}"}}
     {"v": 1, "at": "...", "request": {"id": "7", "state": "begun", "digest": "..."}}  (a client's request is begun)
+    {"v": 1, "at": "...", "request": {"id": "7", "state": "waiting", ...}}  (calls wait for a person; "decided": the
+                                                  decision of a client is carried out; agentkit/sessions/waiting.py)
     {"v": 1, "at": "...", "undo": 2, "dropped_from": 17}  (the last so many messages are undone, and all marks from that
                                                            entry on)
     {"v": 2, "at": "...", "view": {"from": {"entry": 9, "message": 7}, "left_out": [8], "stubs": [10], "note": "..."}}
@@ -41,6 +43,7 @@ from agentkit.message import Message, ToolCall
 from agentkit.record import stored_usage, usage_from
 from agentkit.running.open_questions import asked_in, still_open, with_question
 from agentkit.sessions.damage import damage_of, damage_of_message
+from agentkit.sessions.waiting import BEGINS
 from agentkit.tooling.sendable import sendable
 
 FORMAT = 2
@@ -119,7 +122,7 @@ def find_mark(entries: Sequence[Entry], name: str) -> int | None:
         elif entry.kind == "message" and entry.extra.get("sources"):
             found["sources"] = number
         elif entry.kind == "request":
-            state = "request" if entry.value.get("state") == "begun" else entry.value.get("state")
+            state = "request" if entry.value.get("state") in BEGINS else entry.value.get("state")
             found[f"{state}:{entry.value.get('id')}"] = number
     return found.get(name)
 

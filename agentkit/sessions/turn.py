@@ -7,6 +7,7 @@ try of the same request goes on from there.
 """
 
 import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
@@ -32,6 +33,7 @@ from agentkit.sessions.log import (
     shortened,
     started_calls,
 )
+from agentkit.sessions.waiting import DECIDED, Waiting, goes_on, left_of, waiting_in
 from agentkit.sessions.writer import Writer
 from agentkit.tooling.outcome import Outcome, is_failure
 from agentkit.transcript import calls_of, is_call, whats_due
@@ -54,7 +56,9 @@ class Turn:
     first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
     how many messages the run has before those of the session. made: how many messages before the run belong to its
     request already. begins: the index of the first message of the request in the transcript of the run.
-    asked: the open call that waits for a person's answer, None for none.
+    asked: the open call that waits for a person's answer, None for none. waiting: the calls that wait for a person,
+    None when none does. left: of a decision (`decides`) that an earlier try has taken, the calls for which it still
+    counts, by their ids; None for another one.
 
     Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
     be read.
@@ -75,6 +79,9 @@ class Turn:
     made: int = 0
     begins: int = 0
     asked: OpenCall | None = None
+    waiting: Waiting | None = None
+    left: frozenset[str] | None = None
+    _decides: bool = False
     _open_unknown: Sequence[ToolCall] = ()
     _undo: Sequence[dict[str, Any]] = ()
     _reads_all: bool = False
@@ -88,9 +95,15 @@ class Turn:
     _is_used: bool = False
 
     def __init__(
-        self, writer: Writer | None = None, request_id: str = "", content: object = None, is_retry: bool = True
+        self,
+        writer: Writer | None = None,
+        request_id: str = "",
+        content: object = None,
+        is_retry: bool = True,
+        decides: bool = False,
     ) -> None:
         self.request_id = request_id
+        self._decides = decides
         self._writer = writer
         self._digest = _digest(content) if request_id else ""
         self._is_retry = is_retry
@@ -107,6 +120,11 @@ class Turn:
         """The index of the session's first message in the transcript of the run; negative where the session's beginning
         was not read."""
         return self.instructed - self.first_number
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to do for this request: it has its answer, or waits for a person."""
+        return self.state == "answered" or (self.state == "open" and self.waiting is not None)
 
     def earlier_sources(self) -> list[Kept]:
         """The sources that the session has."""
@@ -133,15 +151,24 @@ class Turn:
             self._start, self.first_number = view["from"]["entry"], view["from"]["message"]
         entries = writer.entries(self._start)
         self._length = self._first = self._start + len(entries)
+        behind: list[Entry] | None = None
         if place is not None and place < self._length:
+            behind = entries[place - self._start + 1 :]
             entries = self._read_request(entries, place - self._start)
         self.messages, self.held = messages_of(entries)
+        self.waiting = waiting_in(entries, self._start)
         self._open_unknown = _unknown(self.messages, started_calls(entries))
+        if self._decides and behind is not None and any(map(goes_on, behind)):
+            self.left = left_of(behind, self._not_begun(self.messages))
         made = entries if self.state != "answered" else entries[(place or 0) - self._start : -1]  # without the answer
         self.unknown = [*_told_unknown(made), *self._open_unknown]
         last, self.spent = last_view(entries)
         count = self.first_number + len(self.messages) + len(self.held)
         self.view = shortened(view, count) if view is not None and self._start else last
+
+    def _not_begun(self, messages: Sequence[Message]) -> list[str]:
+        due, begun = whats_due(messages), {call["id"] for call in self._open_unknown}
+        return [call["id"] for call in due if call["id"] not in begun] if isinstance(due, tuple) else []
 
     def _view_from(self, writer: Writer) -> Mapping[str, Any] | None:
         """The view that says from which entry on the session is sent."""
@@ -166,30 +193,32 @@ class Turn:
 
     def _read_request(self, entries: list[Entry], place: int) -> list[Entry]:
         """Read the state of the request that begins at `place`. Returns the entries that count for this turn."""
-        digest = entries[place].value.get("digest")
+        digest, is_decision = entries[place].value.get("digest"), entries[place].value.get("state") == DECIDED
         if digest is not None and digest != self._digest:
             raise RequestConflictError(
                 f"the request id {self.request_id!r:.80} was used before with another content: use a new id"
             )
-        later = range(place + 2, len(entries))  # behind the question of the request
+        later = range(place + (1 if is_decision else 2), len(entries))  # behind the question of the request
         end = next((number for number in later if begins_turn(entries[number])), len(entries))
         sent, held = ordered(entries[place:end])
         made = sent + held
+        before = ordered(entries[:place])[0] if is_decision else []  # the calls that were decided on
         self.was_cut = any(entry.kind == "view" for entry in entries[place:end])
-        if _is_answered(made):
+        if _is_answered(made, before):
             self.state, self.made = "answered", len(sent)
             self.finish_reason = made[-1].extra.get("finish_reason", "")
-            self.records = _records(made)
+            self.records = _records(made, before)
             return entries[:end]
-        if not made or end < len(entries):
+        has_begun = made or (is_decision and any(map(goes_on, entries[place + 1 : end])))
+        if not has_begun or end < len(entries):
             return entries  # undone, or another question was asked since: it is asked anew
         self.state = "open"
-        if made[-1].extra.get("stopped"):  # its answer was stopped in the middle: it is made again
+        if made and made[-1].extra.get("stopped"):  # its answer was stopped in the middle: it is made again
             self._undo = [{"undo": 1, "dropped_from": self._length}]
             entries = [*entries, Entry("undo", 1, "", extra={"dropped_from": self._length})]
             made = made[:-1]
         self.made = min(len(sent), len(made))
-        self.records = _records(made)
+        self.records = _records(made, before)
         return entries
 
     # ---- writing
@@ -216,9 +245,11 @@ class Turn:
             if entry["message"].get("tool_call_id") in told:
                 entry["unknown"] = True
         asked, images = message_entries(question)
-        if asked and self.request_id:
-            asked = [{"request": {"id": self.request_id, "state": "begun", "digest": self._digest}}, *asked]
-        begun = {f"request:{self.request_id}": len(self._undo) + len(before)} if asked and self.request_id else {}
+        begins = bool(self.request_id) and (bool(asked) or (self._decides and self.state == "new"))
+        if begins:
+            state = DECIDED if self._decides else "begun"
+            asked = [{"request": {"id": self.request_id, "state": state, "digest": self._digest}}, *asked]
+        begun = {f"request:{self.request_id}": len(self._undo) + len(before)} if begins else {}
         self._first = self._length + len(self._undo) + len(before)
         self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
         self._writer.write([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
@@ -235,6 +266,7 @@ class Turn:
         these refer to."""
         if self._writer is None:
             return
+        self.waiting = None
         entries, images = message_entries(messages, usage)
         for entry in entries:
             if entry["message"]["role"] == "user":
@@ -279,9 +311,15 @@ class Turn:
             self.add(event.adds)
         elif isinstance(event, ToolStarted) and not event.read_only:
             self._had_effect = True
+            self.waiting = None
             self._writer.mark_started(event.id, event.name, event.raw_arguments)
         elif isinstance(event, ApprovalNeeded):
-            self._writer.mark_waiting([call for call in event.calls if call.question is not None])
+            self._note_waiting(self._writer, event.calls)
+
+    def _note_waiting(self, writer: Writer, calls: tuple[OpenCall, ...]) -> None:
+        if self.waiting is None or self.waiting.calls != calls:  # else the log has it
+            self.waiting = Waiting(secrets.token_hex(8), calls)
+            writer.mark_waiting(self.request_id, self.waiting)
 
     def _note_question(self, event: Event) -> None:
         if isinstance(event, ApprovalNeeded):
@@ -316,20 +354,23 @@ def _digest(content: object) -> str:
     return hashlib.sha256(json_bytes(content)).hexdigest()[:32]
 
 
-def _is_answered(made: Sequence[Entry]) -> bool:
-    """Whether the messages of a request end in its answer, or in the result of a tool that ended the run."""
+def _is_answered(made: Sequence[Entry], before: Sequence[Entry] = ()) -> bool:
+    """Whether the messages of a request end in its answer, or in the result of a tool that ended the run. before: the
+    messages before them."""
     if not made:
         return False
     last = made[-1]
     if last.value.get("role") == "assistant" and not last.value.get("tool_calls"):
         return not last.extra.get("stopped")
     has_ended = any(entry.extra.get("ends") for entry in made)
-    return has_ended and not isinstance(whats_due([entry.value for entry in made]), tuple)
+    return has_ended and not isinstance(whats_due([entry.value for entry in (*before, *made)]), tuple)
 
 
-def _records(made: Sequence[Entry]) -> list[ToolRecord]:
-    """The answered calls of a request."""
-    calls: dict[str, ToolCall] = {}
+def _records(made: Sequence[Entry], before: Sequence[Entry] = ()) -> list[ToolRecord]:
+    """The answered calls of a request. before: the messages before its own, the last reply of which has made calls of
+    it."""
+    reply = next((entry for entry in reversed(before) if entry.value["role"] == "assistant"), None)
+    calls: dict[str, ToolCall] = {call["id"]: call for call in calls_of(reply.value)} if reply is not None else {}
     found = []
     for entry in made:
         message: Message = entry.value

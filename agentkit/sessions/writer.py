@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
-from agentkit.event import OpenCall
 from agentkit.evidence.history import restored
 from agentkit.history.given import storable_messages
 from agentkit.limits import Usage
@@ -22,6 +21,7 @@ from agentkit.sessions.log import (
     shortened,
     write_entries,
 )
+from agentkit.sessions.waiting import Waiting
 
 
 class LogStore(Protocol):
@@ -97,9 +97,12 @@ class Writer:
         """Record that a call that is not read-only is about to run."""
         self.write([{"started": {"id": call_id, "name": name, "arguments": arguments}}])
 
-    def mark_waiting(self, calls: Sequence[OpenCall]) -> None:
-        """Record that calls, begun or not, have asked a person something, and did nothing before."""
-        self.write([{"started": {**written(call), "name": call.name, "waits": True}} for call in calls])
+    def mark_waiting(self, request_id: str, waiting: Waiting) -> None:
+        """Record that calls wait for a person; those that have asked something, begun or not, did nothing before.
+        request_id: of the client's request, "" for none."""
+        asking = [call for call in waiting.calls if call.question is not None]
+        asked = [{"started": {**written(call), "name": call.name, "waits": True}} for call in asking]
+        self.write([*asked, waiting.entry(request_id)])
 
     def undo(self, messages: int) -> list[Message]:
         """Undo the last `messages` messages, with the requests that they belong to; they stay in the log. Returns

@@ -95,11 +95,11 @@ def test_a_link_to_what_was_read_cites_it_and_any_other_link_is_none() -> None:
     """huggingface/smolagents#1087, assafelovic/gpt-researcher#1276: links that were never fetched, or are wrong."""
     report = report_of(
         "It is 31 m high ([The Tallow light](https://www.lights.example/tallow/)). "
-        "It is old [see here](https://never.example/x_(y)). It burned oil, see https://lights.example/lamp. "
+        "It is old [see here](https://never.example/x_(y)). It is at https://www.unread.example/a. It burned oil, see https://lights.example/lamp. "
         "![a lamp](https://evil.example/pixel.png)"
     )
     assert report.text == (
-        "It is 31 m high (The Tallow light [1]). It is old see here [no source]. It burned oil, see [2]. a lamp"
+        "It is 31 m high (The Tallow light [1]). It is old see here [no source]. It is at unread.example/a. It burned oil, see [2]. a lamp"
     )
     assert "never.example" not in report.markdown()
     assert "evil.example" not in report.html()
@@ -165,9 +165,9 @@ def test_notes_are_divided_into_parts_that_fit() -> None:
     parts = parts_of(groups, 3_000)
     assert all(sum(len(note.text) for group in part for note in group.notes) <= 3_000 for part in parts)
     assert [note for part in parts for group in part for note in group.notes] == [n for g in groups for n in g.notes]
-    assert left_out("[1] and [2]", [Group("a", [Note("one [1]"), Note("both [1][3]")])])[0].notes == [
-        Note("both [1][3]")
-    ]
+    assert left_out("[1] and [2]", [Group("a", [Note("one [1]"), Note("both [1][3]"), Note("none [9]")])], {1, 2, 3})[
+        0
+    ].notes == [Note("both [1][3]")]
 
 
 def test_the_record_is_json() -> None:

@@ -79,6 +79,46 @@ export interface SessionAnswer extends ChatAnswer {
   session_id: string;
   history_was_cut: boolean;
   prompt?: PromptOut | null;
+  /** The calls for which the run has stopped (`stopped` is "approval"). */
+  pending?: PendingCall[];
+  asked?: string | null;
+}
+
+/** What a tool asks a person. */
+export interface Question {
+  text: string;
+  /** The JSON schema of an object that the answer has to fit; null: yes or no. */
+  schema?: Record<string, unknown> | null;
+  /** What was wrong with the last answer, "" when there was none. */
+  problem?: string;
+}
+
+/** A call that waits for a person. */
+export interface PendingCall {
+  id: string;
+  name: string;
+  /** JSON. */
+  arguments: string;
+  /** What the tool asks; null for a call that waits for an approval. */
+  question?: Question | null;
+  /** Why it needs an approval, where there is a reason. */
+  reason?: string | null;
+}
+
+/** The calls that a session waits for. asked: stands for these calls, and is sent with the decision. */
+export interface Approval {
+  asked: string;
+  calls: PendingCall[];
+}
+
+/** true: run it; false or a reason: don't; an object: run it with these arguments, or the answer to its question. */
+export type Decision = boolean | string | Record<string, unknown>;
+
+export interface DecisionOptions extends ChatOptions {
+  /** The `asked` of the calls that were seen: refused with 409 when others wait now. */
+  asked?: string | null;
+  /** The id of this decision, as for a message. */
+  requestId?: string;
 }
 
 export interface Turn {
@@ -93,6 +133,9 @@ export interface History {
   name: string;
   messages: Turn[];
   prompt?: PromptOut | null;
+  /** The calls that wait for a person. */
+  pending?: PendingCall[];
+  asked?: string | null;
 }
 
 export interface SessionOut {
@@ -122,6 +165,8 @@ export type Frame =
   | { tool: Partial<ToolCallOut> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
   /** Discard the content since the last tool call: the request is retried. */
   | { discarded: true }
+  /** The run has stopped for these calls: `decideStream` goes on. */
+  | { approval: Approval }
   | { usage: Usage; stopped: string }
   | { error: string }
   | { done: true; session_id?: string };
@@ -181,6 +226,26 @@ export class LLMAPI {
     options: SessionOptions = {},
   ): AsyncGenerator<Frame, void, undefined> {
     const body = { session_id: sessionId, message, ...given(options) };
+    return this.frames("/api/llm/chat/session/stream", body, options.signal, options.requestId ?? newId());
+  }
+
+  /** A decision on calls that the session waits for, by their ids; answers as `sessionChat` does. */
+  decide(
+    sessionId: string,
+    approve: Record<string, Decision>,
+    options: DecisionOptions = {},
+  ): Promise<Answered<SessionAnswer>> {
+    const body = { session_id: sessionId, approve, ...given(options) };
+    return this.json("POST", "/api/llm/chat/session", body, options.signal, options.requestId ?? newId());
+  }
+
+  /** The same, streamed. */
+  decideStream(
+    sessionId: string,
+    approve: Record<string, Decision>,
+    options: DecisionOptions = {},
+  ): AsyncGenerator<Frame, void, undefined> {
+    const body = { session_id: sessionId, approve, ...given(options) };
     return this.frames("/api/llm/chat/session/stream", body, options.signal, options.requestId ?? newId());
   }
 
@@ -269,7 +334,7 @@ export class LLMAPI {
 
 export const llmAPI = new LLMAPI();
 
-function given(options: SessionOptions): Record<string, unknown> {
+function given(options: SessionOptions & DecisionOptions): Record<string, unknown> {
   const { signal: _, requestId: __, ...fields } = options;
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
 }

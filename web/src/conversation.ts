@@ -1,7 +1,11 @@
 // The conversation on the page: what was said, and the tool calls in between.
-import type { Frame, ToolCallOut, Turn, Usage } from "./api";
+import type { Approval, Decision, Frame, History, ToolCallOut, Turn, Usage } from "./api";
+import { ApprovalView, pretty } from "./approval";
 import { element } from "./dom";
 import { markdown } from "./markdown";
+
+/** Told the decisions on the calls of an answer that wait for a person. */
+export type Decide = (view: AnswerView, asked: string, approve: Record<string, Decision>) => void;
 
 /** One answer as it arrives: chunks of text, and the tool calls between them. */
 export class AnswerView {
@@ -11,8 +15,12 @@ export class AnswerView {
   private said = "";
   private thoughts: HTMLElement | undefined;
   private isDue = false;
+  private waiting: ApprovalView | undefined;
 
-  constructor(private readonly grown: () => void) {
+  constructor(
+    private readonly grown: () => void,
+    private readonly decide?: Decide,
+  ) {
     this.root.setAttribute("aria-label", "Answer");
     this.root.setAttribute("aria-busy", "true");
   }
@@ -22,6 +30,7 @@ export class AnswerView {
     else if ("reasoning" in frame) this.think(frame.reasoning);
     else if ("tool" in frame) this.tool(frame.tool, frame.tool.state);
     else if ("discarded" in frame) this.discard();
+    else if ("approval" in frame) this.wait(frame.approval);
     else if ("usage" in frame) this.finish(frame.usage, frame.stopped);
     else if ("error" in frame) this.fail(frame.error);
   }
@@ -79,6 +88,30 @@ export class AnswerView {
     this.grown();
   }
 
+  /** The run has stopped for calls, which are shown to be decided on. */
+  wait(approval: Approval): void {
+    this.endText();
+    for (const { id } of approval.calls) {
+      this.tools.get(id)?.remove(); // it has asked before it did anything
+      this.tools.delete(id);
+    }
+    this.waiting = new ApprovalView(approval, (approve) => this.decide?.(this, approval.asked, approve));
+    this.root.append(this.waiting.root);
+    this.grown();
+  }
+
+  /** What waits can't be decided any more. */
+  closeWaiting(why: string): void {
+    this.waiting?.close(why);
+    this.waiting = undefined;
+  }
+
+  /** The answer goes on after a decision. */
+  goOn(): void {
+    this.waiting = undefined;
+    this.root.setAttribute("aria-busy", "true");
+  }
+
   private endText(): void {
     this.text?.replaceChildren(markdown(this.said));
     this.text = undefined;
@@ -95,6 +128,7 @@ export class AnswerView {
     const parts = [`${usage.input_tokens + usage.output_tokens} tokens`, `${usage.seconds.toFixed(1)} s`];
     if (usage.tool_calls) parts.unshift(`${usage.tool_calls} tool call${usage.tool_calls > 1 ? "s" : ""}`);
     if (usage.cost) parts.push(`$${usage.cost.toFixed(4)}`);
+    if (stopped === "approval") return this.end();
     if (stopped !== "answer") parts.push(`ended by: ${stopped}`);
     this.root.append(element("footer", "usage", parts.join(" · ")));
     this.end();
@@ -129,21 +163,29 @@ function imageView(url: string, alt: string): HTMLImageElement {
   return image;
 }
 
+/** A session of an earlier day. */
+export function historyViews(history: History, grown: () => void, decide: Decide): [HTMLElement[], AnswerView?] {
+  const approval = { asked: history.asked ?? "", calls: history.pending ?? [] };
+  const last = history.messages.at(-1);
+  if (!approval.calls.length || last?.role !== "assistant") return [history.messages.map((turn) => turnView(turn))];
+  const view = new AnswerView(grown, decide);
+  const waiting = new Set(approval.calls.map((call) => call.id));
+  drawTurn(view, { ...last, tool_calls: last.tool_calls.filter((call) => call.response != null || !waiting.has(call.id)) });
+  view.wait(approval);
+  return [[...history.messages.slice(0, -1).map((turn) => turnView(turn)), view.root], view];
+}
+
 /** A turn of an earlier day. */
-export function turnView(turn: Turn): HTMLElement {
+function turnView(turn: Turn): HTMLElement {
   if (turn.role === "user") return questionView(turn.content, turn.images);
   const view = new AnswerView(() => undefined);
+  drawTurn(view, turn);
+  return view.root;
+}
+
+function drawTurn(view: AnswerView, turn: Turn): void {
   for (const tool of turn.tool_calls) view.tool(tool, "finished");
   view.root.append(...turn.images.map((url) => imageView(url, "Image of a tool")));
   if (turn.content) view.say(turn.content);
   view.end();
-  return view.root;
-}
-
-function pretty(json: string): string {
-  try {
-    return JSON.stringify(JSON.parse(json), null, 1);
-  } catch {
-    return json;
-  }
 }

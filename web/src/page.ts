@@ -1,6 +1,6 @@
 // The chat page: sessions at the side, the conversation, and a place to write.
-import { LLMAPI, LLMError, type SessionOut } from "./api";
-import { AnswerView, questionView, turnView } from "./conversation";
+import { type Decision, type Frame, LLMAPI, LLMError, type SessionOut } from "./api";
+import { AnswerView, historyViews, questionView } from "./conversation";
 import { element } from "./dom";
 import "./page.css";
 
@@ -20,6 +20,8 @@ let sessions: SessionOut[] = [];
 let running: AbortController | undefined;
 let images: string[] = [];
 let isFollowing = true;
+/** The answer that may wait for a decision. */
+let last: AnswerView | undefined;
 
 function newId(): string {
   // not randomUUID: a page that is served over plain HTTP to another machine has none
@@ -123,7 +125,9 @@ async function openSession(id: string): Promise<void> {
   try {
     const { data } = await api.getSessionHistory(id);
     if (session !== id) return; // another was opened meanwhile
-    log.replaceChildren(...data.messages.map(turnView));
+    const [views, waiting] = historyViews(data, follow, decide);
+    log.replaceChildren(...views);
+    last = waiting;
     showProblem("");
   } catch (error) {
     log.replaceChildren();
@@ -139,6 +143,7 @@ function newSession(): void {
   session = newId();
   history.replaceState(null, "", location.pathname);
   log.replaceChildren();
+  last = undefined;
   document.body.classList.remove("side-open");
   drawSessions();
   message.focus();
@@ -170,30 +175,53 @@ async function send(): Promise<void> {
   const text = message.value;
   if (!text.trim() || running) return;
   const [own, sent] = [session, images];
-  const view = new AnswerView(follow);
+  last?.closeWaiting("Not run: you wrote a message instead.");
+  const view = new AnswerView(follow, decide);
+  last = view;
   log.append(questionView(text, sent), view.root);
   message.value = "";
   setImages([]);
   grow();
+  const isWhole = await show(view, (signal) => api.sessionStream(own, text, { images: sent, signal }));
+  // else it is no part of the session: it can be sent again
+  if (!isWhole && !problem.hidden && !message.value) message.value = text;
+}
+
+/** Go on with an answer that has waited for decisions, in its place. */
+function decide(view: AnswerView, asked: string, approve: Record<string, Decision>): void {
+  const own = session;
+  view.goOn();
+  void show(view, (signal) => api.decideStream(own, approve, { asked, signal })).then(async (isWhole) => {
+    if (isWhole || session !== own) return;
+    const told = problem.textContent ?? "";
+    await openSession(own); // what waits now is shown
+    showProblem(told);
+  });
+}
+
+/** Show an answer as it arrives; returns whether it came to its end. */
+async function show(view: AnswerView, ask: (signal: AbortSignal) => AsyncIterable<Frame>): Promise<boolean> {
+  let isWhole = false;
   showProblem("");
   isFollowing = true;
   follow();
   const control = new AbortController();
   setRunning(control);
   try {
-    for await (const frame of api.sessionStream(own, text, { images: sent, signal: control.signal })) view.take(frame);
+    for await (const frame of ask(control.signal)) view.take(frame);
+    isWhole = true;
   } catch (error) {
     if (control.signal.aborted) view.fail("Stopped.");
     else {
       view.fail(error instanceof LLMError ? error.detail : "The connection broke.");
       showError(error);
-      if (!message.value) message.value = text; // it is no part of the session: it can be sent again
     }
   }
   view.end();
   if (running === control) setRunning(undefined);
   const hadProblem = problem.hidden;
   if (hadProblem) await loadSessions();
+  return isWhole;
 }
 
 function setRunning(control: AbortController | undefined): void {
@@ -207,9 +235,12 @@ function stop(): void {
   setRunning(undefined);
 }
 
-/** Keep the end in sight, unless the reader has scrolled away from it. */
+/** Keep the end in sight, unless the reader has scrolled away from it; and what a long question begins with. */
 function follow(): void {
-  if (isFollowing) log.scrollTop = log.scrollHeight;
+  if (!isFollowing) return;
+  log.scrollTop = log.scrollHeight;
+  const asks = log.querySelector(".approval:not([data-decided])");
+  if (asks && asks.getBoundingClientRect().top < log.getBoundingClientRect().top) asks.scrollIntoView();
 }
 
 function grow(): void {

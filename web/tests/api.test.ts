@@ -73,6 +73,25 @@ test("streams, with tool calls and usage", async () => {
   expect(frames.at(-1)).toEqual({ done: true, session_id: id });
 });
 
+test("a call that waits is shown, decided on, and the answer goes on", async () => {
+  const id = fresh();
+  const shown = (await all(api.sessionStream(id, "approve tides"))).find((each) => "approval" in each);
+  if (!shown || !("approval" in shown)) throw new Error("no approval");
+  const { asked, calls } = shown.approval;
+  const pending = calls[0]!;
+  expect([pending.name, JSON.parse(pending.arguments)]).toEqual(["approved", { topic: "tides" }]);
+  const told = (await api.getSessionHistory(id)).data;
+  expect([told.asked, told.pending]).toEqual([asked, calls]);
+  await expect(api.decide(id, { [pending.id]: true }, { asked: "other" })).rejects.toMatchObject({ status: 409 });
+  const frames = await all(api.decideStream(id, { [pending.id]: { topic: "moon" } }, { asked }));
+  expect(frames.flatMap((each) => ("tool" in each ? [each.tool.response] : [])).at(-1)).toContain("all about moon");
+  expect(frames.at(-1)).toEqual({ done: true, session_id: id });
+  expect((await api.getSessionHistory(id)).data.pending).toEqual([]);
+  const again = (await api.sessionChat(id, "approve sun")).data;
+  expect(again.stopped).toBe("approval");
+  expect((await api.decide(id, { [again.pending![0]!.id]: "no" })).data.stopped).toBe("answer");
+});
+
 test("letters that are cut in the middle of their bytes come whole", async () => {
   expect(text(await all(api.sessionStream(fresh(), "letters")))).toBe("äöü 日本 🙂");
 });

@@ -13,8 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from agentkit.errors import SessionBusyError
 from agentkit.record import call_record, frame_of, last_frame, usage_record
+from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import Answer, UserInput
-from agentkit.serving.http.conversations import SessionMeta, UnknownSessionError
+from agentkit.serving.http.conversations import SessionMeta, UnknownSessionError, waiting_fields
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import error_responses, logged_status_and_detail
 from agentkit.serving.http.schemas import (
@@ -38,6 +39,7 @@ from agentkit.serving.http.schemas import (
     UsageOut,
 )
 from agentkit.serving.http.sse import streamed
+from agentkit.serving.unattended import told
 from agentkit.serving.usage_history import Spent
 from agentkit.session import MAX_REQUEST_ID
 
@@ -48,7 +50,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {}},
         "description": "Server-sent events. Each `data:` line is a JSON object with one of `content`, `reasoning`, "
-        "`tool`, `discarded`, `usage` or `error`; the last one has `done`.",
+        "`tool`, `discarded`, `approval`, `usage` or `error`; the last one has `done`. `approval` has the calls that "
+        "wait for a person (`asked` and `calls`, the `pending` of the history): the run has stopped for them.",
     }
 }
 
@@ -80,7 +83,8 @@ async def chat(body: ChatRequest, request: Request, state: Service, subject: Sub
 async def session_chat(
     body: SessionRequest, request: Request, state: Service, subject: Subject, idempotency_key: IdempotencyKey = None
 ) -> SessionAnswer:
-    """Answers the next message of a session. The first message creates the session."""
+    """Answers the next message of a session, or goes on with a decision on its calls that wait for one. The first
+    message creates the session."""
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     note = state.noting(subject, _version(meta))
@@ -88,7 +92,11 @@ async def session_chat(
     note(answer)
     await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta)
     return SessionAnswer(
-        session_id=body.session_id, history_was_cut=answer.was_cut, prompt=meta.prompt_out, **_answer_fields(answer)
+        session_id=body.session_id,
+        history_was_cut=answer.was_cut,
+        prompt=meta.prompt_out,
+        **_answer_fields(answer),
+        **waiting_fields(answer.waiting),
     )
 
 
@@ -109,7 +117,7 @@ async def chat_stream(body: ChatRequest, request: Request, state: Service, subje
 async def session_stream(
     body: SessionRequest, request: Request, state: Service, subject: Subject, idempotency_key: IdempotencyKey = None
 ) -> StreamingResponse:
-    """Answers the next message of a session as a stream of server-sent events."""
+    """Answers the next message of a session, or goes on with a decision, as a stream of server-sent events."""
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     return await _streamed(state, request, user_input, {"session_id": body.session_id}, meta, subject)
@@ -162,6 +170,10 @@ async def answer_frames(
                 note(each)
                 if meta is not None:
                     await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
+                if each.waiting is not None:
+                    yield {"approval": waiting_record(each.waiting)}
+                elif text := _not_asked(each):
+                    yield {"content": text}
                 yield {**last_frame(each.usage, each.stopped), **({"cached": True} if each.was_kept else {})}
             elif each is None:
                 yield None
@@ -178,12 +190,18 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
     calls = [ToolCallOut(**call_record(record, as_text=True)) for record in answer.result.tool_calls]
     usage = UsageOut(**usage_record(answer.usage))
     return {
-        "response": answer.text,
+        "response": _not_asked(answer) or answer.text,
         "stopped": answer.stopped,
         "usage": usage,
         "tool_calls": calls,
         "cached": answer.was_kept,
     }
+
+
+def _not_asked(answer: Answer) -> str:
+    """What is said of a call that waits for a person where there is no session to keep it; "" for any other answer."""
+    call = answer.result.pending[0] if answer.waiting is None and answer.result.pending else None
+    return "" if call is None else told(call.name, call.raw_arguments, call.question)
 
 
 def _version(meta: SessionMeta | None) -> tuple[str, str] | None:

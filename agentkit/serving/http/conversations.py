@@ -16,11 +16,13 @@ from agentkit.limits import Usage
 from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
 from agentkit.record import call_record, usage_from, usage_record
 from agentkit.serving.chat_service import ChatService
+from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatRequest,
     History,
+    PendingCallOut,
     PromptOut,
     SessionOut,
     SessionRequest,
@@ -30,7 +32,10 @@ from agentkit.serving.http.schemas import (
 )
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
+from agentkit.serving.unattended import unattended
 from agentkit.session import INTERNAL
+from agentkit.sessions.log import messages_of
+from agentkit.sessions.waiting import Waiting, waiting_in
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
 
@@ -86,15 +91,15 @@ class Conversations:
     def single(self, body: ChatRequest) -> UserInput:
         """Return the user input of a stateless chat request."""
         messages: list[dict[str, Any]] = [turn.model_dump() for turn in body.messages]
-        return UserInput(None, messages=messages, sampling=body.sampling, tools=self.tools)
+        tools = unattended(self.tools, ends_run=False)
+        return UserInput(None, messages=messages, sampling=body.sampling, tools=tools)
 
     def next(self, subject: str, body: SessionRequest, request_id: str) -> tuple[UserInput, SessionMeta]:
-        """Return the user input and the metadata for the next message of a session. The first message sets its display
-        name and its system prompt. request_id: the client's id of the request, or "". Raises UnknownPromptError,
-        SessionError."""
+        """Return the user input and the metadata for the next message of a session, or a decision on its calls. The
+        first message sets its display name and its system prompt. request_id: the client's id of the request, or "".
+        Raises UnknownPromptError, UnknownSessionError for a decision, SessionError."""
         key = _key(subject, body.session_id)
-        known = self._metadata_of(subject).get(body.session_id)
-        meta = SessionMeta(**json.loads(known)) if known is not None else self._first(subject, body)
+        meta = self._begun(subject, body) if body.message is not None else self._existing(subject, body.session_id)
         text = self._system_prompt(subject, meta)
         user_input = UserInput(
             body.user_message,
@@ -103,13 +108,19 @@ class Conversations:
             sampling=body.sampling,
             tools=self.tools,
             request_id=request_id,
+            approve=body.approve,
+            asked=body.asked or "",
         )
         return user_input, meta
+
+    def _begun(self, subject: str, body: SessionRequest) -> SessionMeta:
+        known = self._metadata_of(subject).get(body.session_id)
+        return SessionMeta(**json.loads(known)) if known is not None else self._first(subject, body)
 
     def _first(self, subject: str, body: SessionRequest) -> SessionMeta:
         """Create a session; of several concurrent calls the first one wins. Each distinct system prompt is stored once
         per subject, and not cached in memory."""
-        name, text, version = in_a_line(body.message, MAX_NAME), DEFAULT_SYSTEM_PROMPT, None
+        name, text, version = in_a_line(body.message or "", MAX_NAME), DEFAULT_SYSTEM_PROMPT, None
         if body.system_prompt is not None and body.system_prompt.strip():
             text = body.system_prompt
         elif body.prompt is not None:
@@ -145,11 +156,13 @@ class Conversations:
     def history(self, subject: str, session_id: str) -> History:
         """Return the messages of a session. Raises UnknownSessionError, SessionError."""
         meta = self._existing(subject, session_id)
-        session = self.service.sessions[_key(subject, session_id)]
-        spent = sum((usage_from(entry.usage) for entry in session.entries() if entry.usage), Usage())
+        entries = self.service.sessions[_key(subject, session_id)].entries()
+        spent = sum((usage_from(entry.usage) for entry in entries if entry.usage), Usage())
+        ordered, held = messages_of(entries)
         return History(
             session_id=session_id,
-            messages=turns(session.messages),
+            messages=turns([*ordered, *held]),
+            **waiting_fields(waiting_in(entries)),
             name=meta.name,
             prompt=meta.prompt_out,
             usage=UsageOut(**usage_record(spent)),
@@ -206,6 +219,14 @@ class Conversations:
 
     def _metadata(self, subject: str) -> KeyValueStore:
         return KeyValueStore(self.service.sessions, f"{INTERNAL}http.{_digest(subject)}.names")
+
+
+def waiting_fields(waiting: Waiting | None) -> dict[str, Any]:
+    """The fields of an answer, or a history, for the calls that wait for a person."""
+    if waiting is None:
+        return {}
+    record = waiting_record(waiting)
+    return {"pending": [PendingCallOut(**call) for call in record["calls"]], "asked": record["asked"]}
 
 
 def turns(messages: Sequence[Message]) -> list[TurnOut]:

@@ -16,6 +16,7 @@ from agentkit import AgentkitError, APIError, LimitError, SessionError
 from agentkit._text import in_a_line
 from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptError
 from agentkit.running.append_only import ReplyChangedError
+from agentkit.serving.decisions import DecisionError
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
 from agentkit.serving.http.runs import ClientDisconnectedError, StoppingError, TooManyRunsError
 from agentkit.serving.http.validation import problems_of
@@ -54,7 +55,8 @@ DESCRIPTIONS = {
     400: "Invalid request: a field is missing, empty, or refers to something that does not exist",
     401: "Missing or invalid API key or token",
     404: "Not found",
-    409: "The session is busy with another message, or the request ID was used for another one",
+    409: "The session is busy with another message, the request ID was used for another one, or no such call waits for "
+    "a decision",
     413: "Request body too large",
     415: "The request body is not JSON by its Content-Type",
     422: "The request does not match the schema",
@@ -83,7 +85,7 @@ def status_and_detail(error: Exception) -> tuple[int, str]:
         return 503, str(error)
     if isinstance(error, UnknownPromptError | TranscriptError | LimitError):
         return 400, in_a_line(str(error), 500)
-    if isinstance(error, RequestConflictError):
+    if isinstance(error, RequestConflictError | DecisionError):
         return 409, in_a_line(str(error), 500)
     if isinstance(error, SessionBusyError):
         return 409, "the session is busy with another message; try again when it is answered"

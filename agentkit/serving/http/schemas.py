@@ -5,9 +5,11 @@ import binascii
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from agentkit.message import Image, Prompt
+from agentkit.serving.decisions import MAX_DECIDED, decision_of
 from agentkit.session import MAX_REQUEST_ID
 
 IMAGE_URL = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
@@ -98,11 +100,38 @@ class ChatRequest(SamplingOptions):
     model: str | None = Field(default="default", description="Accepted for compatibility and ignored.")
 
 
+Decision = Annotated[
+    bool | str | dict[str, Any],
+    BeforeValidator(decision_of),
+    Field(
+        description="`true`: the call is run. `false` or a text: it is not run, and the model is told the text as the "
+        "reason. An object: it is run with these arguments; for a call with a `question`, this is the answer."
+    ),
+]
+
+
 class SessionRequest(SamplingOptions):
-    """The next user message of a session. The first message creates the session."""
+    """The next user message of a session, or a decision on its calls that wait for one. The first message creates the
+    session."""
 
     session_id: SessionId
-    message: NonBlank = Field(description="Text of the user message.")
+    approve: Annotated[
+        dict[str, Decision] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_DECIDED,
+            description="Instead of a message: decisions on calls of the session that wait for a person (`pending`), "
+            "by their IDs. The run goes on from there.",
+        ),
+    ] = None
+    asked: str | None = Field(
+        default=None,
+        max_length=100,
+        description="With `approve`: the `asked` that came with the calls. 409 when other calls wait by now.",
+    )
+    message: NonBlank | None = Field(
+        default=None, validate_default=True, description="Text of the user message. Required without `approve`."
+    )
     request_id: Annotated[
         str | None,
         Field(
@@ -127,10 +156,21 @@ class SessionRequest(SamplingOptions):
         Field(max_length=16, description="Images as base64 data URLs (PNG, JPEG, WebP or GIF)."),
     ] = None
 
+    @field_validator("message")
+    @classmethod
+    def _or_decision(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if "approve" not in info.data:  # it is not valid, which is told
+            return value
+        if value is None and info.data["approve"] is None:
+            raise PydanticCustomError("missing", "Field required")
+        if value is not None and info.data["approve"] is not None:
+            raise ValueError("can't be sent together with 'approve': send one after the other")
+        return value
+
     @property
-    def user_message(self) -> Prompt:
-        """The user message with its images."""
-        if not self.images:
+    def user_message(self) -> Prompt | None:
+        """The user message with its images; None for a decision."""
+        if self.message is None or not self.images:
             return self.message
         return [self.message, *(_image(url) for url in self.images)]
 
@@ -222,7 +262,43 @@ class PromptOut(BaseModel):
     )
 
 
-class SessionAnswer(ChatAnswer):
+class QuestionOut(BaseModel):
+    """What a tool asks a person."""
+
+    text: str = Field(description="The question.")
+    schema_: dict[str, Any] | None = Field(
+        default=None,
+        alias="schema",
+        description="JSON schema of an object that the answer has to fit; null: yes.",
+    )
+    problem: str = Field(default="", description="What was wrong with the last answer, if there was one.")
+
+
+class PendingCallOut(BaseModel):
+    """A tool call that waits for a person."""
+
+    id: str = Field(description="Tool call ID.")
+    name: str = Field(description="Name of the tool.")
+    arguments: str = Field(description="Arguments as JSON text.")
+    raw_arguments: str = Field(description="The same text.")
+    question: QuestionOut | None = Field(
+        default=None, description="What the tool asks; null if the call waits for an approval."
+    )
+    reason: str | None = Field(default=None, description="Why the call needs an approval, where there is a reason.")
+
+
+class WaitingOut(BaseModel):
+    """Calls that wait for a person."""
+
+    pending: list[PendingCallOut] = Field(
+        default=[], description="Tool calls of the session that wait for a person's decision, in order."
+    )
+    asked: str | None = Field(
+        default=None, description="Stands for these calls; sent back with the decision on them (`approve`)."
+    )
+
+
+class SessionAnswer(ChatAnswer, WaitingOut):
     """The answer to a message of a session."""
 
     session_id: str = Field(description="Session ID.")
@@ -241,7 +317,7 @@ class TurnOut(BaseModel):
     images: list[str] = Field(default=[], description="Images of the message as data URLs.")
 
 
-class History(BaseModel):
+class History(WaitingOut):
     """The messages of a session."""
 
     session_id: str = Field(description="Session ID.")

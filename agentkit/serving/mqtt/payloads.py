@@ -11,7 +11,7 @@ import logging
 import re
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -30,6 +30,7 @@ _NUMBERS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tok
 _OWN = frozenset(
     (
         *("sessionId", "message", "systemPrompt", "prompt_template", "replyTopic", "clientId", "requestId", "stream"),
+        *("approve", "asked"),
         *(*_NUMBERS, *_NUMBERS.values()),
     )
 )
@@ -45,10 +46,11 @@ class UserMessage:
     """A message of a client.
 
     session: the session's id as given by the client. text: the message; for a state of the maze what the model is told
-    of it. reply_topic: topic of the answer. sampling: fields of the model request: temperature, top_p and max_tokens,
-    as far as given, and all that the bridge does not know. request_id: the client's id of the request, or "". log_id:
-    the message's id in the log of its session, or "". is_retry: whether another message with this log_id is a duplicate
-    of this one.
+    of it, for a decision its JSON. reply_topic: topic of the answer. sampling: fields of the model request:
+    temperature, top_p and max_tokens, as far as given, and all that the bridge does not know. request_id: the client's
+    id of the request, or "". log_id: the message's id in the log of its session, or "". is_retry: whether another
+    message with this log_id is a duplicate of this one. approve: the decisions on calls of the session that wait for a
+    person, as the client wrote them, None for a message; asked: of what the client has seen of them, or "".
     is_new_session: whether the client gave no session, so that it got one of its own.
     """
 
@@ -64,6 +66,8 @@ class UserMessage:
     log_id: str = ""
     is_retry: bool = True
     is_new_session: bool = False
+    approve: Any = None
+    asked: str = ""
 
     @property
     def default_topic(self) -> str:
@@ -92,7 +96,7 @@ class Command:
 
 
 def read_user_message(project: Project, payload: bytes, response_topic: str | None = None) -> UserMessage | None:
-    """Parse a message on `P/user_input`; returns None for an empty one.
+    """Parse a message on `P/user_input`, or a decision (`approve`); returns None for an empty one.
 
     response_topic: the MQTT 5 Response Topic, used when the payload has no replyTopic; it may be any topic, and the
     caller has to check whose it is. Raises BadPayloadError.
@@ -102,6 +106,8 @@ def read_user_message(project: Project, payload: bytes, response_topic: str | No
         text = fields if isinstance(fields, str) else _text_of(payload)
         return _message(project, {"message": text}, response_topic) if text.strip() else None
     message = fields.get("message")
+    if fields.get("approve") is not None and message is None:
+        return _decision(project, fields, response_topic)
     if message is not None and not isinstance(message, str):
         fields = {**fields, "message": json.dumps(message, ensure_ascii=False)}
     if not str(fields.get("message") or "").strip():
@@ -131,6 +137,19 @@ def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str,
         is_new_session=not _has_session(fields),
     )
     return message, fields
+
+
+def _decision(project: Project, fields: Mapping[str, Any], response_topic: str | None) -> UserMessage:
+    """Raises BadPayloadError."""
+    if not _has_session(fields):
+        raise BadPayloadError("a decision (approve) needs a sessionId")
+    asked = fields["asked"] if isinstance(fields.get("asked"), str) else ""
+    try:
+        approve = cleaned({"approve": fields["approve"]})["approve"]
+        text = json.dumps({"approve": approve, "asked": asked}, sort_keys=True)
+    except RecursionError:
+        raise BadPayloadError("approve is nested too deeply") from None
+    return replace(_message(project, {**fields, "message": text}, response_topic), approve=approve, asked=asked)
 
 
 def _message(project: Project, fields: Mapping[str, Any], response_topic: str | None) -> UserMessage:

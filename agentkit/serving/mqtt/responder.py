@@ -14,7 +14,9 @@ from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
 from agentkit.running.append_only import AppendOnlyText, ReplyChangedError
+from agentkit.running.decisions import Approvals
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
+from agentkit.serving.decisions import DecisionError, checked_decisions, waiting_record
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
@@ -90,10 +92,11 @@ class Responder:
     ) -> Response | None:
         """The answer to a user message; None when its client has it already.
 
-        on_frame: called with each frame of the answer but those of its reasoning (`agentkit.record.frame_of`), and last
-        with its usage. {"discarded": true} means that what was sent of a reply is not a part of it, and that no more
-        text of that reply follows. When the model server fails, returns a text that begins with "Error: ", which is not
-        kept in the session.
+        Where the run stops for calls that wait for a person it is JSON: {"stopped": "approval", "text": ..., "asked":
+        ..., "pending": [...]}. on_frame: called with each frame of the answer but those of its reasoning
+        (`agentkit.record.frame_of`), with these calls ({"approval": ...}), and last with its usage. {"discarded": true}
+        means that what was sent of a reply is not a part of it, and that no more text of that reply follows. When the
+        model server fails, returns a text that begins with "Error: ", which is not kept in the session.
         """
 
         text = AppendOnlyText(self.service.late_reasoning)
@@ -110,8 +113,10 @@ class Responder:
         if answer is None:
             return None
         if on_frame is not None:
+            if answer.waiting is not None:
+                on_frame({"approval": waiting_record(answer.waiting)})
             on_frame(last_frame(answer.usage, answer.stopped))
-        return Response(_answer_text(answer))
+        return Response(_answer_text(answer) if answer.waiting is None else _waiting_answer(message, answer))
 
     def hint(self, message: UserMessage, state: Mapping[str, Any]) -> Response | None:
         """The hint for a state of the maze as JSON: the reply's text, and a key for each function that the model
@@ -143,8 +148,12 @@ class Responder:
         return answer
 
     def is_answered(self, message: UserMessage) -> bool:
-        """Whether a message has its answer. Raises RequestConflictError when its id was used for another message."""
-        return self.service.is_answered(self._user_input(message, message.text, ()))
+        """Whether a message has its answer, which is no error. Raises RequestConflictError when its id was used for
+        another message."""
+        try:
+            return self.service.is_answered(self._user_input(message, message.text, ()))
+        except DecisionError:
+            return False
 
     def note_delivered(self, message: UserMessage) -> None:
         """Record that the answer to a request was delivered."""
@@ -187,7 +196,7 @@ class Responder:
         project = message.project
         choice = {"tool_choice": project.tool_choice} if tools and project.tool_choice else {}
         return UserInput(
-            text,
+            text if message.approve is None else None,
             message.key,
             system_prompt=self.templates.prompt(message),
             sampling={**choice, **laid_over(project.sampling, message.sampling)},
@@ -195,6 +204,8 @@ class Responder:
             request_id=message.log_id,
             content=message.text,
             is_retry=message.is_retry,
+            approve=_decisions_in(message),
+            asked=message.asked,
         )
 
     def _tools_of(self, project: Project) -> tuple[AnyTool, ...]:
@@ -229,6 +240,25 @@ def _error_text(message: UserMessage, error: Exception) -> str:
 
 def _answer_text(answer: Answer) -> str:
     return (RESET if answer.was_cut else "") + (answer.text or NO_ANSWER)
+
+
+def _decisions_in(message: UserMessage) -> Approvals | None:
+    """The decisions of a message. Raises DecisionError, also where `asked` is missing: any client may name any session,
+    and only who has read the answer knows it."""
+    if message.approve is None:
+        return None
+    if not message.asked:
+        raise DecisionError("asked: is missing; send that of the answer which has the calls")
+    return checked_decisions(message.approve)
+
+
+def _waiting_answer(message: UserMessage, answer: Answer) -> str:
+    """The answer where the run has stopped for calls that wait for a person."""
+    assert answer.waiting is not None
+    record = waiting_record(answer.waiting)
+    says = {"stopped": answer.stopped, "sessionId": message.session, "requestId": message.request_id}
+    text = next((text_of(each) for each in reversed(answer.result.messages) if each["role"] == "assistant"), "")
+    return _as_json({**says, "text": text.strip(), "asked": record["asked"], "pending": record["calls"]})
 
 
 def _as_json(value: object) -> str:

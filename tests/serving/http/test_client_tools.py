@@ -250,13 +250,26 @@ def test_a_call_whose_arguments_can_not_be_read_goes_back_to_the_model(tmp_path:
         assert "Error" in server.requests[1].body["messages"][-1]["content"]
 
 
-def test_a_call_that_needs_a_persons_approval_is_not_run_and_the_model_is_told(tmp_path: Path) -> None:
-    answers = [calls(("remove", {"path": "all"})), whole("It can't be done here.")]
+def test_a_call_that_needs_a_persons_approval_is_not_run_and_the_answer_says_so(tmp_path: Path) -> None:
+    """An answer in JSON can't say so: there the model is told. Beside a call of the client's, both are told."""
+    both = [calls(("remove", {"path": "all"}), ("weather", {"city": "Oslo"})), whole("Cold.")]
+    answers = [calls(("remove", {"path": "all"})), calls(("remove", {"path": "all"})), whole('{"a": 1}'), *both]
     tools = ("tests.serving.http.test_client_tools:remove",)
     with agent(tmp_path, answers, agentkit_tools=tools) as (service, server):
-        answer = complete(service, [user("Remove all")])
-        assert answer["choices"][0]["message"]["content"] == "It can't be done here."
-        assert "approval" in server.requests[1].body["messages"][-1]["content"]
+        said = service.ask("POST", "/v1/chat/completions", {"messages": [user("Remove all")]}).json()["choices"][0]
+        assert said["message"]["content"].startswith('`remove({"path": "all"})` needs a person\'s approval')
+        assert (said["finish_reason"], len(server.requests)) == ("stop", 1)
+        as_json = {"messages": [user("Remove all")], "response_format": {"type": "json_object"}}
+        said = service.ask("POST", "/v1/chat/completions", as_json).json()["choices"][0]
+        assert json.loads(said["message"]["content"]) == {"a": 1}
+        assert "approval" in server.requests[2].body["messages"][-1]["content"]
+        (choice,) = complete(service, [user("Remove all, and the weather?")])["choices"]
+        message = choice["message"]
+        assert [call["function"]["name"] for call in message["tool_calls"]] == ["weather"]
+        assert "needs a person's approval" in message["content"]
+        result = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "cold"}
+        answer = complete(service, [user("Remove all, and the weather?"), message, result])
+        assert answer["choices"][0]["message"]["content"] == "Cold."
         assert removed == []
 
 

@@ -27,6 +27,7 @@ from agentkit.message import ToolCall
 from agentkit.running.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.openai.client_tools import cut_off_text
+from agentkit.serving.unattended import told
 
 NOT_VALID = "the model's answer does not match response_format, and a part of it was sent"
 
@@ -261,6 +262,13 @@ def client_call_ids(answer: Answer, names: Collection[str]) -> list[str]:
     """The ids of the calls that the client is to answer, without one that is cut off. names: of its tools."""
     mine = (call for call in answer.result.pending if call.name in names)
     return [call.id for call in mine if cut_off_text(call.raw_arguments) is None]
+
+
+def waiting_text(answer: Answer, names: Collection[str]) -> str:
+    """What a client is told where the run has stopped for a call of the service's own that a person has to approve; ""
+    for any other answer. names: of the client's tools."""
+    own = next((call for call in answer.result.pending if call.name not in names), None)
+    return "" if own is None else told(own.name, own.raw_arguments, own.question)
 
 
 def calls_delta(calls: Iterable[ToolCall]) -> Delta:

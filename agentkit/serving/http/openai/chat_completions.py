@@ -22,6 +22,7 @@ from agentkit.serving.exchange import Answer
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import body_of_error, error_responses
 from agentkit.serving.http.openai.answers import (
+    BETWEEN,
     Delta,
     Said,
     SaidAsJson,
@@ -35,6 +36,7 @@ from agentkit.serving.http.openai.answers import (
     logprobs_in,
     refusal_in,
     usage_fields,
+    waiting_text,
 )
 from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, asked_of
 from agentkit.serving.http.openai.errors import not_to_be_sent_again, refusal_of
@@ -193,7 +195,7 @@ async def answer_parts(
 ) -> AsyncGenerator[Delta | Ending | None, None]:
     """Yield the parts of an answer's message, and its ending; None is a keep-alive. Raises what the run raises, as
     clients are told it."""
-    had_effect, note = False, state.noting(subject)
+    had_effect, has_text, note = False, False, state.noting(subject)
     async with aclosing(state.runs.follow(asked.user_input, request.is_disconnected, note)) as updates:
         while True:
             try:
@@ -209,10 +211,24 @@ async def answer_parts(
             if isinstance(each, Answer):
                 note(each)
             had_effect = had_effect or _has_effect(each)
-            for delta in said.take(each) if isinstance(each, Event) else said.rest(each):
+            for delta in said.take(each) if isinstance(each, Event) else _rest(said, each, asked, has_text):
+                has_text = has_text or "content" in delta
                 yield delta
             if isinstance(each, Answer):
                 yield await _ending(state, asked, subject, each)
+
+
+def _rest(said: Said, answer: Answer, asked: Asked, has_text: bool) -> list[Delta]:
+    """The last parts of an answer, with what is said of a call that waits for a person. has_text: whether text was sent
+    before."""
+    deltas = list(said.rest(answer))
+    text = waiting_text(answer, asked.client_names)
+    place = next((place for place in reversed(range(len(deltas))) if "content" in deltas[place]), None)
+    if text and place is not None:
+        deltas[place] = {**deltas[place], "content": deltas[place]["content"] + BETWEEN + text}
+    elif text:
+        deltas.append({"content": BETWEEN + text if has_text else text})
+    return deltas
 
 
 def _has_effect(update: Update) -> bool:
@@ -221,7 +237,7 @@ def _has_effect(update: Update) -> bool:
 
 async def _ending(state: State, asked: Asked, subject: str, answer: Answer) -> Ending:
     call_ids = client_call_ids(answer, asked.client_names)
-    if not call_ids:
+    if not call_ids or waiting_text(answer, asked.client_names):
         return Ending(answer, [])
     calls = await run_in_threadpool(state.continuations.keep, subject, answer.added, call_ids)
     return Ending(answer, calls)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agentkit.middleware.structured_output import FINAL
+from agentkit.running.open_questions import QUESTION
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.openai.client_tools import client_tools, tool_choice
@@ -17,15 +18,19 @@ from agentkit.serving.http.openai.history import run_messages
 from agentkit.serving.http.openai.images import ImageAddress, with_images
 from agentkit.serving.http.openai.models import MODEL
 from agentkit.serving.http.openai.response_format import JsonAnswer, json_answer
-from agentkit.serving.http.openai.service_tools import service_tools
 from agentkit.serving.http.openai.title_requests import is_title_request
 from agentkit.serving.http.schemas import Penalty, Temperature, TopP
+from agentkit.serving.unattended import unattended
 from agentkit.tools import Tool
 
 TextType = Literal["text", "input_text", "output_text"]
 ImageType = Literal["image_url", "input_image"]
 MediaType = Literal["input_audio", "audio_url", "input_video", "video_url", "file"]
 PartType = Literal[TextType, ImageType, MediaType, "refusal", "thinking"]
+
+OF_THE_SERVICE = frozenset({QUESTION})
+"""Keys of a message that only this service writes: a client's history can't say what a call has asked a person, so that
+a decision would count for it."""
 
 _TEXTS, _IMAGES, _MEDIA = map(get_args, (TextType, ImageType, MediaType))
 _ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]{0,20}://|file:)", re.IGNORECASE)
@@ -87,7 +92,7 @@ class ChatMessage(BaseModel):
 
     def as_dict(self) -> dict[str, Any]:
         """The message as it is sent to a model."""
-        made = self.model_dump(exclude_none=True)
+        made = {key: value for key, value in self.model_dump(exclude_none=True).items() if key not in OF_THE_SERVICE}
         if "content" not in made and self.role != "assistant":
             made["content"] = ""
         return {**made, "role": "system"} if self.role == "developer" else made
@@ -178,7 +183,7 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
     if "llm_max_tokens" not in state.settings.model_fields_set:
         sampling.setdefault("max_tokens", None)  # OpenAI's clients expect no limit where they give none
     answer = json_answer(body.response_format)
-    own = service_tools(state.conversations.tools)
+    own = unattended(state.conversations.tools, ends_run=answer is None)
     own_names = [tool.name for tool in own]
     client = client_tools(body.tools, own_names if answer is None else [*own_names, FINAL])
     client_names = [tool.name for tool in client]

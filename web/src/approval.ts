@@ -1,0 +1,357 @@
+// Calls that wait for a person: what would run, and the decision on it. Everything in a call is a model's text, which a
+// hostile page may have written: it is shown as text, with what would hide or reorder it made visible.
+import type { Approval, Decision, PendingCall } from "./api";
+import { element } from "./dom";
+
+type Decide = (approve: Record<string, Decision>) => void;
+type Schema = Record<string, unknown>;
+
+let count = 0;
+const newId = (): string => `field-${++count}`;
+
+/** The calls that a run has stopped for. Tells all decisions at once, as soon as there are all of them: the calls run in
+ * their order. */
+export class ApprovalView {
+  readonly root = element("div", "approvals");
+  private readonly decisions = new Map<string, Decision>();
+
+  constructor(
+    readonly approval: Approval,
+    private readonly decide: Decide,
+  ) {
+    const { calls } = approval;
+    for (const call of calls) {
+      const card = new Card(call, (decision) => this.take(call, decision));
+      this.root.append(card.root);
+    }
+    if (calls.length > 1) this.root.append(element("p", "hint", "It goes on when all are decided."));
+  }
+
+  private take(call: PendingCall, decision: Decision): void {
+    this.decisions.set(call.id, decision);
+    if (this.decisions.size < this.approval.calls.length) return;
+    this.root.querySelector(".hint")?.remove();
+    this.decide(Object.fromEntries(this.approval.calls.map(({ id }) => [id, this.decisions.get(id) ?? false])));
+  }
+
+  /** It can't be decided any more. */
+  close(why: string): void {
+    for (const card of this.root.querySelectorAll<HTMLElement>(".approval:not([data-decided])")) settle(card, why);
+    this.root.querySelector(".hint")?.remove();
+  }
+}
+
+function settle(card: HTMLElement, what: string): void {
+  card.dataset["decided"] = "";
+  card.querySelector(".controls")?.remove();
+  card.append(element("p", "decided", what));
+}
+
+class Card {
+  readonly root = element("section", "approval");
+  private readonly controls = element("div", "controls");
+
+  constructor(
+    private readonly call: PendingCall,
+    private readonly tell: (decision: Decision) => void,
+  ) {
+    const { question, reason } = call;
+    const asks = question ? " asks" : " wants to run";
+    const title = element("h2", "", element("code", "", visible(call.name)), asks);
+    title.id = newId();
+    this.root.setAttribute("aria-labelledby", title.id);
+    this.root.append(title);
+    if (reason) this.root.append(element("p", "reason", `It needs your approval: ${visible(reason)}`));
+    if (question) this.root.append(element("p", "question", visible(question.text)));
+    this.root.append(argumentsView(call.arguments), this.controls);
+    if (question?.problem) this.root.insertBefore(element("p", "failed", visible(question.problem)), this.controls);
+    this.draw();
+  }
+
+  private draw(): void {
+    const { question } = this.call;
+    if (!question) this.approve();
+    else if (question.schema) this.ask(question.schema);
+    else this.yesOrNo();
+  }
+
+  private settle(decision: Decision, what: string): void {
+    settle(this.root, what);
+    this.tell(decision);
+  }
+
+  private approve(): void {
+    const reason = this.reason();
+    const allow = button("Allow", "primary", () => this.settle(true, "Allowed"));
+    const change = button("Change", "", () => this.change());
+    const row = element("div", "choices", allow, change, button("Deny", "", () => this.refuse(reason.value)));
+    this.controls.replaceChildren(row, reason);
+  }
+
+  private yesOrNo(): void {
+    const reason = this.reason();
+    const yes = button("Yes", "primary", () => this.settle(true, "Answered: yes"));
+    this.controls.replaceChildren(element("div", "choices", yes, button("No", "", () => this.refuse(reason.value))), reason);
+  }
+
+  private reason(): HTMLInputElement {
+    const made = element("input", "why");
+    made.type = "text";
+    made.maxLength = 4000;
+    made.placeholder = "Reason, if you deny it (optional)";
+    made.setAttribute("aria-label", "Reason, if you deny it (optional)");
+    made.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault();
+      if (made.value.trim()) this.refuse(made.value);
+    });
+    return made;
+  }
+
+  private refuse(why: string): void {
+    const text = why.trim();
+    this.settle(text || false, text ? `Denied: ${text}` : "Denied");
+  }
+
+  /** Other arguments. */
+  private change(): void {
+    const field = element("textarea", "changed");
+    field.value = pretty(this.call.arguments);
+    field.rows = Math.min(12, field.value.split("\n").length + 1);
+    field.spellcheck = false;
+    field.setAttribute("aria-label", `Arguments of ${this.call.name}, as JSON`);
+    const problem = problemView();
+    const run = (): void => {
+      const value = parsed(field.value);
+      if (isObject(value)) this.settle(value, `Allowed with ${JSON.stringify(value)}`);
+      else problem.textContent = "This is not a JSON object.";
+    };
+    const choices = [button("Run with these", "primary", run), button("Back", "", () => this.draw())];
+    this.controls.replaceChildren(field, problem, element("div", "choices", ...choices));
+    field.focus();
+  }
+
+  /** The answer to a question, by its schema. */
+  private ask(schema: Schema): void {
+    const fields = fieldsOf(schema);
+    const form = element("form", "answer", ...fields.map((field) => field.root));
+    form.noValidate = true;
+    const problem = problemView();
+    const answer = element("button", "primary", "Answer");
+    answer.type = "submit";
+    const reason = this.reason();
+    const deny = button("Decline", "", () => this.refuse(reason.value));
+    form.append(problem, element("div", "choices", answer, deny), reason);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      try {
+        this.settle(read(fields), "Answered");
+      } catch (error) {
+        problem.textContent = error instanceof Error ? error.message : String(error);
+      }
+    });
+    this.controls.replaceChildren(form);
+  }
+}
+
+function button(text: string, className: string, act: () => void): HTMLButtonElement {
+  const made = element("button", className, text);
+  made.type = "button";
+  made.addEventListener("click", act);
+  return made;
+}
+
+function problemView(): HTMLElement {
+  const made = element("p", "failed");
+  made.setAttribute("role", "alert");
+  return made;
+}
+
+function argumentsView(json: string): HTMLElement {
+  const value = parsed(json);
+  if (!isObject(value)) return element("pre", "arguments", visible(json));
+  const list = element("dl", "arguments");
+  for (const [name, each] of Object.entries(value)) {
+    const text = typeof each === "string" ? each : JSON.stringify(each, null, 1);
+    list.append(element("dt", "", visible(name)), element("dd", "", visible(text)));
+  }
+  return list;
+}
+
+// ---- the fields of a schema
+
+interface Field {
+  root: HTMLElement;
+  name: string;
+  isRequired: boolean;
+  /** undefined: nothing was said. Throws an Error for what is no value. */
+  value: () => unknown;
+}
+
+/** Of a schema that is no object with properties, one field for the whole answer as JSON (its name is ""). */
+function fieldsOf(schema: Schema): Field[] {
+  const properties = isObject(schema["properties"]) ? schema["properties"] : {};
+  const listed = schema["required"];
+  const required = new Set(Array.isArray(listed) ? listed : []);
+  const made = Object.entries(properties).map(([name, described]) =>
+    fieldOf(name, isObject(described) ? described : {}, required.has(name)),
+  );
+  return made.length ? made : [jsonField("", "The answer, as JSON", true, schema["default"])];
+}
+
+function fieldOf(name: string, described: Schema, isRequired: boolean): Field {
+  const title = typeof described["title"] === "string" ? described["title"] : name;
+  const about = typeof described["description"] === "string" ? described["description"] : "";
+  const label = `${visible(title)}${isRequired ? "" : " (optional)"}`;
+  const choices = choicesOf(described);
+  const given = described["default"];
+  if (choices) return choiceField(name, label, about, isRequired, choices, given);
+  switch (kindOf(described)) {
+    case "boolean":
+      return booleanField(name, label, about, isRequired, given);
+    case "integer":
+    case "number":
+      return numberField(name, label, about, isRequired, given, described);
+    case "string":
+      return textField(name, label, about, isRequired, given);
+    default:
+      return jsonField(name, `${label}, as JSON`, isRequired, given, about);
+  }
+}
+
+function kindOf(described: Schema): unknown {
+  const kind = described["type"];
+  return Array.isArray(kind) ? kind.find((each) => each !== "null") : kind;
+}
+
+/** The values to choose from, with their names; undefined where any value will do. */
+function choicesOf(described: Schema): [string, unknown][] | undefined {
+  if (Array.isArray(described["enum"])) {
+    const names = Array.isArray(described["enumNames"]) ? described["enumNames"] : [];
+    return described["enum"].map((value, place) => [named(names[place] ?? value), value]);
+  }
+  const options = described["oneOf"] ?? described["anyOf"];
+  if (!Array.isArray(options) || !options.length) return undefined;
+  if (!options.every((each) => isObject(each) && "const" in each)) return undefined;
+  return options.map((each: Schema) => [named(each["title"] ?? each["const"]), each["const"]]);
+}
+
+const named = (value: unknown): string => (typeof value === "string" ? value : JSON.stringify(value));
+
+function labelled(label: string, about: string, input: HTMLElement): HTMLElement {
+  input.id = newId();
+  const told = element("label", "", label);
+  told.htmlFor = input.id;
+  return element("div", "field", told, input, ...(about ? [element("small", "", visible(about))] : []));
+}
+
+function choiceField(
+  name: string,
+  label: string,
+  about: string,
+  isRequired: boolean,
+  choices: [string, unknown][],
+  given: unknown,
+): Field {
+  const select = element("select", "");
+  const none = element("option", "", isRequired ? "Choose…" : "");
+  none.value = "";
+  select.append(none);
+  choices.forEach(([title, value], place) => {
+    const option = element("option", "", visible(title));
+    option.value = String(place);
+    option.selected = given !== undefined && JSON.stringify(value) === JSON.stringify(given);
+    select.append(option);
+  });
+  const value = (): unknown => (select.value === "" ? undefined : choices[Number(select.value)]?.[1]);
+  return { root: labelled(label, about, select), name, isRequired, value };
+}
+
+function booleanField(name: string, label: string, about: string, isRequired: boolean, given: unknown): Field {
+  const input = element("input", "");
+  input.type = "checkbox";
+  input.checked = given === true;
+  const root = labelled(label, about, input);
+  root.classList.add("check");
+  return { root, name, isRequired, value: () => input.checked };
+}
+
+function numberField(
+  name: string,
+  label: string,
+  about: string,
+  isRequired: boolean,
+  given: unknown,
+  described: Schema,
+): Field {
+  const input = element("input", "");
+  input.type = "number";
+  input.step = kindOf(described) === "integer" ? "1" : "any";
+  if (typeof described["minimum"] === "number") input.min = String(described["minimum"]);
+  if (typeof described["maximum"] === "number") input.max = String(described["maximum"]);
+  if (typeof given === "number") input.value = String(given);
+  const value = (): unknown => {
+    if (!input.validity.valid) throw new Error(`${label}: ${input.validationMessage}`);
+    return input.value === "" ? undefined : input.valueAsNumber;
+  };
+  return { root: labelled(label, about, input), name, isRequired, value };
+}
+
+function textField(name: string, label: string, about: string, isRequired: boolean, given: unknown): Field {
+  const input = element("input", "");
+  input.type = "text";
+  if (typeof given === "string") input.value = given;
+  return { root: labelled(label, about, input), name, isRequired, value: () => input.value || undefined };
+}
+
+function jsonField(name: string, label: string, isRequired: boolean, given: unknown, about = ""): Field {
+  const input = element("textarea", "");
+  input.rows = 3;
+  if (given !== undefined) input.value = JSON.stringify(given, null, 1);
+  const value = (): unknown => {
+    if (!input.value.trim()) return undefined;
+    const made = parsed(input.value);
+    if (made === undefined) throw new Error(`${label}: this is not JSON`);
+    return made;
+  };
+  return { root: labelled(label, about, input), name, isRequired, value };
+}
+
+/** The answer in the fields. Throws an Error that says what is missing or wrong. */
+function read(fields: Field[]): Record<string, unknown> {
+  const found = fields.map((field) => [field, field.value()] as const);
+  const missing = found.find(([field, value]) => field.isRequired && value === undefined);
+  if (missing) throw new Error(`${missing[0].name || "The answer"} is missing.`);
+  const [first] = found;
+  if (first && first[0].name === "") {
+    if (!isObject(first[1])) throw new Error("The answer is not a JSON object.");
+    return first[1];
+  }
+  return Object.fromEntries(found.filter(([, value]) => value !== undefined).map(([field, value]) => [field.name, value]));
+}
+
+// ---- texts
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function parsed(json: string): unknown {
+  try {
+    return JSON.parse(json) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+export function pretty(json: string): string {
+  const value = parsed(json);
+  return value === undefined ? json : JSON.stringify(value, null, 1);
+}
+
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
+
+/** A text in which characters that can't be seen, or turn the order of others around, are written as codes. */
+export function visible(text: string): string {
+  return text.replace(HIDDEN, (each) => `\\u{${each.codePointAt(0)!.toString(16)}}`);
+}
