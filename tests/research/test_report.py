@@ -48,6 +48,7 @@ def test_numbers_with_gaps_become_1_2_3_in_the_same_order_and_others_stay() -> N
 
 
 def test_a_number_that_no_source_has_is_none_of_the_references_and_is_flagged() -> None:
+    """nicobailon/pi-web-access#340: marks that point at nothing."""
     report = report_of("It is 31 m high [3]. It was lit in 1794 [1]. It is big [3][12].")
     assert report.text == "It is 31 m high [1]. It was lit in 1794 [no source]. It is big [1][no source]."
     assert len(report.sources) == 1
@@ -95,11 +96,13 @@ def test_a_link_to_what_was_read_cites_it_and_any_other_link_is_none() -> None:
     """huggingface/smolagents#1087, assafelovic/gpt-researcher#1276: links that were never fetched, or are wrong."""
     report = report_of(
         "It is 31 m high ([The Tallow light](https://www.lights.example/tallow/)). "
-        "It is old [see here](https://never.example/x_(y)). It is at https://www.unread.example/a. It burned oil, see https://lights.example/lamp. "
+        "It is old [see here](https://never.example/x_(y)). It is at https://www.unread.example/a. "
+        "It burned oil, see https://lights.example/lamp. "
         "![a lamp](https://evil.example/pixel.png)"
     )
     assert report.text == (
-        "It is 31 m high (The Tallow light [1]). It is old see here [no source]. It is at unread.example/a. It burned oil, see [2]. a lamp"
+        "It is 31 m high (The Tallow light [1]). It is old see here [no source]. It is at unread.example/a. "
+        "It burned oil, see [2]. a lamp"
     )
     assert "never.example" not in report.markdown()
     assert "evil.example" not in report.html()

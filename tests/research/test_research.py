@@ -114,6 +114,7 @@ def test_a_plan_is_what_the_model_makes_of_it_or_the_question(plan: str, expecte
 
 
 def test_sub_questions_share_their_sources() -> None:
+    """ItzCrazyKns/Vane#1109: the same page several times in the bibliography."""
     model = Model(plan='{"questions": ["How high is it?", "Who lit it?", "What burned?"]}')
     report = research("What is the Tallow light?", model=backend(model), tools=[search, visit], parallel=3)
     assert len({source.address for source in report.sources}) == len(report.sources)

@@ -150,6 +150,7 @@ def test_a_finished_research_is_written_again_without_a_request() -> None:
 
 
 def test_what_a_limit_has_ended_goes_on_with_more() -> None:
+    """anthropics/claude-code#79958: after a limit everything was done again from the beginning."""
     session = MemorySessions()[f"{PREFIX}lights"]
     limits = Limits(tool_calls=1)
     options: dict[str, Any] = {"tools": [read], "session": session, "parallel": 1}

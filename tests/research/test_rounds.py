@@ -105,6 +105,7 @@ class Small(ScriptedBackend):
 
 
 def test_a_server_with_a_small_window_gets_shorter_requests() -> None:
+    """browser-use/web-ui#278: what was found is lost when a prompt gets too long."""
     model = Tireless(20)
     backend = Small(*[model] * 40)
     report = research("How high are the lighthouses?", model=backend, tools=[visit], sub_questions=1)
