@@ -21,6 +21,7 @@ from agentkit.evidence.marks import marks
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
 from agentkit.research.assembling import UNKNOWN
+from agentkit.research.bibtex import bibtex
 from agentkit.research.findings import Findings
 from agentkit.research.marks import behind_marks
 
@@ -62,6 +63,7 @@ def page(report: Findings) -> str:
         body=html,
         contents=body.headings if len(body.headings) >= LONG else [],
         references=[_Reference(each, body.marks) for each in report.sources],
+        bibtex=bibtex(report.sources),
         counts=_counts(report.citations),
         verdicts=COUNTED,
     )

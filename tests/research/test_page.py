@@ -111,6 +111,8 @@ def test_on_a_wide_screen_a_mark_shows_the_quotation_and_leads_to_its_reference_
     shown.locator("#s1 .back").first.click()
     assert shown.evaluate("location.hash") == "#c1"
     assert shown.locator("nav a").count() == 5
+    shown.locator("summary").click()
+    assert shown.locator(".bibtex pre").inner_text() == report().bibtex()
     assert shown.title().startswith("How high is it <script>")
     assert noted == []
     shown.context.close()
