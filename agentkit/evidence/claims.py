@@ -23,7 +23,7 @@ _MARKUP = re.compile(
     rf"(?P<code>{_CODE})|(?P<image>!\[[^\[\]\n]{{0,300}}\]\([^()\s]{{0,1000}}\))|(?P<mark>\[?{MARK.pattern}\]?"
     r"(?:\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}\))?)"
     rf"|(?P<link>{_LINK})|(?P<address><?https?://[^\s<>\u3000-\u303f\uff00-\uffef]{{1,2000}}(?<![.,;:!?])>?)"
-    r"|(?P<foreign>【[^】\n]{1,60}†[^】\n]{0,60}】)|(?P<tag></?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>\n]{0,300})?/?>)|(?P<emphasis>\*{1,3}|__|~~)|(?P<space>\n[\s>]{0,99}|[\s|\\]{2,999}|[\t|\\])"
+    r"|(?P<foreign>【[^【】†\n]{1,60}†[^【】†\n]{0,60}】)|(?P<tag></?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>\n]{0,300})?/?>)|(?P<emphasis>\*{1,3}|__|~~)|(?P<space>\n[\s>]{0,99}|[\s|\\]{2,999}|[\t|\\])"
 )
 """What is left out of a block's text, and code, which stays: a `[0]` in it is no citation."""
 _WORD = re.compile(r"\S")

@@ -16,6 +16,7 @@ _QUOTED = re.compile(
 _OMITTED = re.compile(r"\.{3,9}|…{1,9}|[\[(（][^\[\]()（）]{0,60}[\])）]")
 """What a quotation leaves out, or adds in brackets."""
 _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff"
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _GAP = re.compile(f"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
 """A space beside a character of a script without spaces: some set one before Latin letters, others none."""
 _BRACKETS = re.compile(r"\[\s?(?:\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,20}|[a-z]|citation needed|来源请求)\s?\]")
@@ -42,12 +43,13 @@ class QuotedText:
 
     def __init__(self, text: str) -> None:
         self._text = _words_only(_BRACKETS.sub("", text))
+        self._has_gaps = not _IS_UNSPACED.search(self._text)
 
     def has(self, quoted: str) -> bool:
         """Whether the text has a quotation: each of its pieces, in their order."""
         place = 0
         for piece in _pieces(quoted):
-            place = self._text.find(piece, place)
+            place = self._text.find(piece if self._has_gaps else piece.strip(), place)
             if place < 0:
                 return False
         return True
@@ -57,7 +59,7 @@ def _pieces(quoted: str) -> Iterator[str]:
     for piece in _OMITTED.split(MARK.sub("", quoted)):
         words = _words_only(piece)
         if words.strip():
-            yield words.strip() if any(map(is_unspaced, words)) else words
+            yield words
 
 
 def _words_only(text: str) -> str:

@@ -63,15 +63,14 @@ def _support(sentence: Sentence, findings: Sequence[Finding]) -> bool:
 
 def _judged(sentence: Sentence, finding: Finding, least: float) -> tuple[Verdict, str]:
     said: Verdict = "not found" if finding.cover < PART * least else "weak"
-    if finding.is_foreign:
-        missing = f"{finding.absent[0]} is not in the source" if finding.absent else ""
-        return "weak", missing or "the source is in another script, so only numbers were compared"
-    if finding.span is None and not finding.found:
+    if not (finding.found or finding.is_foreign):
         return "not found", "the source says nothing of it"
-    if finding.unquoted:
-        return "not found", "the quotation is not in the source"
     if finding.absent:
         return "not found", f"{finding.absent[0]} is not in the source"
+    if finding.is_foreign:
+        return "weak", "the source is in another script, so only its numbers were compared"
+    if finding.unquoted:
+        return "not found", "the quotation is not in the source"
     if finding.unnamed and len(finding.unnamed) >= UNNAMED * len(sentence.names):
         return said, f"{finding.unnamed[0]} is not in the source"
     if finding.cover < least:

@@ -6,6 +6,8 @@ from agentkit.taint.folding import DOT_WORDS, folded, forms
 from agentkit.taint.names import above, domain_of, names_in
 from agentkit.taint.shingles import Hashes, rows_of, words_of
 
+_NO_QUOTES = {ord(mark): None for mark in "'\"`"}
+
 
 class Index:
     """The rows of words and the addresses of texts, as hashes; and the texts themselves, folded when first needed.
@@ -56,8 +58,8 @@ class Index:
 
 
 def collapsed(text: str) -> str:
-    """A text, folded, with single spaces."""
-    return " ".join(folded(text).split())
+    """A text, folded, with single spaces and without quotation marks, which a shell takes away."""
+    return " ".join(folded(text).translate(_NO_QUOTES).split())
 
 
 def _names_of(text: str) -> Iterator[int]:

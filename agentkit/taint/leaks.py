@@ -4,6 +4,9 @@ A URL that stands as it is in an earlier text carries nothing that its author do
 together may carry what it has read.
 """
 
+from collections.abc import Sequence
+from itertools import islice
+
 from agentkit.taint.folding import decoded, folded, forms, unescaped
 from agentkit.taint.index import Index
 from agentkit.taint.names import Name, domain_of, whole_urls
@@ -34,6 +37,17 @@ def put_together(text: str, outside: Index, given: Index, last: str, *, reads_on
         if answer is False or doubtful > MAX_URLS or (answer is None and _carries(url, sent, outside, given, last)):
             return True
     return False
+
+
+def leaves_beside(texts: Sequence[str], outside: Index, given: Index, last: str) -> bool:
+    """Whether one text of several is a URL or a host that no user has named, and another one has data for it."""
+    hosts = [at for at, text in enumerate(texts) if _is_unnamed(text, given)]
+    others = texts if len(hosts) > 1 else [text for at, text in enumerate(texts) if at not in hosts]
+    return bool(hosts) and _has_data(" ".join(others), outside, given, last)
+
+
+def _is_unnamed(text: str, given: Index) -> bool:
+    return any(not given.has("host", url.host) for url, _ in islice(whole_urls(text, hosts=True), 1))
 
 
 def _is_plain(url: Name, outside: Index, given: Index, *, reads_only: bool) -> bool | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from agentkit.taint.folding import folded, forms
 from agentkit.taint.index import Index, collapsed
-from agentkit.taint.leaks import is_from_outside, put_together
+from agentkit.taint.leaks import is_from_outside, leaves_beside, put_together
 from agentkit.taint.names import Name, names_in
 from agentkit.taint.shingles import row_hashes, rows_of, words_of
 from agentkit.taint.texts import strings_in
@@ -120,7 +120,8 @@ class Matcher:
         so that only URLs count that carry data."""
         own = [piece for at, piece in enumerate(pieces) if at >= MAX_PIECES or not self.given.contains(piece.text)]
         if reads_only:
-            return next((found for piece in own if (found := self._leak(piece, reads_only=True))), None)
+            leak = next((found for piece in own if (found := self._leak(piece, reads_only=True))), None)
+            return leak or (self._leak_beside(pieces) if own else None)
         for piece in own:
             found = self._name(piece) or self._leak(piece, reads_only=False) or self._words(piece.text)
             if found is not None:
@@ -166,6 +167,11 @@ class Matcher:
         texts = (piece.text, self.outside, self.given, self.last)
         is_leak = put_together(*texts, reads_only=reads_only, hosts=piece.is_path)
         return Finding(piece.argument, URL_MADE) if is_leak else None
+
+    def _leak_beside(self, pieces: Sequence[Piece]) -> Finding | None:
+        texts = [piece.text for piece in pieces[:MAX_PIECES]]
+        has_leak = len(texts) > 1 and leaves_beside(texts, self.outside, self.given, self.last)
+        return Finding("", URL_MADE) if has_leak else None
 
     def _joined(self, pieces: Sequence[Piece], own: Sequence[Piece]) -> Finding | None:
         """What is only seen where the borders between texts are not: in a list of words, or of pieces of an address."""

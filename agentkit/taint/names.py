@@ -26,7 +26,9 @@ _SIGN = re.compile(r"[@/\\~]|\.(?=[^\W\d_])|\$\{?home|%userprofile")
 _SEPARATORS = re.compile(r"[,;(){}\[\]=*!]+")
 _EDGE = ".,;:!?()[]{}*_=#$"
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,15}://")
-_ANY_SCHEME = re.compile(r"(?:https?|hxxps?|wss?|ftps?):/{1,3}", re.IGNORECASE)
+_READ_AS = {ord("\t"): None, ord("\r"): None, ord("\n"): None, ord("\\"): "/", ord("。"): ".", ord("｡"): "."}
+"""How HTTP clients read what is no character of a URL."""
+_ANY_SCHEME = re.compile(r"(?:(?:https?|hxxps?|wss?|ftps?):|^)[/\\]{1,3}", re.IGNORECASE)
 _HOST_PART = re.compile(r"^(?:[^/?#@]*@)?[^/?#]*")
 _HOST = r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_][\w-]{1,30}"
 _BARE_URL = re.compile(rf"({_HOST}|localhost|\d{{1,3}}(?:\.\d{{1,3}}){{3}})((?::\d{{1,5}})?(?:[/?#].*)?)")
@@ -139,21 +141,24 @@ def url_of(address: str, *, is_certain: bool = True) -> Name | None:
 
 def whole_urls(text: str, *, hosts: bool) -> Iterator[tuple[Name, str]]:
     """The URLs in a text that is not folded, each with what is sent to its host beside the host, as it is written.
-    hosts: a host alone is one too."""
+    hosts: the text is one URL, or a host alone, whatever characters stand in it, as HTTP clients read it."""
+    if hosts:
+        yield from _whole(text.translate(_READ_AS)[:MAX_CHUNK].strip().rstrip(_EDGE), hosts)
     for chunk in text.translate(_SPACES).split():
         for part in dict.fromkeys(chunk[start : start + MAX_CHUNK] for start in range(0, len(chunk), MAX_CHUNK)):
             yield from _whole(part.strip(_EDGE), hosts)
 
 
 def _whole(part: str, hosts: bool) -> Iterator[tuple[Name, str]]:
+    is_certain = "://" in part or ":\\" in part
     starts = [each.end() for each in _ANY_SCHEME.finditer(part)][:32]
-    found = None if starts else _BARE_URL.fullmatch(folded(part))
+    found = None if starts else (_BARE_URL.match if hosts else _BARE_URL.fullmatch)(folded(part))
     if not starts and (found is None or not (hosts or found[2] or found[1].startswith("www."))):
         return
     for start in starts or [0]:
         address = part[start:].replace("\\", "/")
         url = url_of(folded(address))
-        if url is not None and (starts or "." in url.host):
+        if url is not None and (is_certain or "." in url.host):
             yield url, _HOST_PART.sub("", address, count=1)
 
 
@@ -165,7 +170,7 @@ def host_of(place: str) -> str:
     host = host.rstrip(".")
     if "xn--" in host:
         with suppress(UnicodeError):
-            host = host.encode("ascii").decode("idna")
+            host = folded(host.encode("ascii").decode("idna"))
     return host.removeprefix("www.")
 
 

@@ -93,7 +93,7 @@ REPORTS = {
 def test_what_was_reported_elsewhere_has_no_effect_here(report: str) -> None:
     done.clear()
     at, call = REPORTS[report]
-    tools = [look, fetch_url, run_command, run_javascript, write_file]
+    tools: list[Any] = [look, fetch_url, run_command, run_javascript, write_file]
     agent = Agent(
         ScriptedBackend(("look", {"at": at}), call, "Done."), tools=tools, instructions=SYSTEM, taint="refuse"
     )

@@ -46,7 +46,7 @@ def visit(url: str) -> str:
     return "a page"
 
 
-TOOLS = [read, send_mail, visit]
+TOOLS: list[Any] = [read, send_mail, visit]
 
 
 def agent(*steps: Any, taint: Any = "refuse", tools: Any = TOOLS, **options: Any) -> Agent:
