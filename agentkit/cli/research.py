@@ -10,7 +10,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from agentkit import AgentkitError, ConfigurationError, LimitError, Limits, Session
+from agentkit import AgentkitError, ConfigurationError, LimitError, Limits, Session, SessionError
 from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import DocsOption, HookOption, McpOption, ModelOption, QuietOption, ToolOption
 from agentkit.cli.prompt import prompt_of
@@ -89,9 +89,13 @@ def research(
         try:
             files = _checked(out or [])
             asked, session = _begun(question or [], resume, store, leaving)
-            given = _options(_kept(context, session, resume))
+            kept = _kept(context, session, is_new=asked is not None)
+            given = _options(kept)
+            keep_options(session, kept, asked)
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)
+        except SessionError as error:
+            leave(str(error), FAILED)
         progress = leaving.enter_context(ResearchProgress(quiet=quiet))
         report = _run(asked, session, given, progress, as_json, stdout)
         _write(report, files, as_json, stdout)
@@ -99,16 +103,14 @@ def research(
     raise typer.Exit(WRITTEN if report.sources else FAILED)
 
 
-def _kept(context: typer.Context, session: Session, resume: bool) -> dict[str, Any]:
-    """The options as they hold: those of the research that is continued, but for what the command line says; they are
-    kept with it."""
+def _kept(context: typer.Context, session: Session, *, is_new: bool) -> dict[str, Any]:
+    """The options as they hold: of a research that is continued its own, but for what the command line says."""
     given = {name: context.params[name] for name in KEPT}
-    if resume:
+    if not is_new:
         named = {name for name in KEPT if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
         given = {**given, **{name: each for name, each in state_of(session).options.items() if name not in named}}
     if given["docs"]:
         given["docs"] = os.path.abspath(given["docs"])  # it may be continued elsewhere
-    keep_options(session, given)
     return given
 
 

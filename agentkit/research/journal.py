@@ -186,10 +186,12 @@ def state_of(session: Session) -> State:
     return state
 
 
-def keep_options(session: Session, options: Mapping[str, Any]) -> None:
-    """Keep the options of the command that begins or continues a research. Raises SessionError."""
+def keep_options(session: Session, options: Mapping[str, Any], question: str | None) -> None:
+    """Keep the options of the command that begins a research on a question, or continues one (None). Raises
+    SessionError."""
+    asked = {} if question is None else {"asked": {"form": FORM, "question": question.strip()}}
     with _held(session) as writer:
-        writer.append([{"role": "user", "content": json_text({"options": options})}])
+        writer.append([{"role": "user", "content": json_text({**asked, "options": options})}])
 
 
 def shown_id(session_id: str) -> str:

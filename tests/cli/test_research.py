@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from agentkit.research.journal import PREFIX
+from agentkit.sessions import SQLiteSessions
 from tests.cli.test_ask import DOCUMENTS, agentkit, environment
 from tests.support.forked_cli import command
 from tests.support.model_server import Asked, calls, serve, whole
@@ -61,6 +63,18 @@ def test_mistakes_are_said_before_anything_is_spent(tmp_path: Path, arguments: t
     done = researched(tmp_path, *arguments)
     assert done.returncode == 2
     assert words in done.stderr
+
+
+def test_one_process_at_a_time_works_on_a_research(tmp_path: Path) -> None:
+    assert researched(tmp_path, QUESTION, "--docs", DOCUMENTS, "--no-web").returncode == 0
+    failed = researched(tmp_path, "How?", "--no-web", "--tool", "nothing:here")
+    assert failed.returncode == 2  # and nothing of it is kept
+    with SQLiteSessions(tmp_path / "s.db") as sessions:
+        (name,) = [info.id for info in sessions.list(PREFIX)]
+        with sessions[name].hold():
+            done = researched(tmp_path, "--resume")
+    assert done.returncode == 1
+    assert done.stderr.startswith("agentkit: another process works on the research")
 
 
 def test_nothing_found_is_code_1(tmp_path: Path) -> None:
