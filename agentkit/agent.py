@@ -375,13 +375,15 @@ class Agent(Closable):
         middleware = [Part(f"the middleware {each!r}", each, advice) for each in self._middleware]
         called = self._executor.keywords["hooks"].hooks
         hooks = [Part(f"the hook {type(each).__name__}", each, advice) for each in called]
-        return [*backends, *tools, *parts, *middleware, *hooks]
+        judge = [Part("the judge", self._judge, advice)] if self._judge is not None else []
+        return [*backends, *tools, *parts, *middleware, *hooks, *judge]
 
     def __copy__(self) -> "Agent":
         return _made_again(type(self), self._model, self._made_of())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Agent":
-        """A copy with copies of its tools; hooks are shared, and a backend that is not its own."""
+        """A copy with copies of its tools; hooks are shared, and so are a judge and a backend that are not its own."""
+        memo[id(self._judge)] = self._judge
         memo.update({id(hook): hook for hook in self._executor.keywords["hooks"].hooks})
         arguments = copy.deepcopy(self._made_of(), memo)
         known = memo.get(id(self))  # the object of a tool may hold the agent

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar,
 from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, HookError, ToolDefinitionError, ToolError
 from agentkit.event import Result
-from agentkit.evidence.sources import CallSources
+from agentkit.evidence.sources import given_by, named_in
 from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.context import Context as Context
@@ -215,7 +215,9 @@ class Tool(Generic[P, R]):
 
     def answer(self, arguments: str, context: Context) -> Outcome:
         """Run one call; any error becomes a sentence for the model. arguments: JSON text."""
-        started = time.monotonic()
+        started, around = time.monotonic(), context.sources
+        if self._context is not None:
+            context = replace(context, sources=around.of_call())
         try:
             values, unknown = self._read(arguments)
             outcome = self._made(values, context).with_note(ignored(self.name, self.parameters, unknown))
@@ -235,14 +237,14 @@ class Tool(Generic[P, R]):
                 outcome = failure(f"{self.name} did not finish: a check failed.", error)
             else:
                 outcome = failure(f"{self.name} raised {described(error)}{_before(error)}", error)
-        if not context.sources.defers:
-            outcome = outcome.settled(context.sources)
+        if outcome.failed:
+            outcome = replace(outcome, sources=named_in(outcome.text, given_by(context.sources)))
+        if not around.defers:
+            outcome = outcome.settled(around)
         ends_run = self.options.ends_run and not outcome.failed
         return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
 
     def _made(self, values: dict[str, Any], context: Context) -> Outcome:
-        if self._context is not None:
-            context = replace(context, sources=context.sources.of_call())
         if self._cache is None or context.answer is not None:  # what one person has answered is not for others
             return self._outcome(self._run(values, context), context)
         defaults = self.parameters["properties"] if self._is_described else {}
@@ -264,8 +266,7 @@ class Tool(Generic[P, R]):
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
         value = value.output if is_result else value
         text, images = rendered(value)
-        given = context.sources.given if isinstance(context.sources, CallSources) else ()
-        return self.cut(Outcome(text, images, value=value, sources=given))
+        return self.cut(Outcome(text, images, value=value, sources=given_by(context.sources)))
 
     def cut(self, outcome: Outcome) -> Outcome:
         """A result with no more text than the model is sent at once."""

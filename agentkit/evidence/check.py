@@ -15,8 +15,12 @@ MOST_CITATIONS = 1_000
 MOST_OF_SENTENCE = 20
 """How many sources of one sentence are looked at."""
 
-MOST_TEXTS = 8
+MOST_TEXTS = 3
 """How many texts of one source are looked at, the newest first."""
+
+MOST_COMPARED = 100_000_000
+"""How many characters of sources the sentences of an answer are compared with, each text as often as it is looked at:
+about ten seconds."""
 
 
 def checked(answer: str, sources: Mapping[int, Source]) -> list[Citation]:
@@ -45,6 +49,7 @@ class _Check:
     def __init__(self, sources: Mapping[int, Source]) -> None:
         self._sources = sources
         self._texts: dict[int, list[SourceText]] = {}
+        self._left = MOST_COMPARED
 
     def citations(self, claim: Claim, sentence: Sentence) -> list[Citation]:
         """What there is to say of one sentence."""
@@ -66,7 +71,11 @@ class _Check:
 
     def _citation(self, claim: Claim, number: int, finding: Finding, verdict: Verdict, reason: str) -> Citation:
         source = self._sources[number]
-        if not source.read:
+        if source.read and not any(source.texts):
+            verdict, reason = "weak", "the text of the source is not known"
+        elif self._left <= 0:
+            verdict, reason = "weak", "the sources are too long to be compared with all sentences"
+        elif not source.read:
             verdict = "weak" if verdict == "supported" else "no source"
             reason = "the source was found, but not read"
         return replace(
@@ -84,6 +93,9 @@ class _Check:
             source = self._sources[number]
             texts = [SourceText(text, source.title) for text in source.texts[::-1][:MOST_TEXTS]]
             self._texts[number] = texts
+        if self._left <= 0:
+            return Finding()
+        self._left -= sum(map(len, self._sources[number].texts[-MOST_TEXTS:]))
         found = [text.finding(sentence) for text in texts]
         return max(found, key=lambda each: (not (each.absent or each.unquoted), each.cover), default=Finding())
 

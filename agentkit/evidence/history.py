@@ -1,17 +1,21 @@
 """The sources in the history of a conversation: as a session stores them, and as they stand in the results of tools."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from agentkit.evidence.ledger import MAX_ADDRESS, MAX_TEXTS, MAX_TITLE, Kept, digest_of
 from agentkit.evidence.source import Source
 
-MAX_NUMBER = 100_000_000
-"""What a stored number may be at most."""
+CITE = "(Cite what you use of a source by its number, such as [{number}], behind the sentence.)"
+"""Stands below a result with sources, and in no other."""
+MAX_NUMBER = 99_999
+"""What the number of an earlier source may be at most: an answer cites numbers of up to six digits."""
 
-_HEADER = re.compile(rf"^\[(\d{{1,6}})\] ([^\n]{{0,{MAX_TITLE}}})\nsource: ([^\n]{{1,{MAX_ADDRESS}}})$", re.MULTILINE)
+HEADER = re.compile(rf"^\[(\d{{1,6}})\] ([^\n]{{0,{MAX_TITLE}}})\nsource: ([^\n]{{1,{MAX_ADDRESS}}})$", re.MULTILINE)
+"""How a source stands in a result: group 1 is its number, 2 its title, 3 its address."""
+_MARK = CITE.partition("{")[0]
 _DIGEST = re.compile("[0-9a-f]{64}")
 
 
@@ -41,14 +45,30 @@ def restored(records: Any) -> Iterator[Kept]:
         yield Kept(number, address, title, record.get("read") is True, at, _texts(record.get("also")), {**texts})
 
 
+def is_marked(result: str) -> bool:
+    """Whether a result says that it has sources."""
+    return _MARK in result
+
+
+def unmarked(result: str, numbers: Container[int]) -> str:
+    """A result in which nothing looks like a source but those with these numbers."""
+
+    def line(header: re.Match[str]) -> str:
+        is_own = int(header[1]) in numbers
+        return header.group() if is_own else header.group().replace("\nsource:", "\n source:")
+
+    return HEADER.sub(line, result.replace(_MARK, f"( {_MARK[1:]}"))
+
+
 def found_in(results: Iterable[str]) -> Iterator[Kept]:
-    """The sources in the results of tools, which have the form "[3] title", "source: address"; each with the text below
-    it, as the model was sent it."""
-    for result in results:
-        headers = list(_HEADER.finditer(result))
-        ends = [*(header.start() for header in headers), len(result)]
+    """The sources in the results of tools, as `HEADER` has them; each with the text below it, as the model was sent it,
+    or with the whole result where there is none."""
+    for result in filter(is_marked, results):
+        whole = result.partition(_MARK)[0].strip()
+        headers = [header for header in HEADER.finditer(whole) if 0 < int(header[1]) <= MAX_NUMBER]
+        ends = [*(header.start() for header in headers), len(whole)]
         for header, (_, end) in zip(headers, pairwise(ends), strict=True):
-            text = result[header.end() : end].strip()
+            text = whole[header.end() : end].strip() or whole
             yield Kept(int(header[1]), header[3], header[2], True, texts={digest_of(text): text})
 
 

@@ -110,9 +110,11 @@ class Ledger:
         kept.read = kept.read or source.read
 
     def _restore(self) -> None:
-        earlier, self._earlier = self._earlier, None
-        for kept in earlier() if earlier is not None else ():
-            self._add_earlier(kept)
+        if self._earlier is not None:
+            found = list(self._earlier())
+            self._earlier = None
+            for kept in found:
+                self._add_earlier(kept)
 
     def _add_earlier(self, kept: Kept) -> None:
         """Add a source of an earlier run under the number that it has; one whose number another has is left out."""

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from agentkit.evidence.ledger import Ledger
 from agentkit.evidence.source import Source
 
-UNSETTLED = 990_000_000
+UNSETTLED = 7_310_550_000_000_000
 """The numbers of a call that has not ended count from here. They become those of the run, wherever they stand in the
 result, in the order in which the calls are answered, so that a run is the same each time, however its threads go."""
 
-_UNSETTLED = re.compile(r"(?<!\d)99\d{7}(?!\d)")
+_UNSETTLED = re.compile(r"(?<!\d)73105500000\d{5}(?!\d)")
 
 
 class Sources:
@@ -24,7 +24,7 @@ class Sources:
     ) -> None:
         self.ledger = Ledger() if ledger is None else ledger
         self.defers = defers
-        self._around = around
+        self.around = around
 
     def add(self, address: str, title: str = "", text: str = "", *, read: bool = True, also: Iterable[str] = ()) -> int:
         """Add a source, or another text of one that is known by its address, and return the number by which it is
@@ -36,8 +36,8 @@ class Sources:
         """Add a source as it was found, whatever its number there, and return the number that it has here."""
         number = self.ledger.note(source)
         found = self.ledger.get(number)
-        if self._around is not None and found is not None:
-            self._around.note_inside(found)
+        if self.around is not None and found is not None:
+            self.around.note_inside(found)
         return number
 
     def get(self, number: int) -> Source | None:
@@ -83,8 +83,10 @@ class CallSources(Sources):
         return UNSETTLED + self.ledger.note(source)
 
     def note_inside(self, source: Source) -> None:
-        """An agent inside of the call has a source, under the number of the run."""
+        """An agent inside of the call has a source, under the number of the run; so has what is around the call."""
         self._inside[source.number] = source
+        if self._of.around is not None:
+            self._of.around.note_inside(source)
 
     def get(self, number: int) -> Source | None:
         """See `Sources.get`: one of the call's own, or of the run's."""
@@ -104,6 +106,16 @@ class CallSources(Sources):
     def nested(self) -> Sources:
         """The sources of an agent that runs inside of the call: those of the run."""
         return Sources(self._of.ledger, defers=True, around=self)
+
+
+def given_by(sources: Sources) -> tuple[Source, ...]:
+    """What a call has added; nothing for what is no call's."""
+    return sources.given if isinstance(sources, CallSources) else ()
+
+
+def named_in(text: str, sources: Sequence[Source]) -> tuple[Source, ...]:
+    """Those of the sources of a call whose numbers stand in a text."""
+    return tuple(source for source in sources if str(source.number) in text)
 
 
 @dataclass(frozen=True)

@@ -37,10 +37,12 @@ class SupportedAnswers(Middleware):
 
     def _asked_again(self, reply: Reply) -> Reply:
         is_final = not reply.message.get("tool_calls") and not reply.then
-        if self._has_asked or not is_final or self._budget.ending is not None:
+        turns = self._budget.limits.turns
+        may_ask = self._budget.ending is None and (turns is None or self._budget.turn < turns)
+        if self._has_asked or not is_final or not may_ask:
             return reply
         text = TextAnswer().output([reply.message], None)
-        sources = relevant(text, self._executor.context.sources, self._executor.given_sources)
+        sources = relevant(text, self._executor)
         wrong = [each for each in citations_of(text, sources) if each.verdict in ("not found", "no source")]
         if not wrong:
             return reply

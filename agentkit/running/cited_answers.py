@@ -1,18 +1,19 @@
 """Final answers that are compared with the sources of their run."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-from agentkit.backend import NO_ANSWER
+from agentkit.backend import NO_ANSWER, newest_question
 from agentkit.event import CitationsChecked, Event, Result, RunFinished, Steps
 from agentkit.evidence.check import checked
 from agentkit.evidence.citation import Citation
+from agentkit.evidence.history import found_in
 from agentkit.evidence.settings import Evidence
 from agentkit.evidence.source import Source
-from agentkit.evidence.sources import Sources
 from agentkit.evidence.written_numbers import numbers_in
 from agentkit.executor import Executor
+from agentkit.message import response_of
 from agentkit.running.judged import judged
 
 _set = object.__setattr__  # events and results are frozen
@@ -31,7 +32,7 @@ def with_citations(events: Steps, executor: Executor, evidence: Evidence) -> Ste
 
 def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Iterator[Event]:
     result = event.result  # nobody has seen it; a copy would read the messages of a long session
-    sources = relevant(result.output, executor.context.sources, executor.given_sources)
+    sources = relevant(result.output, executor)
     _set(result, "sources", list(sources.values()))
     _set(result, "citations", _checked(result, sources, executor, evidence))
     if result.citations:
@@ -41,11 +42,15 @@ def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Itera
     yield event
 
 
-def relevant(output: Any, sources: Sources, given: Collection[int]) -> dict[int, Source]:
-    """The sources with which an answer is compared, by their numbers: those of its run, and those that it cites.
-    given: the numbers of those of the run."""
+def relevant(output: Any, executor: Executor) -> dict[int, Source]:
+    """The sources with which an answer is compared, by their numbers: those that the tools have given since the user's
+    question, and those that it cites."""
+    messages = executor.context.messages
+    since = newest_question(messages) or 0
+    results = [response_of(message) for message in messages[since:] if message["role"] == "tool"]
+    given = {*executor.given_sources, *(kept.number for kept in found_in(results))}
     cited = numbers_in(output) if isinstance(output, str) else set()
-    known: Mapping[int, Source] = sources.as_mapping() if given or cited else {}
+    known: Mapping[int, Source] = executor.context.sources.as_mapping() if given or cited else {}
     return {number: known[number] for number in sorted({*given, *cited}) if number in known}
 
 

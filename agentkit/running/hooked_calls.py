@@ -5,13 +5,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit._text import cut
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ArgumentsError, HookError, ToolError
+from agentkit.evidence.source import Source
+from agentkit.evidence.sources import named_in
 from agentkit.hooks import Hook, Proceed, ToolCallRequest, WrittenArguments, WrongTypeError
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import message_of
@@ -69,13 +71,15 @@ class Gate:
 
 @dataclass
 class _Innermost:
-    """Runs the tool itself, whose result the hooks are given uncut. was_run: whether it was begun."""
+    """Runs the tool itself, whose result the hooks are given uncut. was_run: whether it was begun. sources: what it
+    has found or read."""
 
     tool: Tool[..., Any]
     context: Context
     gate: Gate | None
     execute: Execute
     was_run: bool = False
+    sources: tuple[Source, ...] = ()
     _claimed: threading.Lock = field(default_factory=threading.Lock)
 
     def __call__(self, call: ToolCallRequest) -> Outcome:
@@ -87,7 +91,13 @@ class _Innermost:
         if self.gate is not None and _is_readable(self.tool, arguments):  # nobody is asked about what can't run
             self.gate.wait(arguments)
         self.was_run = True
-        return self.execute(self.tool, arguments, self.context).uncut()
+        outcome = self.execute(self.tool, arguments, self.context).uncut()
+        self.sources += outcome.sources
+        return outcome
+
+    def named_in(self, text: str) -> tuple[Source, ...]:
+        """The sources of the call that a text of a hook names by their numbers."""
+        return named_in(text, tuple(dict.fromkeys(self.sources)))
 
 
 def _is_readable(tool: Tool[..., Any], arguments: str) -> bool:
@@ -119,7 +129,8 @@ def answer(
         proceed = _Step(hook, tool, proceed)
     try:
         written = WrittenArguments(arguments, values)
-        return tool.cut(proceed(ToolCallRequest(tool.name, values, tool.options.read_only, context, tool, written)))
+        made = proceed(ToolCallRequest(tool.name, values, tool.options.read_only, context, tool, written))
+        return tool.cut(made if made.sources else replace(made, sources=innermost.named_in(made.text)))
     except ToolError as error:
         return failure(cut(message_of(error), MAX_ERROR))
     except (KeyboardInterrupt, NotAllowedError):

@@ -116,7 +116,8 @@ def find_mark(entries: Sequence[Entry], name: str) -> int | None:
     for number, entry in enumerate(entries):
         if entry.kind == "undo":
             dropped_from = entry.extra.get("dropped_from", number)
-            found = {mark: place for mark, place in found.items() if place < dropped_from}
+            has_sources = {"sources": number} if "sources" in found else {}
+            found = {mark: place for mark, place in found.items() if place < dropped_from} | has_sources
         elif entry.kind == "view":
             found["view"] = number
         elif entry.kind == "message" and entry.extra.get("sources"):

@@ -62,7 +62,7 @@ class Writer:
         last = self.mark("sources")
         for text in () if last is None else self._store._read(self.id, 0, last + 1):
             if '"sources"' in text:
-                with suppress(ValueError, AttributeError):
+                with suppress(ValueError, AttributeError, RecursionError):
                     yield json.loads(text).get("sources")
 
     def text(self, digest: str) -> str | None:
@@ -124,6 +124,8 @@ class Writer:
         if place >= dropped_from > view.get("from", {}).get("entry", dropped_from):
             entries.append({"view": shortened(view, left)})
             places = {"view": 1}
+        if self.mark("sources") is not None:
+            places["sources"] = 0  # their numbers stay taken, also of those that are undone
         self.write(entries, marks=Marks(places, dropped_from))
 
     def note_request(self, request_id: str, state: str) -> None:

@@ -163,11 +163,14 @@ class Context(Generic[D]):
         the result as it is: [{number}] in front of what comes from it. A source that the result does not name is listed
         behind it. The number is final when the call is answered, and not to be kept elsewhere.
 
-        Raises ValueError for an address that is empty.
+        Raises ValueError for an address that is empty, and for a title or text that is none.
         """
         if not isinstance(address, str) or not address.strip():
             raise ValueError("ctx.source(address): name the URL, the path or the name of the source")
-        return self.sources.add(address, title, text, read=read, also=also)
+        if not isinstance(title, str) or not isinstance(text, str):
+            raise ValueError("ctx.source(title=, text=): pass texts")
+        others = (also,) if isinstance(also, str) else [each for each in also if each.strip()]
+        return self.sources.add(" ".join(address.split()), title, text, read=read, also=others)
 
     @property
     def can_stop(self) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from agentkit.errors import ArgumentsError
 from agentkit.evidence.source import Source
-from agentkit.evidence.sources import Sources
+from agentkit.evidence.sources import UNSETTLED, Sources
 from agentkit.message import Image
 from agentkit.tooling.questions import Question
 
@@ -37,6 +37,11 @@ class Outcome:
         size = len(self.text) + len(self.whole) + sum(len(image.data) for image in self.images)
         return size + sum(len(text) for source in self.sources for text in source.texts)
 
+    @property
+    def may_be_kept(self) -> bool:
+        """Whether it may be the result of a call in another run: not with numbers of this one."""
+        return all(source.number >= UNSETTLED for source in self.sources)
+
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
         return replace(self, text=self.text + note) if note else self
@@ -54,7 +59,7 @@ class Outcome:
             return self
         it = self.uncut()
         (text, note), given = sources.settled((it.text, it.note), it.sources)
-        return replace(it, text=text, note=note, sources=given).cut(self.shown if self.whole else None)
+        return replace(it, text=text, note=note, sources=given, value=None).cut(self.shown if self.whole else None)
 
     def uncut(self) -> "Outcome":
         """The same with the whole text."""

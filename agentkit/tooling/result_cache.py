@@ -193,7 +193,9 @@ class ResultCache:
                 entry.error = error
             raise
         else:
-            if not outcome.failed:
+            if not outcome.may_be_kept:
+                pass
+            elif not outcome.failed:
                 self._keep(key, entry, outcome)
             elif entry.stop is not None and not entry.stop.is_over:
                 entry.outcome = outcome
