@@ -88,6 +88,7 @@ def default_map() -> dict[str, Any]:
     return {
         "ask": values,
         "chat": values,
+        "research": {key: value for key, value in values.items() if key != "max_turns"},  # that of one question is low
         "replay": values,
         "models": values,
         "sessions": dict.fromkeys(commands, values),
