@@ -17,6 +17,19 @@ def json_bytes(value: object) -> bytes:
     return joined_surrogates(json_text(value)).encode()
 
 
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def visible(text: str, instead: str | None = None) -> str:
+    """A text without control characters, and without those that hide or change the order of others.
+
+    instead: what stands in the place of each; None: its name, as ⟨U+202E⟩."""
+    name = (lambda found: f"⟨U+{ord(found[0]):04X}⟩") if instead is None else (lambda found: instead)
+    return _HIDDEN.sub(name, text.replace("\r\n", "\n"))
+
+
 def cut(text: str, max_chars: int) -> str:
     """The first `max_chars` characters, followed by an ellipsis when there are more."""
     return text if len(text) <= max_chars else text[:max_chars] + "…"

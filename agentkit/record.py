@@ -10,7 +10,7 @@ base64), NaN and infinity null, anything else its text.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -36,6 +36,16 @@ MAX_DEPTH = 100
 """Levels of lists and objects inside one value; a deeper one is replaced by "…", as is one that contains itself."""
 
 _OBJECTS = (Event, OpenCall, Reply, Result, ToolRecord, Usage, Citation, Source)
+
+
+def citation_records(citations: Iterable[Citation]) -> list[dict[str, Any]]:
+    """Citations as JSON objects, with the fields of `Citation`."""
+    return [_object(citation) for citation in citations]
+
+
+def source_records(sources: Iterable[Source]) -> list[dict[str, Any]]:
+    """Sources as JSON objects, with the fields of `Source` but their texts; `also` only where there is one."""
+    return [_object(source) for source in sources]
 
 
 def event_record(event: Event) -> dict[str, Any]:
@@ -116,7 +126,7 @@ def frame_of(event: Event) -> dict[str, Any] | None:
     if isinstance(event, ToolFinished):
         return {"tool": {**call_record(event.record, as_text=True), "state": "finished"}}
     if isinstance(event, CitationsChecked):
-        return {"citations": [_object(citation) for citation in event.citations]}
+        return {"citations": citation_records(event.citations)}
     return {"discarded": True} if isinstance(event, ReplyDiscarded) else None
 
 

@@ -16,6 +16,10 @@ from typing import Any
 
 from agentkit._closing import Closable
 from agentkit.errors import SessionBusyError, SessionError
+from agentkit.evidence.history import restored
+from agentkit.evidence.ledger import Ledger
+from agentkit.evidence.source import Source
+from agentkit.evidence.sources import Sources
 from agentkit.message import Message
 from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, ordered, read_entries
 from agentkit.sessions.turn import Turn
@@ -196,6 +200,14 @@ class Session:
         """The messages, with images as data URLs. Raises SessionError when they can't be read."""
         ordered, held = messages_of(self.entries())
         return ordered + held
+
+    @property
+    def sources(self) -> Mapping[int, Source]:
+        """What its runs have found or read, by the numbers that answers cite; a text is read when a source is asked
+        for. Raises SessionError."""
+        reader = Writer(self._sessions, self.id, None)
+        kept = [each for records in reader.sources() for each in restored(records)]
+        return Sources(Ledger(load=reader.text, earlier=lambda: kept)).as_mapping()
 
     def entries(self, start: int = 0, *, count: int | None = None, skip_damaged: bool = False) -> list[Entry]:
         """The log from entry number `start`, at most `count` entries (None: all). skip_damaged: leave out entries of a

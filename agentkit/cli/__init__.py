@@ -1,5 +1,5 @@
-"""The command line: `agentkit ask`, `chat`, `sessions`, `replay`, `trace`, `models`, `keys`, `config`, `tools`,
-`plugins`, `doctor`, `mqtt`, `mcp`, `mcp-serve`, `serve`, and commands of other packages."""
+"""The command line: `agentkit ask`, `chat`, `research`, `sessions`, `replay`, `trace`, `models`, `keys`, `config`,
+`tools`, `plugins`, `doctor`, `mqtt`, `mcp`, `mcp-serve`, `serve`, and commands of other packages."""
 
 import difflib
 import itertools
@@ -24,6 +24,7 @@ from agentkit.cli.models import models
 from agentkit.cli.mqtt import mqtt, mqtt_chat
 from agentkit.cli.plugin_commands import GroupWithPlugins
 from agentkit.cli.plugins import plugins
+from agentkit.cli.research import research
 from agentkit.cli.stores import leave
 from agentkit.cli.streams import usable_streams
 from agentkit.cli.tools import tools
@@ -31,7 +32,7 @@ from agentkit.cli.trace.command import trace
 from agentkit.plugins.installed import OFF
 from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings
 
-CONFIGURED = ("ask", "chat", "models", "replay", "sessions", "trace")
+CONFIGURED = ("ask", "chat", "models", "replay", "research", "sessions", "trace")
 """The commands that read the configuration file."""
 NO_PLUGINS = "--no-plugins"
 
@@ -125,6 +126,7 @@ app = _App(
 )
 app.command()(ask)
 app.command()(chat)
+app.command()(research)
 app.add_typer(sessions.app, name="sessions")
 app.command()(sessions.replay)
 app.command()(trace)

@@ -8,12 +8,14 @@ import typer
 
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result, Session
 from agentkit.backend import NO_ANSWER
+from agentkit.cli.cited import print_cited
 from agentkit.cli.following import Live, followed
 from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import (
     AttachmentOption,
     ContinueOption,
     DocsOption,
+    EvidenceOption,
     HookOption,
     MarkdownOption,
     MaxTurnsOption,
@@ -30,6 +32,7 @@ from agentkit.cli.prompt import prompt_of
 from agentkit.cli.rendered import MarkdownWriter, shows_markdown
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
+from agentkit.evidence.settings import mode_of
 from agentkit.message import Prompt
 from agentkit.record import error_record, result_record
 from agentkit.serving.environment import DEFAULT_MODEL
@@ -63,6 +66,7 @@ def ask(
     session: SessionOption = None,
     continue_: ContinueOption = False,
     max_turns: MaxTurnsOption = 25,
+    evidence: EvidenceOption = None,
     taint: TaintOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the full result as JSON.")] = False,
     stream: Annotated[
@@ -88,7 +92,15 @@ def ask(
             instructions = INSTRUCTIONS if system is None else system
             hooks = load_hooks(hook or [])
             guard: Any = taint or "off"
-            agent = Agent(name, tools=tools, instructions=instructions, limits=limits, hooks=hooks, taint=guard)
+            agent = Agent(
+                name,
+                tools=tools,
+                instructions=instructions,
+                limits=limits,
+                hooks=hooks,
+                evidence=mode_of(evidence or "flag"),
+                taint=guard,
+            )
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)
         leaving.callback(agent.close)
@@ -102,6 +114,8 @@ def ask(
             _print_json(result_record(result), out)
         elif not streams:
             _print_answer(result.output, is_rendered, out)
+        if not as_json:
+            print_cited(result, out, quiet=quiet)
     raise typer.Exit(ANSWERED if result.output.strip() and result.finish_reason != NO_ANSWER else FAILED)
 
 

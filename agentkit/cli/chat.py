@@ -13,11 +13,13 @@ import typer
 
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Session, Tool
 from agentkit.cli.ask import BAD_USAGE, FAILED, INSTRUCTIONS
+from agentkit.cli.cited import print_cited
 from agentkit.cli.following import Live, followed
 from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import (
     ContinueOption,
     DocsOption,
+    EvidenceOption,
     HookOption,
     MarkdownOption,
     MaxTurnsOption,
@@ -33,6 +35,7 @@ from agentkit.cli.progress import Progress, printable
 from agentkit.cli.rendered import shows_markdown
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
+from agentkit.evidence.settings import mode_of
 from agentkit.message import text_of
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.hook_loading import load_hooks
@@ -58,6 +61,7 @@ def chat(
     mcp: McpOption = None,
     system: SystemOption = None,
     max_turns: MaxTurnsOption = 25,
+    evidence: EvidenceOption = None,
     taint: TaintOption = None,
     markdown: MarkdownOption = None,
     quiet: QuietOption = False,
@@ -74,10 +78,16 @@ def chat(
 
     def make_agent(name: str) -> Agent:
         limits = Limits(turns=max_turns)
-        instructions = INSTRUCTIONS if system is None else system
-        hooks = load_hooks(hook or [])
         guard: Any = taint or "off"
-        return Agent(name, tools=tools(), instructions=instructions, limits=limits, hooks=hooks, taint=guard)
+        return Agent(
+            name,
+            tools=tools(),
+            instructions=INSTRUCTIONS if system is None else system,
+            limits=limits,
+            hooks=load_hooks(hook or []),
+            evidence=mode_of(evidence or "flag"),
+            taint=guard,
+        )
 
     with ExitStack() as leaving:
         try:
@@ -146,6 +156,7 @@ class _Talk:
                     out,
                 )
                 progress.summary(result)
+                print_cited(result, out, quiet=self.quiet)
                 self.failed = not result.output.strip()
             except KeyboardInterrupt as error:
                 progress.interrupted(getattr(error, "tool_calls", []))

@@ -24,6 +24,7 @@ KEYS: Mapping[str, type] = {
     "hook": list,
     "mcp": list,
     "docs": str,
+    "evidence": str,
     "max-turns": int,
     "taint": str,
     "markdown": bool,
@@ -31,7 +32,7 @@ KEYS: Mapping[str, type] = {
     "store": str,
 }
 """The keys, each the long name of an option, with the type of its value; a list has texts."""
-VARIABLES = {"model": "AGENTKIT_MODEL", "store": "AGENTKIT_SESSIONS"}
+VARIABLES = {"evidence": "AGENTKIT_EVIDENCE", "model": "AGENTKIT_MODEL", "store": "AGENTKIT_SESSIONS"}
 """The environment variables that come before the file."""
 
 _TYPES = {
@@ -87,6 +88,7 @@ def default_map() -> dict[str, Any]:
     return {
         "ask": values,
         "chat": values,
+        "research": {key: value for key, value in values.items() if key != "max_turns"},  # that of one question is low
         "replay": values,
         "models": values,
         "sessions": dict.fromkeys(commands, values),

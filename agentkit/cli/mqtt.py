@@ -19,10 +19,11 @@ from agentkit.backend import Backend
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.broker_options import VARIABLES, with_broker_options
 from agentkit.cli.logs import LevelOption, log_to_stderr
-from agentkit.cli.options import DocsOption, McpOption, ToolOption
+from agentkit.cli.options import DocsOption, EvidenceOption, McpOption, ToolOption
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
+from agentkit.evidence.settings import mode_of
 from agentkit.middleware.sampling import Sampling
 from agentkit.providers import resolve
 from agentkit.serving.environment import check_environment, data_folder
@@ -54,6 +55,7 @@ def mqtt(
     tool: ToolOption = None,
     docs: DocsOption = None,
     mcp: McpOption = None,
+    evidence: EvidenceOption = None,
     server_timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="Timeout of the model server in seconds.")
     ] = 300.0,
@@ -116,7 +118,8 @@ def mqtt(
         max_sessions=max_concurrent_sessions,
     )
     with opened(store) as sessions:
-        service = ChatService(backend, sessions, history_tokens=max_history_tokens)
+        mode = mode_of(evidence or "flag")
+        service = ChatService(backend, sessions, history_tokens=max_history_tokens, evidence=mode)
         try:
             if check:
                 _check(service, settings, selected, name)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from agentkit.evidence.settings import Word
 from agentkit.net.hosted import SHORT_NAMES
 
 WITH_KEYS = ("openai", "lightllm", "vlmrun", *SHORT_NAMES)
@@ -104,6 +105,16 @@ AttachmentOption = Annotated[
         metavar="FILE|URL",
         help="An image, a text or a document to send with the question (- reads it from standard input); repeat the "
         "option for several.",
+    ),
+]
+EvidenceOption = Annotated[
+    Word | None,
+    typer.Option(
+        "--evidence",
+        envvar="AGENTKIT_EVIDENCE",
+        case_sensitive=False,
+        help="What happens to an answer that its sources don't support: flag says so below it (the default), with "
+        "ask-again the model is told once, off checks nothing.",
     ),
 ]
 MaxTurnsOption = Annotated[

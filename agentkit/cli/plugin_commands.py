@@ -17,7 +17,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.plugins.installed import Plugin
 
 OWN = (
-    *("ask", "chat", "sessions", "replay", "trace", "models", "keys", "config", "tools", "plugins"),
+    *("ask", "chat", "research", "sessions", "replay", "trace", "models", "keys", "config", "tools", "plugins"),
     *("mqtt", "mqtt-chat", "mcp", "mcp-serve", "doctor", "serve", "help"),
 )
 """The names of agentkit's own commands."""

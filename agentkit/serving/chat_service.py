@@ -13,6 +13,7 @@ from agentkit._forking import renewed_by_forks
 from agentkit.backend import Backend, Capabilities, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, ReplyFinished, RunFinished
+from agentkit.evidence.settings import Mode
 from agentkit.message import Message, Prompt, user
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.append_only import LateReasoningSeen
@@ -41,7 +42,7 @@ class ChatService:
     late_reasoning: of its model, for `AppendOnlyText`.
 
     history_tokens: maximum number of tokens of a session's history sent to the model. calls_at_once: maximum number of
-    answers generated concurrently. limits: run limits of one answer; None: at most 10 turns.
+    answers generated concurrently. limits: run limits of one answer; None: at most 10 turns. evidence: see `Agent`.
     """
 
     def __init__(
@@ -52,13 +53,15 @@ class ChatService:
         history_tokens: int = 10_000,
         calls_at_once: int = 8,
         limits: Limits | None = None,
+        evidence: Mode = "flag",
     ) -> None:
         self.sessions = sessions
         self.late_reasoning = LateReasoningSeen()
+        self.evidence = evidence
         self._backend = backend
         limits = limits or Limits(turns=10)
-        self._agent = Agent(backend, window=Window(history_tokens), limits=limits)
-        self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), limits=limits)
+        self._agent = Agent(backend, window=Window(history_tokens), limits=limits, evidence=evidence)
+        self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), limits=limits, evidence=evidence)
         self._tools = functools.lru_cache(64)(_kept_tools)
         self._calls_at_once = calls_at_once
         self._slots = threading.BoundedSemaphore(calls_at_once)

@@ -148,7 +148,7 @@ def signature_reader(
             raise _with_unknown(error, () if tool is None else given, known) from error.__cause__
         unknown = [name for name in given if name not in known]
         for name, value in coerced.items():
-            if isinstance(value, dict | list) and name in values:
+            if isinstance(value, dict | list) and isinstance(values, dict) and name in values:  # else a typed answer
                 unknown += left_out(value, values[name], name)
         if has_effect:
             check_names(parameters, values, unknown)

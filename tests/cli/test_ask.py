@@ -116,10 +116,14 @@ def test_json_is_the_whole_result() -> None:
         "replayed",
         "finish_reason",
         "models",
+        "citations",
+        "sources",
     }
     assert result["stopped"] == "answer"
     assert [record["name"] for record in result["tool_calls"]] == ["search_documents", "read_document"]
     assert result["messages"][0]["role"] == "system"
+    assert {each["verdict"] for each in result["citations"]} == {"supported"}
+    assert result["sources"][0]["address"] == "06-h4-trials.html"
 
 
 def test_a_question_may_come_from_standard_input() -> None:

@@ -325,9 +325,7 @@ def test_agents_at_any_depth_share_the_numbers() -> None:
 
 
 def test_what_an_agent_has_said_with_numbers_is_not_kept_for_another_run() -> None:
-    expert = Agent(
-        ScriptedBackend(*[("read", BERGEN), "It rains [1].", ("read", BERGEN), "It rains [2]."]), tools=[read]
-    )
+    expert = Agent(ScriptedBackend(("read", BERGEN), "It rains [1].", ("read", BERGEN), "It rains [2]."), tools=[read])
     kept = expert.as_tool("expert", "Knows.", read_only=True, cache=60)
     Agent(ScriptedBackend(("expert", {"task": "?"}), "Done."), tools=[kept]).run("?")
     backend = ScriptedBackend(("read", OSLO), ("expert", {"task": "?"}), "Done.")

@@ -409,3 +409,14 @@ class Streamed(Schemed):
 
     def reply(self, request: Any) -> Any:
         yield from self._steps[0]  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class Route:
+    stops: list[str]
+    by: dict[str, str]
+
+
+def test_a_dataclass_may_have_lists_and_objects() -> None:
+    agent = Agent(ScriptedBackend('{"stops": ["Oslo", "Bergen"], "by": {"first": "train"}}'))
+    assert agent.run("Which way?", output=Route).output == Route(["Oslo", "Bergen"], {"first": "train"})

@@ -61,12 +61,52 @@ export interface Usage {
   cost?: number | null;
 }
 
+/** Whether a source says what a sentence says. */
+export type Verdict = "supported" | "weak" | "not found" | "no source";
+
+/** A sentence of an answer, with one source that it cites. */
+export interface Citation {
+  sentence: string;
+  /** Where it stands, in whole characters (code points) of the answer's text; JavaScript counts some of them twice. */
+  start: number;
+  end: number;
+  /** The cited number; null for a sentence that cites nothing. */
+  source: number | null;
+  verdict: Verdict;
+  address: string;
+  title: string;
+  /** The passage of the source that is nearest to the sentence. */
+  quote: string;
+  span?: [number, number] | null;
+  /** Why it is not supported. */
+  reason: string;
+}
+
+export interface SourceOut {
+  number: number;
+  address: string;
+  title: string;
+  /** False for one that was only found. */
+  read: boolean;
+  at: string;
+  also?: string[];
+}
+
+/** A source as it was read. */
+export interface SourceText extends SourceOut {
+  text: string;
+  was_cut: boolean;
+}
+
 export interface ChatAnswer {
   response: string;
   /** "answer", or what ended it before. */
   stopped: string;
   usage: Usage;
   tool_calls: ToolCallOut[];
+  /** What the sources say of its sentences; none where nothing was read. */
+  citations: Citation[];
+  sources: SourceOut[];
 }
 
 export interface PromptOut {
@@ -126,6 +166,7 @@ export interface Turn {
   content: string;
   tool_calls: ToolCallOut[];
   images: string[];
+  citations?: Citation[];
 }
 
 export interface History {
@@ -165,6 +206,8 @@ export type Frame =
   | { tool: Partial<ToolCallOut> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
   /** Discard the content since the last tool call: the request is retried. */
   | { discarded: true }
+  /** What the sources say of the text since the last tool call. */
+  | { citations: Citation[] }
   /** The run has stopped for these calls: `decideStream` goes on. */
   | { approval: Approval }
   | { usage: Usage; stopped: string }
@@ -251,6 +294,11 @@ export class LLMAPI {
 
   getSessionHistory(sessionId: string): Promise<Answered<History>> {
     return this.json("POST", "/api/llm/chat/session/history", { session_id: sessionId });
+  }
+
+  /** A source that the answers of a session may cite, as it was read. */
+  getSource(sessionId: string, number: number): Promise<Answered<SourceText>> {
+    return this.json("POST", "/api/llm/chat/session/source", { session_id: sessionId, number });
   }
 
   clearSession(sessionId: string): Promise<Answered<Done>> {

@@ -1,8 +1,8 @@
 // The conversation on the page: what was said, and the tool calls in between.
-import type { Approval, Decision, Frame, History, ToolCallOut, Turn, Usage } from "./api";
+import type { Approval, Citation, Decision, Frame, History, ToolCallOut, Turn, Usage } from "./api";
 import { ApprovalView, pretty } from "./approval";
+import { citedMarkdown, summaryOf } from "./citations";
 import { element } from "./dom";
-import { markdown } from "./markdown";
 
 /** Told the decisions on the calls of an answer that wait for a person. */
 export type Decide = (view: AnswerView, asked: string, approve: Record<string, Decision>) => void;
@@ -15,6 +15,7 @@ export class AnswerView {
   private said = "";
   private thoughts: HTMLElement | undefined;
   private isDue = false;
+  private citations: Citation[] = [];
   private waiting: ApprovalView | undefined;
 
   constructor(
@@ -30,6 +31,7 @@ export class AnswerView {
     else if ("reasoning" in frame) this.think(frame.reasoning);
     else if ("tool" in frame) this.tool(frame.tool, frame.tool.state);
     else if ("discarded" in frame) this.discard();
+    else if ("citations" in frame) this.cite(frame.citations);
     else if ("approval" in frame) this.wait(frame.approval);
     else if ("usage" in frame) this.finish(frame.usage, frame.stopped);
     else if ("error" in frame) this.fail(frame.error);
@@ -38,6 +40,7 @@ export class AnswerView {
   say(delta: string): void {
     if (!this.text) {
       this.said = "";
+      this.citations = [];
       this.text = element("div", "said");
       this.root.append(this.text);
     }
@@ -51,9 +54,20 @@ export class AnswerView {
     this.isDue = true;
     requestAnimationFrame(() => {
       this.isDue = false;
-      this.text?.replaceChildren(markdown(this.said));
+      this.render();
       this.grown();
     });
+  }
+
+  private render(): void {
+    this.text?.replaceChildren(citedMarkdown(this.said, this.citations));
+  }
+
+  /** What the sources say of the last text. */
+  cite(citations: Citation[]): void {
+    this.citations = citations;
+    this.root.append(summaryOf(citations));
+    this.draw();
   }
 
   private think(delta: string): void {
@@ -113,7 +127,7 @@ export class AnswerView {
   }
 
   private endText(): void {
-    this.text?.replaceChildren(markdown(this.said));
+    this.render();
     this.text = undefined;
     this.thoughts = undefined;
   }
@@ -187,5 +201,6 @@ function drawTurn(view: AnswerView, turn: Turn): void {
   for (const tool of turn.tool_calls) view.tool(tool, "finished");
   view.root.append(...turn.images.map((url) => imageView(url, "Image of a tool")));
   if (turn.content) view.say(turn.content);
+  if (turn.citations?.length) view.cite(turn.citations);
   view.end();
 }

@@ -3,7 +3,6 @@
 import base64
 import functools
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
+from agentkit._text import visible
 from agentkit.cli.progress import spent
 from agentkit.cli.trace.runs import Call, TracedRun, Turn
 from agentkit.limits import Usage
@@ -31,10 +31,6 @@ STATES = {
     "unknown": "whether it had an effect is not known",
 }
 """What the page says of a call that has not simply returned, by its state."""
-
-_HIDDEN = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
-)
 
 
 def page(title: str, runs: list[TracedRun], complaints: list[str]) -> Iterator[str]:
@@ -64,9 +60,7 @@ def _template() -> Template:
 
 def _seen(value: Any) -> Any:
     """A value as it is printed: control characters, and those that hide, or change the order of others, by name."""
-    if type(value) is not str:
-        return value
-    return _HIDDEN.sub(lambda found: f"⟨U+{ord(found[0]):04X}⟩", value.replace("\r\n", "\n"))
+    return visible(value) if type(value) is str else value
 
 
 @dataclass

@@ -17,6 +17,7 @@ from agentkit import __version__
 from agentkit.backend import Backend
 from agentkit.backends import OpenAIBackend
 from agentkit.errors import MissingExtraError
+from agentkit.evidence.settings import mode_of
 from agentkit.net.hosted import is_hosted
 from agentkit.providers import resolve
 from agentkit.running.agent_tools import AnyTool, toolbox_of
@@ -81,6 +82,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         sessions,
         history_tokens=settings.llm_max_history_tokens,
         calls_at_once=settings.agentkit_max_runs,
+        evidence=mode_of(settings.agentkit_evidence),
     )
     runs = Runs(chat_service, settings.agentkit_max_runs)
     state = state_of_service(settings, backend, url, chat_service, runs)

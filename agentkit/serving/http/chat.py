@@ -18,6 +18,7 @@ from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.conversations import SessionMeta, UnknownSessionError, waiting_fields
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import error_responses, logged_status_and_detail
+from agentkit.serving.http.evidence_schemas import SourceText, evidence_fields
 from agentkit.serving.http.schemas import (
     ChatAnswer,
     ChatRequest,
@@ -32,6 +33,7 @@ from agentkit.serving.http.schemas import (
     SessionRenameRequest,
     SessionRequest,
     SessionsOut,
+    SourceReference,
     SpentOnDay,
     SpentOut,
     ToolCallOut,
@@ -50,8 +52,10 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {"text/event-stream": {}},
         "description": "Server-sent events. Each `data:` line is a JSON object with one of `content`, `reasoning`, "
-        "`tool`, `discarded`, `approval`, `usage` or `error`; the last one has `done`. `approval` has the calls that "
-        "wait for a person (`asked` and `calls`, the `pending` of the history): the run has stopped for them.",
+        "`tool`, `discarded`, `approval`, `citations`, `usage` or `error`; the last one has `done`. `approval` has the "
+        "calls that wait for a person (`asked` and `calls`, the `pending` of the history): the run has stopped for "
+        "them. `citations` (as in an answer) follows the text of an answer that was checked; their places count in the "
+        "text since the last tool call.",
     }
 }
 
@@ -195,6 +199,7 @@ def _answer_fields(answer: Answer) -> dict[str, Any]:
         "usage": usage,
         "tool_calls": calls,
         "cached": answer.was_kept,
+        **evidence_fields(str(answer.result.output), answer.result.citations, answer.result.sources),
     }
 
 
@@ -224,6 +229,15 @@ def history(session_id: SessionIdPath, state: Service, subject: Subject) -> Hist
 def history_by_body(body: SessionReference, state: Service, subject: Subject) -> History:
     """Returns the messages of a session. Accepts IDs that can't be part of a path."""
     return state.conversations.history(subject, body.session_id)
+
+
+@routes.post("/chat/session/source", summary="Get a source of a session")
+def source(body: SourceReference, state: Service, subject: Subject) -> SourceText:
+    """Returns a source that the answers of a session may cite, as it was read."""
+    found = state.conversations.source(subject, body.session_id, body.number)
+    if found is None:
+        raise HTTPException(404, "Source not found")
+    return found
 
 
 @routes.post("/chat/session/clear", summary="Delete a session (ID in the body)")

@@ -18,6 +18,8 @@ from agentkit.record import call_record, usage_from, usage_record
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import UserInput
+from agentkit.serving.http.cited_history import source_text, with_citations
+from agentkit.serving.http.evidence_schemas import SourceText
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatRequest,
@@ -156,17 +158,25 @@ class Conversations:
     def history(self, subject: str, session_id: str) -> History:
         """Return the messages of a session. Raises UnknownSessionError, SessionError."""
         meta = self._existing(subject, session_id)
-        entries = self.service.sessions[_key(subject, session_id)].entries()
+        session = self.service.sessions[_key(subject, session_id)]
+        entries = session.entries()
         spent = sum((usage_from(entry.usage) for entry in entries if entry.usage), Usage())
         ordered, held = messages_of(entries)
+        shown = turns([*ordered, *held])
         return History(
             session_id=session_id,
-            messages=turns([*ordered, *held]),
+            messages=shown if self.service.evidence == "off" else with_citations(shown, session, entries),
             **waiting_fields(waiting_in(entries)),
             name=meta.name,
             prompt=meta.prompt_out,
             usage=UsageOut(**usage_record(spent)),
         )
+
+    def source(self, subject: str, session_id: str, number: int) -> SourceText | None:
+        """Return a source of a session as it was read, None when there is none with this number. Raises
+        UnknownSessionError, SessionError."""
+        self._existing(subject, session_id)
+        return source_text(self.service.sessions[_key(subject, session_id)], number)
 
     def clear(self, subject: str, session_id: str) -> None:
         """Delete a session. Raises UnknownSessionError, SessionError, and SessionBusyError without waiting."""

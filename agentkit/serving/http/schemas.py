@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from agentkit.message import Image, Prompt
 from agentkit.serving.decisions import MAX_DECIDED, decision_of
+from agentkit.serving.http.evidence_schemas import CitationOut, EvidenceOut
 from agentkit.session import MAX_REQUEST_ID
 
 IMAGE_URL = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
@@ -175,6 +176,13 @@ class SessionRequest(SamplingOptions):
         return [self.message, *(_image(url) for url in self.images)]
 
 
+class SourceReference(BaseModel):
+    """A source of a session."""
+
+    session_id: SessionId
+    number: int = Field(ge=1, description="The number by which answers of the session cite it.")
+
+
 class SessionReference(BaseModel):
     """A session, referenced in the request body. Use it for IDs that can't be part of a path."""
 
@@ -237,7 +245,7 @@ class UsageOut(BaseModel):
     cost: float | None = Field(default=None, description="Cost in US dollars; null if unknown.")
 
 
-class ChatAnswer(BaseModel):
+class ChatAnswer(EvidenceOut):
     """The answer to a chat request."""
 
     response: str = Field(description="Text of the answer.")
@@ -315,6 +323,9 @@ class TurnOut(BaseModel):
     content: str = Field(description="Text of the message.")
     tool_calls: list[ToolCallOut] = Field(default=[], description="Tool calls made for this answer.")
     images: list[str] = Field(default=[], description="Images of the message as data URLs.")
+    citations: list[CitationOut] = Field(
+        default=[], description="What the sources say of an answer's sentences; of the last 30 answers."
+    )
 
 
 class History(WaitingOut):

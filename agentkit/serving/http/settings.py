@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from agentkit.evidence.settings import Word
 from agentkit.serving.environment import Level, check_environment, check_names, data_folder, session_store
 from agentkit.serving.http.env_file import EnvFile
 
@@ -43,6 +44,9 @@ class HttpSettings(BaseSettings):
     agentkit_mcp: Names = Field(
         default=(),
         description="MCP servers, one a line: a file of servers (mcp.json), or the command or address of one.",
+    )
+    agentkit_evidence: Word = Field(
+        default="flag", description="What happens to an answer that its sources don't support."
     )
     agentkit_sessions: str = Field(default_factory=session_store)
     agentkit_prompts: Path | None = Field(default=None, description="TOML file of named system prompts.")
@@ -136,7 +140,7 @@ class HttpSettings(BaseSettings):
             return value
         return cls.model_fields[info.field_name].get_default(call_default_factory=True)
 
-    @field_validator("agentkit_log_level", mode="before")
+    @field_validator("agentkit_log_level", "agentkit_evidence", mode="before")
     @classmethod
     def _in_lower_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value

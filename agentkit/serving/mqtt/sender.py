@@ -101,7 +101,7 @@ class Sender:
         when the broker does not allow the topic; the message is published with QoS 1 then, in whose confirmation
         clients are told so.
         """
-        if len(payload.encode("utf-8", "replace")) + len(topic.encode()) + PACKET_OVERHEAD > self._limits.packet_bytes:
+        if self._is_too_large(topic, payload):
             logger.warning("an answer is too large for the broker")
             payload = TOO_LARGE  # otherwise the broker would close the connection at each attempt
         properties = None
@@ -128,8 +128,16 @@ class Sender:
         elif is_confirmed and sent.then is not None:
             sent.then()
 
+    def _is_too_large(self, topic: str, payload: str) -> bool:
+        size = len(payload.encode("utf-8", "replace")) + len(topic.encode()) + PACKET_OVERHEAD
+        return size > self._limits.packet_bytes
+
     def publish_unconfirmed(self, topic: str, payload: str) -> None:
-        """Publish with QoS 0, for messages that may be lost: deltas of a stream."""
+        """Publish with QoS 0, for messages that may be lost: deltas of a stream. One that is too large for the broker,
+        which would close the connection, is left out."""
+        if self._is_too_large(topic, payload):
+            logger.warning("a part of a stream is too large for the broker")
+            return
         self.client.publish(topic, payload, qos=0)
 
     def _on_publish(self, _: Any, __: Any, packet_id: int, reason: Any, ___: Any) -> None:

@@ -21,6 +21,7 @@ from agentkit.serving.mqtt.bridge import OVERLOADED, TOO_FAST, Bridge
 from agentkit.serving.mqtt.projects import projects_named
 from agentkit.serving.mqtt.settings import BridgeSettings
 from agentkit.sessions import MemorySessions
+from tests.support.cited_tools import READ, citing
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
 from tests.support.waiting import until
@@ -389,6 +390,19 @@ def test_a_stream_has_the_calls_and_the_usage_of_the_answer_beside_its_text(brok
     assert set(ending) == {"delta", "requestId", "usage", "stopped"}
     assert ending["usage"]["cost"] == (None if cost is None else 0.5)
     assert ending["usage"]["tool_calls"] == 1
+
+
+def test_a_stream_says_what_the_sources_say_of_the_answer(broker: Broker) -> None:
+    with serve(citing) as server:
+        setting = Setting(broker, server.url, {"tools": (READ,)})
+        setting.ask(sessionId="s", message="Norway?", stream=True)
+        until(lambda: any('"usage"' in text for _, text in setting.client.got))
+        got = [json.loads(text) for topic, text in setting.client.got if topic.endswith("/s/stream")]
+        setting.close()
+    (cited,) = [frame["citations"] for frame in got if "citations" in frame]
+    text = "".join(frame["delta"] for frame in got)
+    assert [text[each["start"] : each["end"]] for each in cited] == [each["sentence"] for each in cited]
+    assert [each["verdict"] for each in cited] == ["supported", "not found", "supported", "no source"]
 
 
 def test_messages_sent_while_the_bridge_is_stopped_are_answered_later(broker: Broker, tmp_path: Path) -> None:

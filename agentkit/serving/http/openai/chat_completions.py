@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
-from agentkit._text import json_bytes
+from agentkit._text import joined_surrogates, json_bytes
 from agentkit.event import Event, ToolStarted
 from agentkit.limits import Usage
 from agentkit.message import ToolCall
@@ -21,6 +21,7 @@ from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import body_of_error, error_responses
+from agentkit.serving.http.openai.annotations import completion_annotations
 from agentkit.serving.http.openai.answers import (
     BETWEEN,
     Delta,
@@ -121,6 +122,8 @@ async def _answer(state: State, request: Request, asked: Asked, subject: str) ->
 
 
 def _ended(message: dict[str, Any], ending: Ending) -> dict[str, Any]:
+    if annotations := completion_annotations(ending.answer, len(message["content"] or "")):
+        message["annotations"] = annotations
     if ending.calls:
         message["tool_calls"] = ending.calls
     elif message["content"] is None:
@@ -153,6 +156,7 @@ async def _choices(
 ) -> AsyncGenerator[tuple[dict[str, Any] | None, Ending | None], None]:
     """Yield one answer as the choices of chunks, the last one with the ending; None is a keep-alive."""
     role: Delta = {"role": "assistant", "content": ""}
+    texts: list[str] = []
 
     def choice(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
         nonlocal role
@@ -166,9 +170,10 @@ async def _choices(
     async with aclosing(answer_parts(state, request, asked, subject, streamed_said(asked, state))) as parts:
         async for each in parts:
             if not isinstance(each, Ending):
+                texts.append((each or {}).get("content", ""))
                 yield (None if each is None else choice(each)), None
                 continue
-            for delta in _last_deltas(each):
+            for delta in _last_deltas(each, "".join(texts)):
                 yield choice(delta), None
             yield choice({}, each), each
 
@@ -183,9 +188,11 @@ def streamed_said(asked: Asked, state: State) -> Said:
     return SaidAsJson(SaidInPieces(service.late_reasoning), streams=True)
 
 
-def _last_deltas(ending: Ending) -> list[Delta]:
+def _last_deltas(ending: Ending, text: str) -> list[Delta]:
     if ending.calls:
         return [calls_delta(ending.calls)]
+    if annotations := completion_annotations(ending.answer, len(joined_surrogates(text))):
+        return [{"annotations": annotations}]
     refusal = refusal_in(ending.answer)
     return [{"refusal": refusal}] if refusal is not None else []
 

@@ -4,22 +4,29 @@ A stream and a whole response are made by the same code, so that they are the sa
 """
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from agentkit._text import joined_surrogates
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
 from agentkit.message import ToolCall
 from agentkit.serving.exchange import Answer
+from agentkit.serving.http.openai.annotations import Annotation
 from agentkit.serving.http.openai.answers import Delta, EndingResult, Paragraphs
 from agentkit.serving.http.openai.responses.tools import Form
 
 StreamEvent = dict[str, Any]
+Annotate = Callable[[int], list[Annotation]]
 
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _FUNCTION_CALL = ("function_call", "arguments", "function_call_arguments")
 _CUSTOM_CALL = ("custom_tool_call", "input", "custom_tool_call_input")
 _LOGPROB = ("token", "bytes", "logprob", "top_logprobs")
+
+
+def _without(length: int) -> list[Annotation]:
+    return []
 
 
 class SaidInOrder:
@@ -92,10 +99,15 @@ class Output:
             yield from self._say("message", text)
 
     def end(
-        self, calls: Sequence[ToolCall], finish_reason: str, refusal: str | None = None, logprobs: Any = None
+        self,
+        calls: Sequence[ToolCall],
+        finish_reason: str,
+        refusal: str | None = None,
+        logprobs: Any = None,
+        annotate: Annotate = _without,
     ) -> Iterator[StreamEvent]:
         """The answer is complete. calls: those that the client is to answer. logprobs: of the text, as in a chat
-        completion."""
+        completion. annotate: returns the annotations of the last text, given its length."""
         status = "incomplete" if finish_reason in _INCOMPLETE else "completed"
         tokens = _logprobs(logprobs)
         if refusal is not None:
@@ -104,7 +116,7 @@ class Output:
         elif not calls and not self._has_answer(status):
             yield from self._close("completed")
             yield from self._open_item("message")
-        yield from self._close("completed" if calls else status, tokens)
+        yield from self._close("completed" if calls else status, tokens, annotate)
         for call in calls:
             yield from self._call(call, status)
         self.response |= {
@@ -168,7 +180,7 @@ class Output:
         yield self._event("response.output_item.added", output_index=len(self._items) - 1, item=dict(head))
         yield self._event(f"{self._part_event(kind)}.added", **self._place(), part=self._part(kind, ""))
 
-    def _close(self, status: str, logprobs: Sequence[Any] = ()) -> Iterator[StreamEvent]:
+    def _close(self, status: str, logprobs: Sequence[Any] = (), annotate: Annotate = _without) -> Iterator[StreamEvent]:
         item = self._current
         if item is None:
             return
@@ -177,11 +189,18 @@ class Output:
         more: dict[str, Any] = {}
         if kind == "message":
             part["logprobs"] = list(logprobs)
+            part["annotations"] = annotate(len(joined_surrogates(text)))
+            yield from self._annotations(part["annotations"])
             more["logprobs"] = list(logprobs)
         yield self._event(f"{self._text_event(kind)}.done", **self._place(), text=text, **more)
         yield self._event(f"{self._part_event(kind)}.done", **self._place(), part=part)
         item["summary" if kind == "reasoning" and self._summarizes else "content"] = [part]
         yield from self._done(status)
+
+    def _annotations(self, annotations: Sequence[Annotation]) -> Iterator[StreamEvent]:
+        for index, annotation in enumerate(annotations):
+            kind = "response.output_text.annotation.added"
+            yield self._event(kind, **self._place(), annotation_index=index, annotation=annotation)
 
     def _done(self, status: str) -> Iterator[StreamEvent]:
         item = self._items[-1]

@@ -5,6 +5,7 @@ As in chat completions, the service's tools run here, and calls of the client's 
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
 from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
 from agentkit.serving.http.errors import body_of_error, error_responses, status_and_detail
+from agentkit.serving.http.openai.annotations import response_annotations
 from agentkit.serving.http.openai.answers import Said, SaidAsJson, client_call_ids, logprobs_in, refusal_in
 from agentkit.serving.http.openai.chat_completions import Ending, answer_parts, json_response, streamed_said
 from agentkit.serving.http.openai.errors import RefusedRequestError
@@ -145,7 +147,8 @@ def _ended(output: Output, ending: Ending) -> Any:
     answer = ending.answer
     output.response |= {"usage": _usage(answer.usage), **ending.marks}
     refusal = None if ending.calls else refusal_in(answer)
-    return output.end(ending.calls, ending.finish_reason, refusal, logprobs_in(answer))
+    annotate = functools.partial(response_annotations, answer)
+    return output.end(ending.calls, ending.finish_reason, refusal, logprobs_in(answer), annotate)
 
 
 async def _keep(state: State, subject: str, call: AskedResponse, output: Output, ending: Ending) -> None:

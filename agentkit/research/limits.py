@@ -1,0 +1,48 @@
+"""What a research may spend: of several runs, and of what a run has for reading and for writing."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from agentkit.limits import Budget, Limits, Usage
+
+FOR_READING = 0.8
+"""The part of tokens, cost and seconds that is for the researchers; the rest is for the report."""
+
+NEARLY = 0.999
+"""The part of a limit at which it is reached: sums of costs are not exact."""
+
+
+def _spent_of(usage: Usage) -> Mapping[str, float]:
+    return {
+        "tokens": usage.input_tokens + usage.output_tokens,
+        "cost": usage.cost or 0.0,
+        "tool_calls": usage.tool_calls,
+        "seconds": usage.seconds,
+    }
+
+
+def left(limits: Limits, spent: Usage) -> Limits:
+    """What is left of limits after earlier runs. Replies, repeated calls and failures are counted of each agent."""
+    used = _spent_of(spent)
+    rest = {name: max(0, limit - used[name]) for name in used if (limit := getattr(limits, name)) is not None}
+    return replace(limits, turns=None, repeats=None, failures=None, **rest)
+
+
+def for_reading(limits: Limits) -> Limits:
+    """What of it is for the researchers."""
+    names = ("tokens", "cost", "seconds")
+    rest = {name: limit * FOR_READING for name in names if (limit := getattr(limits, name)) is not None}
+    return replace(limits, **rest)
+
+
+def of_an_agent(budget: Budget | None, turns: int) -> Limits:
+    """The limits of an agent inside of a budget, which hold beside those of the budget. With a limit on cost its
+    requests are priced."""
+    return Limits(turns=turns, cost=None if budget is None else budget.limits.cost)
+
+
+def reached(budget: Budget) -> str | None:
+    """The limit that is reached before anything else is spent; None when none is."""
+    used = _spent_of(budget.usage)
+    limits = {name: getattr(budget.limits, name) for name in used}
+    return next((name for name, limit in limits.items() if limit is not None and used[name] >= limit * NEARLY), None)

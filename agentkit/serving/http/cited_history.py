@@ -1,0 +1,71 @@
+"""What the sources of a stored conversation say of its answers."""
+
+from collections.abc import Mapping, Sequence
+
+from agentkit.evidence.source import Source
+from agentkit.evidence.written_numbers import numbers_in
+from agentkit.message import text_of
+from agentkit.record import source_records
+from agentkit.running.cited_answers import citations_of
+from agentkit.serving.http.evidence_schemas import SourceText, citations_out
+from agentkit.serving.http.schemas import TurnOut
+from agentkit.session import Session
+from agentkit.sessions.log import Entry, begins_turn, ordered
+
+MAX_CHECKED = 30
+"""How many answers of a conversation are checked: the last ones. Each takes some milliseconds, long ones over
+long sources a tenth of a second."""
+MAX_TEXT = 100_000
+"""Maximum characters of a source's text that a client is sent."""
+
+
+def with_citations(turns: list[TurnOut], session: Session, entries: Sequence[Entry]) -> list[TurnOut]:
+    """The turns of a session, the last answers with their citations: they are checked again, with the texts that the
+    session has kept. entries: those of the session. Raises SessionError."""
+    sources = session.sources
+    answers = [turn for turn in turns if turn.role == "assistant" and turn.content]
+    if not answers or not sources:
+        return turns
+    given = _sources_by_answer(entries)[::-1]
+    for turn in answers[: -MAX_CHECKED - 1 : -1]:
+        place = next((place for place, (text, _) in enumerate(given) if text == turn.content), None)
+        if place is not None:
+            known = _relevant(turn.content, given[place][1], sources)
+            if any(source.texts for source in known.values()):  # else they were not kept
+                turn.citations = citations_out(citations_of(turn.content, known))
+            given = given[place + 1 :]
+    return turns
+
+
+def source_text(session: Session, number: int) -> SourceText | None:
+    """A source of a session with the text that was read of it last; None when there is none. Raises SessionError."""
+    source = session.sources.get(number)
+    if source is None:
+        return None
+    text = source.texts[-1] if source.texts else ""
+    (fields,) = source_records([source])
+    return SourceText(**fields, text=text[:MAX_TEXT], was_cut=len(text) > MAX_TEXT)
+
+
+def _sources_by_answer(entries: Sequence[Entry]) -> list[tuple[str, frozenset[int]]]:
+    """The text of each final answer, and the numbers of the sources that the tools of its run have given."""
+    found: list[tuple[str, frozenset[int]]] = []
+    given: set[int] = set()
+    for entry in ordered(entries)[0]:
+        message = entry.value
+        if begins_turn(entry):
+            given = set()
+        given.update(_numbers(entry.extra.get("sources")))
+        if message["role"] == "assistant" and not message.get("tool_calls"):
+            found.append((text_of(message), frozenset(given)))
+    return found
+
+
+def _numbers(records: object) -> list[int]:
+    """The numbers in what an entry has of sources."""
+    numbers = [each.get("number") for each in records if isinstance(each, Mapping)] if isinstance(records, list) else []
+    return [each for each in numbers if isinstance(each, int)]
+
+
+def _relevant(text: str, given: frozenset[int], sources: Mapping[int, Source]) -> dict[int, Source]:
+    return {number: sources[number] for number in sorted({*given, *numbers_in(text)}) if number in sources}

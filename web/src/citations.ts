@@ -1,0 +1,156 @@
+// What the sources say of an answer: a mark on each sentence, and a card with the passage of the source.
+import type { Citation, Verdict } from "./api";
+import { type Claim, claimsIn, eachText, type Piece, withPlaces } from "./claims";
+import { element } from "./dom";
+import { markdown } from "./markdown";
+import { addressView, showsCard } from "./source_card";
+
+const VERDICTS: Verdict[] = ["supported", "weak", "not found", "no source"];
+/** As an answer cites: "[3]", "[3, 4]", "[3-5]", "[^3]", "[source 3]", "[3, p. 7]", "【3†L5】". */
+const CITES = new RegExp(
+  String.raw`[[【［〔]\s?(?:(?:sources?|ref|id)[\s:]\s?)?\^?(\d{1,6}(?:\s?[-–—,，、;]\s?\^?\d{1,6}){0,29})` +
+    String.raw`(?:[,;]\s?[a-z]{1,7}\.?\s?\d[\d\s–—,-]{0,20})?(?:†[^】\]\n]{0,40})?\s?[\]】］〕]`,
+  "gi",
+);
+const LONGEST_RANGE = 20;
+
+/** An answer as HTML, its sentences marked. */
+export function citedMarkdown(text: string, citations: Citation[]): DocumentFragment {
+  const claims = claimsIn(text, citations);
+  if (!claims.length) return markdown(text);
+  const root = markdown(withPlaces(text, claims));
+  const marks = claims.map((claim) => new Marks(claim));
+  eachText(root, (node, pieces) => put(node, pieces, marks));
+  for (const each of marks) each.complete();
+  return root;
+}
+
+/** The marks of one sentence. */
+class Marks {
+  private readonly shown = new Set<number>();
+  /** What of it is the last in the text. */
+  private last: HTMLElement | undefined;
+
+  constructor(private readonly claim: Claim) {}
+
+  /** A part of the sentence. */
+  part(text: string): HTMLElement {
+    const made = element("span", "claim", ...this.linked(text));
+    const [best] = [...this.claim.citations].sort((a, b) => rank(a) - rank(b));
+    made.dataset["verdict"] = best!.verdict;
+    if (best!.source === null) showsCard(made, best!, true);
+    this.last = made;
+    return made;
+  }
+
+  /** A text in or behind the sentence, with a button for each mark in it. */
+  linked(text: string): (Node | string)[] {
+    const made: (Node | string)[] = [];
+    let done = 0;
+    for (const mark of text.matchAll(CITES)) {
+      const buttons = this.buttonsFor(mark[1]!);
+      if (!buttons.length) continue;
+      made.push(text.slice(done, mark.index), ...buttons);
+      done = mark.index + mark[0].length;
+    }
+    return [...made, text.slice(done)].filter((each) => each !== "");
+  }
+
+  /** What stands in place of a mark: nothing where it is none. */
+  buttonsFor(written: string): (Node | string)[] {
+    const cited = numbersIn(written).map((number) => this.claim.citations.find((each) => each.source === number) ?? number);
+    if (cited.every((each) => typeof each === "number")) return [];
+    return cited.map((each) => (typeof each === "number" ? `[${each}]` : this.button(each)));
+  }
+
+  /** The button of a source that the sentence does not name: one that its paragraph cites further on, or a link. */
+  private added(citation: Citation): HTMLElement {
+    const made = this.button(citation);
+    made.classList.add("added");
+    return made;
+  }
+
+  private button(citation: Citation): HTMLElement {
+    const made = element("span", "cite", `[${citation.source}]`); // a <button> is not copied, and breaks lines
+    made.setAttribute("role", "button");
+    made.tabIndex = 0;
+    made.dataset["verdict"] = citation.verdict;
+    const reason = citation.reason ? `: ${citation.reason}` : "";
+    made.setAttribute("aria-label", `Source ${citation.source}, ${citation.verdict}${reason}`);
+    showsCard(made, citation);
+    this.shown.add(citation.source!);
+    this.last = made;
+    return made;
+  }
+
+  /** Say what no mark in the text says: of a source that is cited in another way, and that nothing is cited. */
+  complete(): void {
+    const behind = this.last?.closest("a, code") ?? this.last;
+    const missing = this.claim.citations.filter((each) => each.source === null || !this.shown.has(each.source));
+    behind?.after(...missing.map((each) => (each.source === null ? unseen(" (no source)") : this.added(each))));
+  }
+}
+
+function put(node: Text, pieces: Piece[], marks: Marks[]): void {
+  const inside = node.parentElement?.closest("a, code, pre");
+  const owner = pieces.length ? marks[pieces.at(-1)!.owner ?? -1] : undefined;
+  const whole = pieces.map((piece) => piece.text).join("");
+  if (inside?.tagName === "A" && inside.textContent?.replace(/[\ufdd0-\ufdef]/g, "") === whole) {
+    const number = /^\s*[[【]?\^?(\d{1,6})[\]】]?\s*$/.exec(whole)?.[1];
+    const buttons = number && owner ? owner.buttonsFor(number) : [];
+    if (buttons.length) return inside.replaceWith(...buttons); // "[3](https://...)"
+  }
+  node.replaceWith(
+    ...pieces.flatMap(({ text, claim, owner: last }) => {
+      if (claim !== undefined && marks[claim] && text.trim()) return inside ? plainPart(marks[claim], text) : marks[claim].part(text);
+      return inside ? text : (marks[last ?? -1]?.linked(text) ?? text);
+    }),
+  );
+}
+
+/** A part in a link or in code, where a mark is none. */
+function plainPart(marks: Marks, text: string): HTMLElement {
+  const made = marks.part("");
+  made.append(text);
+  return made;
+}
+
+function rank(citation: Citation): number {
+  return VERDICTS.indexOf(citation.verdict);
+}
+
+function numbersIn(written: string): number[] {
+  const found: number[] = [];
+  for (const [, first, last] of written.matchAll(/(\d{1,6})(?:\s?[-–—]\s?\^?(\d{1,6}))?/g)) {
+    const begin = Number(first);
+    const end = Math.min(Number(last ?? first), begin + LONGEST_RANGE);
+    for (let number = begin; number <= end; number++) found.push(number);
+  }
+  return [...new Set(found)];
+}
+
+function unseen(text: string): HTMLElement {
+  return element("span", "unseen", text);
+}
+
+/** How many sentences are supported, and the sources that were cited. */
+export function summaryOf(citations: Citation[]): HTMLElement {
+  const worst = new Map<string, number>();
+  for (const each of citations) {
+    const place = `${each.start} ${each.end}`;
+    worst.set(place, Math.max(worst.get(place) ?? 0, rank(each)));
+  }
+  const verdicts = [...worst.values()].map((each) => VERDICTS[each]);
+  const said = VERDICTS.flatMap((verdict) => {
+    const count = verdicts.filter((each) => each === verdict).length;
+    return count ? element("span", "count", `${count} ${verdict === "no source" ? "without a source" : verdict}`) : [];
+  });
+  const sources = new Map(citations.flatMap((each) => (each.address ? [[each.source, each]] : [])));
+  const head = element("summary", "", "Sources: ", ...said);
+  const list = [...sources.values()].sort((a, b) => a.source! - b.source!).map(sourceLine);
+  return element("details", "fold cited", head, element("ul", "", ...list));
+}
+
+function sourceLine(citation: Citation): HTMLElement {
+  return element("li", "", `[${citation.source}] `, addressView(citation));
+}
