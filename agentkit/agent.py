@@ -43,7 +43,7 @@ from agentkit.running.run_hooks import AgentHooks
 from agentkit.running.text_pieces import TextPieces
 from agentkit.running.tool_search import SearchMode, ToolSearch, reserved_by
 from agentkit.session import Session
-from agentkit.taint.guard import TaintMode
+from agentkit.taint.settings import TaintMode
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
 from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.options import ToolArguments

@@ -91,7 +91,6 @@ def ask(
             tools = load_tools(tool or [], docs, mcp or [], mcp_input)
             instructions = INSTRUCTIONS if system is None else system
             hooks = load_hooks(hook or [])
-            guard: Any = taint or "off"
             agent = Agent(
                 name,
                 tools=tools,
@@ -99,7 +98,7 @@ def ask(
                 limits=limits,
                 hooks=hooks,
                 evidence=mode_of(evidence or "flag"),
-                taint=guard,
+                taint=taint or "off",
             )
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)

@@ -78,7 +78,6 @@ def chat(
 
     def make_agent(name: str) -> Agent:
         limits = Limits(turns=max_turns)
-        guard: Any = taint or "off"
         return Agent(
             name,
             tools=tools(),
@@ -86,7 +85,7 @@ def chat(
             limits=limits,
             hooks=load_hooks(hook or []),
             evidence=mode_of(evidence or "flag"),
-            taint=guard,
+            taint=taint or "off",
         )
 
     with ExitStack() as leaving:

@@ -32,7 +32,12 @@ KEYS: Mapping[str, type] = {
     "store": str,
 }
 """The keys, each the long name of an option, with the type of its value; a list has texts."""
-VARIABLES = {"evidence": "AGENTKIT_EVIDENCE", "model": "AGENTKIT_MODEL", "store": "AGENTKIT_SESSIONS"}
+VARIABLES = {
+    "evidence": "AGENTKIT_EVIDENCE",
+    "model": "AGENTKIT_MODEL",
+    "store": "AGENTKIT_SESSIONS",
+    "taint": "AGENTKIT_TAINT",
+}
 """The environment variables that come before the file."""
 
 _TYPES = {

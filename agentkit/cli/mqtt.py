@@ -19,7 +19,7 @@ from agentkit.backend import Backend
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.broker_options import VARIABLES, with_broker_options
 from agentkit.cli.logs import LevelOption, log_to_stderr
-from agentkit.cli.options import DocsOption, EvidenceOption, McpOption, ToolOption
+from agentkit.cli.options import DocsOption, EvidenceOption, McpOption, TaintOption, ToolOption
 from agentkit.cli.progress import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
@@ -56,6 +56,7 @@ def mqtt(
     docs: DocsOption = None,
     mcp: McpOption = None,
     evidence: EvidenceOption = None,
+    taint: TaintOption = None,
     server_timeout: Annotated[
         float, typer.Option(min=0.1, metavar="SECONDS", help="Timeout of the model server in seconds.")
     ] = 300.0,
@@ -118,8 +119,13 @@ def mqtt(
         max_sessions=max_concurrent_sessions,
     )
     with opened(store) as sessions:
-        mode = mode_of(evidence or "flag")
-        service = ChatService(backend, sessions, history_tokens=max_history_tokens, evidence=mode)
+        service = ChatService(
+            backend,
+            sessions,
+            history_tokens=max_history_tokens,
+            evidence=mode_of(evidence or "flag"),
+            taint=taint or "off",
+        )
         try:
             if check:
                 _check(service, settings, selected, name)

@@ -7,10 +7,10 @@ import typer
 
 from agentkit.evidence.settings import Word
 from agentkit.net.hosted import SHORT_NAMES
+from agentkit.taint.settings import TaintMode
 
 WITH_KEYS = ("openai", "lightllm", "vlmrun", *SHORT_NAMES)
 """The providers whose keys can be stored."""
-TAINT = ("off", "ask", "refuse")
 MODEL_HELP = "provider:model\\[@url], as agentkit models lists them; default: extractive, which needs no model."
 
 
@@ -121,12 +121,12 @@ MaxTurnsOption = Annotated[
     int, typer.Option("--max-turns", min=1, help="Maximum number of model replies; then a final answer is requested.")
 ]
 TaintOption = Annotated[
-    str | None,
+    TaintMode | None,
     typer.Option(
         "--taint",
-        metavar="off|ask|refuse",
+        envvar="AGENTKIT_TAINT",
+        case_sensitive=False,
         help="What happens to a call whose arguments come from what the model has read, not from you (default: off).",
-        autocompletion=lambda incomplete: [each for each in TAINT if each.startswith(incomplete)],
     ),
 ]
 MarkdownOption = Annotated[

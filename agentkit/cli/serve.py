@@ -14,7 +14,7 @@ import typer
 
 from agentkit import ConfigurationError, SessionError
 from agentkit.cli.ask import BAD_USAGE, FAILED
-from agentkit.cli.options import DocsOption, EvidenceOption, McpOption, ToolOption
+from agentkit.cli.options import DocsOption, EvidenceOption, McpOption, TaintOption, ToolOption
 from agentkit.cli.stores import StoreOption, leave
 from agentkit.errors import MissingExtraError
 from agentkit.serving.environment import Level, hand_on, set_defaults
@@ -51,6 +51,7 @@ def serve(
     docs: DocsOption = None,
     mcp: McpOption = None,
     evidence: EvidenceOption = None,
+    taint: TaintOption = None,
     prompts: Annotated[Path | None, typer.Option(metavar="FILE", help="TOML file of named system prompts.")] = None,
     mqtt: Annotated[
         bool, typer.Option("--mqtt", help="Also run the MQTT bridge, with the same model and sessions.")
@@ -107,6 +108,7 @@ def serve(
         "AGENTKIT_DOCS": docs,
         "AGENTKIT_MCP": "\n".join(mcp or ()) or None,
         "AGENTKIT_EVIDENCE": evidence,
+        "AGENTKIT_TAINT": taint,
         "AGENTKIT_PROMPTS": prompts,
         "AGENTKIT_MQTT_PROJECTS": projects if mqtt else None,
         "AGENTKIT_SESSIONS": store,

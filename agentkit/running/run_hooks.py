@@ -13,7 +13,8 @@ from agentkit.hooks import Hook, RunHook, WrongTypeError
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.hooks import around_model, guarded, overrides
 from agentkit.running.hooked_calls import Gate, answer
-from agentkit.taint.guard import RunGuard, TaintGuard, TaintMode
+from agentkit.taint.guard import RunGuard, TaintGuard
+from agentkit.taint.settings import TaintMode
 from agentkit.tooling.context import CallHooks
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.outcome import Outcome

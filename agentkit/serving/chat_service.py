@@ -22,6 +22,7 @@ from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
+from agentkit.taint.settings import TaintMode
 from agentkit.transcript import Transcript
 
 POLL_SECONDS = 0.1
@@ -42,7 +43,8 @@ class ChatService:
     late_reasoning: of its model, for `AppendOnlyText`.
 
     history_tokens: maximum number of tokens of a session's history sent to the model. calls_at_once: maximum number of
-    answers generated concurrently. limits: run limits of one answer; None: at most 10 turns. evidence: see `Agent`.
+    answers generated concurrently. limits: run limits of one answer; None: at most 10 turns. evidence, taint: as of
+    `Agent`; without a session, where nobody can be asked, "ask" is "refuse".
     """
 
     def __init__(
@@ -54,14 +56,18 @@ class ChatService:
         calls_at_once: int = 8,
         limits: Limits | None = None,
         evidence: Mode = "flag",
+        taint: TaintMode = "off",
     ) -> None:
         self.sessions = sessions
         self.late_reasoning = LateReasoningSeen()
         self.evidence = evidence
         self._backend = backend
         limits = limits or Limits(turns=10)
-        self._agent = Agent(backend, window=Window(history_tokens), limits=limits, evidence=evidence)
-        self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), limits=limits, evidence=evidence)
+        alone: TaintMode = "refuse" if taint == "ask" else taint  # without a session nobody can be asked
+        of_all: Any = {"limits": limits, "evidence": evidence}
+        self._agent = Agent(backend, window=Window(history_tokens), taint=taint, **of_all)
+        self._agent_alone = Agent(backend, window=Window(history_tokens), taint=alone, **of_all)
+        self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), taint=alone, **of_all)
         self._tools = functools.lru_cache(64)(_kept_tools)
         self._calls_at_once = calls_at_once
         self._slots = threading.BoundedSemaphore(calls_at_once)
@@ -173,7 +179,8 @@ class ChatService:
             "cancel": cancel,
             **conversation,
         }
-        agent = self._agent_of_whole if user_input.is_whole else self._agent
+        agent = self._agent_alone if user_input.session is None else self._agent
+        agent = self._agent_of_whole if user_input.is_whole else agent
         added: list[Message] = []
         extra: Mapping[str, Any] = {}
         with agent.stream(prompt, **options) as run:

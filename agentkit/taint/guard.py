@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from agentkit._forking import freed_by_forks
 from agentkit.event import ToolFinished
@@ -14,6 +14,7 @@ from agentkit.running.decisions import Decisions
 from agentkit.taint.index import Index
 from agentkit.taint.matching import Finding, Matcher
 from agentkit.taint.pieces import pieces_of
+from agentkit.taint.settings import TaintMode
 from agentkit.taint.texts import before_the_calls, last_words, texts_of, tools_answering, with_decision
 from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.error_log import log_raised
@@ -22,8 +23,6 @@ from agentkit.tools import Context, Tool
 from agentkit.transcript import calls_of
 
 logger = logging.getLogger("agentkit")
-
-TaintMode = Literal["off", "ask", "refuse"]
 
 MAX_SEARCHED = 2_000_000
 """Characters of results in which it is looked which one an argument comes from."""

@@ -83,6 +83,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         history_tokens=settings.llm_max_history_tokens,
         calls_at_once=settings.agentkit_max_runs,
         evidence=mode_of(settings.agentkit_evidence),
+        taint=settings.agentkit_taint,
     )
     runs = Runs(chat_service, settings.agentkit_max_runs)
     state = state_of_service(settings, backend, url, chat_service, runs)

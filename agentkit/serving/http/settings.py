@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from agentkit.evidence.settings import Word
 from agentkit.serving.environment import Level, check_environment, check_names, data_folder, session_store
 from agentkit.serving.http.env_file import EnvFile
+from agentkit.taint.settings import TaintMode
 
 Names = Annotated[tuple[str, ...], NoDecode]
 
@@ -47,6 +48,9 @@ class HttpSettings(BaseSettings):
     )
     agentkit_evidence: Word = Field(
         default="flag", description="What happens to an answer that its sources don't support."
+    )
+    agentkit_taint: TaintMode = Field(
+        default="off", description="What happens to a call whose arguments come from what the model has read."
     )
     agentkit_sessions: str = Field(default_factory=session_store)
     agentkit_prompts: Path | None = Field(default=None, description="TOML file of named system prompts.")
@@ -140,7 +144,7 @@ class HttpSettings(BaseSettings):
             return value
         return cls.model_fields[info.field_name].get_default(call_default_factory=True)
 
-    @field_validator("agentkit_log_level", "agentkit_evidence", mode="before")
+    @field_validator("agentkit_log_level", "agentkit_evidence", "agentkit_taint", mode="before")
     @classmethod
     def _in_lower_case(cls, value: Any) -> Any:
         return value.strip().lower() if isinstance(value, str) else value
