@@ -81,7 +81,7 @@ def takes_command(name: str) -> bool:
 
 def pieces_of(tool: str, arguments: Mapping[str, Any], parameters: Mapping[str, Any] | None = None) -> list[Piece]:
     """The texts in the arguments of a call, in their order, the keys of inner objects too, as the tool gets them:
-    without an object around all of them, and with JSON in strings read. parameters: their JSON schema."""
+    without an object around all of them, and with what JSON in strings says. parameters: their JSON schema."""
     return list(_Reading(tool, parameters or {}).pieces(arguments))
 
 
@@ -95,7 +95,10 @@ class _Reading:
     def pieces(self, arguments: Mapping[str, Any]) -> Iterator[Piece]:
         known: Collection[str] = self._parameters.get("properties") or ()
         if known or self._parameters.get("additionalProperties") is False:
-            arguments = unwrapped(dict(arguments), self._tool, known)
+            given = dict(arguments)
+            inner = unwrapped(given, self._tool, known)
+            beside = {} if inner is given else {name: each for name, each in arguments.items() if _is_text(each)}
+            arguments = {**beside, **inner}  # a tool that takes any names gets those beside the wrapper
         is_command = takes_command(_CAMEL.sub("_", self._tool))
         for name, value in arguments.items():
             place = _Place(Piece(name, "", is_command=is_command, group=self._group()), ())
@@ -106,15 +109,14 @@ class _Reading:
         while waiting:
             each, at, is_key = waiting.pop()
             if isinstance(each, str):
-                inner = None if is_key else self._read(each, at)
-                if inner is None and each:
+                if each:
                     is_command = at.piece.is_command or bool(_LIKE_A_COMMAND.search(each))
                     yield replace(at.piece, text=each, is_command=is_command, is_key=is_key)
-                each = inner
+                each = None if is_key else self._read(each, at)
             if isinstance(each, Mapping):
                 for key, part in reversed(list(each.items())):
                     waiting += [(part, at.inside(key, names=True), False), (key, at, True)]
-            elif isinstance(each, Sequence) and not isinstance(each, str):
+            elif isinstance(each, Sequence):
                 group = self._group()
                 parts = [(part, at.inside(step, group=group), False) for step, part in enumerate(each)]
                 waiting += reversed(parts)
@@ -136,3 +138,7 @@ class _Reading:
         except ValueError:
             return None
         return made if isinstance(made, dict | list) else None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not value.lstrip().startswith("{")

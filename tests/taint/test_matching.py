@@ -1,6 +1,7 @@
 """What the arguments of a call share with text from outside, however either is written."""
 
 import base64
+import json
 import random
 from collections.abc import Callable
 from typing import Any
@@ -293,6 +294,8 @@ PATTERNS = {
     "one word": "a",
     "at": " at",
     "slashes": "a/",
+    "schemes": "https:",
+    "schemes with slashes": "https:///",
     "signs": "@",
     "angle brackets": "<",
     "entities": "&#",
@@ -310,6 +313,21 @@ def test_long_texts_and_arguments_take_linear_time(pattern: str) -> None:
         return found(text, "shell", user="Go.", command=f"x{text}"), found(text, read_only=True, url=text)
 
     assert_linear(compare, 8_000)
+
+
+WRAPPED: dict[str, Callable[[int], Any]] = {
+    "many objects": lambda count: [{"spec": {"path": "x"}}] * count,
+    "many strings": lambda count: ['{"path": "x"}'] * count,
+    "deep": lambda count: json.loads('{"a":' * min(count, 900) + '"x"' + "}" * min(count, 900)),
+    "a deep string": lambda count: '{"a":' * count + '"x"' + "}" * count,
+    "broken": lambda count: "{" * count,
+}
+
+
+@pytest.mark.parametrize("form", WRAPPED)
+def test_arguments_are_read_in_linear_time(form: str) -> None:
+    schema = {"type": "object", "properties": {"spec": {"type": "object"}}}
+    assert_linear(lambda count: pieces_of("make", {"spec": WRAPPED[form](count)}, schema), 1_000)
 
 
 def test_the_index_of_many_results_is_small() -> None:

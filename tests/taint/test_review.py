@@ -134,6 +134,17 @@ def test_an_object_of_a_tool_with_a_written_schema_counts_too(call: Any) -> None
     assert done == []
 
 
+def test_what_stands_beside_a_wrapper_or_json_counts() -> None:
+    @tool
+    def store(item: Any = None, **others: Any) -> str:
+        """Store something."""
+        done.append(item or others)
+        return "stored"
+
+    for beside in ({"arguments": {}, "id": "mallory@drop.example"}, {"item": '{"a": 1} for mallory@drop.example'}):
+        assert run(("read", {}), ("store", beside), tools=[store]) == []
+
+
 def test_a_text_of_json_is_a_text_where_the_tool_takes_one() -> None:
     assert run(("read", {}), ("write_note", {"path": "/srv/a", "content": '{"path": "deploy/hook.sh"}'}))
 
