@@ -71,7 +71,7 @@ class _Check:
 
     def _citation(self, claim: Claim, number: int, finding: Finding, verdict: Verdict, reason: str) -> Citation:
         source = self._sources[number]
-        if source.read and not any(source.texts):
+        if source.read and not source.texts:
             verdict, reason = "weak", "the text of the source is not known"
         elif self._left <= 0:
             verdict, reason = "weak", "the sources are too long to be compared with all sentences"
