@@ -223,6 +223,12 @@ class Budget:
             return replace(self._spent, seconds=self.seconds)
 
     @property
+    def known_cost(self) -> float:
+        """The costs that are known, of what has been spent: what the limit on cost counts."""
+        with self._lock:
+            return self._known_cost
+
+    @property
     def seconds(self) -> float:
         """The time since the run began: `clock() - started`."""
         return self.clock() - self.started

@@ -11,18 +11,18 @@ from agentkit.message import Prompt
 STDIN = "-"
 
 
-def prompt_of(words: Sequence[str], attachments: Sequence[str], *, only_question: bool) -> Prompt:
+def prompt_of(words: Sequence[str], attachments: Sequence[str], *, only_question: bool, command: str = "ask") -> Prompt:
     """Return the prompt of a command.
 
     words: of the question; "-" waits for standard input. only_question: nothing else is taken, since there is no model
-    to read it. Raises ConfigurationError for an empty prompt, and for what can't be read."""
+    to read it. command: the one that is named where there is no question. Raises ConfigurationError for an empty prompt, and for what can't be read."""
     question = " ".join(word for word in words if word != STDIN).strip()
     parts = [attached(each) for each in attachments]
     piped = "" if STDIN in attachments else _piped(words, has_other=bool(question or parts))
     texts = [text for text in (piped, *(part for part in parts if isinstance(part, str)), question) if text]
     images = [part for part in parts if not isinstance(part, str)]
     if not texts and not images:
-        raise ConfigurationError('the question is empty: write agentkit ask "QUESTION", or pipe it in')
+        raise ConfigurationError(f'the question is empty: write agentkit {command} "QUESTION", or pipe it in')
     if only_question and (len(texts) > 1 or parts):
         raise ConfigurationError(
             "extractive, the default, is no model: it can't read what is piped in or attached. Choose a model, such as "

@@ -10,7 +10,8 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from agentkit import AgentkitError, ConfigurationError, LimitError, Limits, Session, SessionError
+from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Session, SessionError
+from agentkit._text import joined_surrogates
 from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import DocsOption, HookOption, McpOption, ModelOption, QuietOption, ToolOption
 from agentkit.cli.prompt import prompt_of
@@ -21,6 +22,7 @@ from agentkit.record import error_record
 from agentkit.research import Report
 from agentkit.research import research as researched
 from agentkit.research.journal import PREFIX, keep_options, latest, state_of
+from agentkit.research.running import checked_question
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.tool_loading import WEB_TOOLS, load_tools
@@ -91,6 +93,7 @@ def research(
             asked, session = _begun(question or [], resume, store, leaving)
             kept = _kept(context, session, is_new=asked is not None)
             given = _options(kept)
+            Agent(given["model"]).close()  # raises for a name that is none, before anything of it is kept
             keep_options(session, kept, asked)
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)
@@ -149,9 +152,8 @@ def _begun(words: list[str], resume: bool, store: str | None, leaving: ExitStack
     """The question, and the session that keeps the research. Raises ConfigurationError."""
     sessions = leaving.enter_context(opened(store))
     if not resume:
-        return str(prompt_of(words, [], only_question=False)), sessions[
-            f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-        ]
+        asked = checked_question(str(prompt_of(words, [], only_question=False, command="research")))
+        return asked, sessions[f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"]
     name = "".join(words).strip().removeprefix(PREFIX) or latest(sessions)
     if name is None:
         raise ConfigurationError(
@@ -210,7 +212,9 @@ def _fits(text: str, out: TextIO) -> bool:
 
 def _in_form(report: Report, suffix: str) -> str:
     if suffix in (".html", ".htm"):
-        return report.html()
-    if suffix == ".json":
-        return json.dumps(report.record(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
-    return report.bibtex() if suffix == ".bib" else report.markdown()
+        text = report.html()
+    elif suffix == ".json":
+        text = json.dumps(report.record(), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    else:
+        text = report.bibtex() if suffix == ".bib" else report.markdown()
+    return joined_surrogates(text)  # a remark may be what a server has said

@@ -3,12 +3,14 @@
 import re
 from urllib.parse import quote, urlsplit
 
+from agentkit._text import joined_surrogates
+
 _SAFE = "!#$%&'*+,-./:;=?@_~[]()"
 
 
 def web_address(address: str) -> str:
     """An address that may be a link, with everything escaped that is none of a URL's characters; "" for any other."""
-    text = address.strip()
+    text = joined_surrogates(address.strip())
     if not re.match(r"(?:https?://|mailto:)[^\s/]", text, re.IGNORECASE):
         return ""
     try:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from agentkit._text import visible
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.ledger import key_of
 from agentkit.evidence.source import Source
-from agentkit.research.marks import numbers_cited, replaced
+from agentkit.research.marks import clean, numbers_cited, replaced
 from agentkit.retrieval import sentence_ends
 
 Check = Callable[[str, Mapping[int, Source]], Sequence[Citation]]
@@ -24,7 +23,6 @@ _LINK = re.compile(
 _ADDRESS = re.compile(r"<?\bhttps?://[^\s<>\[\]()\"'`|]{1,2000}>?", re.IGNORECASE)
 _SCHEME = re.compile(r"^https?://(?:www\.)?", re.IGNORECASE)
 """What makes readers of Markdown take an address for a link."""
-_PRIVATE = re.compile("[\ue000-\uf8ff]")
 
 
 def assembled(text: str, known: Mapping[int, Source], check: Check) -> tuple[str, list[Citation], list[Source]]:
@@ -75,11 +73,6 @@ def without_source(text: str) -> Iterator[Citation]:
 
 def _is_there(citation: Citation, citations: Sequence[Citation]) -> bool:
     return any(each.source is None and each.start < citation.end and citation.start < each.end for each in citations)
-
-
-def clean(text: str) -> str:
-    """A text without characters that are not seen, or that a page uses as marks of its own."""
-    return _PRIVATE.sub("", visible(text, "")).strip()
 
 
 def with_marks_for_links(text: str, known: Mapping[int, Source]) -> str:

@@ -12,7 +12,8 @@ def bibliography(groups: Sequence[Group], known: Mapping[int, Source]) -> str:
     by_source: dict[int, list[Note]] = {}
     for group in groups:
         for note in group.notes:
-            for number in note.cited[:1]:
+            own = note.cited[-1:] if note.automatic else note.cited[:1]  # the number stands behind a quotation
+            for number in own:
                 by_source.setdefault(number, []).append(note)
     sections = []
     for number in sorted(by_source):

@@ -1,14 +1,14 @@
 """The state of a research as it is stored: what is done is not done again after Ctrl-C, a crash or kill -9.
 
 A log in a session of its own, one JSON record a message: what was asked, the plan, each source with the text that was
-read, each note, each sub-question that is done, each part of the report.
+read, who has read it, each note, each sub-question that is done, each part of the report; with each what was spent.
 """
 
 import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -16,8 +16,8 @@ from agentkit._forking import freed_by_forks
 from agentkit._text import json_text
 from agentkit.errors import ConfigurationError, SessionBusyError, SessionError
 from agentkit.evidence.source import Source
-from agentkit.limits import Usage
-from agentkit.record import stored_usage, usage_from
+from agentkit.limits import Budget, Usage
+from agentkit.record import amount_of, stored_usage, usage_from
 from agentkit.research.notes import Note
 from agentkit.session import INTERNAL, Session, Sessions
 
@@ -34,16 +34,19 @@ class Writes(Protocol):
 
 @dataclass
 class State:
-    """What is known of a research. notes, stopped: by the number of the sub-question, from 0. parts: of the report, by
-    the digest of what each was made from. spent: in earlier runs. options: of the command that has begun it."""
+    """What is known of a research. notes, stopped, read: by the number of the sub-question, from 0; read: the numbers
+    of sources. parts: of the report, by the digest of what each was made from. spent, known_cost: in earlier runs, the
+    cost as far as it is known. options: of the command that has begun it."""
 
     question: str = ""
     plan: list[str] = field(default_factory=list)
     notes: dict[int, list[Note]] = field(default_factory=dict)
     stopped: dict[int, str] = field(default_factory=dict)
+    read: dict[int, list[int]] = field(default_factory=dict)
     sources: dict[int, Source] = field(default_factory=dict)
     parts: dict[str, str] = field(default_factory=dict)
     spent: Usage = field(default_factory=Usage)
+    known_cost: float = 0.0
     options: dict[str, Any] = field(default_factory=dict)
 
     def take(self, kind: str, value: Any) -> None:
@@ -58,15 +61,20 @@ class State:
             self.plan = [str(each) for each in value]
         elif kind == "source":
             self._take_source(value)
-        elif kind == "note":
-            note = Note(value["text"], value["automatic"])
-            self.notes.setdefault(value["of"], []).append(note)
-        elif kind == "done":
-            self.stopped[value["of"]] = value["stopped"]
+        elif kind in ("read", "note", "done"):
+            self._take_of_a_question(kind, value["of"], value)
         elif kind == "part":
             self.parts[value["digest"]] = value["text"]
-        if kind in ("note", "done", "part") and value.get("spent"):
-            self.spent = usage_from(value["spent"])
+        elif kind == "spent":
+            self.spent, self.known_cost = usage_from(value), amount_of(value.get("known_cost")) or 0.0
+
+    def _take_of_a_question(self, kind: str, of: int, value: Mapping[str, Any]) -> None:
+        if kind == "read":
+            self.read.setdefault(of, []).append(value["number"])
+        elif kind == "note":
+            self.notes.setdefault(of, []).append(Note(value["text"], value["automatic"]))
+        else:
+            self.stopped[of] = value["stopped"]
 
     def _take_source(self, value: Mapping[str, Any]) -> None:
         known = self.sources.get(value["number"])
@@ -77,55 +85,65 @@ class State:
 
 
 class Journal:
-    """Writes the state; shared by threads. writer: of a session; None keeps nothing. usage: what the run has taken."""
+    """Writes the state; shared by threads. writer: of a session; None keeps nothing. budget: of this run."""
 
     def __init__(self, writer: Writes | None, state: State) -> None:
         self.state = state
-        self.usage: Callable[[], Usage] = Usage
+        self.budget: Budget | None = None
         self.failed = ""
         self._writer = writer
         self._lock = freed_by_forks(threading.Lock())
-        self._sources = {_key(source) for source in state.sources.values()}
+        self._texts = {key for source in state.sources.values() for key in _keys(source)}
+        self._read = {(of, number) for of, numbers in state.read.items() for number in numbers}
 
-    def write(self, kind: str, value: Any) -> None:
-        """Keep a record: it is stored when this returns. Where it can't be, the research goes on without: `failed` says
-        why."""
+    def write(self, **records: Any) -> None:
+        """Keep records, and what is spent by now: they are stored when this returns. Where they can't be, the research
+        goes on without: `failed` says why."""
         if self._writer is None:
             return
         with self._lock:
             try:
-                self._writer.append([{"role": "user", "content": json_text({kind: value})}])
+                spent = {} if self.budget is None else {"spent": self._spent(self.budget)}
+                self._writer.append([{"role": "user", "content": json_text({**records, **spent})}])
             except SessionError as error:
                 self.failed = self.failed or str(error)
 
-    def _spent(self) -> dict[str, Any]:
-        return stored_usage(self.state.spent + self.usage())
+    def _spent(self, budget: Budget) -> dict[str, Any]:
+        known_cost = self.state.known_cost + budget.known_cost
+        return {**stored_usage(self.state.spent + budget.usage), "known_cost": known_cost}
 
-    def source(self, source: Source) -> None:
-        """Keep a source with its text, each version once."""
-        key = _key(source)
-        if self._writer is None or key in self._sources:
+    def source(self, source: Source, of: int, *, read: bool) -> None:
+        """Keep a source with its texts, each version once. of: the sub-question for which it was found, or read."""
+        if self._writer is None:
             return
-        self._sources.add(key)
-        kept = asdict(source)
-        kept["texts"] = source.texts[-1:]
-        self.write("source", kept)
+        texts = zip(_keys(source), source.texts or ("",), strict=True)
+        keys = {key: text for key, text in texts if key not in self._texts}
+        records: dict[str, Any] = {}
+        if keys:
+            records["source"] = {**asdict(source), "texts": [text for text in keys.values() if text]}
+        if read and (of, source.number) not in self._read:
+            records["read"] = {"of": of, "number": source.number}
+        self._texts |= keys.keys()
+        self._read |= {(of, source.number)} if read else set()
+        if records:
+            self.write(**records)
 
     def note(self, of: int, note: Note) -> None:
         """Keep a note."""
-        self.write("note", {"of": of, **asdict(note), "spent": self._spent()})
+        self.write(note={"of": of, **asdict(note)})
 
     def done(self, of: int, stopped: str) -> None:
         """Keep that a sub-question is done."""
-        self.write("done", {"of": of, "stopped": stopped, "spent": self._spent()})
+        self.write(done={"of": of, "stopped": stopped})
 
     def part(self, prompt: str, text: str) -> None:
         """Keep a part of the report. prompt: what it was made from."""
-        self.write("part", {"digest": digest_of(prompt), "text": text, "spent": self._spent()})
+        self.write(part={"digest": digest_of(prompt), "text": text})
 
 
-def _key(source: Source) -> tuple[int, bool, str]:
-    return source.number, source.read, digest_of(source.texts[-1]) if source.texts else ""
+def _keys(source: Source) -> list[tuple[int, bool, str]]:
+    """What names each text of a source; of one without a text the source itself."""
+    return [(source.number, source.read, digest_of(text)) for text in source.texts or ("",)]
 
 
 def digest_of(text: str) -> str:
@@ -158,7 +176,7 @@ def opened(session: Session | None, question: str | None) -> Iterator[Journal]:
         if not state.question:
             assert question is not None
             state.question = question
-            journal.write("asked", {"form": FORM, "question": question})
+            journal.write(asked={"form": FORM, "question": question})
         yield journal
 
 

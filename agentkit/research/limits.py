@@ -12,18 +12,19 @@ NEARLY = 0.999
 """The part of a limit at which it is reached: sums of costs are not exact."""
 
 
-def _spent_of(usage: Usage) -> Mapping[str, float]:
+def _spent_of(usage: Usage, known_cost: float) -> Mapping[str, float]:
     return {
         "tokens": usage.input_tokens + usage.output_tokens,
-        "cost": usage.cost or 0.0,
+        "cost": known_cost,
         "tool_calls": usage.tool_calls,
         "seconds": usage.seconds,
     }
 
 
-def left(limits: Limits, spent: Usage) -> Limits:
-    """What is left of limits after earlier runs. Replies, repeated calls and failures are counted of each agent."""
-    used = _spent_of(spent)
+def left(limits: Limits, spent: Usage, known_cost: float) -> Limits:
+    """What is left of limits after earlier runs. known_cost: what of their cost is known, also where the sum is not.
+    Replies, repeated calls and failures are counted of each agent."""
+    used = _spent_of(spent, known_cost)
     rest = {name: max(0, limit - used[name]) for name in used if (limit := getattr(limits, name)) is not None}
     return replace(limits, turns=None, repeats=None, failures=None, **rest)
 
@@ -43,6 +44,6 @@ def of_an_agent(budget: Budget | None, turns: int) -> Limits:
 
 def reached(budget: Budget) -> str | None:
     """The limit that is reached before anything else is spent; None when none is."""
-    used = _spent_of(budget.usage)
+    used = _spent_of(budget.usage, budget.known_cost)
     limits = {name: getattr(budget.limits, name) for name in used}
     return next((name for name, limit in limits.items() if limit is not None and used[name] >= limit * NEARLY), None)

@@ -17,13 +17,12 @@ from markupsafe import Markup, escape
 from agentkit._text import in_a_line, visible
 from agentkit.errors import MissingExtraError
 from agentkit.evidence.citation import Citation
-from agentkit.evidence.marks import marks
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
 from agentkit.research.assembling import UNKNOWN
 from agentkit.research.bibtex import bibtex
 from agentkit.research.findings import Findings
-from agentkit.research.marks import behind_marks
+from agentkit.research.marks import behind_marks, marks_outside_code
 
 FOLDER = Path(__file__).parent
 LONG = 4
@@ -202,7 +201,7 @@ class _Body:
     def _marks_of(self, text: str, sentences: "_Sentences") -> list[tuple[int, int, str]]:
         """Where marks stand, and what stands there instead."""
         found: list[tuple[int, int, tuple[int | None, ...]]] = []
-        found += [(mark.start, mark.end, mark.numbers) for mark in marks(text, self._sources)]
+        found += [(mark.start, mark.end, mark.numbers) for mark in marks_outside_code(text, self._sources)]
         found += [(each.start(), each.end(), (None,)) for each in _UNKNOWN.finditer(text)]
         made = []
         for begin, end, numbers in sorted(found):

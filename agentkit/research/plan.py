@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from agentkit._text import joined_surrogates
 from agentkit.agent import Agent
 from agentkit.errors import OutputError
 from agentkit.research.limits import of_an_agent
@@ -45,6 +46,6 @@ def plan_of(question: str, most: int, planner: Agent, context: Context) -> list[
 
 def checked(given: list[str], most: int) -> list[str]:
     """Sub-questions in a line each, none twice."""
-    lines = [" ".join(each[: 4 * LONGEST].split())[:LONGEST] for each in given]
+    lines = [" ".join(joined_surrogates(each)[: 4 * LONGEST].split())[:LONGEST] for each in given]
     first = {line.casefold(): line for line in reversed(lines)}
     return [line for line in dict.fromkeys(first[line.casefold()] for line in lines) if line][:most]

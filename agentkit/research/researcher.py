@@ -1,10 +1,12 @@
 """The work on one sub-question: an agent that searches, reads and takes notes."""
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
+from agentkit._text import joined_surrogates
 from agentkit.agent import Agent
 from agentkit.backend import Backend
 from agentkit.backends.extractive import ExtractiveBackend
@@ -86,7 +88,8 @@ class Researcher:
 
     def __post_init__(self) -> None:
         self.notes = Notebook(self.work.journal.state.notes.get(self.place, ()))
-        self._read: list[list[int]] = []
+        read = self.work.journal.state.read.get(self.place)  # in an earlier run, and perhaps not noted
+        self._read: list[list[int]] = [list(read)] if read else []
         self._found: list[int] = []
 
     @property
@@ -102,6 +105,7 @@ class Researcher:
             result = self._with_model() if work.has_model else self._without_model()
         finally:
             self.note_automatically(number for numbers in self._read for number in numbers)
+            work.journal.write()  # what was spent, however it has ended
         stopped = result.stopped
         if stopped not in UNFINISHED and not work.context.cancelled:
             work.journal.done(self.place, stopped)
@@ -142,6 +146,7 @@ class Researcher:
 
     def take(self, note: Note) -> bool:
         """Keep a note; False for one that is known."""
+        note = replace(note, text=joined_surrogates(note.text))
         if not self.notes.add(note):
             return False
         self.work.journal.note(self.place, note)
@@ -160,7 +165,7 @@ class Researcher:
         for each in sources:
             source = self.work.context.sources.get(each.number)
             if source is not None:
-                self.work.journal.source(source)
+                self.work.journal.source(source, self.place, read=each.read)
                 self._found.append(source.number)
             if each.read:
                 self._read[-1:] = [[*self._read[-1], each.number]] if self._read else [[each.number]]
@@ -188,7 +193,8 @@ WITHOUT_CHECK: dict[str, Any] = {"evidence": "off"}
 def quotes_of(source: Source, question: str, count: int) -> list[str]:
     """The sentences of a source that answer a question best, without marks of its own."""
     texts = [Text(_nearest(passages_in(text[:MAX_TEXT]), question), source.title) for text in source.texts]
-    quotes = (" ".join(without_marks(quote.text).split()) for quote in best_quotes(question, texts, count))
+    found = best_quotes(question, texts, count)
+    quotes = (re.sub(r"^(?:`{3,}|~{3,})\s*", "", without_marks(quote.text)) for quote in found)
     return [quote for quote in dict.fromkeys(quotes) if quote]
 
 
@@ -209,7 +215,7 @@ def note_tool(take: Callable[[str], bool]) -> Tool[..., str]:
         context: Context,
     ) -> str:
         """Keep what a source says. Notes are all that stays of a source, and what the report is written from."""
-        text = text.strip()[:LONGEST]
+        text = joined_surrogates(text.strip()[:LONGEST])
         known = context.sources.as_mapping()
         numbers = numbers_cited(text, known)
         unknown = [number for number in numbers if number not in known]

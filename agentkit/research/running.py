@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from queue import SimpleQueue
 
+from agentkit._text import joined_surrogates
 from agentkit.agent import Agent
 from agentkit.errors import ConfigurationError
 from agentkit.evidence.check import checked
@@ -92,16 +93,22 @@ def research(
     could be found; what fails later is said in `Report.remarks`.
     """
     options = Options(sub_questions, parallel, turns, tokens)
-    if question is not None and not 0 < len(question.strip()) <= MAX_QUESTION:
-        raise ConfigurationError(f"the question is empty, or has more than {MAX_QUESTION:,} characters")
+    question = None if question is None else checked_question(question)
     given = named_tools(WEB_TOOLS, None) if tools is None else list(tools)
     given += named_tools((), docs) if docs is not None else []
     with ExitStack() as leaving:
-        journal = leaving.enter_context(opened(session, None if question is None else question.strip()))
+        journal = leaving.enter_context(opened(session, question))
         agent = Agent(model, instructions=WRITER, hooks=hooks, prices=prices, evidence="off")
         leaving.callback(agent.close)
         run = _Research(agent, given, limits or Limits(), journal, options, hooks, prices, cancel, on_event)
         return replace(run.report(), session=None if session is None else shown_id(session.id))
+
+
+def checked_question(question: str) -> str:
+    """A question as it is stored. Raises ConfigurationError."""
+    if not 0 < len(question.strip()) <= MAX_QUESTION:
+        raise ConfigurationError(f"the question is empty, or has more than {MAX_QUESTION:,} characters")
+    return joined_surrogates(question.strip())
 
 
 class _Research:
@@ -123,11 +130,17 @@ class _Research:
         self._hooks, self._prices, self._on_event = hooks, prices, on_event
         self._cancel = threading.Event() if cancel is None else cancel
         self._ledger = _restored(journal)
-        self._budget = Budget(left(limits, journal.state.spent))
-        journal.usage = lambda: self._budget.usage
+        self._budget = Budget(left(limits, journal.state.spent, journal.state.known_cost))
+        journal.budget = self._budget
 
     def report(self) -> Report:
-        """Do what is to be done, and return the report."""
+        """Do what is to be done, and return the report. What was spent is stored, however it ends."""
+        try:
+            return self._report()
+        finally:
+            self._journal.write()
+
+    def _report(self) -> Report:
         state, budget = self._journal.state, self._budget
         reading = self._context(Budget(for_reading(budget.limits), parent=budget))
         inbox: Inbox = SimpleQueue()
@@ -180,7 +193,7 @@ class _Research:
             has_model = self._agent.backend.capabilities().samples
             most = self._options.sub_questions if has_model else 1
             state.plan = plan_of(state.question, most, self._agent, context)
-            self._journal.write("plan", state.plan)
+            self._journal.write(plan=state.plan)
         self._on_event(Planned(tuple(state.plan), is_known))
         return state.plan
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field, replace
 
+from agentkit._text import joined_surrogates
 from agentkit.agent import Agent
 from agentkit.event import Result
 from agentkit.net.overflow import too_long
@@ -132,7 +133,7 @@ class Writer:
         if known is not None:
             return known, ""
         text, why = self._asked(prompt)
-        text = without_list_of_sources(text).strip()
+        text = without_list_of_sources(joined_surrogates(text)).strip()
         if text and not why:
             self.journal.part(prompt, text)
         return text, why
@@ -197,7 +198,7 @@ def as_item(note: Note) -> str:
 
 def as_heading(text: str) -> str:
     """A text of others in a line, without citation marks, and without marks of Markdown."""
-    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", " ".join(without_marks(text).split()))
+    return re.sub(r"([\\`*_\[\]<>#|~])", r"\\\1", without_marks(text))
 
 
 def without_list_of_sources(text: str) -> str:

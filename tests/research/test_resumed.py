@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from agentkit import ConfigurationError, Context, Limits, tool
+from agentkit import ConfigurationError, Context, Limits, Usage, tool
 from agentkit.errors import SessionBusyError
+from agentkit.event import Reply
 from agentkit.message import Message
 from agentkit.research import Begun, Planned, ResearchEvent, research
 from agentkit.research.journal import PREFIX, latest
@@ -177,3 +178,73 @@ def test_a_session_has_one_research_and_one_writer(tmp_path: Path) -> None:
             research(None, session=session, tools=[read])
         assert latest(sessions) == "lights"
         assert sessions.list() == []  # it is no conversation
+
+
+def looks(cost: float | None = 1.0, *, unknown_first: bool = False) -> Any:
+    """A model that looks for something new for ever, for 500 tokens a reply."""
+    count = 0
+
+    def reply(messages: list[Message]) -> Reply:
+        nonlocal count
+        count += 1
+        spent = Usage(1, 400, 0, 100, cost=None if unknown_first and count == 1 else cost)
+        if str(messages[-1]["content"]).startswith("No more tool") or "You write" in str(messages[0]["content"]):
+            return Reply({"role": "assistant", "content": "The light is 31 m high [1]."}, usage=spent)
+        call = {"name": "read", "arguments": json.dumps({"name": f"light{count}"})}
+        message = {"role": "assistant", "content": None}
+        return Reply(
+            {**message, "tool_calls": [{"id": f"c{count}", "type": "function", "function": call}]}, usage=spent
+        )
+
+    return reply
+
+
+@pytest.mark.parametrize("name", ["tokens", "cost", "cost that is not known once"])
+def test_a_limit_holds_for_all_runs_together(name: str) -> None:
+    session = MemorySessions()[f"{PREFIX}lights"]
+    limits = Limits(tokens=10_000) if name == "tokens" else Limits(cost=20.0)
+    model = looks(unknown_first=name.endswith("once"))
+    requests = 0
+    for question in ("How high are they?", None, None):
+        backend = ScriptedBackend(*[model] * 60)
+        report = research(question, model=backend, tools=[read], session=session, limits=limits, sub_questions=1)
+        requests += len(backend.requests)
+        assert report.stopped in name
+    assert requests <= 22  # the last request of a run may take what is left, and more
+
+
+def test_each_text_of_a_source_is_stored() -> None:
+    @tool(read_only=True)
+    def look(ctx: Context) -> str:
+        """Look."""
+        ctx.source("https://a.example/x", "A", "The bridge of Oban was opened in 1932 by Queen Mary.")
+        return str(ctx.source("https://a.example/x", "A", "Seventeen elephants crossed the river Tay near Perth."))
+
+    session = MemorySessions()[f"{PREFIX}bridge"]
+    fact = "The bridge of Oban was opened in 1932 by Queen Mary [1]."
+    options: dict[str, Any] = {"tools": [look], "session": session, "sub_questions": 1}
+    model = ScriptedBackend(("look", {}), ("note", {"text": fact}), "Done.", fact)
+    first = research("When was the bridge of Oban opened?", model=model, **options)
+    again = research(None, model=ScriptedBackend(), **options)
+    assert [each.verdict for each in first.citations] == ["supported"]
+    assert again.citations == first.citations
+
+
+def test_what_was_read_before_a_crash_is_noted_after_it() -> None:
+    session = MemorySessions()[f"{PREFIX}lights"]
+    backend = ScriptedBackend(("read", {"name": "Tallow"}), "Nothing.", "The Tallow light is 6 m high [1].")
+    research("How high is the Tallow light?", model=backend, tools=[read], session=session, sub_questions=1)
+    stored = [entry.value["content"] for entry in session.entries()]
+    place = next(place for place, each in enumerate(stored) if '"read":{' in each)
+    crashed = MemorySessions()[f"{PREFIX}crashed"]
+    with crashed.hold() as writer:
+        writer.append([{"role": "user", "content": each} for each in stored[: place + 1]])
+    again = research(
+        None,
+        model=ScriptedBackend("Nothing.", "The Tallow light is 6 m high [1]."),
+        tools=[read],
+        session=crashed,
+        sub_questions=1,
+    )
+    assert [source.address for source in again.sources] == ["https://lights.example/Tallow"]
+    assert [each.verdict for each in again.citations] == ["supported"]
