@@ -259,7 +259,7 @@ LAYERS = [
     ["telemetry"],
     ["serving.outage"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
-    ["research.events", "research.marks", "research.addresses", "research.limits", "research.findings"],
+    ["research.events", "research.marks", "research.blocks", "research.addresses", "research.limits", "research.findings"],
     ["research.notes", "research.assembling"],
     ["research.journal", "research.plan", "research.rounds"],
     ["research.researcher", "research.writing"],

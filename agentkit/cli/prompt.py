@@ -15,7 +15,8 @@ def prompt_of(words: Sequence[str], attachments: Sequence[str], *, only_question
     """Return the prompt of a command.
 
     words: of the question; "-" waits for standard input. only_question: nothing else is taken, since there is no model
-    to read it. command: the one that is named where there is no question. Raises ConfigurationError for an empty prompt, and for what can't be read."""
+    to read it. command: the one that is named where there is no question. Raises ConfigurationError for an empty
+    prompt, and for what can't be read."""
     question = " ".join(word for word in words if word != STDIN).strip()
     parts = [attached(each) for each in attachments]
     piped = "" if STDIN in attachments else _piped(words, has_other=bool(question or parts))

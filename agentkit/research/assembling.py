@@ -8,6 +8,7 @@ from itertools import pairwise
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.ledger import key_of
 from agentkit.evidence.source import Source
+from agentkit.research.blocks import inert, outside_fences
 from agentkit.research.marks import clean, numbers_cited, replaced
 from agentkit.retrieval import sentence_ends
 
@@ -18,7 +19,8 @@ NO_SUCH_SOURCE = "it cites a number that no source has, or what was not read"
 MARKS_AT_ONCE = 500
 """How many marks of a text are checked at once: the check of an answer has a limit."""
 _LINK = re.compile(
-    r"(!?)\[([^\[\]\n]{0,300})\]\([ \t]*<?((?:[^\s()<>]|\([^\s()<>]{0,100}\)){1,2000})>?(?:[ \t][^()\n]{0,300})?\)"
+    r"(!?)\[([^\[\]\n]{0,300}+(?:\[[^\[\]\n]{0,60}+\][^\[\]\n]{0,300}+){0,4}+)\]"
+    r"\([ \t]*<?((?:[^\s()<>]|\([^\s()<>]{0,100}\)){1,2000})>?(?:[ \t][^()\n]{0,300})?\)"
 )
 _ADDRESS = re.compile(r"<?\bhttps?://[^\s<>\[\]()\"'`|]{1,2000}>?", re.IGNORECASE)
 _SCHEME = re.compile(r"^https?://(?:www\.)?", re.IGNORECASE)
@@ -31,10 +33,11 @@ def assembled(text: str, known: Mapping[int, Source], check: Check) -> tuple[str
     text: with the numbers of the run. known: the sources of the run. The numbers stay where they are 1, 2, 3, ...;
     where there are gaps, the sources get the next numbers in the same order.
     """
-    text = with_marks_for_links(clean(text), known)
+    text = outside_fences(clean(text), lambda part: with_marks_for_links(part, known))
     numbers = sorted({number for number in numbers_cited(text, known) if number in known})
     places = {number: place for place, number in enumerate(numbers, 1)}
     text = replaced(text, lambda cited: "".join(dict.fromkeys(_mark(places.get(each)) for each in cited)), known)
+    text = outside_fences(text, inert)
     sources = {place: replace(known[number], number=place) for number, place in places.items()}
     citations = [each for each in _checked_in_parts(text, sources, check) if _is_of_a_sentence(each, text)]
     citations += [each for each in without_source(text) if not _is_there(each, citations)]
@@ -84,7 +87,7 @@ def with_marks_for_links(text: str, known: Mapping[int, Source]) -> str:
         if is_image:
             return label
         number = numbers.get(key_of(address))
-        own = label.strip().isdigit()
+        own = label.strip(" \t[]").isdigit()
         return f"{'' if own else label + ' '}{_mark(number)}"
 
     def bare(found: re.Match[str]) -> str:

@@ -7,19 +7,22 @@ from agentkit.evidence.citation import Citation
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
 from agentkit.research.assembling import UNKNOWN
+from agentkit.research.blocks import inert, outside_fences
 from agentkit.research.findings import Findings, sentences_checked
 from agentkit.research.marks import behind_marks
 from agentkit.research.writing import as_heading
 
 MARK = "⚠"
-_CODE = re.compile(r"(```[^`]*```|`[^`\n]{1,1000}`)")
-_ELEMENT = re.compile(r"(?<!\\)<(?=[A-Za-z/!?])")
+_ELEMENT = re.compile(r"(?:(?<!\\)\\)?<(?=[A-Za-z/!?])")
 
 
 def markdown(report: Findings) -> str:
     """The question, the text with a mark behind each sentence that is not supported, what the check found, the
     references."""
-    parts = [f"# {as_heading(report.title)}", *(f"> {' '.join(each.split())}" for each in report.remarks)]
+    parts = [
+        f"# {as_heading(report.title)}",
+        *(f"> {without_html(inert(' '.join(each.split())))}" for each in report.remarks),
+    ]
     parts += [without_html(with_flags(report.text, report.citations)), check_in_words(report)]
     if report.sources:
         parts += ["## References", "\n".join(_reference(each) for each in report.sources)]
@@ -41,9 +44,9 @@ def with_flags(text: str, citations: Sequence[Citation]) -> str:
 
 
 def without_html(text: str) -> str:
-    """Markdown in which no element begins, but in code, where it is shown as it is."""
-    parts = _CODE.split(text)
-    return "".join(part if index % 2 else _ELEMENT.sub(r"\\<", part) for index, part in enumerate(parts))
+    """Markdown in which no element begins, but in fenced code. Not in other code either: whether a backtick begins code
+    depends on all that stands around it, and readers differ."""
+    return outside_fences(text, lambda part: _ELEMENT.sub("&lt;", part))
 
 
 def in_words(citation: Citation) -> str:

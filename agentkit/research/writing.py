@@ -8,10 +8,11 @@ from agentkit._text import joined_surrogates
 from agentkit.agent import Agent
 from agentkit.event import Result
 from agentkit.net.overflow import too_long
+from agentkit.research.blocks import as_paragraph
 from agentkit.research.events import ResearchEvent, Writing
 from agentkit.research.journal import Journal, digest_of
 from agentkit.research.limits import of_an_agent
-from agentkit.research.marks import numbers_cited, without_marks
+from agentkit.research.marks import clean, numbers_cited, without_marks
 from agentkit.research.notes import Note
 from agentkit.research.rounds import BYTES_PER_TOKEN
 from agentkit.tools import Context
@@ -192,8 +193,8 @@ def notes_as_sections(groups: Sequence[Group], mark: str = "##") -> str:
 
 
 def as_item(note: Note) -> str:
-    """A note as an item of a list: its lines become one."""
-    return f"- {' '.join(note.text.split())}"
+    """A note as an item of a list: its lines become one, which begins no block of its own."""
+    return f"- {as_paragraph(' '.join(clean(note.text).split()))}"
 
 
 def as_heading(text: str) -> str:

@@ -141,8 +141,8 @@ def test_nothing_of_others_is_markup_in_markdown() -> None:
     }
     report = report_of("It is <img src=x onerror=alert(1)> high [3]. `a<b` is code [3].", hostile)
     markdown = report.markdown()
-    assert "\\<img" in markdown
-    assert "`a<b`" in markdown
+    assert "&lt;img" in markdown
+    assert "`a&lt;b`" in markdown
     assert not re.search(r"(?<!\\)\]\(", markdown)
     assert markdown.count("\n# ") == 0
 
@@ -263,6 +263,13 @@ def test_only_web_addresses_are_links(address: str, expected: str) -> None:
         "|a|\n|-|\n",
         "~~",
         "#",
+        "[[a]",
+        "[a]:",
+        "\\]",
+        "`a`\n",
+        "~~~\n",
+        "## Sources\n",
+        "1. a\n",
     ],
 )
 def test_a_text_is_read_in_linear_time(piece: str) -> None:
