@@ -8,6 +8,9 @@ from agentkit.limits import Budget, Limits, Usage
 FOR_READING = 0.8
 """The part of tokens, cost and seconds that is for the researchers; the rest is for the report."""
 
+UNFINISHED = frozenset(("tokens", "cost", "seconds", "tool_calls", "cancelled"))
+"""Why the work on a plan, or on a sub-question, has stopped, if it goes on when the research is resumed."""
+
 NEARLY = 0.999
 """The part of a limit at which it is reached: sums of costs are not exact."""
 

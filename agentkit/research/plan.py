@@ -9,7 +9,7 @@ from pydantic import Field
 from agentkit._text import joined_surrogates
 from agentkit.agent import Agent
 from agentkit.errors import OutputError
-from agentkit.research.limits import of_an_agent
+from agentkit.research.limits import UNFINISHED, of_an_agent
 from agentkit.tools import Context
 
 LONGEST = 500
@@ -30,7 +30,8 @@ class Plan:
 
 
 def plan_of(question: str, most: int, planner: Agent, context: Context) -> list[str]:
-    """At most `most` sub-questions; the question itself where the model can't plan. Raises what the server raises."""
+    """At most `most` sub-questions; the question itself where the model can't plan, none where a limit or `cancel` has
+    ended the planning. Raises what the server raises."""
     if most <= 1:
         return [question]
     prompt = ASKED.format(question=question, least=min(3, most), most=most)
@@ -38,6 +39,8 @@ def plan_of(question: str, most: int, planner: Agent, context: Context) -> list[
         result = context.run(
             planner, prompt, output=Plan, output_retries=1, instructions=PLANNER, limits=of_an_agent(context.budget, 3)
         )
+        if result.output is None and result.stopped in UNFINISHED:
+            return []
         given = result.output.questions if result.output is not None else []
     except OutputError as error:
         given = _ITEM.findall(error.text[:20_000])

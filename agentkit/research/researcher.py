@@ -18,7 +18,7 @@ from agentkit.hooks import Hook, Proceed, Refused, ToolCallRequest
 from agentkit.middleware.pricing import ModelPrices
 from agentkit.research.events import Begun, Done, Noted, ResearchEvent, Used
 from agentkit.research.journal import Journal
-from agentkit.research.limits import of_an_agent
+from agentkit.research.limits import UNFINISHED, of_an_agent
 from agentkit.research.marks import numbers_cited, without_marks
 from agentkit.research.notes import LONGEST, Note, Notebook
 from agentkit.research.rounds import Rounds
@@ -48,8 +48,6 @@ PASSAGES = 12
 """Passages of a text from which quotes are taken."""
 MAX_TEXT = 300_000
 """Characters of a text in which quotes are looked for."""
-UNFINISHED = frozenset(("tokens", "cost", "seconds", "tool_calls", "cancelled"))
-"""Why the work on a sub-question has stopped, if it goes on when the research is resumed."""
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,10 @@ from agentkit.research.bibliography import bibliography
 from agentkit.research.crew import Inbox, worked
 from agentkit.research.events import Planned, ResearchEvent
 from agentkit.research.journal import Journal, opened, shown_id
-from agentkit.research.limits import for_reading, left, reached
+from agentkit.research.limits import UNFINISHED, for_reading, left, reached
 from agentkit.research.plan import plan_of
 from agentkit.research.report import Report
-from agentkit.research.researcher import UNFINISHED, Researcher, Work
+from agentkit.research.researcher import Researcher, Work
 from agentkit.research.writing import WRITER, Draft, Group, Writer, left_out, notes_as_sections
 from agentkit.running.agent_tools import AnyTool
 from agentkit.running.models import Model
@@ -193,9 +193,11 @@ class _Research:
             has_model = self._agent.backend.capabilities().samples
             most = self._options.sub_questions if has_model else 1
             state.plan = plan_of(state.question, most, self._agent, context)
-            self._journal.write(plan=state.plan)
-        self._on_event(Planned(tuple(state.plan), is_known))
-        return state.plan
+            if state.plan:
+                self._journal.write(plan=state.plan)
+        plan = state.plan or [state.question]  # the planning goes on when the research is resumed
+        self._on_event(Planned(tuple(plan), is_known))
+        return plan
 
     def _researched(self, work: Work, inbox: Inbox) -> dict[int, str]:
         """Why the work on each sub-question has stopped. Raises the first error where nothing was found at all."""
@@ -208,6 +210,8 @@ class _Research:
         ended = worked(todo, self._options.parallel, inbox, self._cancel, self._on_event, stops)
         state.notes |= {each.place: list(each.notes) for each in todo}
         stopped |= {each.place: each.stopped for each in ended}
+        if not state.plan and not UNFINISHED.intersection(stopped.values()):
+            self._journal.write(plan=work.plan)  # it was done without a plan
         errors = [each.error for each in ended if each.error is not None]
         if errors and not any(state.notes.values()):
             raise errors[0]

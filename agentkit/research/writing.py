@@ -56,6 +56,15 @@ _LIST_OF_SOURCES = re.compile(
 )
 
 
+_ENTRY = re.compile(
+    r"[ \t]{0,20}(?:[-*+•][ \t]|[\[(【]?\^?\d{1,4}[\]).:：】]|\|).{0,4000}$"
+    r"|.{0,2000}(?:\bhttps?://|[:：][*_ \t]{0,5}$)|[ \t]{2,20}\S|\s*$"
+)
+"""A line of a list of sources: an item, a number, an address, what introduces them, what continues one."""
+_FACT = re.compile(r"[.!?。！？][\"'”»)]{0,3}[ \t]?(?:\[\d[\d, ]{0,40}\]){1,9}[ \t]*$|\][.!?。！？][ \t]*$")
+"""A line that states something, and cites a source for it."""
+
+
 class _TooLongError(Exception):
     """The server has rejected a request as too long."""
 
@@ -203,11 +212,21 @@ def as_heading(text: str) -> str:
 
 
 def without_list_of_sources(text: str) -> str:
-    """A text without the list of sources that a model writes at its end: what stands there was never looked up."""
+    """A text without the list of sources that a model writes at its end: what stands there was never looked up. What
+    follows the list is kept, and so is a section whose heading only sounds like one."""
     lists = [found.start() for found in _LIST_OF_SOURCES.finditer(text)]
     others = {found.start() for found in _HEADING.finditer(text)}.difference(lists)
     last = max(others, default=-1)
-    return next((text[:begin].rstrip() for begin in lists if begin > last), text)
+    begin = next((begin for begin in lists if begin > last), len(text))
+    lines = text[begin:].split("\n")
+    end = next((place for place, line in enumerate(lines[1:], 1) if not _is_entry(line)), len(lines))
+    if not any(line.strip() for line in lines[1:end]) and end < len(lines):
+        return text
+    return "\n\n".join([text[:begin].rstrip(), "\n".join(lines[end:])]).rstrip()
+
+
+def _is_entry(line: str) -> bool:
+    return bool(_ENTRY.match(line) or _LIST_OF_SOURCES.match(line)) and not _FACT.search(line[-200:])
 
 
 def joined(pieces: Sequence[str]) -> str:

@@ -57,14 +57,18 @@ def test_without_a_model_it_is_a_bibliography_of_the_documents_in_each_form(tmp_
         (("--resume", "20200101-000000-abcd"), "there is no research '20200101-000000-abcd'"),
         (("--resume", "a b"), "is not a valid session id"),
         (("How?", "--tool", "nothing:here"), "can't be imported"),
-        (("",), "the question is empty"),
+        (("",), 'the question is empty: write agentkit research "QUESTION"'),
+        (("x" * 20_000,), "has more than 10,000 characters"),
+        (("How?", "--no-web", "--docs", ".", "--model", "opanai:x"), "opanai"),
     ],
-    ids=["suffix", "folder", "nothing to read", "none", "unknown", "id", "tool", "empty"],
+    ids=["suffix", "folder", "nothing to read", "none", "unknown", "id", "tool", "empty", "long", "model"],
 )
 def test_mistakes_are_said_before_anything_is_spent(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
     done = in_this_process(tmp_path, *arguments)
     assert done.exit_code == 2
     assert words in done.stderr
+    with SQLiteSessions(tmp_path / "s.db") as sessions:
+        assert list(sessions.list(PREFIX)) == []  # what is resumed is the one before
 
 
 def test_one_process_at_a_time_works_on_a_research(tmp_path: Path) -> None:
@@ -85,6 +89,16 @@ def test_nothing_found_is_code_1(tmp_path: Path) -> None:
     done = in_this_process(tmp_path, "Who wrote the opera Fidelio?", "--docs", "docs", "--no-web")
     assert done.exit_code == 1
     assert "Nothing was found" in done.stdout
+
+
+def test_a_question_of_any_bytes_is_one(tmp_path: Path) -> None:
+    done = in_this_process(
+        tmp_path, f"{QUESTION} \udce9", "--docs", DOCUMENTS, "--no-web", "-o", "r.json", "-o", "r.md"
+    )
+    assert done.exit_code == 0, done.stderr
+    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))["question"] == f"{QUESTION} \ufffd"
+    assert in_this_process(tmp_path, "--resume", "--model", "opanai:x").exit_code == 2
+    assert in_this_process(tmp_path, "--resume").exit_code == 0  # with its own model
 
 
 def test_a_model_server_that_refuses_is_an_error_and_the_research_can_be_resumed(tmp_path: Path) -> None:

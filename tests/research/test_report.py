@@ -118,6 +118,25 @@ def test_the_list_of_sources_that_a_model_invents_is_left_out(heading: str) -> N
     assert without_list_of_sources(text) == "It is 31 m high [3]."
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Sources\n\nIt draws water from two [3].", None),
+        ("It is high [3].\n\n## Sources\n\n- The Tallow rises in the hills [3].", None),
+        ("It is high [3].\n\n## Sources\n\n1. The Tallow rises in the hills. [3]\n2. It is old [7].", None),
+        (
+            "It is high [3].\n\nSources:\n- Lights, 1911\n  (a book)\n\nIt is old [7].",
+            "It is high [3].\n\nIt is old [7].",
+        ),
+        ("It is high [3].\n\n**Sources**\n\nI used these:\n\n1. Lights [3]\n2. Lamps\n", "It is high [3]."),
+        ("It is high [3].\n\n## Sources", "It is high [3]."),
+    ],
+    ids=["prose", "item", "items", "text behind it", "introduced", "empty"],
+)
+def test_only_a_list_of_sources_is_left_out_and_not_the_text_around_it(text: str, expected: str | None) -> None:
+    assert without_list_of_sources(text) == (text if expected is None else expected)
+
+
 def test_a_section_on_sources_is_kept() -> None:
     text = "## Sources\n\nIt draws water from two sources [3].\n\n## Height\n\nIt is 31 m high [3]."
     assert without_list_of_sources(text) == text

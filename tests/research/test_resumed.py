@@ -248,3 +248,15 @@ def test_what_was_read_before_a_crash_is_noted_after_it() -> None:
     )
     assert [source.address for source in again.sources] == ["https://lights.example/Tallow"]
     assert [each.verdict for each in again.citations] == ["supported"]
+
+
+def test_a_plan_that_a_limit_has_ended_is_made_when_the_research_goes_on() -> None:
+    session = MemorySessions()[f"{PREFIX}lights"]
+    spent = Usage(1, 900, 0, 100)
+    planner = ScriptedBackend(*[lambda messages: Reply({"role": "assistant", "content": "I plan."}, usage=spent)] * 9)
+    options: dict[str, Any] = {"tools": [read], "session": session}
+    first = research("How high are they?", model=planner, limits=Limits(tokens=1_000), **options)
+    assert (first.plan, first.stopped) == (["How high are they?"], "tokens")
+    again = research(None, model=ScriptedBackend(*[scripted] * 20), **options)
+    assert again.plan == ["Alder?", "Birch?", "Cedar?"]
+    assert again.stopped == "answer"
