@@ -45,8 +45,11 @@ def of_an_agent(budget: Budget | None, turns: int) -> Limits:
     return Limits(turns=turns, cost=None if budget is None else budget.limits.cost)
 
 
-def reached(budget: Budget) -> str | None:
-    """The limit that is reached before anything else is spent; None when none is."""
+def reached(budget: Budget, ahead: Usage | None = None) -> str | None:
+    """The limit that is reached before anything else is spent than what is ahead; None when none is."""
     used = _spent_of(budget.usage, budget.known_cost)
+    if ahead is not None:
+        more = _spent_of(ahead, ahead.cost or 0.0)
+        used = {name: value + more[name] for name, value in used.items()}
     limits = {name: getattr(budget.limits, name) for name in used}
     return next((name for name, limit in limits.items() if limit is not None and used[name] >= limit * NEARLY), None)

@@ -9,7 +9,8 @@ from pydantic import Field
 from agentkit._text import joined_surrogates
 from agentkit.agent import Agent
 from agentkit.errors import OutputError
-from agentkit.research.limits import UNFINISHED, of_an_agent
+from agentkit.limits import Usage
+from agentkit.research.limits import UNFINISHED, of_an_agent, reached
 from agentkit.tools import Context
 
 LONGEST = 500
@@ -34,6 +35,8 @@ def plan_of(question: str, most: int, planner: Agent, context: Context) -> list[
     ended the planning. Raises what the server raises."""
     if most <= 1:
         return [question]
+    budget = context.budget
+    before = Usage() if budget is None else budget.usage
     prompt = ASKED.format(question=question, least=min(3, most), most=most)
     try:
         result = context.run(
@@ -44,6 +47,9 @@ def plan_of(question: str, most: int, planner: Agent, context: Context) -> list[
         given = result.output.questions if result.output is not None else []
     except OutputError as error:
         given = _ITEM.findall(error.text[:20_000])
+        has_ended = budget is not None and reached(budget, ahead=budget.usage - before) is not None
+        if not given and (has_ended or context.cancelled):  # it was not asked again, as there was no room for that
+            return []
     return checked(given, most) or [question]
 
 
