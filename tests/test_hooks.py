@@ -685,7 +685,7 @@ def test_an_approved_call_is_stored_as_started_before_it_runs() -> None:
     result = agent.run("Go.", session=session)
     assert seen == []
     assert agent.resume(session, approve={result.pending[0].id: True}).output == "Done."
-    assert seen == [["message", "message", "started"]]
+    assert seen == [["message", "message", "request", "started"]]  # the request: what is decided
 
 
 @pytest.mark.parametrize("how", ["timeout", "cancel", "seconds"])

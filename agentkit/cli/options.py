@@ -111,6 +111,7 @@ EvidenceOption = Annotated[
     Word | None,
     typer.Option(
         "--evidence",
+        metavar="MODE",
         envvar="AGENTKIT_EVIDENCE",
         case_sensitive=False,
         help="What happens to an answer that its sources don't support: flag says so below it (the default), with "
@@ -124,6 +125,7 @@ TaintOption = Annotated[
     TaintMode | None,
     typer.Option(
         "--taint",
+        metavar="MODE",
         envvar="AGENTKIT_TAINT",
         case_sensitive=False,
         help="What happens to a call whose arguments come from what the model has read, not from you (default: off).",

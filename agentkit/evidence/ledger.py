@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from agentkit._forking import freed_by_forks
+from agentkit._text import joined_surrogates
 from agentkit.evidence.source import Source
 
 MAX_TEXT = 500_000
@@ -29,6 +30,13 @@ def key_of(address: str) -> str:
     """What the addresses of one source have in common: of a URL without scheme, "www.", fragment and last slash."""
     found = _SCHEME.fullmatch(address.strip())
     return address.strip() if found is None else f"{found[1].lower()}{found[2].rstrip('/')}"
+
+
+def _encodable(source: Source) -> Source:
+    """The source without lone surrogates, which neither a store nor a client takes."""
+    address, title = joined_surrogates(source.address), joined_surrogates(source.title)
+    also, texts = (tuple(map(joined_surrogates, each)) for each in (source.also, source.texts))
+    return replace(source, address=address, title=title, also=also, texts=texts)
 
 
 def _nothing(digest: str) -> None:
@@ -80,6 +88,7 @@ class Ledger:
 
     def note(self, source: Source) -> int:
         """Add a source as it was found, whatever its number there, and return the number that it has here."""
+        source = _encodable(source)
         also = tuple(each[:MAX_ADDRESS] for each in source.also[:MAX_TEXTS])
         keys = [key_of(each) for each in (source.address[:MAX_ADDRESS], *also)]
         with self._lock:

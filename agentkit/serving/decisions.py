@@ -1,5 +1,6 @@
 """A client's decision on the calls of a session that wait for a person."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from agentkit.record import call_record
 from agentkit.running.decisions import Decision
 from agentkit.sessions.turn import Turn
 from agentkit.sessions.waiting import Waiting
+from agentkit.tooling.json_repair import cleaned
 
 MAX_DECIDED = 256
 """How many calls a client may decide on at once."""
@@ -20,12 +22,16 @@ WRONG = "must be true, false, the reason of a refusal (a text), or other argumen
 
 
 def decision_of(value: Any) -> Any:
-    """A decision of a client. Raises ValueError for what is none."""
+    """A decision of a client, without lone surrogates. Raises ValueError for what is none."""
     if not isinstance(value, bool | str | dict):
         raise ValueError(WRONG)
     if isinstance(value, str) and len(value) > MAX_REASON:
         raise ValueError(f"has {len(value):,} characters; a reason may have {MAX_REASON:,}")
-    return value
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, RecursionError):
+        raise ValueError("has a number that JSON does not have (NaN, Infinity), or too many levels") from None
+    return cleaned(value)
 
 
 class DecisionError(AgentkitError):
@@ -36,12 +42,13 @@ def checked_decisions(value: Any) -> dict[str, Decision]:
     """The decisions of a client, by the ids of calls. Raises DecisionError."""
     if not isinstance(value, dict) or not 0 < len(value) <= MAX_DECIDED:
         raise DecisionError(f"approve: must be an object with 1 to {MAX_DECIDED} calls")
+    decided = {}
     for call_id, decision in value.items():
         try:
-            decision_of(decision)
+            decided[call_id] = decision_of(decision)
         except ValueError as error:
             raise DecisionError(f"approve.{cut(call_id, 80)}: {error}") from None
-    return value
+    return decided
 
 
 def decisions_for(turn: Turn, approve: Mapping[str, Decision], asked: str) -> dict[str, Decision]:

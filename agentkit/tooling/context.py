@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from agentkit._text import short_repr
+from agentkit._text import joined_surrogates, short_repr
 from agentkit.errors import ArgumentsError, ConfigurationError
 from agentkit.event import Result, T
 from agentkit.evidence.sources import Sources
@@ -15,6 +15,7 @@ from agentkit.limits import Budget
 from agentkit.message import Message, Prompt
 from agentkit.tooling.arguments import schema_reader
 from agentkit.tooling.closing import Closing
+from agentkit.tooling.json_repair import cleaned
 from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.outcome import Outcome
 from agentkit.tooling.questions import Question, QuestionAsked
@@ -140,7 +141,7 @@ class Context(Generic[D]):
         for again, with what is wrong). None: the answer is True. A tool asks one question. In a run that can't pause
         (an agent inside of a tool, a service that has nobody to ask) the call fails, and the model is told.
         """
-        question = Question(text, schema)
+        question = Question(joined_surrogates(str(text)), cleaned(schema))
         if self.answer is None:
             raise QuestionAsked(question)
         if schema is None:

@@ -21,7 +21,7 @@ SOURCES = {
     1: Source(1, "https://example.org/tower", "Lighthouse", texts=(TOWER,)),
     2: Source(2, "https://example.org/bread", "Salt bread", texts=(BREAD,)),
     3: Source(3, "https://example.org/hit", "A hit", read=False, texts=("The lighthouse is 38 metres tall.",)),
-    4: Source(4, "https://example.org/empty", "Nothing"),
+    4: Source(4, "https://example.org/empty", "Nothing", texts=("",)),
 }
 
 

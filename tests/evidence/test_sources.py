@@ -413,3 +413,23 @@ def test_with_ask_again_a_model_without_turns_left_is_not_asked() -> None:
     backend = ScriptedBackend(("read", OSLO), cites(9))
     result = Agent(backend, tools=[read], evidence="ask again", limits=Limits(turns=2)).run("Capital?")
     assert (result.stopped, result.output) == ("answer", cites(9))
+
+
+def test_half_a_character_does_not_get_into_a_source_or_a_question() -> None:
+    @tool
+    def look_up(ctx: Context) -> str:
+        """Look up."""
+        number = ctx.source("a\ud83d.txt", "A\ud83d", "Ada was born in London in 1815 \ud83d.")
+        schema = {"type": "object", "properties": {"x": {"type": "number", "default": float("nan")}}}
+        answer = ctx.ask("Really \ud83d?", schema)
+        return f"[{number}] {answer}"
+
+    sessions = MemorySessions()
+    agent = Agent(ScriptedBackend(("look_up", {}), "Ada was born in London in 1815 [1]."), tools=[look_up])
+    (call,) = agent.run("When?", session=sessions["one"]).pending
+    assert call.question is not None
+    json.dumps([call.question.text, call.question.schema], allow_nan=False).encode()
+    assert call.question.text.encode()
+    result = agent.resume(sessions["one"], approve={call.id: {"x": 1}})
+    (citation,), (source,) = result.citations, result.sources
+    assert "".join([source.address, source.title, *source.texts, citation.quote]).encode()

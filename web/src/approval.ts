@@ -2,9 +2,12 @@
 // hostile page may have written: it is shown as text, with what would hide or reorder it made visible.
 import type { Approval, Decision, PendingCall } from "./api";
 import { element } from "./dom";
+import { exactObject, hasExactNumbers, isExact, isObject, parsed, pretty, visible, visibleJSON } from "./texts";
 
 type Decide = (approve: Record<string, Decision>) => void;
 type Schema = Record<string, unknown>;
+
+const INEXACT = "This page can't send a number in it as it is written";
 
 let count = 0;
 const newId = (): string => `field-${++count}`;
@@ -116,15 +119,16 @@ class Card {
   /** Other arguments. */
   private change(): void {
     const field = element("textarea", "changed");
-    field.value = pretty(this.call.arguments);
+    field.value = visibleJSON(pretty(this.call.arguments));
     field.rows = Math.min(12, field.value.split("\n").length + 1);
     field.spellcheck = false;
     field.setAttribute("aria-label", `Arguments of ${this.call.name}, as JSON`);
     const problem = problemView();
     const run = (): void => {
-      const value = parsed(field.value);
-      if (isObject(value)) this.settle(value, `Allowed with ${JSON.stringify(value)}`);
-      else problem.textContent = "This is not a JSON object.";
+      const value = exactObject(field.value);
+      if (value) this.settle(value, `Allowed with ${visible(JSON.stringify(value))}`);
+      else if (!isObject(parsed(field.value))) problem.textContent = "This is not a JSON object.";
+      else problem.textContent = `${INEXACT}: change that number, or deny the call with a reason.`;
     };
     const choices = [button("Run with these", "primary", run), button("Back", "", () => this.draw())];
     this.controls.replaceChildren(field, problem, element("div", "choices", ...choices));
@@ -168,8 +172,8 @@ function problemView(): HTMLElement {
 }
 
 function argumentsView(json: string): HTMLElement {
-  const value = parsed(json);
-  if (!isObject(value)) return element("pre", "arguments", visible(json));
+  const value = exactObject(json);
+  if (!value) return element("pre", "arguments", visible(json));
   const list = element("dl", "arguments");
   for (const [name, each] of Object.entries(value)) {
     const text = typeof each === "string" ? each : JSON.stringify(each, null, 1);
@@ -292,7 +296,9 @@ function numberField(
   if (typeof given === "number") input.value = String(given);
   const value = (): unknown => {
     if (!input.validity.valid) throw new Error(`${label}: ${input.validationMessage}`);
-    return input.value === "" ? undefined : input.valueAsNumber;
+    if (input.value === "") return undefined;
+    if (!isExact(input.value)) throw new Error(`${label}: ${INEXACT}.`);
+    return input.valueAsNumber;
   };
   return { root: labelled(label, about, input), name, isRequired, value };
 }
@@ -312,6 +318,7 @@ function jsonField(name: string, label: string, isRequired: boolean, given: unkn
     if (!input.value.trim()) return undefined;
     const made = parsed(input.value);
     if (made === undefined) throw new Error(`${label}: this is not JSON`);
+    if (!hasExactNumbers(input.value)) throw new Error(`${label}: ${INEXACT}.`);
     return made;
   };
   return { root: labelled(label, about, input), name, isRequired, value };
@@ -328,30 +335,4 @@ function read(fields: Field[]): Record<string, unknown> {
     return first[1];
   }
   return Object.fromEntries(found.filter(([, value]) => value !== undefined).map(([field, value]) => [field.name, value]));
-}
-
-// ---- texts
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function parsed(json: string): unknown {
-  try {
-    return JSON.parse(json) as unknown;
-  } catch {
-    return undefined;
-  }
-}
-
-export function pretty(json: string): string {
-  const value = parsed(json);
-  return value === undefined ? json : JSON.stringify(value, null, 1);
-}
-
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
-
-/** A text in which characters that can't be seen, or turn the order of others around, are written as codes. */
-export function visible(text: string): string {
-  return text.replace(HIDDEN, (each) => `\\u{${each.codePointAt(0)!.toString(16)}}`);
 }

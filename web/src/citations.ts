@@ -4,6 +4,7 @@ import { type Claim, claimsIn, eachText, type Piece, withPlaces } from "./claims
 import { element } from "./dom";
 import { markdown } from "./markdown";
 import { addressView, showsCard } from "./source_card";
+import { visible } from "./texts";
 
 const VERDICTS: Verdict[] = ["supported", "weak", "not found", "no source"];
 /** As an answer cites: "[3]", "[3, 4]", "[3-5]", "[^3]", "[source 3]", "[3, p. 7]", "【3†L5】". */
@@ -75,7 +76,7 @@ class Marks {
     made.setAttribute("role", "button");
     made.tabIndex = 0;
     made.dataset["verdict"] = citation.verdict;
-    const reason = citation.reason ? `: ${citation.reason}` : "";
+    const reason = citation.reason ? `: ${visible(citation.reason)}` : "";
     made.setAttribute("aria-label", `Source ${citation.source}, ${citation.verdict}${reason}`);
     showsCard(made, citation);
     this.shown.add(citation.source!);

@@ -1,8 +1,9 @@
 // The conversation on the page: what was said, and the tool calls in between.
 import type { Approval, Citation, Decision, Frame, History, ToolCallOut, Turn, Usage } from "./api";
-import { ApprovalView, pretty } from "./approval";
+import { ApprovalView } from "./approval";
 import { citedMarkdown, summaryOf } from "./citations";
 import { element } from "./dom";
+import { pretty, visible } from "./texts";
 
 /** Told the decisions on the calls of an answer that wait for a person. */
 export type Decide = (view: AnswerView, asked: string, approve: Record<string, Decision>) => void;
@@ -84,7 +85,7 @@ export class AnswerView {
       this.endText();
       const name = element("code", "", tool.name ?? "tool");
       fold = element("details", "fold tool", element("summary", "", name, " ", element("span", "state")));
-      if (tool.arguments) fold.append(element("pre", "arguments", pretty(tool.arguments)));
+      if (tool.arguments) fold.append(element("pre", "arguments", visible(pretty(tool.arguments))));
       this.tools.set(tool.id, fold);
       this.root.append(fold);
     }

@@ -1,7 +1,9 @@
 // The card of a citation: what the check says, the passage of the source, its title and its address. All of it was
-// written by others: it is shown as text, and only a web address is a link.
+// written by others: it is shown as text, with what would hide or reorder it made visible, and only a web address is a
+// link.
 import type { Citation, Verdict } from "./api";
 import { element } from "./dom";
+import { visible } from "./texts";
 
 const WORDS: Record<Verdict, string> = {
   supported: "The source says so",
@@ -109,23 +111,23 @@ function cardOf(citation: Citation): HTMLElement {
   made.dataset["verdict"] = citation.verdict;
   made.setAttribute("role", "dialog");
   made.setAttribute("aria-label", citation.source === null ? "No source" : `Source ${citation.source}`);
-  if (citation.reason) made.append(element("span", "reason", citation.reason));
-  if (citation.quote) made.append(element("q", "quote", citation.quote));
+  if (citation.reason) made.append(element("span", "reason", element("bdi", "", visible(citation.reason))));
+  if (citation.quote) made.append(element("q", "quote", element("bdi", "", visible(citation.quote))));
   if (citation.address) made.append(element("span", "from", `[${citation.source}] `, addressView(citation)));
   return made;
 }
 
-/** The title and the address of a source. */
+/** The title and the address of a source; neither can turn the other around. */
 export function addressView(citation: Citation): HTMLElement {
-  const made = element("bdi", "source");
-  const address = isOfTheWeb(citation.address) ? linkTo(citation.address) : element("span", "address", citation.address);
-  if (citation.title) made.append(citation.title, " – ");
-  made.append(address);
+  const made = element("span", "source");
+  const { address, title } = citation;
+  if (title) made.append(element("bdi", "title", visible(title)), " – ");
+  made.append(element("bdi", "", isOfTheWeb(address) ? linkTo(address) : element("span", "address", visible(address))));
   return made;
 }
 
 function linkTo(address: string): HTMLAnchorElement {
-  const made = element("a", "address", address);
+  const made = element("a", "address", visible(address));
   made.href = address;
   made.target = "_blank";
   made.rel = "noopener noreferrer nofollow";

@@ -13,8 +13,12 @@ from agentkit.session import Session
 from agentkit.sessions.log import Entry, begins_turn, ordered
 
 MAX_CHECKED = 30
-"""How many answers of a conversation are checked: the last ones. Each takes some milliseconds, long ones over
-long sources a tenth of a second."""
+"""How many answers of a conversation are checked: the last ones."""
+MAX_COMPARED = 20_000_000
+"""How many characters of sources their sentences are compared with, at most: two or three seconds for the longest
+answers over the longest sources, some milliseconds for each other answer."""
+SENTENCE = 100
+"""The length of a sentence, in characters, by which that is estimated."""
 MAX_TEXT = 100_000
 """Maximum characters of a source's text that a client is sent."""
 
@@ -27,11 +31,16 @@ def with_citations(turns: list[TurnOut], session: Session, entries: Sequence[Ent
     if not answers or not sources:
         return turns
     given = _sources_by_answer(entries)[::-1]
+    left = MAX_COMPARED
     for turn in answers[: -MAX_CHECKED - 1 : -1]:
         place = next((place for place, (text, _) in enumerate(given) if text == turn.content), None)
         if place is not None:
             known = _relevant(turn.content, given[place][1], sources)
-            if any(source.texts for source in known.values()):  # else they were not kept
+            longest = max((len(text) for source in known.values() for text in source.texts), default=0)
+            left -= longest * (len(turn.content) // SENTENCE + 1)
+            if left <= 0:
+                break
+            if longest:  # else they were not kept
                 turn.citations = citations_out(citations_of(turn.content, known))
             given = given[place + 1 :]
     return turns

@@ -12,6 +12,9 @@ from tests.support.model_server import ModelServer, serve
 
 __all__ = ["browser", "page"]
 
+BACKWARDS = "\u202e\u2067txt.exe"
+SHOWN = r"\u{202e}\u{2067}txt.exe"
+
 ODD = f"""{CLEF} **Bold and cited [1].** It is _odd_ [1], says [a page](https://x.example/a_b), as [2, 7] say too.
 
 - An item with `code[0]` in it.
@@ -37,10 +40,10 @@ def citations() -> list[dict[str, Any]]:
             "end": ODD.index(sentence) + len(sentence),
             "source": number,
             "verdict": verdict,
-            "address": "" if number is None else f"javascript:window.hit={number}",
-            "title": XSS,
-            "quote": XSS,
-            "reason": XSS,
+            "address": "" if number is None else f"javascript:window.hit={number}{BACKWARDS}",
+            "title": XSS + BACKWARDS,
+            "quote": XSS + BACKWARDS,
+            "reason": XSS + BACKWARDS,
         }
         for sentence, sources in SAID.items()
         for number, verdict in sources
@@ -134,6 +137,8 @@ def test_hostile_citations_on_odd_markdown_on_a_phone(service: Service, browser:
     said.get_by_role("button", name="Source 1, not found").tap()
     card = page.get_by_role("dialog", name="Source 1")
     playwright.expect(card).to_contain_text(XSS)
+    reason, quote, title, address = (XSS + SHOWN, XSS + SHOWN, XSS + SHOWN, f"javascript:window.hit=1{SHOWN}")
+    assert card.locator("bdi").all_text_contents() == [reason, quote, title, address]
     assert card.get_by_role("link").count() == 0
     box = card.bounding_box()
     assert box["x"] >= 0
@@ -147,6 +152,8 @@ def test_hostile_citations_on_odd_markdown_on_a_phone(service: Service, browser:
     playwright.expect(page.get_by_role("dialog")).to_have_count(0)
     page.get_by_text("Sources: 1 supported").tap()
     playwright.expect(page.locator(".cited li")).to_have_count(4)
+    assert page.locator(".cited li").first.locator("bdi").all_text_contents() == [title, address]
+    assert not set(BACKWARDS[:2]) & set(page.content())
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate("window.hit") is None
     assert page.locator("#log img, #log iframe, #log script, #log svg, #log a[href^=javascript]").count() == 0

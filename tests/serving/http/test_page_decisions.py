@@ -6,20 +6,35 @@ from typing import Any
 
 import pytest
 
+from agentkit import tool
 from agentkit.serving.http.conversations import Conversations
 from tests.serving.http.test_decisions import TOOLS, effects
 from tests.serving.http.test_decisions import reply as reply
 from tests.serving.http.test_page import XSS, answered, ask, browser, in_a_browser, page, playwright
 from tests.support.http_service import Service, serve_http, settings_for
-from tests.support.model_server import Answer, Asked, calls, serve
+from tests.support.model_server import Answer, Asked, calls, serve, whole
 
 __all__ = ["browser", "page"]
 
 BACKWARDS = "\u202etxt.exe"
+# JavaScript reads other numbers.
+NUMBERS = '{"to": 1234567890123456789, "share": 2.50, "note": 9007199254740993, "sign": "a\u202eb"}'
+
+paid: list[tuple[int, float, Any, str]] = []
+
+
+@tool(approve=True)
+def pay(to: int, share: float, note: Any, sign: str) -> str:
+    """Pay somebody."""
+    paid.append((to, share, note, sign))
+    return "paid"
 
 
 def hostile_reply(asked: Asked) -> Answer:
-    """As of the other tests; "hostile" calls with a hostile argument."""
+    """As of the other tests; "hostile" calls with a hostile argument, "pay" with numbers that are no doubles."""
+    if asked.body["messages"][-1]["content"] == "pay":
+        call = {"id": "c0", "type": "function", "function": {"name": "pay", "arguments": NUMBERS}}
+        return whole({"role": "assistant", "content": None, "tool_calls": [call]}, finish_reason="tool_calls")
     if asked.body["messages"][-1]["content"] == "hostile":
         return calls(("send", {"to": XSS + BACKWARDS}))
     return reply(asked)
@@ -28,8 +43,10 @@ def hostile_reply(asked: Asked) -> Answer:
 @pytest.fixture
 def service(tmp_path: Path) -> Iterator[Service]:
     effects.clear()
+    paid.clear()
+    tools = (*TOOLS, f"{__name__}:pay")
     with serve(hostile_reply) as model:
-        with serve_http(settings_for(tmp_path, model.url, agentkit_tools=TOOLS)) as running:
+        with serve_http(settings_for(tmp_path, model.url, agentkit_tools=tools)) as running:
             yield running
 
 
@@ -68,6 +85,26 @@ def test_a_call_is_allowed_changed_and_denied_on_the_page(service: Service, page
     playwright.expect(page.get_by_text("Not run: you wrote a message instead.")).to_be_visible()
     assert page.get_by_role("button", name="Allow").count() == 0
     assert effects == ["eve", "bob"]
+    # The numbers that are shown are those that run, and what is left as it is arrives as it was.
+    ask(page, "pay")
+    card = page.get_by_role("region", name="pay wants to run")
+    values = ["1234567890123456789", "2.50", "9007199254740993", r"a\u{202e}b"]
+    playwright.expect(card.locator("dd")).to_have_text(values)
+    for newer in ("JSON.rawJSON", "undefined"):  # a browser that has it, and one that does not
+        page.evaluate(f"window.kept ??= JSON.rawJSON; JSON.rawJSON = {newer}")
+        card.get_by_role("button", name="Change").click()
+        field = page.get_by_label("Arguments of pay")
+        for value in (*values[:3], r"a\u202eb"):
+            assert value in field.input_value()
+        card.get_by_role("button", name="Back").click()
+    card.get_by_role("button", name="Change").click()
+    card.get_by_role("button", name="Run with these").click()
+    playwright.expect(card.get_by_role("alert")).to_contain_text("can't send a number in it as it is written")
+    page.evaluate("JSON.rawJSON = window.kept")
+    field.fill(field.input_value().replace("2.50", "0.50"))
+    card.get_by_role("button", name="Run with these").click()
+    answered(page, 4)
+    assert paid == [(1234567890123456789, 0.5, 9007199254740993, "a\u202eb")]
 
 
 @in_a_browser
