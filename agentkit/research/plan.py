@@ -36,6 +36,8 @@ def plan_of(question: str, most: int, planner: Agent, context: Context) -> list[
     if most <= 1:
         return [question]
     budget = context.budget
+    if budget is not None and reached(budget) is not None:
+        return []  # an earlier run has taken everything
     before = Usage() if budget is None else budget.usage
     prompt = ASKED.format(question=question, least=min(3, most), most=most)
     try:

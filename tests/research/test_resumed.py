@@ -191,10 +191,8 @@ def looks(cost: float | None = 1.0, *, unknown_first: bool = False) -> Any:
         if str(messages[-1]["content"]).startswith("No more tool") or "You write" in str(messages[0]["content"]):
             return Reply({"role": "assistant", "content": "The light is 31 m high [1]."}, usage=spent)
         call = {"name": "read", "arguments": json.dumps({"name": f"light{count}"})}
-        message = {"role": "assistant", "content": None}
-        return Reply(
-            {**message, "tool_calls": [{"id": f"c{count}", "type": "function", "function": call}]}, usage=spent
-        )
+        calls: Any = [{"id": f"c{count}", "type": "function", "function": call}]
+        return Reply({"role": "assistant", "content": None, "tool_calls": calls}, usage=spent)
 
     return reply
 
@@ -257,6 +255,7 @@ def test_a_plan_that_a_limit_has_ended_is_made_when_the_research_goes_on() -> No
     options: dict[str, Any] = {"tools": [read], "session": session}
     first = research("How high are they?", model=planner, limits=Limits(tokens=1_000), **options)
     assert (first.plan, first.stopped) == (["How high are they?"], "tokens")
+    assert research(None, model=ScriptedBackend(), limits=Limits(tokens=1_000), **options).stopped == "tokens"
     again = research(None, model=ScriptedBackend(*[scripted] * 20), **options)
     assert again.plan == ["Alder?", "Birch?", "Cedar?"]
     assert again.stopped == "answer"
