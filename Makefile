@@ -31,7 +31,7 @@ demo: .venv-demo/installed
 
 # A test that fails is run once more, at most 10 in all: its servers and processes share a machine that may be busy.
 # What failed at first is printed with its traceback.
-RERUNS = --reruns 1 --max-suite-reruns 10 --rerun-show-tracebacks
+RERUNS = --reruns 2 --max-suite-reruns 10 --rerun-show-tracebacks
 test: .venv/installed system
 	@.venv/$(BIN)/python -m compileall -q -j 0 agentkit tools
 	.venv/$(BIN)/python -m pytest -n auto --dist worksteal -q $(RERUNS)
