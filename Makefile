@@ -29,7 +29,7 @@ BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
 
-# A test that fails is run once more, at most 10 in all: its servers and processes share a machine that may be busy.
+# A test that fails is run twice more at most, and 10 in all: its servers and processes share a machine that may be busy.
 # What failed at first is printed with its traceback.
 RERUNS = --reruns 2 --max-suite-reruns 10 --rerun-show-tracebacks
 test: .venv/installed system
