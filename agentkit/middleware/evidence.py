@@ -1,5 +1,6 @@
 """Final answers that their sources don't support: the model is told once (`evidence="ask again"`)."""
 
+import logging
 from contextlib import closing
 from dataclasses import replace
 
@@ -13,6 +14,9 @@ from agentkit.message import INVALID_ANSWER, Message, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.running.cited_answers import citations_of, relevant
+from agentkit.tooling.error_log import log_raised
+
+logger = logging.getLogger("agentkit")
 
 MAX_NAMED = 10
 """How many sentences the model is told of."""
@@ -41,13 +45,19 @@ class SupportedAnswers(Middleware):
         may_ask = self._budget.ending is None and (turns is None or self._budget.turn < turns)
         if self._has_asked or not is_final or not may_ask:
             return reply
-        text = TextAnswer().output([reply.message], None)
-        sources = relevant(text, self._executor)
-        wrong = [each for each in citations_of(text, sources) if each.verdict in ("not found", "no source")]
+        wrong = self._wrong(TextAnswer().output([reply.message], None))
         if not wrong:
             return reply
         self._has_asked = True
         return replace(reply, then=(_complaint(wrong),))
+
+    def _wrong(self, text: str) -> list[Citation]:
+        try:
+            found = citations_of(text, relevant(text, self._executor))
+        except Exception as error:  # noqa: BLE001 - an answer is not lost for its check
+            log_raised(logger, logging.WARNING, "the check of the answer raised", error)
+            return []
+        return [each for each in found if each.verdict in ("not found", "no source")]
 
 
 def _complaint(wrong: list[Citation]) -> Message:

@@ -1,5 +1,6 @@
 """Final answers that are compared with the sources of their run."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any
@@ -15,6 +16,9 @@ from agentkit.evidence.written_numbers import numbers_in
 from agentkit.executor import Executor
 from agentkit.message import response_of
 from agentkit.running.judged import judged
+from agentkit.tooling.error_log import log_raised
+
+logger = logging.getLogger("agentkit")
 
 _set = object.__setattr__  # events and results are frozen
 _UNCHECKED = ("cancelled", "approval", "empty")
@@ -32,9 +36,12 @@ def with_citations(events: Steps, executor: Executor, evidence: Evidence) -> Ste
 
 def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Iterator[Event]:
     result = event.result  # nobody has seen it; a copy would read the messages of a long session
-    sources = relevant(result.output, executor)
-    _set(result, "sources", list(sources.values()))
-    _set(result, "citations", _checked(result, sources, executor, evidence))
+    try:
+        sources = relevant(result.output, executor)
+        _set(result, "sources", list(sources.values()))
+        _set(result, "citations", _checked(result, sources, executor, evidence))
+    except Exception as error:  # noqa: BLE001 - an answer is not lost for its check, such as of a session that is damaged
+        log_raised(logger, logging.WARNING, "the check of the answer raised", error)
     if result.citations:
         checked = CitationsChecked(tuple(result.citations))
         _set(checked, "at", event.at)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, ConfigurationError, Context, Hook, Limits, ToolError, tool
+from agentkit import Agent, ConfigurationError, Context, Hook, Limits, SessionError, ToolError, tool
 from agentkit.event import CitationsChecked, RunFinished, ToolFinished
 from agentkit.evidence.history import CITE
 from agentkit.hooks import Proceed, ToolCallRequest
@@ -433,3 +433,17 @@ def test_half_a_character_does_not_get_into_a_source_or_a_question() -> None:
     result = agent.resume(sessions["one"], approve={call.id: {"x": 1}})
     (citation,), (source,) = result.citations, result.sources
     assert "".join([source.address, source.title, *source.texts, citation.quote]).encode()
+
+
+class Unreadable(MemorySessions):
+    def _blob(self, session_id: str, digest: str) -> bytes | None:
+        raise SessionError("the disk is broken")
+
+
+@pytest.mark.parametrize("mode", ["flag", "ask again"])
+def test_an_answer_is_not_lost_when_its_sources_can_not_be_read(mode: Any, caplog: pytest.LogCaptureFixture) -> None:
+    session = Unreadable()["one"]
+    Agent(ScriptedBackend(("read", OSLO), cites()), tools=[read]).run("Capital?", session=session)
+    result = Agent(ScriptedBackend(cites()), evidence=mode).run("Sure?", session=session)
+    assert (result.output, result.citations) == (cites(), [])
+    assert "the check of the answer raised" in caplog.text
