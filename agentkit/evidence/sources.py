@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from agentkit._text import joined_surrogates
 from agentkit.evidence.ledger import Ledger
 from agentkit.evidence.source import Source
 
@@ -35,7 +34,7 @@ class Sources:
 
     def note(self, source: Source) -> int:
         """Add a source as it was found, whatever its number there, and return the number that it has here."""
-        number = self.ledger.note(_sound(source))
+        number = self.ledger.note(source)
         found = self.ledger.get(number)
         if self.around is not None and found is not None:
             self.around.note_inside(found)
@@ -65,13 +64,6 @@ class Sources:
         return settled, tuple(replace(each, number=numbers[each.number]) for each in given)
 
 
-def _sound(source: Source) -> Source:
-    """A source that can be written in UTF-8: what is half of a character becomes a replacement character."""
-    address, title = joined_surrogates(source.address), joined_surrogates(source.title)
-    also, texts = tuple(map(joined_surrogates, source.also)), tuple(map(joined_surrogates, source.texts))
-    return replace(source, address=address, title=title, also=also, texts=texts)
-
-
 class CallSources(Sources):
     """The sources of one tool call: those that it adds have numbers of their own, until it is answered."""
 
@@ -88,7 +80,7 @@ class CallSources(Sources):
 
     def note(self, source: Source) -> int:
         """See `Sources.note`."""
-        return UNSETTLED + self.ledger.note(_sound(source))
+        return UNSETTLED + self.ledger.note(source)
 
     def note_inside(self, source: Source) -> None:
         """An agent inside of the call has a source, under the number of the run; so has what is around the call."""
