@@ -1,7 +1,7 @@
 """Final answers that are compared with the sources of their run."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -56,9 +56,13 @@ def relevant(output: Any, executor: Executor) -> dict[int, Source]:
     since = newest_question(messages) or 0
     results = [response_of(message) for message in messages[since:] if message["role"] == "tool"]
     given = {*executor.given_sources, *(kept.number for kept in found_in(results))}
-    cited = numbers_in(output) if isinstance(output, str) else set()
-    known: Mapping[int, Source] = executor.context.sources.as_mapping() if given or cited else {}
-    return {number: known[number] for number in sorted({*given, *cited}) if number in known}
+    return among(executor.context.sources.as_mapping(), given, output if isinstance(output, str) else "")
+
+
+def among(known: Mapping[int, Source], given: Collection[int], text: str) -> dict[int, Source]:
+    """Those of the known sources that have been given, and those that a text may cite."""
+    numbers = {*given, *numbers_in(text)}
+    return {number: known[number] for number in sorted(numbers) if number in known}
 
 
 def citations_of(text: str, sources: Mapping[int, Source]) -> list[Citation]:

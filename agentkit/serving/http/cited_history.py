@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
-from agentkit.evidence.source import Source
-from agentkit.evidence.written_numbers import numbers_in
 from agentkit.message import text_of
 from agentkit.record import source_records
-from agentkit.running.cited_answers import citations_of
+from agentkit.running.cited_answers import among, citations_of
 from agentkit.serving.http.evidence_schemas import SourceText, citations_out
 from agentkit.serving.http.schemas import TurnOut
 from agentkit.session import Session
@@ -35,7 +33,7 @@ def with_citations(turns: list[TurnOut], session: Session, entries: Sequence[Ent
     for turn in answers[: -MAX_CHECKED - 1 : -1]:
         place = next((place for place, (text, _) in enumerate(given) if text == turn.content), None)
         if place is not None:
-            known = _relevant(turn.content, given[place][1], sources)
+            known = among(sources, given[place][1], turn.content)
             longest = max((len(text) for source in known.values() for text in source.texts), default=0)
             left -= longest * (len(turn.content) // SENTENCE + 1)
             if left <= 0:
@@ -74,7 +72,3 @@ def _numbers(records: object) -> list[int]:
     """The numbers in what an entry has of sources."""
     numbers = [each.get("number") for each in records if isinstance(each, Mapping)] if isinstance(records, list) else []
     return [each for each in numbers if isinstance(each, int)]
-
-
-def _relevant(text: str, given: frozenset[int], sources: Mapping[int, Source]) -> dict[int, Source]:
-    return {number: sources[number] for number in sorted({*given, *numbers_in(text)}) if number in sources}
