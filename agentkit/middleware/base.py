@@ -1,6 +1,9 @@
 """The base class of middleware: a backend that wraps another one and forwards what it does not change."""
 
+from collections.abc import Callable
+
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
+from agentkit.net.overflow import too_long
 
 
 class Middleware:
@@ -26,6 +29,27 @@ class Middleware:
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""
         return self.backend.capabilities(ask)
+
+
+def replied_with_less(
+    reply: Callable[[], ReplyStream], times: int, shorten: Callable[[Exception, int], object]
+) -> ReplyStream:
+    """The reply to a request that may be too long: after each refusal that says so, before anything was yielded, it is
+    made shorter and sent again, `times` times at most. shorten: gets the error, and the tokens that it names (0: none);
+    it raises when nothing can be left out."""
+    for _ in range(times):
+        has_yielded = False
+        try:
+            for delta in reply():
+                has_yielded = True
+                yield delta
+            return
+        except Exception as error:
+            limit = too_long(error)
+            if has_yielded or limit is None:
+                raise
+            shorten(error, limit)
+    yield from reply()
 
 
 class NoCapabilities(Middleware):

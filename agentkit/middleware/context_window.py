@@ -23,11 +23,11 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Budget, Usage
 from agentkit.message import Message, text_of, user
-from agentkit.middleware.base import Middleware
+from agentkit.middleware.base import Middleware, replied_with_less
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
 from agentkit.net.error_words import explain
 from agentkit.net.learned import Learned
-from agentkit.net.overflow import NoRoomError, tokens_counted, too_long
+from agentkit.net.overflow import NoRoomError, tokens_counted
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
 from agentkit.transcript import Transcript
@@ -181,24 +181,16 @@ class FitToContext(Middleware):
             raise NoRoomError(NO_ROOM)
         if is_nearly_full:
             self._cut(transcript)
-        for _ in range(MAX_CUTS):
-            has_yielded = False
-            try:
-                for delta in self._replied(request):
-                    has_yielded = True
-                    yield delta
-                return
-            except Exception as error:
-                limit = too_long(error)
-                if has_yielded or limit is None:
-                    raise
-                if not request.may_cut:
-                    self._learn(error, limit, transcript)
-                    raise
-                if not self._shrunk_after(error, limit, transcript):
-                    explain(error, UNCUTTABLE)
-                    raise
-        yield from self._replied(request)
+
+        def shorten(error: Exception, limit: int) -> None:
+            if not request.may_cut:
+                self._learn(error, limit, transcript)
+                raise error
+            if not self._shrunk_after(error, limit, transcript):
+                explain(error, UNCUTTABLE)
+                raise error
+
+        yield from replied_with_less(lambda: self._replied(request), MAX_CUTS, shorten)
 
     def _replied(self, request: Request) -> ReplyStream:
         sent = self._sent_of(request.transcript)

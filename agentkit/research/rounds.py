@@ -15,8 +15,7 @@ from agentkit._text import json_bytes
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import Reply
 from agentkit.message import Message, response_of, tool_response, user, without_images
-from agentkit.middleware.base import Middleware
-from agentkit.net.overflow import too_long
+from agentkit.middleware.base import Middleware, replied_with_less
 from agentkit.research.notes import Notebook
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
@@ -67,20 +66,12 @@ class Rounds(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        for _ in range(MAX_SHORTER):
-            has_yielded = False
-            try:
-                for delta in self._replied(request):
-                    has_yielded = True
-                    yield delta
-                return
-            except Exception as error:
-                limit = too_long(error)
-                if has_yielded or limit is None:
-                    raise
-                self._tokens = min(self._tokens / 2, limit or self._tokens)
-                self._sent = None
-        yield from self._replied(request)
+        return replied_with_less(lambda: self._replied(request), MAX_SHORTER, self._shorten)
+
+    def _shorten(self, error: Exception, limit: int) -> None:
+        """The request was too long. limit: the tokens that the server says it takes, 0 where it does not say."""
+        self._tokens = min(self._tokens / 2, limit or self._tokens)
+        self._sent = None
 
     def _replied(self, request: Request) -> ReplyStream:
         sent = self._round_of(request.said, request.tools)
