@@ -113,7 +113,7 @@ class Accumulator:
         return not (self.finish_reason or has_content)
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
-        """Process one chunk of a stream, or a complete response; return its deltas, which must be iterated to the end."""
+        """Process one chunk of a stream, or a complete response; return its deltas, to be iterated to the end."""
         plain = plain_text(chunk, self._choice) if self._has_deltas and not self._parts else ""
         if not plain:
             return self._feed_any(chunk)
