@@ -38,7 +38,7 @@ LAYERS = [
         "taint.folding",
         "taint.shingles",
     ],
-    ["_forking", "net.failed_generation", "retrieval.near_words", "taint.names"],
+    ["_forking", "net.error_kinds", "net.failed_generation", "retrieval.near_words", "taint.names"],
     ["evidence.ledger", "taint.index"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers"],
@@ -309,6 +309,8 @@ LAYERS = [
     ["serving.http.app"],
     ["serving.http.server"],
     ["serving", "serving.http", "serving.http.openai", "serving.http.openai.responses", "serving.mqtt"],
+    ["cli.printable", "cli.deferred"],
+    ["cli.own_commands"],
     ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output"],
     [
         "cli.stores",

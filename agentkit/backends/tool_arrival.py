@@ -6,12 +6,11 @@ anyway, which are fewer than the tools could take; and, where it is worth two re
 a service), the prompt tokens of one question with and without a tool.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agentkit._text import in_a_line
+from agentkit._text import in_a_line, pattern
 from agentkit.backend import Backend, Request, is_broken_off
 from agentkit.event import Reply
 from agentkit.message import Message, user
@@ -34,21 +33,21 @@ SHOWS_TOOLS = "shows tools"
 LEFT_OUT = "no tools"
 """The fact under which a backend remembers that tools did not reach the model."""
 
-_REFUSES_TOOLS = re.compile(
+_REFUSES_TOOLS = pattern(
     r"(?:not|n't) support[a-z ]{0,20}\b(?:tools?|functions?)\b|"
     r"\btools?\b.{0,30}(?:not supported|unsupported|require|needs?)|"
     r"--jinja|tool-call-parser|enable-auto-tool-choice"
 )
-_HAS_NO_TOOLS = re.compile(
+_HAS_NO_TOOLS = pattern(
     r"(?:not|n't) support[a-z ]{0,20}\b(?:tools?|tool[ _-](?:use|calls?|calling)|functions?|function[ _-]calling)\b|"
     r"\b(?:tools?|tool[ _-](?:use|calls?|calling)|function[ _-]calling)\b.{0,12}(?:not supported|unsupported)|"
     r"--jinja|tool-call-parser|enable-auto-tool-choice"
 )
-_HAS_NO_RESULTS = re.compile(
+_HAS_NO_RESULTS = pattern(
     r"roles must alternate|(?:unknown|unexpected|unsupported|invalid)[a-z ]{0,20}\brole\b.{0,12}\btool\b|"
     r"only user(?:,| and)? (?:and )?(?:assistant|model|system)[a-z, ]{0,20} roles are supported"
 )
-_HAS_NO_SYSTEM = re.compile(
+_HAS_NO_SYSTEM = pattern(
     r"system[ _-](?:role|messages?|prompts?)\b.{0,30}(?:not supported|unsupported)|"
     r"(?:not|n't) support[a-z ]{0,20}\bsystem\b|only user(?:,| and) (?:and )?(?:assistant|model) roles are supported"
 )

@@ -31,7 +31,8 @@ from agentkit.cli.options import (
     TaintOption,
     ToolOption,
 )
-from agentkit.cli.progress import Progress, printable
+from agentkit.cli.printable import printable
+from agentkit.cli.progress import Progress
 from agentkit.cli.rendered import shows_markdown
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave

@@ -12,7 +12,7 @@ from agentkit._text import without_credentials
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.config import configured, variable
 from agentkit.cli.options import WITH_KEYS
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.cli.stores import leave
 from agentkit.net.model_names import LOCAL, OPENAI_URL, WITH_OPENAI_API, openai_address, split_name
 from agentkit.net.stored_keys import environment_with_keys, stored_keys, variable_of

@@ -1,10 +1,9 @@
 """Names of models, `provider:model[@url]`, and where the providers with OpenAI's API are."""
 
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from agentkit._text import without_credentials
+from agentkit._text import pattern, without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.hosted import SHORT_NAMES
 from agentkit.net.keys import checked_key
@@ -20,7 +19,7 @@ LOCAL = {
 WITH_OPENAI_API = ("openai", *LOCAL, *SHORT_NAMES)
 """The providers whose addresses `openai_address` knows."""
 
-_URL = re.compile(r"@(?=[A-Za-z][A-Za-z0-9+.-]{0,20}://)")
+_URL = pattern(r"@(?=[A-Za-z][A-Za-z0-9+.-]{0,20}://)")
 
 NO_KEY = "not-needed"
 

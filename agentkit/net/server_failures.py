@@ -1,10 +1,9 @@
 """Whether another model may answer where one has failed, for how long it is not asked then, and what went wrong in
 plain words, without the server's own (which may repeat what was sent)."""
 
-import re
 from dataclasses import dataclass
 
-from agentkit._text import in_a_line
+from agentkit._text import in_a_line, pattern
 from agentkit.errors import AgentkitError
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.overflow import NoRoomError, too_long
@@ -26,7 +25,7 @@ _REASONS = {
     409: "the server reported a conflict",
     429: "it is asked too often, or its quota is spent",
 }
-_NOT_THE_REQUEST = re.compile(
+_NOT_THE_REQUEST = pattern(
     r"api[ _-]?key (?:is )?(?:not valid|invalid|expired|missing)|api_key_invalid|"
     r"(?:invalid|incorrect|expired) api[ _-]?key|"
     r"credit balance|insufficient[ _](?:balance|credits?|quota|funds)|exceeded your current quota|"

@@ -29,13 +29,12 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from agentkit._text import json_bytes
+from agentkit._text import json_bytes, pattern
 from agentkit.errors import SessionError
 from agentkit.event import OpenCall
 from agentkit.limits import Usage
@@ -52,7 +51,7 @@ wrongly is written in it."""
 
 KINDS = ("message", "started", "undo", "view", "request")
 BLOB = "agentkit-blob:sha256-"
-_DIGEST = re.compile("[0-9a-f]{64}")
+_DIGEST = pattern("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
