@@ -114,7 +114,7 @@ LAYERS = [
     ["tooling.result_cache"],
     ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
     ["tooling.schema_dialects", "tooling.reply_choice"],
-    ["tooling.definition"],
+    ["tooling.definition", "tooling.plain_arguments"],
     [
         "tooling.subprocess_worker",
         "net.http_client",
@@ -128,7 +128,7 @@ LAYERS = [
     ["tooling.coercion", "tooling.argument_names", "tooling.parameter_list", "tooling.replaced", "net.api_call"],
     ["tooling.argument_errors"],
     ["net.images", "taint.pieces", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
-    ["tooling.foreign.content"],
+    ["tooling.foreign.content", "tooling.description"],
     ["text.call_format", "text.chat_template", "text.computed_once", "tooling.sendable"],
     ["tooling.foreign.call", "tooling.foreign.needs", "tooling.foreign.schemas"],
     ["tooling.foreign.*"],
