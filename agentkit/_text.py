@@ -1,34 +1,10 @@
-"""Compact JSON, texts for messages (truncated, on one line, addresses without credentials), and regular expressions."""
+"""Compact JSON, and texts for messages: truncated, on one line, addresses without credentials."""
 
 import json
 import re
-from typing import Any, cast
+from typing import Any
 
-
-class LazyPattern:
-    """A regular expression that is compiled when it is first used (see `pattern`)."""
-
-    def __init__(self, expression: str, flags: int) -> None:
-        self._made_of = (expression, flags)
-
-    def __getattr__(self, name: str) -> Any:  # for what is not in the object yet
-        if name.startswith("__"):  # how an object is copied
-            raise AttributeError(name)
-        compiled = self.compiled()
-        self.__dict__.update({each: getattr(compiled, each) for each in dir(compiled) if not each.startswith("__")})
-        return getattr(compiled, name)
-
-    def compiled(self) -> "re.Pattern[str]":
-        """The expression itself."""
-        return re.compile(*self._made_of)
-
-
-def pattern(expression: str, flags: int = 0) -> "re.Pattern[str]":
-    """The same as `re.compile` for the module level: what a program does not use costs it no time at its start.
-
-    It has the methods and attributes of a pattern; the functions of `re` don't take it in place of one."""
-    return cast("re.Pattern[str]", LazyPattern(expression, flags))
-
+from agentkit._lazy.patterns import pattern
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 

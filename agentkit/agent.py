@@ -4,11 +4,11 @@ import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Unpack, overload
 
 from agentkit import loop
 from agentkit._closing import Closable
+from agentkit._lazy.records import dataclass
 from agentkit._text import cut
 from agentkit.backend import Backend
 from agentkit.backends.text_tools import TextTools, ToolsAs

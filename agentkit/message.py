@@ -7,13 +7,14 @@ servers add and expect back (reasoning, thought signatures) stay in it.
 import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NotRequired, Required, TypedDict
 from urllib.parse import unquote, urlsplit
 
-from agentkit._text import cut, pattern, short_repr
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
+from agentkit._text import cut, short_repr
 from agentkit.net.image_bytes import MAX_BYTES, bytes_of, data_of, media_type, supported_type
 from agentkit.net.upright import upright
 

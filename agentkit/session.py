@@ -9,12 +9,12 @@ import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from agentkit._closing import Closable
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.evidence.history import restored
 from agentkit.evidence.ledger import Ledger

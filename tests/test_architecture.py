@@ -19,6 +19,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
+    ["_lazy.patterns", "_lazy.records"],
     [
         "errors",
         "_text",

@@ -6,11 +6,12 @@ the request, since many refuse a request for one key that they don't know; some 
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit.message import Message
 from agentkit.tooling.call_names import short_id
 

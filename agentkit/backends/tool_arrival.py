@@ -7,10 +7,11 @@ a service), the prompt tokens of one question with and without a tool.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from agentkit._text import in_a_line, pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
+from agentkit._text import in_a_line
 from agentkit.backend import Backend, Request, is_broken_off
 from agentkit.event import Reply
 from agentkit.message import Message, user

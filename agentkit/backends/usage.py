@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 from agentkit.limits import Usage
 from agentkit.record import amount_of
 

@@ -1,6 +1,6 @@
 """Texts of others as a terminal may show them."""
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 _CONTROL = pattern(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 from agentkit.message import Part
 
 _TEXTS = ("text", "input_text", "output_text", "summary_text")

@@ -7,7 +7,7 @@ of another server's error inside one of these (gateways).
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 MAX_TEXTS = 60
 MAX_TEXT_CHARS = 2000

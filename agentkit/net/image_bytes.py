@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 MAX_BYTES = 20_000_000
 """Maximum size of one image, in bytes."""

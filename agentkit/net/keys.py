@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 from agentkit.errors import ConfigurationError
 
 MIN_SECRET = 8

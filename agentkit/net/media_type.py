@@ -2,7 +2,7 @@
 
 import re
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 _MEDIA_TYPE = pattern(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)", re.ASCII)
 _CHARSET = pattern(r"""charset\s*+[=:]\s*+["']?\s*+([^\s"';,]+)""", re.IGNORECASE)

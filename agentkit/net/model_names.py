@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from agentkit._text import pattern, without_credentials
+from agentkit._lazy.patterns import pattern
+from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.hosted import SHORT_NAMES
 from agentkit.net.keys import checked_key

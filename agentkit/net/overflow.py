@@ -8,7 +8,7 @@ time, an image, a reply limit (max_tokens) that leaves no room for any prompt. d
 import re
 from collections.abc import Mapping
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 from agentkit.net.error_words import status_of, words_of
 
 

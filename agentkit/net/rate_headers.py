@@ -11,10 +11,10 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 
 MAX_LENGTH = 200
 """Characters of a header that are read."""

@@ -1,7 +1,7 @@
 """What a server's refusal is about: an image, a schema, streaming; and whether it is that one request's fault, or the
 server can't do such a thing at all. The words are those of `agentkit.net.error_words.words_of`."""
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 REFUSING = frozenset({400, 403, 404, 406, 413, 415, 422, 424, 500, 501})
 """Statuses of a refusal of a part of the request."""

@@ -3,7 +3,8 @@ plain words, without the server's own (which may repeat what was sent)."""
 
 from dataclasses import dataclass
 
-from agentkit._text import in_a_line, pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._text import in_a_line
 from agentkit.errors import AgentkitError
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.overflow import NoRoomError, too_long

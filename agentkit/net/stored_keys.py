@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 from agentkit.errors import ConfigurationError
 from agentkit.net.keys import checked_key
 

@@ -15,7 +15,8 @@ from queue import Empty, SimpleQueue
 
 import idna
 
-from agentkit._text import cut, pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._text import cut
 from agentkit._threads import WORKERS
 from agentkit.errors import BlockedAddressError, FetchError
 

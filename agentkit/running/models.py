@@ -1,9 +1,9 @@
 """The model or the models of an agent: names and backends to the one backend that its runs ask."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
+from agentkit._lazy.records import dataclass
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
 from agentkit.middleware.base import NoCapabilities

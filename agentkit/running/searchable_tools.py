@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from agentkit._text import in_a_line, pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._text import in_a_line
 from agentkit.errors import ToolDefinitionError, ToolError
 from agentkit.running.offered_tools import OfferedTools
 from agentkit.toolbox import Toolbox

@@ -30,11 +30,13 @@ import binascii
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from agentkit._text import json_bytes, pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
+from agentkit._text import json_bytes
 from agentkit.errors import SessionError
 from agentkit.event import OpenCall
 from agentkit.limits import Usage

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 from agentkit.net.keys import is_secret_name
 
 REDACTED = "SECRET"

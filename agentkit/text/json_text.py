@@ -2,7 +2,8 @@
 
 import json
 
-from agentkit._text import joined_surrogates, pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._text import joined_surrogates
 
 _STOP = pattern(r'["\\]')
 _LENGTHS = {"u": 6}

@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 UNNAMED = "unnamed"
 """The name of a call that came without one."""

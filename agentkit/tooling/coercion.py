@@ -11,11 +11,12 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit.tooling.dates import iso_date, iso_datetime, iso_time
 from agentkit.tooling.json_repair import read_json
 

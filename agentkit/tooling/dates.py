@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),

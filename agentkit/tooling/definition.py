@@ -2,7 +2,7 @@
 
 import logging
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.docstrings import TAKEN_AWAY
 from agentkit.tooling.schema_dialects import MAX_DESCRIPTION

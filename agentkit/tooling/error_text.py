@@ -7,7 +7,7 @@ import sys
 from functools import cache
 from pathlib import PurePath
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 MAX_CHARACTERS = 4000
 """Maximum characters of the text of an exception."""

@@ -13,7 +13,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agentkit._text import joined_surrogates, pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._text import joined_surrogates
 from agentkit.tooling.json_tokens import LooseObject
 from agentkit.tooling.repair_budget import Budget, CountedText
 

@@ -9,7 +9,7 @@ from datetime import date, time
 from enum import Enum
 from typing import Any, NamedTuple
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 from agentkit.message import Image
 from agentkit.tooling.objects import get, has, has_own_text, is_described, public_fields
 

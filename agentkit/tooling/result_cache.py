@@ -11,12 +11,13 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import field, fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit._lazy.records import dataclass
 from agentkit._threads import SUBMITTERS
 from agentkit.tooling.outcome import Outcome
 from agentkit.tooling.stop import Stop

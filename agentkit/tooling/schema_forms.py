@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 Schema = dict[str, Any]
 

@@ -14,7 +14,8 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
-from agentkit._text import joined_surrogates, pattern
+from agentkit._lazy.patterns import pattern
+from agentkit._text import joined_surrogates
 from agentkit.message import Image
 from agentkit.tooling.objects import CODE, field_of, get, has, has_own_text, is_described, public_fields, safe_text
 from agentkit.tooling.readable import readable_of

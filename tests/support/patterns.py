@@ -19,7 +19,7 @@ from typing import Any
 
 import agentkit
 import agentkit_tools
-from agentkit._text import LazyPattern
+from agentkit._lazy.patterns import LazyPattern
 
 parser: Any = importlib.import_module("re._parser")  # no stubs
 

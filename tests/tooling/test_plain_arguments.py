@@ -108,7 +108,7 @@ def test_what_does_not_fit_is_coerced_as_before(written: str, found: str) -> Non
 
 def test_what_cannot_be_coerced_is_said_as_before() -> None:
     plain = tool(_misfit)
-    with pytest.raises(ArgumentsError, match="first: expected a valid integer.*names: is missing"):
+    with pytest.raises(ArgumentsError, match=r"first: expected a valid integer.*names: is missing"):
         plain.values('{"first": "many"}')
 
 
