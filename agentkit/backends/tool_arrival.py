@@ -15,6 +15,7 @@ from agentkit._text import in_a_line
 from agentkit.backend import Backend, Request, is_broken_off
 from agentkit.event import Reply
 from agentkit.message import Message, user
+from agentkit.net.error_kinds import is_api_error, is_connection_error
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.learned import Learned
 from agentkit.net.refusals import REFUSING
@@ -77,16 +78,14 @@ def check_arrival(backend: Backend) -> Arrival:
 
     Raises the openai package's APIConnectionError when the server can't be reached.
     """
-    from openai import APIConnectionError, APIError
-
     try:
         if backend.capabilities(ask=True).tools:
             return Arrival(True, "the server's chat template has them")
         without = _prompt_tokens(backend, Toolbox())
         with_tools = _prompt_tokens(backend, Toolbox([PROBE]))
-    except APIConnectionError:
-        raise
-    except APIError as error:
+    except Exception as error:
+        if not is_api_error(error) or is_connection_error(error):
+            raise
         if _REFUSES_TOOLS.search(words_of(error)):
             return Arrival(False, f"the server refuses tools: {in_a_line(str(error), 200)}")
         return Arrival(None, in_a_line(str(error), 200))
