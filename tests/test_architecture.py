@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import agentkit
+from tests.support.imports import loaded_by
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "agentkit_tools"}
@@ -578,6 +579,37 @@ def test_importing_agentkit_loads_nothing_but_itself() -> None:
 def test_an_agent_is_made_without_loading_openai() -> None:
     code = "import sys, agentkit; agentkit.Agent('llamacpp:'); assert 'openai' not in sys.modules, 'openai is loaded'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_run_loads_what_it_uses() -> None:
+    """What else a program with tools loads: tests/tooling/test_plain_arguments.py; the command line:
+    tests/cli/test_commands.py."""
+    shown, loaded = loaded_by(
+        "from agentkit import Agent\nfrom agentkit.testing import ScriptedBackend\n"
+        "print(Agent(ScriptedBackend('Hi.')).run('Hello').output)"
+    )
+    assert shown == "Hi.\n"
+    others = {
+        "openai",
+        "httpx2",
+        "requests",
+        "pydantic",
+        "pydantic_core",
+        "jsonschema",
+        "jinja2",
+        "json_repair",
+        "griffe",
+    }
+    library = {"asyncio", "concurrent.futures", "ctypes", "decimal", "html", "multiprocessing", "sqlite3", "uuid"}
+    own = {"evidence.check", "taint.guard", "middleware.failover", "middleware.pricing", "retrieval", "tooling.schema"}
+    own |= {
+        "tooling.foreign.kinds",
+        "tooling.event_loop",
+        "tooling.subprocess_pool",
+        "net.http_client",
+        "sessions.sqlite",
+    }
+    assert not loaded & (others | library | {f"agentkit.{name}" for name in own})
 
 
 def test_every_public_name_exists_and_is_documented() -> None:

@@ -113,7 +113,7 @@ def test_an_object_is_that_of_a_dataclass(number: int) -> None:
             "defaults": [getattr(kind, each.name, None) for each in dataclasses.fields(kind)],
             "frozen": kind.__dataclass_params__.frozen,
         }
-        for name, act in {
+        acts: dict[str, Callable[..., Any]] = {
             "hash": lambda made=made, same=same: hash(made) == hash(same),
             "set": lambda made=made: setattr(made, "name", "z"),
             "other": lambda made=made: setattr(made, "unknown", "z"),
@@ -121,9 +121,10 @@ def test_an_object_is_that_of_a_dataclass(number: int) -> None:
             "none": lambda kind=kind: kind(),
             "many": lambda kind=kind: kind(1, 2, 3, 4, 5, 6),
             "replaced": lambda made=made: repr(dataclasses.replace(made, **{next(iter(vars(made))): "new"})),
-        }.items():
+        }
+        for name, act in acts.items():
             try:
-                described[name] = act()  # type: ignore[no-untyped-call]
+                described[name] = act()
             except (TypeError, AttributeError, FrozenInstanceError) as error:
                 described[name] = f"{type(error).__name__}: {error}"
         shown.append(described)
@@ -134,9 +135,8 @@ def test_an_object_is_that_of_a_dataclass(number: int) -> None:
 def test_classes_of_a_program_may_be_derived_from_one(frozen: bool) -> None:
     for base in _family(lazy)[:2]:
         try:
-            derived = dataclasses.dataclass(frozen=frozen)(
-                type("Own", (base,), {"__annotations__": {"own": int}, "own": 1})
-            )
+            own: Any = type("Own", (base,), {"__annotations__": {"own": int}, "own": 1})
+            derived: Any = dataclasses.dataclass(frozen=frozen)(own)
         except TypeError as error:
             assert not frozen, error
             continue
@@ -150,7 +150,8 @@ def test_classes_of_a_program_may_be_derived_from_one(frozen: bool) -> None:
 def test_threads_that_make_the_first_objects_at_once_all_get_one() -> None:
     for _ in range(20):
         kinds = _family(lazy)
-        begin, made = threading.Barrier(4), []
+        begin = threading.Barrier(4)
+        made: list[Any] = []
 
         def work(kinds: tuple[Any, ...] = kinds, begin: threading.Barrier = begin, made: list[Any] = made) -> None:
             begin.wait()

@@ -58,7 +58,7 @@ class _Record:
         made = self._made_by_dataclasses(eq=False, repr=False, kw_only=self._options.get("kw_only", False))
         for name, given in self._given.items():
             if isinstance(given, Field) and vars(self.kind).get(name) is given:
-                _replace(self.kind, name, given.default)
+                _replace(self.kind, name, given)
         self._take(made, _FIELDS)
 
     def _make_methods(self) -> None:
@@ -92,7 +92,7 @@ class _Record:
         return made
 
     def _make_init(self) -> None:
-        fields = dataclasses.fields(self.kind)  # type: ignore[arg-type]
+        fields = dataclasses.fields(self.kind)
         is_frozen = self._options.get("frozen", False)
         init = _init_of(fields, is_frozen=is_frozen, has_post_init=hasattr(self.kind, "__post_init__"))
         init.__module__, init.__qualname__ = self.kind.__module__, f"{self.kind.__qualname__}.__init__"
@@ -111,10 +111,10 @@ class _Waiting:
         return getattr(owner if instance is None else instance, self._name)
 
 
-def _replace(kind: type, name: str, default: Any) -> None:
+def _replace(kind: type, name: str, field: "Field[Any]") -> None:
     """Set the default of a field in the place of its `field(...)`."""
-    if default is not MISSING:
-        setattr(kind, name, default)
+    if field.default is not MISSING:
+        setattr(kind, name, field.default)
         return
     try:
         delattr(kind, name)
@@ -122,11 +122,11 @@ def _replace(kind: type, name: str, default: Any) -> None:
         return
 
 
-def _of_frozen(kind: type) -> dict[str, Callable[..., None]]:
+def _of_frozen(kind: Any) -> dict[str, Callable[..., None]]:
     """What refuses changes, as `dataclasses` has it."""
 
     def is_fixed(instance: Any, name: str) -> bool:
-        return type(instance) is kind or name in kind.__dataclass_fields__  # type: ignore[attr-defined]
+        return type(instance) is kind or name in kind.__dataclass_fields__
 
     def set_attribute(self: Any, name: str, value: Any) -> None:
         if is_fixed(self, name):

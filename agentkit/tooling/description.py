@@ -49,16 +49,11 @@ def describe(
     addition to the function's globals. bound: False for an unbound method, whose first parameter is not an argument.
     Raises ToolDefinitionError with the function, the parameter and the reason.
     """
-    if _is_model(function):
-        from agentkit.tooling.schema import of_model
+    if _is_model(function) or typing.is_typeddict(function):
+        from agentkit.tooling.schema import of_model, of_typed_dict
 
-        text, *described = of_model(function, name)
-        return Description(text, *described)
-    if typing.is_typeddict(function):
-        from agentkit.tooling.schema import of_typed_dict
-
-        text, *described = of_typed_dict(function, name)
-        return Description(text, *described)
+        kind: Any = function
+        return Description(*(of_model if _is_model(function) else of_typed_dict)(kind, name))
     parameters = parameters_of(function, name, bound)
     docs = docstring_of(function, [parameter.name for parameter in parameters])
     hints = Hints(function, namespace, context_type)

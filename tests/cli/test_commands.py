@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from agentkit import __version__
 from agentkit.cli import app
-from agentkit.cli.own_commands import OWN_COMMANDS, OwnCommand
+from agentkit.cli.deferred import OwnCommand
+from agentkit.cli.own_commands import OWN_COMMANDS
 from agentkit.cli.plugin_commands import OWN
 from tests.support.imports import loaded_by
 
