@@ -57,7 +57,8 @@ class _Record:
     def _make_fields(self) -> None:
         made = self._made_by_dataclasses(eq=False, repr=False, kw_only=self._options.get("kw_only", False))
         for name, given in self._given.items():
-            if isinstance(given, Field) and vars(self.kind).get(name) is given:
+            is_there = vars(self.kind).get(name) is given
+            if is_there and isinstance(given, Field):
                 _replace(self.kind, name, given)
         self._take(made, _FIELDS)
 

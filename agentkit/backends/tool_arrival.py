@@ -6,6 +6,7 @@ anyway, which are fewer than the tools could take; and, where it is worth two re
 a service), the prompt tokens of one question with and without a tool.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -82,7 +83,7 @@ def check_arrival(backend: Backend) -> Arrival:
         if backend.capabilities(ask=True).tools:
             return Arrival(True, "the server's chat template has them")
         without = _prompt_tokens(backend, Toolbox())
-        with_tools = _prompt_tokens(backend, Toolbox([PROBE]))
+        with_tools = _prompt_tokens(backend, _with_probe())
     except Exception as error:
         if not is_api_error(error) or is_connection_error(error):
             raise
@@ -94,7 +95,7 @@ def check_arrival(backend: Backend) -> Arrival:
         detail = f"the server's chat template leaves them out; {REMEDY}" if says_no else "prompt tokens are not counted"
         return Arrival(False if says_no else None, detail)
     counts = f"{without} prompt tokens without a tool, {with_tools} with one"
-    if with_tools - without < len(Toolbox([PROBE]).encoded) / FEWEST_BYTES:
+    if with_tools - without < len(_with_probe().encoded) / FEWEST_BYTES:
         return Arrival(False, f"{counts}: the chat template leaves tools out; {REMEDY}")
     return Arrival(True, counts)
 
@@ -124,19 +125,22 @@ def _probe(place: str) -> str:
     return place
 
 
-PROBE: Tool[..., str] = Tool(
-    "look_up_opening_hours",
-    "Look up the opening hours of a museum, a library, a swimming pool or another public place, for each day of the "
-    "week, with the hours of public holidays and the days on which it is closed.",
-    {
-        "type": "object",
-        "properties": {"place": {"type": "string", "description": "Name of the place, with its town and country."}},
-        "required": ["place"],
-    },
-    _probe,
-    read_only=True,
-)
-"""The tool of the question: long enough that no prompt has it by accident."""
+@functools.cache
+def _with_probe() -> Toolbox:
+    """The tool of the question: long enough that no prompt has it by accident. (A schema takes a while to check.)"""
+    probe: Tool[..., str] = Tool(
+        "look_up_opening_hours",
+        "Look up the opening hours of a museum, a library, a swimming pool or another public place, for each day of "
+        "the week, with the hours of public holidays and the days on which it is closed.",
+        {
+            "type": "object",
+            "properties": {"place": {"type": "string", "description": "Name of the place, with its town and country."}},
+            "required": ["place"],
+        },
+        _probe,
+        read_only=True,
+    )
+    return Toolbox([probe])
 
 
 def note_arrival(
