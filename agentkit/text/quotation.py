@@ -8,7 +8,7 @@ end of its paragraph. Also says whether the text before a call makes it an examp
 
 import re
 
-from agentkit._text import pattern
+from agentkit._lazy.patterns import pattern
 
 _MARKERS = r"(?:(?:[-*+•·–]|\d{1,9}[.)])[^\S\n]+)"
 _BLOCK_QUOTE = pattern(rf"[^\S\n]*{_MARKERS}{{0,4}}>")
