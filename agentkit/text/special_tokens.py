@@ -153,6 +153,15 @@ MARKS = pattern(r"[<\[\]◁〈｜]")
 """Characters of which each token of agentkit's own families has one; tests/text/test_special_tokens.py compares."""
 
 
+MARKUP = pattern(r"[<>\[\]{}◁〈｜`]")
+"""The same of what begins a call or reasoning in a reply, in the formats of agentkit's own families."""
+
+
+def has_no_markup(reply: str) -> bool:
+    """Whether a reply certainly has neither calls nor reasoning, which is found out without loading the families."""
+    return MARKUP.search(reply) is None and _are_all_own()
+
+
 def _is_plain(text: str) -> bool:
     """Whether a text certainly has no special token, which is found out without loading the families."""
     return MARKS.search(text) is None and _are_all_own()
