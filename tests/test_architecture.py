@@ -72,6 +72,7 @@ LAYERS = [
         "net.drain",
         "tooling.json_tokens",
         "tooling.latency",
+        "tooling.number_ranges",
         "tooling.repair_budget",
         "tooling.json_scan",
         "retrieval.words",
