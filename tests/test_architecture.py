@@ -43,7 +43,15 @@ LAYERS = [
     ["evidence.sources", "evidence.history", "taint.leaks"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers"],
     [
-        *("tooling.closing", "tooling.read_only", "net.cache_file", "net.exchanges", "net.rate_headers"),
+        *(
+            "net.watcher",
+            "net.waiting",
+            "tooling.closing",
+            "tooling.read_only",
+            "net.cache_file",
+            "net.exchanges",
+            "net.rate_headers",
+        ),
         "net.tracked_pools",
     ],
     ["net.rate_limits"],

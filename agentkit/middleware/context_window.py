@@ -168,6 +168,8 @@ class FitToContext(Middleware):
     begins. summaries: what is asked for a summary, if not `backend`.
     """
 
+    stops_on_abort = True
+
     def __init__(
         self,
         backend: Backend,

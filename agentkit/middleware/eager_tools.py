@@ -17,6 +17,8 @@ class EagerTools(Middleware):
     """Wraps any backend for one run and has `executor` start the read-only calls of its replies. For that it requests a
     stream, even where no caller reads it, unless all of the tools that were called so far were quick."""
 
+    stops_on_abort = True
+
     def __init__(self, backend: Backend, executor: Executor) -> None:
         super().__init__(backend)
         self._executor = executor

@@ -4,7 +4,6 @@ parse the model's tool call. Other failures are retried by the HTTP client. Wher
 empty reply is: which failed is left to it."""
 
 import logging
-import time
 from contextlib import closing
 
 from agentkit._text import cut
@@ -15,6 +14,7 @@ from agentkit.middleware.base import Middleware, model_name
 from agentkit.net.attempts import retries_allowed
 from agentkit.net.failed_generation import failed_generation
 from agentkit.net.overflow import too_long
+from agentkit.net.waiting import pause
 
 logger = logging.getLogger("agentkit.run")
 
@@ -35,6 +35,8 @@ class Retrying(Middleware):
     follows. A second failure raises.
     """
 
+    stops_on_abort = True
+
     _name = ""
 
     def reply(self, request: Request) -> ReplyStream:
@@ -54,13 +56,13 @@ class Retrying(Middleware):
                     yield delta
                 else:
                     return
-            time.sleep(PAUSE if why == FAILED else 0)
+            pause(PAUSE if why == FAILED else 0)
         except Exception as error:
-            pause = _pause_after(error, request, has_yielded) if may_wait else None
-            if pause is None:
+            seconds = _pause_after(error, request, has_yielded) if may_wait else None
+            if seconds is None:
                 raise
             why = type(error).__name__
-            time.sleep(pause)
+            pause(seconds)
         logger.info("the request is sent again: %s", why)
         if has_yielded:
             yield ReplyDiscarded(_IN_WORDS.get(why, "its reply broke off in the middle"), model_name(self.backend))

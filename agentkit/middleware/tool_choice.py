@@ -17,6 +17,8 @@ class ToolChoice(Middleware):
     """Sets a forced tool_choice, the request's or the backend's own, back to "auto" once a tool was called for the
     question. It stays where a tool that ends the run can meet it."""
 
+    stops_on_abort = True
+
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         return self.backend.reply(self._released(request))
