@@ -170,7 +170,7 @@ class Transcript(Sequence[Message]):
             raise TranscriptError(f"messages[{len(self)}] can't be written as JSON: {error}") from None
         if has_images(message):
             self._with_images.append(len(self))
-        self._ends.append(self.size() + len(encoded))
+        self._ends.append((self._ends[-1] if self._ends else 0) + len(encoded))
         self._encoded.append(encoded)
         self._messages.append(message)
 

@@ -24,10 +24,10 @@ class ToolChoice(Middleware):
         return self.backend.reply(self._released(request))
 
     def _released(self, request: Request) -> Request:
-        if not has_called(request.said):
-            return request
         own = request.sampling
         choice = own["tool_choice"] if "tool_choice" in own else self.backend.capabilities().tool_choice
+        if choice in _FREE or not has_called(request.said):
+            return request
         ending = {tool.name for tool in request.tools if tool.options.ends_run or tool.is_external}
         released = choice_after_a_call(choice, ending)
         return request if released == choice else replace(request, sampling={**own, "tool_choice": released})
