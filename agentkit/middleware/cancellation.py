@@ -54,11 +54,7 @@ class Cancellable(Middleware):
         deadline = self._patience()
         if self._cancel is None and deadline is None:
             return self._unlimited(request)
-        return (self._watched if self._stops_on_abort else self._left)(request, deadline)
-
-    @functools.cached_property
-    def _stops_on_abort(self) -> bool:
-        return stops_on_abort(self.backend)
+        return (self._watched if stops_on_abort(self.backend) else self._left)(request, deadline)
 
     def _watched(self, request: Request, deadline: float | None) -> ReplyStream:
         """The reply, in this thread; its request is aborted when the run is to stop."""

@@ -14,7 +14,6 @@ from agentkit.middleware.base import Middleware, model_name
 from agentkit.net.attempts import retries_allowed
 from agentkit.net.failed_generation import failed_generation
 from agentkit.net.overflow import too_long
-from agentkit.net.waiting import pause
 
 logger = logging.getLogger("agentkit.run")
 
@@ -56,13 +55,13 @@ class Retrying(Middleware):
                     yield delta
                 else:
                     return
-            pause(PAUSE if why == FAILED else 0)
+            _wait(PAUSE if why == FAILED else 0)
         except Exception as error:
             seconds = _pause_after(error, request, has_yielded) if may_wait else None
             if seconds is None:
                 raise
             why = type(error).__name__
-            pause(seconds)
+            _wait(seconds)
         logger.info("the request is sent again: %s", why)
         if has_yielded:
             yield ReplyDiscarded(_IN_WORDS.get(why, "its reply broke off in the middle"), model_name(self.backend))
@@ -78,6 +77,12 @@ class Retrying(Middleware):
         usage = reply.usage if before is NOTHING else before + reply.usage
         name = reply.model or self._name
         return Reply(reply.message, reply.finish_reason, usage, reply.extra, reply.then, name, reply.others)
+
+
+def _wait(seconds: float) -> None:
+    from agentkit.net.retries import wait_unless_aborted  # which a run without failures does without
+
+    wait_unless_aborted(seconds)
 
 
 def _why_again(reply: Reply, request: Request, may_wait: bool) -> str:

@@ -342,10 +342,10 @@ def test_scripted_runs_are_not_cut() -> None:
 class Reads(list[Any]):
     """A history that counts which of its messages are read."""
 
-    count = 0
+    read = 0
 
     def __getitem__(self, index: Any) -> Any:
-        self.count += 1
+        self.read += 1
         return super().__getitem__(index)
 
 
@@ -355,10 +355,10 @@ def test_a_cut_takes_as_much_work_as_what_is_sent_however_much_is_left_out_alrea
         messages = Reads(history_of([[2_000] * 5] * old))
         view = cut(messages, TrimmedHistory(), 4_000, 1)
         messages += history_of([[2_000] * 5] * 4)[1:]
-        messages.count = 0
+        messages.read = 0
         again = cut(messages, view, 8_000, 1)
         assert len(list(again.messages(messages))) < 40
-        reads.append(messages.count)
+        reads.append(messages.read)
     assert reads[0] == reads[1]
 
 

@@ -19,9 +19,8 @@ from agentkit.event import Reply, RunFinished, TextDelta
 from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware, stops_on_abort
 from agentkit.net import watcher
-from agentkit.net.abort import AbortableRequest, Aborted, record_owner
+from agentkit.net.abort import AbortableRequest, record_owner
 from agentkit.net.api_errors import api_error, mark_in_body
-from agentkit.net.waiting import pause
 from agentkit.net.watcher import Watched, Watcher
 from agentkit.testing import ScriptedBackend
 from tests.support.forks import in_child
@@ -232,16 +231,6 @@ def test_a_run_stops_while_it_waits_to_send_a_request_again() -> None:
     assert len(backend.requests) == 1
 
 
-def test_a_pause_ends_with_the_request() -> None:
-    request, waits = AbortableRequest(), threading.Event()
-    threading.Timer(0.1, request.abort).start()
-    started = time.monotonic()
-    with pytest.raises(Aborted):
-        request.within(lambda: (waits.set(), pause(FOREVER)))
-    assert time.monotonic() - started < FOREVER / 2
-    pause(0.01)  # without a request it is a pause
-
-
 class Looks(Watcher):
     """A watcher that counts how often it looks, and gives up soon."""
 
@@ -339,7 +328,8 @@ def look_up(topic: str) -> str:
 @pytest.mark.parametrize("ask", [Agent.run, lambda agent, *args, **more: list(agent.stream(*args, **more))[-1].result])
 def test_runs_with_limits_are_what_they_are_without(ask: Callable[..., Any]) -> None:
     outputs = []
-    for options in ({}, {"limits": Limits(seconds=60)}):
+    kinds: list[dict[str, Any]] = [{}, {"limits": Limits(seconds=60)}]
+    for options in kinds:
         agent = Agent(ScriptedBackend(("look_up", {"topic": "x"}), "Done."), tools=[look_up], **options)
         outputs.append(ask(agent, "Go.", **({"cancel": threading.Event()} if options else {})).messages)
     assert outputs[0] == outputs[1]
