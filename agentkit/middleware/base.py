@@ -66,6 +66,8 @@ def replied_with_less(
 class NoCapabilities(Middleware):
     """Completes a backend that has `reply` and `close` alone: nothing is known of it."""
 
+    stops_on_abort = True
+
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""
         return Capabilities()
