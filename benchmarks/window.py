@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from agentkit import Agent, Limits, Usage, tool
-from agentkit.backend import ReplyStream, Request
+from agentkit.backend import Capabilities, ReplyStream, Request
 from agentkit.event import Reply, ReplyStarted
 from tests.support.llama_server import serve_llama
 from tests.support.tiny_model import write_tiny_model
@@ -78,6 +78,10 @@ class Steps:
         calls: Any = [{"id": f"c{self._left}", "type": "function", "function": call}]
         made: Any = {"role": "assistant", "content": None, "tool_calls": calls} if self._left > 0 else DONE
         yield Reply(made, "stop", Usage(1, size, 0, 20))
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        """See `agentkit.backend.Backend.capabilities`."""
+        return Capabilities()
 
     def close(self) -> None:
         """Nothing."""
