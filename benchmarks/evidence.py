@@ -6,8 +6,8 @@ A claim is a question joined with its answer. It cites its paragraph (what is fl
 paragraph of the article, or one of another article; or its paragraph while the number in the answer is replaced, by one
 that the paragraph does not have, or by another one of it; or a page of 15 paragraphs, with its own or with others. What
 is not "supported" is flagged. Then follows the CPU time in milliseconds of the check of an answer of 30 sentences over
-20 sources of 1,000 and of 12,000 characters: of sources that are cited for the first time, and again. It is the least of
-several measurements, since what else runs on the machine only adds to it.
+20 sources of 1,000 and of 12,000 characters: of sources that are cited for the first time, and again. It is the least
+of several measurements, since what else runs on the machine only adds to it.
 """
 
 import argparse
