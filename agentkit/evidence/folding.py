@@ -19,7 +19,7 @@ _NO_ASCII_LETTERS = bytes(code for code in range(256) if code not in _ASCII_LETT
 _SIGNS = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256))
 """Spaces for what is no letter or digit of ASCII, in UTF-8."""
 
-_MAY_CHANGE = re.compile(
+_MAY_CHANGE = (
     "[^\u03b1-\u03c1\u03c3-\u03c9\u0430-\u0438\u043a-\u044f\u05d0-\u05ea\u0627-\u063a\u0641-\u0648\u064a"
     "\u0e01-\u0e32\u0e40-\u0e46\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
 )
@@ -67,7 +67,7 @@ class Folding:
     def of(cls, text: str) -> tuple["Folding", str]:
         """The folding for a text and its parts, and the text folded as a whole."""
         lowered = utf8(text.lower())
-        others = set(_MAY_CHANGE.findall(beyond_ascii(lowered).decode("utf-8", "surrogatepass")))
+        others = set(_may_change().findall(beyond_ascii(lowered).decode("utf-8", "surrogatepass")))
         changes = tuple((each, folded) for each in others if (folded := _letters(each)) != each)
         folding = cls(changes if len(changes) <= MOST_CHANGES else None)
         return folding, letters(text) if folding.changes is None else folding._changed(lowered)
@@ -96,6 +96,12 @@ def words_in(text: str) -> str:
 def _without_signs(encoded: bytes) -> str:
     """A text in UTF-8 with spaces for the signs of ASCII."""
     return encoded.translate(_SIGNS).decode("utf-8", "surrogatepass")
+
+
+@functools.cache
+def _may_change() -> re.Pattern[str]:
+    """Compiled when it is needed, which takes some milliseconds."""
+    return re.compile(_MAY_CHANGE)
 
 
 _letters = functools.lru_cache(16_384)(letters)

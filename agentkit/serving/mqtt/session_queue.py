@@ -122,9 +122,9 @@ class SessionQueue(Generic[J]):
                 heapq.heappush(self._alarms, (self._asleep[key], key))
             elif not self._is_stopped:
                 self._ready.append(key)
-            if self._is_stopped:
+            if self._is_stopped or pause:  # all that wait have to know when
                 self._changed.notify_all()
-            elif self._ready or pause:  # this thread goes on with the next job itself: one other is enough
+            elif self._ready:
                 self._changed.notify()
 
     def _seconds_to_alarm(self) -> float | None:
