@@ -18,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from agentkit.serving.http.app import create_app
 from agentkit.serving.http.connections import ACCEPTED_AT_ONCE
+from agentkit.serving.http.listening import WAITING
 from agentkit.serving.http.logs import logging_at
 from agentkit.serving.http.settings import HttpSettings
 
@@ -54,7 +55,7 @@ def config_of(
         workers=workers,
         log_config=logging_at(settings.agentkit_log_level) if configures_logging else None,
         access_log=False,
-        backlog=ACCEPTED_AT_ONCE,
+        backlog=WAITING if find_spec("uvloop") else ACCEPTED_AT_ONCE,
         timeout_keep_alive=settings.agentkit_keep_alive,
         timeout_graceful_shutdown=settings.agentkit_stop_seconds * 0.9,  # type: ignore[arg-type]  # it may be a float
         server_header=False,
