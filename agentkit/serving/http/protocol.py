@@ -140,8 +140,8 @@ class LimitedProtocol(UnreadLimit, HttpToolsProtocol):
                 data = self._resumed(data[upgrade.args[0] :])
 
     def _resumed(self, rest: bytes) -> bytes:
-        """What is parsed next of a request that asks for another protocol than WebSocket, such as HTTP/2, and gets none:
-        its body. The parser has stopped behind its head, so that a new one gets the part of the head that is about the
+        """What is parsed next of a request that asks for another protocol than WebSocket, such as HTTP/2, and does not
+        get it: its body. The parser has stopped behind its head; a new one gets the part of the head that is about the
         body. rest: what has arrived of it."""
         self._is_resumed = True
         self.parser = HttpRequestParser(self)
