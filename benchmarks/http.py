@@ -19,7 +19,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,17 +139,22 @@ def compare_cpu(folder: Path, port: int, requests: int, rounds: int) -> None:
             "/api/llm/chat": (ours, "/api/llm/chat", {"messages": MESSAGES}),
             "the same, streamed": (ours, COMPLETIONS, {**asked, "stream": True}),
         }
-        print(f"\n{'CPU of a request':>22} {'1 client':>16} {'8 clients':>16}   goal {GOAL_CPU} x")
-        least: dict[tuple[str, int], float] = {}
+        spent: dict[tuple[str, int], list[float]] = defaultdict(list)
         for each in range(rounds + 1):  # in turn, since other programs come and go; the first one warms up
             for clients in (1, 8):
                 for name, (server, path, body) in targets.items():
-                    spent = cpu_of(server, path, body, requests if each else 40, clients)
-                    if each:
-                        least[name, clients] = min(least.get((name, clients), spent), spent)
+                    took = cpu_of(server, path, body, requests if each else 40, clients)
+                    spent[name, clients] += [took] if each else []
+    print(f"\n{'CPU of a request':>22} {'1 client':>16} {'8 clients':>16}   goal: {GOAL_CPU} x")
     for name in targets:
-        ratios = [f"{least[name, n]:6.2f} ms {least[name, n] / least['bare proxy', n]:4.1f} x" for n in (1, 8)]
-        print(f"{name:>22} {ratios[0]:>16} {ratios[1]:>16}")
+        print(f"{name:>22} {beside(spent, name, 1):>16} {beside(spent, name, 8):>16}")
+
+
+def beside(spent: Mapping[tuple[str, int], list[float]], name: str, clients: int) -> str:
+    """The least CPU of a target, and the median of its ratios to the proxy's in the same round."""
+    mine, bare = spent[name, clients], spent["bare proxy", clients]
+    ratio = statistics.median(one / other for one, other in zip(mine, bare, strict=True))
+    return f"{min(mine):6.2f} ms {ratio:4.1f} x"
 
 
 def weigh_streams(folder: Path, port: int, count: int) -> None:
@@ -212,6 +218,7 @@ def compare_first_tokens(folder: Path, port: int, delay: int, seconds: float) ->
             "/api/llm/chat/stream": (ours.url, "/api/llm/chat/stream", {"messages": MESSAGES}),
         }
         head = f"a call of {delay} ms"
+        measure(*targets[COMPLETIONS], clients=8, seconds=0.5)  # the first requests load modules
         print(f"\n{'clients':>8} {head:>22} {'requests/s':>11} {'first token':>12} {'added':>9}")
         for clients in (1, 32, 200):
             baseline = 0.0
@@ -227,7 +234,7 @@ def main() -> None:
     is_quick = "--quick" in given
     delay = next((int(each) for each in given if each.isdecimal()), 100)
     with ready() as port, tempfile.TemporaryDirectory() as folder:
-        compare_cpu(Path(folder), port, requests=160 if is_quick else 800, rounds=2 if is_quick else 4)
+        compare_cpu(Path(folder), port, requests=160, rounds=3 if is_quick else 11)
         weigh_streams(Path(folder), port, count=40 if is_quick else 200)
         compare_first_tokens(Path(folder), port, delay, seconds=1.5 if is_quick else 4.0)
 
