@@ -19,12 +19,6 @@ _NO_ASCII_LETTERS = bytes(code for code in range(256) if code not in _ASCII_LETT
 _SIGNS = bytes(code if code > 127 or chr(code).isalnum() else 32 for code in range(256))
 """Spaces for what is no letter or digit of ASCII, in UTF-8."""
 
-_MAY_CHANGE = (
-    "[^\u03b1-\u03c1\u03c3-\u03c9\u0430-\u0438\u043a-\u044f\u05d0-\u05ea\u0627-\u063a\u0641-\u0648\u064a"
-    "\u0e01-\u0e32\u0e40-\u0e46\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
-)
-"""All but the most frequent letters that stay as they are when a text in small letters is folded."""
-
 _SCRIPTS = {
     "Latin": "A-Za-z\u00c0-\u024f\u1e00-\u1eff",
     "Greek": "\u0370-\u03ff\u1f00-\u1fff",
@@ -100,8 +94,12 @@ def _without_signs(encoded: bytes) -> str:
 
 @functools.cache
 def _may_change() -> re.Pattern[str]:
-    """Compiled when it is needed, which takes some milliseconds."""
-    return re.compile(_MAY_CHANGE)
+    """All but the most frequent letters that stay as they are when a text in small letters is folded. Compiled when it
+    is needed, which takes some milliseconds."""
+    return re.compile(
+        "[^\u03b1-\u03c1\u03c3-\u03c9\u0430-\u0438\u043a-\u044f\u05d0-\u05ea\u0627-\u063a\u0641-\u0648\u064a"
+        "\u0e01-\u0e32\u0e40-\u0e46\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
+    )
 
 
 _letters = functools.lru_cache(16_384)(letters)
