@@ -44,15 +44,8 @@ def measured(peer: Peer, python: Path, port: int, limit: float) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder, "results")
         results.touch()
-        command = [
-            str(python),
-            "-m",
-            "benchmarks.peers.work",
-            peer.name,
-            str(port),
-            str(results),
-            str(limit * SHARE_OF_ROUNDS),
-        ]
+        options = [peer.name, str(port), str(results), str(limit * SHARE_OF_ROUNDS)]
+        command = [str(python), "-m", "benchmarks.peers.work", *options]
         own_folders = {"LLM_USER_PATH": folder, "HF_HOME": folder}
         said = run_within(limit, command, environment() | own_folders)
         rows = [Row(*json.loads(line)) for line in results.read_text(encoding="utf-8").splitlines()]
