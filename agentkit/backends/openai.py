@@ -1,13 +1,11 @@
-"""The backend for OpenAI's chat completions API and compatible servers, using the openai package's client.
+"""The backend for OpenAI's chat completions API and compatible servers.
 
-The client is used as a transport: encoded JSON goes through its `post`, since `chat.completions.create` rebuilds the
-whole history as models at each turn (18 ms of CPU with 100 messages, against 0.6 ms). Its retries, timeouts, connection
-pool and error classes are kept.
+Encoded JSON goes through agentkit's own transport, or through a client of the openai package that the user gives; the
+errors are that package's in both cases.
 """
 
-import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -29,23 +27,22 @@ from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
-from agentkit.net.attempts import retries_allowed
+from agentkit.net.error_kinds import is_api_error
 from agentkit.net.hosted import is_hosted
-from agentkit.net.keys import blotted, checked_key, repeats
+from agentkit.net.keys import checked_key
 from agentkit.net.learned import Learned
 from agentkit.net.model_names import NO_KEY, OPENAI_URL, openai_address
-from agentkit.net.outgoing import HTTPX, check_environment, httpx_client, route_hint
-from agentkit.net.trace_headers import trace_headers
+from agentkit.net.outgoing import URLLIB3, check_environment, openai_account
+from agentkit.net.time_limits import Timeout
+from agentkit.net.wording import OPENAI
 from agentkit.tooling.schema_dialects import dialect_of
 
 if TYPE_CHECKING:
-    import httpx2
-    from openai import APIError, OpenAI
+    from openai import OpenAI
 
-    from agentkit.net.openai_stream import DrainedStream
+    from agentkit.net.chat_objects import ModelServer
+    from agentkit.net.http_client import Transport
 
-CONNECT_TIMEOUT = 10.0
-"""Seconds that connecting may take: a machine that is gone does not refuse."""
 PROPS_TIMEOUT = 1.0
 """Seconds that a server may take to report its properties."""
 
@@ -54,17 +51,21 @@ class OpenAIBackend:
     """A model behind OpenAI's chat completions API.
 
     model: its name on the server. base_url: up to and including "/v1"; None means OpenAI's. api_key: optional for
-    self-hosted servers. timeout: read timeout in seconds. max_retries: maximum retries after connection errors, 408,
-    409, 429 and 5xx, with backoff. images: whether the server accepts images; None detects it. text_calls: whether
-    tool calls that the server left in the text of a reply (`<tool_call>...`) are parsed as calls.
-    escape_special_tokens: whether special tokens (`<|im_end|>`) in tool results and user messages are escaped in
-    requests. By default, both are on for self-hosted servers and off for hosted APIs (`agentkit.net.hosted`).
-    sampling: further fields of the request, such as temperature=0.2, tool_choice="required" or
-    response_format={...}; None omits a field.
+    self-hosted servers. timeout: seconds of each read, or (connecting, each read), or (connecting, each read, the whole
+    request). max_retries: maximum retries after connection errors, 408, 409, 429 and 5xx, with backoff; None: 2, and
+    more after a 429, as long as the waits take less than a minute. images: whether the server accepts images; None
+    detects it. text_calls: whether tool calls that the server left in the text of a reply (`<tool_call>...`) are parsed
+    as calls. escape_special_tokens: whether special tokens (`<|im_end|>`) in tool results and user messages are escaped
+    in requests. By default, both are on for self-hosted servers and off for hosted APIs (`agentkit.net.hosted`).
+    client: an `openai.OpenAI` or `AzureOpenAI` through which the requests go, with its own address, key, timeout and
+    retries; whoever has made it closes it. sampling: further fields of the request, such as temperature=0.2,
+    tool_choice="required" or response_format={...}; None omits a field.
 
-    Raises ConfigurationError without api_key and base_url, for a key that can't be one (with white space, quotation
-    marks, "Bearer "), for a proxy or TLS files of the environment that can't be used, or when `sampling` contains a
-    field that the agent sets itself.
+    OPENAI_ORG_ID and OPENAI_PROJECT_ID are sent as the openai package sends them.
+
+    Raises ConfigurationError without api_key, base_url and client, with client and one of the others, for a key that
+    can't be one (with white space, quotation marks, "Bearer "), for a proxy or TLS files of the environment that can't
+    be used, or when `sampling` contains a field that the agent sets itself.
     """
 
     def __init__(
@@ -72,15 +73,19 @@ class OpenAIBackend:
         model: str,
         base_url: str | None = None,
         api_key: str | None = None,
-        timeout: float = 600.0,
-        max_retries: int = 2,
+        timeout: Timeout = 600.0,
+        max_retries: int | None = None,
         images: bool | None = None,
         text_calls: bool | None = None,
         escape_special_tokens: bool | None = None,
+        client: "OpenAI | None" = None,
         **sampling: Any,
     ) -> None:
         check_sampling(sampling)
         self.model = model
+        self.client = client
+        if client is not None:
+            base_url, api_key = _address_of(client, base_url, api_key)
         self.base_url = base_url
         if not api_key and not base_url:
             raise ConfigurationError(
@@ -88,9 +93,9 @@ class OpenAIBackend:
                 "OPENAI_API_KEY from the environment"
             )
         self._api_key = checked_key(api_key, "api_key") or NO_KEY
-        check_environment(base_url or OPENAI_URL, HTTPX)
+        if client is None:
+            check_environment(base_url or OPENAI_URL, URLLIB3)
         self._timeout = timeout
-        self._connect_timeout = min(timeout, CONNECT_TIMEOUT)
         self._max_retries = max_retries
         self._images = images
         self._is_self_hosted = not is_hosted(base_url)
@@ -100,7 +105,7 @@ class OpenAIBackend:
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._learned = Learned()
         self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
-        self._client: OpenAI | None = None
+        self._server: ModelServer | None = None
         self._closed = False
         self._context_length: int | None = None
 
@@ -110,48 +115,42 @@ class OpenAIBackend:
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        with self._telling():
-            try:
-                yield from self._replied(request)
-            except (AttributeError, KeyError, TypeError) as error:
-                raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
+        try:
+            yield from self._replied(request)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
+        except Exception as error:
+            if not is_api_error(error):
+                raise
+            raise self._without_key(error) from error.__cause__
 
-    def forward(self, path: str, fields: Mapping[str, Any]) -> "httpx2.Response":
+    def forward(self, path: str, fields: Mapping[str, Any]) -> Any:
         """Send a request to another endpoint of the server (`/embeddings`) and return its response, whose body is not
-        read: the caller reads and closes it. fields: the body, sent as it is.
+        read: the caller reads (`pieces`) and closes it. fields: the body, sent as it is.
 
         Raises the openai package's APIError, with the server's key in none of them.
         """
-        import httpx2
-
-        with self._telling():
-            headers = {"content-type": "application/json", "x-stainless-raw-response": "stream"}
-            options: Any = {"headers": headers, "max_retries": 0}  # the client has its own retries
-            return self._connected().post(path, cast_to=httpx2.Response, content=json_bytes(fields), options=options)
-
-    @contextlib.contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Errors of the server with its address, and without the key."""
-        from openai import APIConnectionError, APIError
-
         try:
-            yield
-        except APIConnectionError as error:
-            is_answered = getattr(error, "in_body", False)
-            doubt = "" if is_answered else f" ({route_hint(self.base_url or OPENAI_URL, HTTPX)})"
-            error.message = f"{error.message.rstrip('.')}: {without_credentials(error.request.url)}{doubt}"
-            error.args = (error.message,)
-            raise
-        except APIError as error:
-            if self._api_key != NO_KEY and repeats(f"{error} {error.body}", self._api_key):
-                raise _without_key(error, self._api_key) from None
-            raise
+            return self._connected().answered("POST", path, json_bytes(fields), max_retries=0)  # the client has its own
+        except Exception as error:
+            if not is_api_error(error):
+                raise
+            raise self._without_key(error) from error.__cause__
+
+    def broken(self, response: Any, error: Exception) -> Exception:
+        """The openai package's error for a response of `forward` that broke off; any other error as it is."""
+        return self._connected().broken(response, error)
+
+    def _without_key(self, error: Any) -> Exception:
+        """An error without the server's key, which some servers repeat when they reject it."""
+        from agentkit.net.api_errors import without_key
+
+        cleaned: Exception = error if self._api_key == NO_KEY else without_key(error, self._api_key)
+        return cleaned
 
     def _replied(self, request: Request) -> ReplyStream:
         """Send a request, and again without what the server refuses of it."""
-        from openai import APIError
-
-        client, known = self._connected(), self.capabilities()
+        server, known = self._connected(), self.capabilities()
         sending = Adapting(
             repr(self),
             request,
@@ -163,9 +162,11 @@ class OpenAIBackend:
         while True:
             accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
             try:
-                yield from self._attempted(client, request, sending, accumulator)
+                yield from self._attempted(server, request, sending, accumulator)
                 return
-            except APIError as error:
+            except Exception as error:
+                if not is_api_error(error):
+                    raise
                 if request.tools and (written := chunk_of(error)) is not None:
                     yield from self._reread(request, written, error)
                     return
@@ -175,7 +176,7 @@ class OpenAIBackend:
                 if not is_refusal:
                     raise
 
-    def _reread(self, request: Request, written: Mapping[str, Any], error: "APIError") -> ReplyStream:
+    def _reread(self, request: Request, written: Mapping[str, Any], error: Exception) -> ReplyStream:
         """The reply with the calls in what the model wrote, which the server could not parse. Raises its error when
         there are none."""
         accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin)
@@ -189,13 +190,14 @@ class OpenAIBackend:
         yield reply
 
     def _attempted(
-        self, client: "OpenAI", request: Request, sending: Adapting, accumulator: Accumulator
+        self, server: "ModelServer", request: Request, sending: Adapting, accumulator: Accumulator
     ) -> ReplyStream:
-        from agentkit.net.openai_stream import objects_of
+        from agentkit.net.chat_objects import objects_of
 
         text = self._text_reader(request)
-        with closing(self._post(client, sending)) as answer:
-            objects = objects_of(answer, lambda: bool(accumulator.finish_reason))
+        body = self._body(sending)
+        with closing(server.answered("POST", "/chat/completions", body, whole=not sending.stream)) as answer:
+            objects = objects_of(server, answer, lambda: bool(accumulator.finish_reason))
             deltas = chain.from_iterable(map(accumulator.feed, objects))
             for delta in chain(deltas, accumulator.rest()):
                 for visible in text.read(delta):
@@ -243,84 +245,62 @@ class OpenAIBackend:
         )
 
     def _queried_context_length(self) -> int | None:
-        import httpx2
-        from openai import APIStatusError
-
-        client = self._connected().with_options(max_retries=retries_allowed(self._max_retries))
-        length = None
-        with contextlib.suppress(APIStatusError, ValueError):
-            length = context_length_in(client.get("/models", cast_to=httpx2.Response).json(), self.model)
+        length = context_length_in(self._connected().find("/models"), self.model)
         if length is None:  # llama.cpp reports it in its own endpoint
-            with contextlib.suppress(APIStatusError, ValueError, AttributeError):
-                props = self._props(client)
-                length = (props.get("default_generation_settings") or {}).get("n_ctx")
+            props = self._props()
+            settings = props.get("default_generation_settings") if isinstance(props, Mapping) else None
+            length = settings.get("n_ctx") if isinstance(settings, Mapping) else None
         return length if isinstance(length, int) else None
 
     def _shows_tools(self) -> bool | None:
         """Whether the server says that its chat template shows tools; asked once in a while."""
-        from openai import APIError
-
         if self._learned.value(SHOWS_TOOLS) is None:
-            with contextlib.suppress(APIError, ValueError):
-                client = self._connected().with_options(timeout=PROPS_TIMEOUT, max_retries=0)
-                self._props(client)
+            try:
+                self._props(timeout=PROPS_TIMEOUT, max_retries=0)
+            except Exception as error:
+                if not is_api_error(error):
+                    raise
         shows: bool | None = self._learned.value(SHOWS_TOOLS)
         return shows
 
-    def _props(self, client: "OpenAI") -> Any:
-        """What llama.cpp reports of itself. Raises APIError, and ValueError when it is not JSON."""
-        import httpx2
-
-        root = str(client.base_url).rstrip("/").removesuffix("/v1")
-        props = client.get(f"{root}/props", cast_to=httpx2.Response).json()
-        self._learned.learn(SHOWS_TOOLS, template_shows_tools(props))
+    def _props(self, **options: Any) -> Any:
+        """What llama.cpp reports of itself; None where there is nothing. Raises APIConnectionError."""
+        root = (self.base_url or OPENAI_URL).rstrip("/").removesuffix("/v1")
+        props = self._connected().find(f"{root}/props", **options)
+        if props is not None:
+            self._learned.learn(SHOWS_TOOLS, template_shows_tools(props))
         return props
 
     def close(self) -> None:
-        """Close the connections; a later request raises ConfigurationError."""
+        """Close the connections, but those of `client`; a later request raises ConfigurationError."""
         with self._lock:
-            client, self._client, self._closed = self._client, None, True
-        if client is not None:
-            client.close()
+            server, self._server, self._closed = self._server, None, True
+        if server is not None:
+            server.close()
 
-    def _connected(self) -> "OpenAI":
+    def _connected(self) -> "ModelServer":
+        server = self._server
+        if server is not None:
+            return server
         notice_fork()
         with self._lock:
             if self._closed:
                 raise ConfigurationError(f"{self!r} is closed: create a new one")
-            if self._client is None:
-                from openai import OpenAI, Timeout  # takes half a second of CPU, so it is imported at the first request
+            if self._server is None:
+                self._server = self._transport() if self.client is None else _through(self.client)
+            return self._server
 
-                import agentkit.net.pickled_errors  # noqa: F401 - whatever this client raises
+    def _transport(self) -> "Transport":
+        from agentkit.net.http_client import Transport  # loads urllib3, so at the first request
 
-                url, timeout = self.base_url or OPENAI_URL, Timeout(self._timeout, connect=self._connect_timeout)
-                self._client = OpenAI(
-                    api_key=self._api_key,
-                    base_url=url,
-                    timeout=timeout,
-                    max_retries=self._max_retries,
-                    http_client=httpx_client(url, timeout=timeout),
-                )
-            return self._client
-
-    def _post(self, client: "OpenAI", sending: Adapting) -> "httpx2.Response | DrainedStream":
-        import httpx2
-
-        from agentkit.net.openai_stream import DrainedStream
-
-        most = retries_allowed(self._max_retries)
-        options: Any = {"headers": {"content-type": "application/json", **trace_headers()}, "max_retries": most}
-        body = self._body(sending)
-        if sending.stream:
-            return client.post(
-                "/chat/completions",
-                cast_to=object,
-                content=body,
-                options=options,
-                stream=True,
-                stream_cls=DrainedStream,
-            )
-        return client.post("/chat/completions", cast_to=httpx2.Response, content=body, options=options)
+        return Transport(
+            self.base_url or OPENAI_URL,
+            api_key=self._api_key,
+            timeout=self._timeout,
+            max_retries=self._max_retries,
+            headers=openai_account(),
+            wording=OPENAI,
+        )
 
     def _body(self, sending: Adapting) -> bytes:
         request = sending.sent()
@@ -354,15 +334,21 @@ def from_name(provider: str, model: str, url: str | None, environment: Mapping[s
     return OpenAIBackend(model or "default", base_url=base_url, api_key=key)
 
 
-def _without_key(error: "APIError", key: str) -> "APIError":
-    """Remove the key, which some servers repeat when they reject it, from an error; return the error."""
-    error.message = blotted(error.message, key)
-    error.args = (error.message,)
-    error.body = None
-    return error
+def _address_of(client: Any, base_url: str | None, api_key: str | None) -> tuple[str, str | None]:
+    """The address and the key of a client. Raises ConfigurationError when others are given too."""
+    if base_url or api_key:
+        raise ConfigurationError("client= has its own address and key: leave out base_url= and api_key=")
+    through = _through(client)
+    return through.base_url, through.api_key
 
 
-def _api_error(message: str) -> "APIError":
-    from agentkit.net.api_errors import api_error  # imports requests, so only when there is an error
+def _through(client: Any) -> Any:
+    from agentkit.net.openai_client import OpenAIClient
+
+    return OpenAIClient(client)
+
+
+def _api_error(message: str) -> Any:
+    from agentkit.net.api_errors import api_error  # loads openai, so only when there is an error
 
     return api_error(message)

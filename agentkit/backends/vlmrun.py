@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from openai.resources.chat import AsyncCompletions, Completions
 
     from agentkit.backends.vlmrun_agents import AgentCreation, AgentExecution, AgentInfo, AgentRoutes
+    from agentkit.net.http_client import Transport
 
 BASE_URL = "https://agent.vlm.run/v1"
 
@@ -66,6 +67,7 @@ class VLMRun(Closable):
         self.api_key = key
         self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
         self._clients: dict[str, Any] = {}
+        self._transport: Transport | None = None
         self.agent = VLMRunAgent(self)
 
     def __repr__(self) -> str:
@@ -78,13 +80,33 @@ class VLMRun(Closable):
         return client
 
     @property
+    def transport(self) -> "Transport":
+        """The connections to VLM Run's own routes, beside those of the openai package."""
+        from agentkit.net.http_client import Transport
+        from agentkit.net.wording import OPENAI
+
+        with self._lock:
+            if self._transport is None:
+                self._transport = Transport(
+                    self.base_url,
+                    api_key=self.api_key,
+                    timeout=self.timeout,
+                    max_retries=self.max_retries,
+                    wording=OPENAI,
+                )
+            return self._transport
+
+    @property
     def async_openai(self) -> "AsyncOpenAI":
         """The openai package's client for asyncio."""
         client: AsyncOpenAI = self._client("AsyncOpenAI")
         return client
 
     def close(self) -> None:
-        """Close the connections of `openai`. For those of `async_openai`, call `await aclose()` in their event loop."""
+        """Close the connections of `openai`, and those of `agent.create`, `execute`, `get` and `list`. For those of
+        `async_openai`, call `await aclose()` in their event loop."""
+        if self._transport is not None:
+            self._transport.close()
         if "OpenAI" in self._clients:
             self.openai.close()
 
@@ -122,10 +144,11 @@ class VLMRunAgent:
 
     @property
     def _routes(self) -> "AgentRoutes":
-        client = self._client.openai
-        from agentkit.backends.vlmrun_agents import AgentRoutes
-
-        return AgentRoutes(client, self._client.base_url)
+        try:
+            from agentkit.backends.vlmrun_agents import AgentRoutes
+        except ImportError as error:
+            raise _openai_is_missing() from error
+        return AgentRoutes(self._client.transport)
 
     def create(
         self, config: Any, name: str | None = None, inputs: Any = None, callback_url: str | None = None

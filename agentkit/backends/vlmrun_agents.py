@@ -1,18 +1,22 @@
 """VLM Run's agents over its REST routes: what creates, runs and finds them.
 
-Requests go through the openai package's client, with its retries, timeouts and errors, to the routes beside `/openai`.
+Their routes are beside `/openai`; the errors are the openai package's.
 """
 
 import inspect
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote
+from typing import Any, TypeVar
+from urllib.parse import quote, urlencode
 
 from openai import BaseModel
 
 from agentkit.errors import ConfigurationError
 from agentkit.history.plain import plain
+from agentkit.net.api_errors import api_error
+from agentkit.net.http_client import Transport
+
+Made = TypeVar("Made", bound=BaseModel)
 
 
 class CreditUsage(BaseModel):
@@ -63,11 +67,10 @@ class AgentExecution(BaseModel):
 
 
 class AgentRoutes:
-    """The routes of the agents. send: `openai.OpenAI` of VLM Run. url: its base URL, up to "/v1"."""
+    """The routes of the agents. transport: to VLM Run's base URL, up to "/v1"."""
 
-    def __init__(self, send: Any, url: str) -> None:
-        self._send = send
-        self._url = url
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
     def create(self, config: Any, name: str | None, inputs: Any, callback_url: str | None) -> AgentCreation:
         """Create an agent."""
@@ -99,20 +102,26 @@ class AgentRoutes:
 
     def get_by_id(self, agent_id: str) -> AgentInfo:
         """Find an agent by its id."""
-        found: AgentInfo = self._send.get(f"{self._url}/agents/{quote(agent_id, safe='')}", cast_to=AgentInfo)
-        return found
+        return _made(AgentInfo, self._transport.get(f"/agents/{quote(agent_id, safe='')}"))
 
     def list(self, skip: int | None, limit: int | None) -> "list[AgentInfo]":
         """Return the agents."""
         query = {name: value for name, value in (("skip", skip), ("limit", limit)) if value is not None}
-        found: list[AgentInfo] = self._send.get(
-            f"{self._url}/agent", cast_to=list[AgentInfo], options={"params": query}
-        )
-        return found
+        answer = self._transport.get("/agent" + (f"?{urlencode(query)}" if query else ""))
+        if not isinstance(answer, list):
+            raise api_error(f"VLM Run did not answer with a list: {str(answer)[:200]!r}", answer)
+        return [_made(AgentInfo, each) for each in answer]
 
-    def _post(self, path: str, body: Mapping[str, Any], kind: Any) -> Any:
+    def _post(self, path: str, body: Mapping[str, Any], kind: type[Made]) -> Made:
         sent = {name: value for name, value in body.items() if value is not None}
-        return self._send.post(f"{self._url}/{path}", body=sent, cast_to=kind)
+        return _made(kind, self._transport.post(f"/{path}", sent))
+
+
+def _made(kind: type[Made], answer: Any) -> Made:
+    """An object with the fields of an answer, of whatever types they are. Raises APIError for no object."""
+    if not isinstance(answer, Mapping):
+        raise api_error(f"VLM Run did not answer with an object: {str(answer)[:200]!r}", answer)
+    return kind.construct(**answer)
 
 
 def config_of(config: Any) -> dict[str, Any]:

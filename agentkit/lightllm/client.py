@@ -1,4 +1,4 @@
-"""Drop-in clients with the interface of the openai package, built on `requests`: see LIGHTLLM_USAGE.md.
+"""Drop-in clients with the interface of the openai package: see LIGHTLLM_USAGE.md.
 
     from agentkit import LightLLMClient as OpenAI
 
@@ -35,7 +35,7 @@ from agentkit.lightllm.resources import (
     accepts_omitted,
     as_message,
 )
-from agentkit.net.api_errors import display_url
+from agentkit.net.error_text import display_url
 from agentkit.net.http_client import Transport
 from agentkit.net.image_bytes import MAX_BYTES
 from agentkit.net.images import ImageLoader
@@ -182,8 +182,8 @@ class LightLLMClient(_DropIn):
             raise ConfigurationError(f'mode={mode!r} is invalid: use "generate" or "chat"')
         if http_client is not None and not isinstance(http_client, RequestsClient):
             raise ConfigurationError(
-                "LightLLMClient sends its requests with `requests` and can't use http_client=: leave it out; a proxy "
-                "is set in HTTPS_PROXY, certificates in REQUESTS_CA_BUNDLE"
+                "LightLLMClient sends its requests itself and can't use http_client=: leave it out; a proxy "
+                "is set in HTTPS_PROXY, certificates in SSL_CERT_FILE"
             )
         if isinstance(template, str | Path):
             template = ChatTemplate.from_file(template)
@@ -259,7 +259,7 @@ class LightLLMClient(_DropIn):
 
 
 class OpenAICompatibleClient(_DropIn):
-    """Any server with OpenAI's chat completions, with the interface of `openai.OpenAI`, built on `requests`.
+    """Any server with OpenAI's chat completions, with the interface of `openai.OpenAI`.
 
     api_key, base_url (up to and including "/v1"), timeout (read timeout in seconds), max_retries and options: as in the
     openai package. http_client: an httpx client that sends the requests instead, with the package's own retries and

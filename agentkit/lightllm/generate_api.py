@@ -21,8 +21,9 @@ from agentkit.errors import ConfigurationError
 from agentkit.lightllm.chosen_family import Chosen, chosen_family, with_placeholder
 from agentkit.message import RESPONSE_TAG
 from agentkit.net.api_errors import api_error, mark_in_body, status_error
-from agentkit.net.http_client import Events, Timeout, Transport
+from agentkit.net.http_client import Events, Transport
 from agentkit.net.images import ImageLoader
+from agentkit.net.time_limits import Timeout
 from agentkit.text.chat_template import ChatTemplate
 from agentkit.text.families import Family, family_named, family_of
 from agentkit.text.parser import ReplyParser

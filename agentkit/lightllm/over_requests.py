@@ -1,6 +1,6 @@
 """The openai package's HTTP client on agentkit's `Transport`: `openai.OpenAI(http_client=RequestsClient(...))`.
 
-The package builds the requests and reads the responses. What is between them is agentkit's own: `requests`, retries,
+The package builds the requests and reads the responses. What is between them is agentkit's own: connections, retries,
 streams in whatever form, errors that say what to do. Those errors are the openai package's classes, which it passes on
 as they are.
 """
@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 import httpx2
 import openai
-import requests
 
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.api_errors import api_error
-from agentkit.net.http_client import Timeout, Transport
+from agentkit.net.http_client import FAILURES, Transport
+from agentkit.net.http_response import Response
+from agentkit.net.time_limits import Timeout
 
 T = TypeVar("T")
 CHAT = "/chat/completions"
@@ -48,7 +49,7 @@ class RequestsClient(httpx2.Client):
 
 
 class RequestsTransport(httpx2.BaseTransport):
-    """Sends requests with `requests`, chat completions as agentkit reads them."""
+    """Sends requests with a `Transport`, chat completions as agentkit reads them."""
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
@@ -74,9 +75,15 @@ class RequestsTransport(httpx2.BaseTransport):
         content = request.read()
         body = None if request.method == "GET" and not content else content
         response = self.transport.answered(request.method, path, body, **options_of(request))
-        stream = _Body(self.transport.chunks(response), response)
+        stream = _Body(self._pieces(response), response)
         kept = {name: value for name, value in response.headers.items() if name.lower() not in _OF_THE_BODY[:3]}
         return httpx2.Response(response.status_code, headers=kept, stream=stream)
+
+    def _pieces(self, response: Response) -> Iterator[bytes]:
+        try:
+            yield from response.pieces()
+        except FAILURES as error:
+            raise self.transport.broken(response, error) from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -93,7 +100,7 @@ class RequestsTransport(httpx2.BaseTransport):
 class _Body(httpx2.SyncByteStream):
     """The body of a response as it arrives."""
 
-    def __init__(self, chunks: Iterable[bytes], response: requests.Response | None = None) -> None:
+    def __init__(self, chunks: Iterable[bytes], response: Response | None = None) -> None:
         self._chunks = chunks
         self._response = response
 

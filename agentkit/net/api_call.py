@@ -19,11 +19,12 @@ from requests.utils import check_header_validity
 from agentkit._threads import WORKERS
 from agentkit.errors import AgentkitError
 from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
-from agentkit.net.api_errors import cause_of
+from agentkit.net.bounded import CHUNK_BYTES, BoundedResponse
 from agentkit.net.content_coding import accepted
+from agentkit.net.error_text import cause_of
 from agentkit.net.fetch import user_agent
 from agentkit.net.outgoing import REQUESTS, requests_options, route_hint
-from agentkit.net.pinned import CHUNK_BYTES, BoundedResponse, pinned
+from agentkit.net.pinned import pinned
 from agentkit.net.trace_headers import trace_headers
 from agentkit.net.tracked_pools import HTTPPool, HTTPSPool, TrackingAdapter
 from agentkit.net.url_guard import AllowList, Deadline, Guard, Target, system_resolver

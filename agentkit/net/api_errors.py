@@ -1,16 +1,40 @@
-"""Builds the openai package's errors from a server's responses."""
+"""Builds the openai package's errors from a server's responses. Imported to raise one, since the package takes half a
+second of CPU."""
 
-import re
-from collections.abc import Mapping
-from typing import Any
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import closing, suppress
+from typing import Any, Protocol
 
 import httpx2
 import openai
-import requests
+import urllib3
 
 import agentkit.net.pickled_errors  # noqa: F401
-from agentkit._text import without_credentials
-from agentkit.net.error_body import message_of, status_of
+from agentkit.net.error_body import message_of, page_text, status_of
+from agentkit.net.error_text import cause_of, display_url
+from agentkit.net.keys import blotted, repeats
+from agentkit.net.outgoing import URLLIB3, route_hint
+from agentkit.net.wording import Wording
+
+MAX_ERROR_BYTES = 100_000
+
+
+class Received(Protocol):
+    """A response of a transport. key: that was sent, "" for none."""
+
+    status_code: int
+    headers: Any
+    method: str
+    url: str
+    key: str
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body."""
+
+    def close(self) -> None:
+        """Close it."""
 
 
 def status_error(
@@ -52,28 +76,90 @@ def mark_in_body(error: openai.APIError) -> openai.APIError:
     return error
 
 
-def display_url(url: object) -> str:
-    """Return a URL for a message, without user name, password and query."""
-    return without_credentials(url).partition("?")[0]
+def connection_error(
+    base_url: str, method: str, url: str, error: BaseException, wording: Wording, in_body: bool
+) -> openai.APIConnectionError:
+    """Return the error for a request without a response, or for a body that broke off. base_url: of the server. url: of
+    the request."""
+    where = display_url(url)
+    request = httpx2.Request(method, where)
+    hint = route_hint(base_url, URLLIB3)
+    is_refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # a subclass of the next
+    is_connecting = isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not wording.connecting_times_out
+    is_late = isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError)
+    if is_late and not is_refused and not is_connecting:
+        timed_out = openai.APITimeoutError(request)
+        timed_out.message = wording.timed_out(where, hint)
+        timed_out.args = (timed_out.message,)
+        return timed_out
+    message = wording.broken(where, hint) if in_body else wording.unreachable(where, hint, cause_of(error))
+    return openai.APIConnectionError(message=message, request=request)
 
 
-def cause_of(error: BaseException) -> str:
-    """Return the type and message of the innermost cause, without object addresses and errno."""
-    while True:
-        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    text = _ADDRESS_OR_NUMBER.sub("", str(error))
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def refused(response: Received, wording: Wording) -> openai.APIStatusError:
+    """Return the error for a response with an error status, whose body is read here and closed."""
+    with closing(response):
+        content = _beginning(response)
+    try:
+        body: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        body = None
+    reported = message_of(body) if body is not None else page_text(content)
+    if body is None and wording.keeps_text:
+        body = content.decode("utf-8", "replace").strip()
+    if response.key:
+        reported = blotted(reported, response.key)
+        body = None if repeats(json.dumps(body), response.key) else body
+    message = wording.refused(display_url(response.url), response.status_code, reported)
+    return status_error(response.status_code, message, as_httpx(response, content), body)
 
 
-def as_httpx(response: requests.Response, content: bytes) -> httpx2.Response:
+def _beginning(response: Received) -> bytes:
+    """What arrives of a body, up to a limit."""
+    content = b""
+    with suppress(urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
+        for piece in response.pieces():
+            content += piece
+            if len(content) > MAX_ERROR_BYTES:
+                break
+    return content
+
+
+def not_json(response: Received, excerpt: str) -> openai.APIError:
+    """Return the error for a response that is not JSON. excerpt: its beginning."""
+    location = response.headers.get("location") if 300 <= response.status_code < 400 else None
+    what = f"with a redirect to {display_url(location)}" if location else "with a body that is not JSON"
+    return openai.APIResponseValidationError(
+        as_httpx(response, excerpt.encode()),
+        None,
+        message=f"{display_url(response.url)} answered {response.status_code} {what} (is base_url right?): "
+        f"{excerpt[:200]!r}",
+    )
+
+
+def too_large(url: str, max_bytes: int) -> openai.APIError:
+    """Return the error for a body of more than max_bytes."""
+    where = display_url(url)
+    return openai.APIResponseValidationError(
+        httpx2.Response(200, request=httpx2.Request("POST", where)),
+        None,
+        message=f"{where} answered with more than {max_bytes:,} bytes: request fewer tokens (max_tokens)",
+    )
+
+
+def without_key(error: openai.APIError, key: str) -> openai.APIError:
+    """Remove the key, which some servers repeat, from an error; return the error."""
+    if key and repeats(f"{error} {error.body}", key):
+        error.message = blotted(error.message, key)
+        error.args, error.body = (error.message,), None
+    return error
+
+
+def as_httpx(response: Received, content: bytes) -> httpx2.Response:
     """Convert a response for the openai package's errors, without the request's headers, which contain the key."""
     headers = {name: value for name, value in response.headers.items() if name.lower() not in _BODY_HEADERS}
-    request = httpx2.Request(response.request.method or "POST", display_url(response.url))
+    request = httpx2.Request(response.method, display_url(response.url))
     return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 
 
-_ADDRESS_OR_NUMBER = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>:? ?|^\[Errno -?\d+\] ")
 _BODY_HEADERS = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")

@@ -22,6 +22,7 @@ import urllib3
 from requests.cookies import RequestsCookieJar
 
 from agentkit.errors import ConfigurationError, FetchError, StatusError
+from agentkit.net.bounded import CHUNK_BYTES
 from agentkit.net.charset import decode
 from agentkit.net.content_coding import (
     accepted,
@@ -36,7 +37,7 @@ from agentkit.net.content_coding import (
 from agentkit.net.media_type import content_type_of, read_as
 from agentkit.net.outgoing import check_key_log
 from agentkit.net.page_cache import Kept, PageCache
-from agentkit.net.pinned import CHUNK_BYTES, PinnedSession
+from agentkit.net.pinned import PinnedSession
 from agentkit.net.refresh import refresh_in, refresh_of
 from agentkit.net.url_guard import AllowList, Deadline, Guard, Resolver, Target, shown_url, system_resolver
 

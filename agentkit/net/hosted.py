@@ -4,6 +4,7 @@ Any other address may be a self-hosted server that applies a chat template: ther
 and special tokens in untrusted text would be interpreted as control tokens (docs/backends.md).
 """
 
+import functools
 from collections.abc import Mapping
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -71,6 +72,7 @@ SHORT_NAMES: Mapping[str, HostedAPI] = {
 """The providers with a short name, as in "groq:llama-3.3-70b-versatile"."""
 
 
+@functools.lru_cache(256)
 def is_hosted(base_url: str | None) -> bool:
     """Whether a base URL is that of a hosted API; None means OpenAI's."""
     if base_url is None:

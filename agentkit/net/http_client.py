@@ -1,69 +1,62 @@
-"""JSON over HTTP on one `requests` session, with retries, timeouts, server-sent events and errors.
+"""JSON over HTTP to one model server: connections that are kept, retries, timeouts, server-sent events and errors.
 
-Errors are the openai package's classes, so that one `except` serves all backends. Retries follow its rules:
-connection errors, 408, 409, 429 and 5xx are retried after the time in Retry-After, or with exponential backoff and
-jitter; a status in `final` is not retried.
+Errors are the openai package's classes, so that one `except` serves all backends. The package is imported to raise
+them, and not before. Retries follow its rules (`net.retries`).
 """
 
+import contextlib
 import functools
+import http.client
 import io
 import json
 import logging
-import random
+import sys
 import time
+from base64 import b64encode
 from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
-import httpx2
-import openai
-import requests
 import urllib3
 
-from agentkit._forking import notice_fork, renewed_by_forks
-from agentkit._text import json_bytes
+from agentkit._text import json_bytes, without_credentials
 from agentkit.errors import ConfigurationError
-from agentkit.net.api_errors import (
-    api_error,
-    as_httpx,
-    cause_of,
-    display_url,
-    error_in_body,
-    mark_in_body,
-    status_error,
-)
-from agentkit.net.attempts import retries_allowed
-from agentkit.net.drain import drain
-from agentkit.net.error_body import error_in, message_of, page_text
+from agentkit.net.abort import Aborted, is_aborted
+from agentkit.net.connections import Connection, Connections
+from agentkit.net.content_coding import accepted
+from agentkit.net.error_body import error_in
+from agentkit.net.error_kinds import is_connection_error
+from agentkit.net.error_text import display_url
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
-from agentkit.net.exchanges import Stored, exchanged, heard
-from agentkit.net.keys import blotted, checked_key, repeats
-from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
-from agentkit.net.rate_headers import told_by
+from agentkit.net.exchanges import Stored, exchanged
+from agentkit.net.http_response import BodyTooLargeError, Response
+from agentkit.net.keys import checked_key
+from agentkit.net.outgoing import URLLIB3, check_environment
+from agentkit.net.retries import Retries
+from agentkit.net.time_limits import Limits, Timeout, limits_of
 from agentkit.net.trace_headers import trace_headers
-from agentkit.net.tracked_pools import TrackingAdapter
+from agentkit.net.wording import OWN, Wording
 
-logger = logging.getLogger("agentkit.run")
+logger = logging.getLogger("agentkit.http")
 
-FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
-MAX_RETRY_AFTER = 60.0
 MAX_BYTES = 200_000_000
-MAX_ERROR_BYTES = 100_000
-CONNECT_TIMEOUT = 10.0
+MAX_REDIRECTS = 5
 Events = Generator[dict[str, Any], None, None]
-Timeout = float | tuple[float | None, float | None]
-"""Seconds: of the read (connecting takes at most CONNECT_TIMEOUT), or of connecting and of the read; None: no limit."""
 
-_RETRIED = frozenset({408, 409, 429})
-_READ_BYTES = 1 << 16
+FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+"""What a request without a response raises, and a body that breaks off."""
+_STALE = (http.client.RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+_REDIRECTS = {307: ("GET", "POST"), 308: ("GET", "POST"), 301: ("GET",), 302: ("GET",), 303: ("GET",)}
+"""Which methods stay what they are when a response with such a status is followed."""
 
 
 class Transport:
-    """A session with one server; thread-safe.
+    """A client of one server; thread-safe.
 
-    base_url: the URL before the paths, which may have a query. timeout: read timeout in seconds. max_retries: maximum
-    retries of a request that failed before any of its response arrived. final: statuses that are not retried.
-    max_bytes: maximum size of a whole response body in bytes.
+    base_url: the URL before the paths. timeout: seconds of each read, or (connecting, each read), or (connecting, each
+    read, all of one attempt); None: no limit. max_retries: maximum retries of a request that failed before any of its
+    response arrived; None: see `net.retries`. headers: sent with each request. final: statuses that are not retried.
+    max_bytes: maximum size of a whole response body in bytes. wording: what errors say.
 
     Each request may have its own timeout, headers (None leaves one out) and max_retries. A body is JSON as values, or
     bytes of any kind.
@@ -78,54 +71,54 @@ class Transport:
         *,
         api_key: str | None = None,
         timeout: Timeout = 600.0,
-        max_retries: int = 2,
+        max_retries: int | None = 2,
         headers: Mapping[str, str] | None = None,
         final: Collection[int] = (),
         max_bytes: int = MAX_BYTES,
+        wording: Wording = OWN,
     ) -> None:
         parts = urlsplit(base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(f"base_url={base_url!r} is not a valid URL: write http://host:port")
+            shown = without_credentials(base_url)
+            raise ConfigurationError(f"base_url={shown!r} is not a valid URL: write http://host:port")
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
         self.max_retries = max_retries
+        self.wording = wording
         self._final = frozenset(final)
-        self._max_bytes = max_bytes
+        self.max_bytes = max_bytes
         self._key = checked_key(api_key, "api_key") or ""
-        check_environment(base_url, REQUESTS)
-        self._headers = {"Accept": "application/json, text/event-stream", **(headers or {})}
-        self._session: requests.Session | None = self._new_session()
-        renewed_by_forks(self)
-
-    def _new_session(self) -> requests.Session:
-        session = requests.Session()
-        session.trust_env = False  # `requests_options` reads it
-        session.headers.update(self._headers)
-        session.auth = self._authorized  # otherwise requests would read a password from the user's .netrc
-        adapter = TrackingAdapter(pool_maxsize=64)
-        session.mount("http://", adapter)
-        session.mount("https://", adapter)
-        return session
-
-    def renew_in_child(self) -> None:
-        """In a child: begin without connections."""
-        if self._session is not None:
-            self._session = self._new_session()
-
-    def _authorized(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key:
-            request.headers.setdefault("Authorization", f"Bearer {self._key}")
-        return request
+        check_environment(base_url, URLLIB3)
+        self._headers = _lower(
+            {"User-Agent": _user_agent(), "Accept": "application/json, text/event-stream", **(headers or {})}
+        )
+        self._headers.setdefault("accept-encoding", accepted())
+        authorization = _basic(parts.username, parts.password) or (f"Bearer {self._key}" if self._key else "")
+        if authorization:
+            self._headers.setdefault("authorization", authorization)
+        self._with_body = {"content-type": "application/json", **self._headers}
+        self._connections = Connections(base_url)
+        self._elsewhere: dict[str, Connections] = {}
+        self._targets: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        for each in (self._connections, *self._elsewhere.values()):
+            each.close()
 
     def get(self, path: str, **options: Any) -> Any:
         """Return the JSON of a GET request. options: as of `post`. Raises what `post` raises."""
-        return self._json(self.answered("GET", path, None, **options))
+        return self._json(self.answered("GET", path, None, whole=True, **options))
+
+    def find(self, path: str, **options: Any) -> Any:
+        """Return the JSON of a GET request; None where the server has none, or refuses it. path: may be a whole URL of
+        this server. Raises APIConnectionError and APITimeoutError of the openai package."""
+        try:
+            return self.get(path, **options)
+        except Exception as error:
+            if is_connection_error(error) or isinstance(error, ConfigurationError):
+                raise
+            return None
 
     def post(self, path: str, body: Mapping[str, Any], **options: Any) -> Any:
         """Send JSON and return the JSON of the response.
@@ -138,9 +131,9 @@ class Transport:
 
     def exchange(self, path: str, body: Mapping[str, Any] | bytes, **options: Any) -> tuple[Mapping[str, str], Any]:
         """Do what `post` does, and return the headers of the response and its JSON."""
-        response = self.answered("POST", path, body, **options)
+        response = self.answered("POST", path, body, whole=True, **options)
         answer = self._json(response)
-        _raise_if_error(answer, _key_of(response))
+        _raise_if_error(answer, response.key)
         return response.headers, answer
 
     def events(self, path: str, body: Mapping[str, Any], **options: Any) -> Events:
@@ -156,19 +149,17 @@ class Transport:
         self, path: str, body: Mapping[str, Any] | bytes, *, max_retries: int | None = None, **options: Any
     ) -> tuple[Mapping[str, str], Events]:
         """Do what `events` does, and return the headers of the response and the events."""
-        most = retries_allowed(self.max_retries if max_retries is None else max_retries)
-        events = self._events(path, body, most, options)
+        events = self._events(path, body, self._retries(max_retries), options)
         headers = next(events)
         return headers, cast(Events, events)
 
     def _events(
-        self, path: str, body: Mapping[str, Any] | bytes, max_retries: int, options: Mapping[str, Any]
+        self, path: str, body: Mapping[str, Any] | bytes, retries: Retries, options: Mapping[str, Any]
     ) -> Generator[Any, None, None]:
         """Yield the headers once the server has responded, then the events."""
         has_answered = False
-        for attempt in range(max_retries + 1):
-            is_last = attempt == max_retries
-            response = self.answered("POST", path, body, max_retries=max_retries, first=attempt, **options)
+        while True:
+            response = self.answered("POST", path, body, retries=retries, **options)
             has_begun = False
             try:
                 if not has_answered:
@@ -177,14 +168,16 @@ class Transport:
                 for event in self._events_of(response):
                     has_begun = True
                     yield event
-            except openai.APIConnectionError:
-                if has_begun or is_last:
-                    raise
+                if has_begun or not retries.after_failure():
+                    return
+            except FAILURES as error:
+                if has_begun or not retries.after_failure():
+                    raise self.broken(response, error) from error
             finally:
                 response.close()
-            if has_begun or is_last:
-                return
-            _sleep(attempt, None)
+
+    def _retries(self, most: int | None) -> Retries:
+        return Retries(self.max_retries if most is None else most, self._final)
 
     def answered(
         self,
@@ -195,203 +188,231 @@ class Transport:
         timeout: Timeout | None = None,
         headers: Mapping[str, str | None] | None = None,
         max_retries: int | None = None,
-        first: int = 0,
-    ) -> requests.Response:
-        """Return a response without an error status; its body is not read yet. Raises what `post` raises for others.
+        retries: Retries | None = None,
+        whole: bool = False,
+    ) -> Response:
+        """Return a response without an error status. Raises what `post` raises for others.
 
-        first: the number of attempts that were made before.
+        whole: whether its body is loaded; otherwise it is not read yet. retries: of a request that was sent before.
         """
         data = body if body is None or isinstance(body, bytes) else json_bytes(body)
-        max_retries = retries_allowed(self.max_retries if max_retries is None else max_retries)
-        for attempt in range(first, max_retries + 1):
-            is_last = attempt == max_retries
+        limits = limits_of(self.timeout if timeout is None else timeout)
+        retries = retries or self._retries(max_retries)
+        while True:
             try:
-                response = self._sent(method, path, data, timeout, headers)
-            except openai.APIConnectionError:
-                if is_last:
-                    raise
-                _sleep(attempt, None)
+                response = self._sent(method, path, data, limits, headers)
+                if whole and response.status_code < 400:
+                    response.load(self.max_bytes)
+            except FAILURES as error:
+                if not retries.after_failure():
+                    raise self._unanswered(method, path, error) from error
                 continue
+            except BodyTooLargeError:
+                raise self._too_large(path) from None
             if response.status_code < 400:
                 return response
-            if is_last or not self._is_retried(response):
-                raise self._status_error(response)
-            wait = told_by(response.headers).retry_after
-            response.close()
-            _sleep(attempt, wait if wait is None or wait <= MAX_RETRY_AFTER else None)
-        raise AssertionError("unreachable")
+            if not retries.after(response):
+                raise self._refused(response)
 
     def _sent(
+        self, method: str, path: str, data: bytes | None, limits: Limits, headers: Mapping[str, str | None] | None
+    ) -> Response:
+        url = path if path.startswith(("http://", "https://")) else self.base_url + path
+        sent = self._headers_of(data, headers)
+        send = functools.partial(self._followed, method, url, data, sent, limits)
+        return exchanged(method, url, lambda: data or b"", send, functools.partial(_replayed, method, url))
+
+    def _headers_of(self, data: bytes | None, own: Mapping[str, str | None] | None) -> dict[str, str]:
+        """The headers of a request, in lower case."""
+        usual, traced = self._headers if data is None else self._with_body, trace_headers()
+        if not own and not traced:
+            return usual
+        merged: dict[str, str | None] = {**usual, **_lower(traced)}
+        merged.update((name.lower(), text) for name, text in (own or {}).items())
+        return {name: text for name, text in merged.items() if text is not None}
+
+    def _followed(self, method: str, url: str, data: bytes | None, headers: dict[str, str], limits: Limits) -> Response:
+        """The response to a request, and to where it redirects, if the request stays what it is."""
+        connections = self._connections
+        for _ in range(MAX_REDIRECTS):
+            response = self._exchanged(connections, method, url, data, headers, limits)
+            location = response.headers.get("location") if method in _REDIRECTS.get(response.status_code, ()) else None
+            target = urljoin(url, str(location)) if location else ""
+            if not target.startswith(("http://", "https://")):
+                return response
+            response.close()
+            if _origin(target) != _origin(url):
+                headers = {name: text for name, text in headers.items() if name != "authorization"}
+                connections = self._elsewhere.setdefault(_origin(target), Connections(target))
+            url = target
+        return self._exchanged(connections, method, url, data, headers, limits)
+
+    def _exchanged(
         self,
+        connections: Connections,
         method: str,
-        path: str,
+        url: str,
         data: bytes | None,
-        timeout: Timeout | None,
-        headers: Mapping[str, str | None] | None,
-    ) -> requests.Response:
-        notice_fork()
-        if self._session is None:
-            raise ConfigurationError("this client is closed: create a new one")
-        if traced := trace_headers():
-            headers = {**traced, **(headers or {})}
-        limit = timeout or self.timeout
-        url = self.base_url + path
-        send = functools.partial(
-            self._session.request,
-            method,
-            url,
-            data=data,
-            headers={"Content-Type": "application/json", **(headers or {})} if data is not None else headers,
-            timeout=limit if isinstance(limit, tuple) else (min(limit, CONNECT_TIMEOUT), limit),
-            stream=True,
-            allow_redirects=False,
-        )
+        headers: dict[str, str],
+        limits: Limits,
+    ) -> Response:
+        """The response to one request. A kept connection that the server has closed meanwhile costs a new one, and no
+        retry."""
+        started = time.monotonic()
+        connection = connections.take(limits.connecting)
         try:
-            send = functools.partial(send, **requests_options(self.base_url))
-            return exchanged(method, url, lambda: data or b"", send, functools.partial(_replay, url))
-        except OSError as error:  # requests' own are OSErrors; those of CA certificates are not always among them
-            raise self._connection_error(method, path, error) from error
+            raw = self._raw(connection, method, url, data, headers, limits)
+        except _STALE:
+            if not connection.may_be_stale:
+                raise
+            connection = connections.take(limits.connecting, is_new=True)
+            raw = self._raw(connection, method, url, data, headers, limits)
+        if logger.isEnabledFor(logging.DEBUG):
+            shown = display_url(url)
+            kept = "kept" if connection.is_reused else "new"
+            took = time.monotonic() - started
+            logger.debug("%s %s: %d after %.3f s on a %s connection", method, shown, raw.status, took, kept)
+        give_back = functools.partial(connections.give_back, connection)
+        key = headers.get("authorization", "")
+        return Response(raw, method, url, key.partition(" ")[2] or key, connection, give_back)
 
-    def _is_retried(self, response: requests.Response) -> bool:
-        status = response.status_code
-        return status not in self._final and (status in _RETRIED or status >= 500)
-
-    def _json(self, response: requests.Response) -> Any:
-        """Return the JSON of a response, whatever its Content-Type."""
-        with response:
-            content = self._content(response)
+    def _raw(
+        self,
+        connection: Connection,
+        method: str,
+        url: str,
+        data: bytes | None,
+        headers: dict[str, str],
+        limits: Limits,
+    ) -> http.client.HTTPResponse:
         try:
-            return json.loads(content)
-        except (ValueError, RecursionError):
-            raise self._not_json(response, content) from None
+            connection.limit(limits.all)
+            raw = connection.exchange(method, self._target(url), data, headers, limits.reading)
+            if is_aborted():  # its end was the hang-up
+                raw.close()
+                raise Aborted
+            return raw
+        except BaseException as error:
+            is_late = connection.is_out_of_time
+            connection.close()
+            if isinstance(error, Exception) and is_aborted():
+                raise Aborted from None
+            if is_late and isinstance(error, Exception):
+                raise TimeoutError("the time for the whole response is over") from error
+            if isinstance(error, ValueError):  # a header, which may be a key, is in its text
+                raise ConfigurationError("a header of a request can't be sent (it is not shown here)") from None
+            raise
 
-    @staticmethod
-    def _not_json(response: requests.Response, content: bytes) -> openai.APIError:
-        return openai.APIResponseValidationError(
-            as_httpx(response, content[:MAX_ERROR_BYTES]),
-            None,
-            message=f"{display_url(response.url)} answered {response.status_code} with a body that is not JSON (is "
-            f"base_url right?): {content[:200].decode('utf-8', 'replace')!r}",
-        )
+    def _target(self, url: str) -> str:
+        """The path and the query of a URL, as they are sent."""
+        found = self._targets.get(url)
+        if found is None:
+            found = urllib3.util.parse_url(url).request_uri
+            if len(self._targets) < 100:
+                self._targets[url] = found
+        return found
 
-    def _content(self, response: requests.Response) -> bytes:
-        chunks, size = [], 0
-        for chunk in self.chunks(response):
-            size += len(chunk)
-            if size > self._max_bytes:
-                raise openai.APIResponseValidationError(
-                    as_httpx(response, b""),
-                    None,
-                    message=f"{display_url(response.url)} answered with more than {self._max_bytes:,} bytes: request "
-                    "fewer tokens (max_tokens)",
-                )
-            chunks.append(chunk)
-        return b"".join(chunks)
+    def _json(self, response: Response) -> Any:
+        """The JSON of a loaded response, whatever its Content-Type."""
+        content = response.content or b""
+        with contextlib.suppress(ValueError, RecursionError):
+            if response.status_code < 300:
+                return json.loads(content)
+        from agentkit.net.api_errors import not_json
 
-    def chunks(self, response: requests.Response) -> Iterator[bytes]:
-        """Yield the body as it arrives: chunks are not buffered, so that events are emitted without delay. Raises
-        APIConnectionError when it breaks off."""
-        return heard(response, self._read(response))
+        raise not_json(response, content[:200].decode("utf-8", "replace"))
 
-    def _read(self, response: requests.Response) -> Iterator[bytes]:
+    def _events_of(self, response: Response) -> Iterator[dict[str, Any]]:
+        from agentkit.net import api_errors
+
+        reader = EventReader(self.max_bytes)
         try:
-            raw = response.raw
-            if not isinstance(raw, urllib3.BaseHTTPResponse):  # a recorded response, complete in memory
-                yield from response.iter_content(_READ_BYTES)
-                return
-            while chunk := raw.read1(_READ_BYTES, decode_content=True):
-                yield chunk
-        except (urllib3.exceptions.HTTPError, requests.RequestException, OSError) as error:
-            raise self._connection_error("POST", urlsplit(response.url).path, error, in_body=True) from error
-
-    def _events_of(self, response: requests.Response) -> Iterator[dict[str, Any]]:
-        reader = EventReader(self._max_bytes)
-        chunks = self.chunks(response)
-        try:
-            for event in reader.read(chunks):
-                _raise_if_error(event, _key_of(response))
+            for event in reader.read(response.pieces()):
+                _raise_if_error(event, response.key)
                 yield event
                 if event.get("finished"):  # LightLLM's own stream ends without [DONE]
                     reader.is_done = True
                     break
         except BrokenEventError as error:
-            raise mark_in_body(api_error(f"{display_url(response.url)}: {error}")) from None
+            message = f"{display_url(response.url)}: {error}"
+            raise api_errors.mark_in_body(api_errors.api_error(message)) from None
         except EventTooLongError as error:
-            raise api_error(f"{display_url(response.url)}: {error}: request fewer tokens (max_tokens)") from None
+            message = f"{display_url(response.url)}: {error}: request fewer tokens (max_tokens)"
+            raise api_errors.api_error(message) from None
         if reader.is_done:
-            drain(chunks, getattr(getattr(response.raw, "connection", None), "sock", None))
-        elif not reader.count and "event-stream" not in response.headers.get("Content-Type", ""):
-            raise self._not_json(response, reader.excerpt.encode())
+            response.drain()
+        elif not reader.count and "event-stream" not in response.media_type:
+            raise api_errors.not_json(response, reader.excerpt)
 
-    def _connection_error(
-        self, method: str, path: str, error: Exception, in_body: bool = False
-    ) -> openai.APIConnectionError:
-        path = path.partition("?")[0]
-        where = display_url(self.base_url) + path.removeprefix(urlsplit(self.base_url).path)
-        request = httpx2.Request(method, where)
-        if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError) and not isinstance(
-            error, urllib3.exceptions.ConnectTimeoutError | requests.ConnectTimeout
-        ):
-            timed_out = openai.APITimeoutError(request)
-            timed_out.message = f"{where} sent nothing within the timeout: raise timeout=, or request fewer tokens"
-            timed_out.args = (timed_out.message,)
-            return timed_out
-        if in_body:
-            message = f"{where}: the connection was closed before the response was complete"
-        else:
-            hint = route_hint(self.base_url, REQUESTS).replace("running?", "running, is base_url right?")
-            message = f"{where} can't be reached ({hint}): {cause_of(error)}"
-        return openai.APIConnectionError(message=message, request=request)
+    # What is raised
 
-    def _status_error(self, response: requests.Response) -> openai.APIStatusError:
-        with response:
-            content = b""
-            try:
-                for chunk in self.chunks(response):
-                    content += chunk
-                    if len(content) > MAX_ERROR_BYTES:
-                        break
-            except openai.APIConnectionError:
-                pass
-        try:
-            body: Any = json.loads(content)
-        except (ValueError, RecursionError):
-            body = None
-        reported = message_of(body) if body is not None else page_text(content)
-        if key := _key_of(response):
-            reported = blotted(reported, key)
-            body = None if repeats(json.dumps(body), key) else body
-        message = f"{display_url(response.url)} answered {response.status_code}: {reported}"
-        return status_error(response.status_code, message, as_httpx(response, content), body)
+    def broken(self, response: Response, error: Exception) -> Exception:
+        """The openai package's error for a body that broke off; any other error as it is."""
+        if not isinstance(error, FAILURES):
+            return error
+        from agentkit.net import api_errors
 
+        return api_errors.connection_error(self.base_url, response.method, response.url, error, self.wording, True)
 
-def _replay(url: str, stored: Stored) -> requests.Response:
-    response = requests.Response()
-    response.status_code, response.url, response.raw = stored.status, url, io.BytesIO(stored.body)
-    response.headers["Content-Type"] = stored.content_type
-    response.request = requests.Request("POST", url).prepare()
-    return response
+    def _unanswered(self, method: str, path: str, error: Exception) -> Exception:
+        from agentkit.net import api_errors
 
+        url = path if path.startswith(("http://", "https://")) else self.base_url + path
+        return api_errors.connection_error(self.base_url, method, url, error, self.wording, False)
 
-def _key_of(response: requests.Response) -> str:
-    """Return the key that a request was sent with, "" for none: what follows the scheme, "Bearer" or another."""
-    value = str(response.request.headers.get("Authorization") or "")
-    return value.partition(" ")[2] or value
+    def _refused(self, response: Response) -> Exception:
+        from agentkit.net import api_errors
+
+        return api_errors.refused(response, self.wording)
+
+    def _too_large(self, path: str) -> Exception:
+        from agentkit.net import api_errors
+
+        return api_errors.too_large(self.base_url + path, self.max_bytes)
 
 
 def _raise_if_error(answer: Any, key: str) -> None:
     """Raise the error that a body with status 200 reports, without the key, which some servers repeat."""
     found = error_in(answer) if isinstance(answer, dict) else None
-    if found is None:
-        return
-    error = error_in_body(found)
-    if key and key in f"{error} {error.body}":
-        error.message = error.message.replace(key, "(key)")
-        error.args, error.body = (error.message,), None
-    raise error
+    if found is not None:
+        from agentkit.net.api_errors import error_in_body, without_key
+
+        raise without_key(error_in_body(found), key)
 
 
-def _sleep(attempt: int, wanted: float | None) -> None:
-    wait = min(FIRST_BACKOFF * 2**attempt, MAX_BACKOFF) * (1 - 0.25 * random.random()) if wanted is None else wanted
-    logger.info("the request is sent again in %.2f s (retry %d)", wait, attempt + 1)
-    time.sleep(wait)
+def _replayed(method: str, url: str, stored: Stored) -> Response:
+    """The response that is stored."""
+    raw: Any = _StoredResponse(stored)
+    return Response(raw, method, url, "", None, lambda: None)
+
+
+class _StoredResponse(io.BytesIO):
+    """A stored response, as `http.client` has it."""
+
+    def __init__(self, stored: Stored) -> None:
+        super().__init__(stored.body)
+        self.status = stored.status
+        self.headers = http.client.HTTPMessage()
+        self.headers["content-type"] = stored.content_type
+
+
+def _origin(url: str) -> str:
+    parts = urllib3.util.parse_url(url)
+    return f"{parts.scheme}://{parts.host}:{parts.port or {'https': 443}.get(parts.scheme or '', 80)}"
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): text for name, text in headers.items()}
+
+
+def _basic(user: str | None, password: str | None) -> str:
+    """The value of Authorization for the user of a URL."""
+    if not user and not password:
+        return ""
+    text = f"{unquote(user or '')}:{unquote(password or '')}"
+    return f"Basic {b64encode(text.encode()).decode()}"
+
+
+@functools.cache
+def _user_agent() -> str:
+    return f"agentkit/{getattr(sys.modules.get('agentkit'), '__version__', '0')}"

@@ -32,11 +32,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("agentkit.run")
 
-HTTPX, REQUESTS = "socksio", "socks"
-"""What a library imports to speak to a SOCKS proxy."""
+HTTPX, REQUESTS, URLLIB3 = "httpx", "requests", "urllib3"
+"""The HTTP libraries: of the openai package, of the web, and of the model servers."""
 
-_INSTALLED_AS = {HTTPX: "socksio", REQUESTS: "PySocks"}
-_KINDS = {HTTPX: ("socks5", "socks5h"), REQUESTS: ("socks4", "socks4a", "socks5", "socks5h")}
+_SOCKS_MODULES = {HTTPX: "socksio", REQUESTS: "socks", URLLIB3: "socks"}
+_INSTALLED_AS = {"socksio": "socksio", "socks": "PySocks"}
+_SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
+_KINDS = {HTTPX: ("socks5", "socks5h"), REQUESTS: _SOCKS, URLLIB3: _SOCKS}
+_AUTHORITIES: dict[str, tuple[str, ...]] = {
+    HTTPX: ("SSL_CERT_FILE", "SSL_CERT_DIR"),
+    REQUESTS: ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    URLLIB3: ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
 _PORTS = {"http": 80, "https": 443}
 _BARE = re.compile(r"(?:[^/@\s]*@)?(?:\[[0-9A-Fa-f:.%]+\]|[^:/@\[\]\s]+)(?::[0-9]+)?/?")
 _ENTRY = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]+))?")
@@ -54,10 +61,10 @@ class Proxy:
 def check_environment(url: str, library: str) -> None:
     """Raise ConfigurationError when the environment names a proxy or TLS files that requests to `url` can't use.
 
-    library: HTTPX or REQUESTS.
+    library: HTTPX, REQUESTS or URLLIB3.
     """
     proxy = proxy_for(url, library)
-    if _is_tls(url, proxy):
+    if is_tls(url, proxy):
         check_tls(library)
 
 
@@ -175,7 +182,7 @@ def requests_options(url: str) -> dict[str, Any]:
     Raises ConfigurationError.
     """
     proxy = proxy_for(url, REQUESTS)
-    if _is_tls(url, proxy):
+    if is_tls(url, proxy):
         check_tls(REQUESTS)
     authorities = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
     return {"proxies": {"all": proxy.url} if proxy else {}, "verify": authorities}
@@ -227,7 +234,7 @@ def _httpx_options(url: str) -> dict[str, Any]:
     proxy = proxy_for(url, HTTPX)
     return {
         "proxy": proxy.url if proxy else None,
-        "verify": _httpx_context(_is_tls(url, proxy)),
+        "verify": _httpx_context(is_tls(url, proxy)),
         "trust_env": False,
     }
 
@@ -273,16 +280,31 @@ def _authority_variables() -> str:
     return next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "the system")
 
 
+def authorities(library: str) -> tuple[str, str] | None:
+    """The environment variable that names the CA certificates, the first that is set, and its value."""
+    return next(((name, value) for name in _AUTHORITIES[library] if (value := os.environ.get(name))), None)
+
+
+def key_log() -> str | None:
+    """The file to which TLS clients write their keys, for those who look at what is sent."""
+    return os.environ.get("SSLKEYLOGFILE") or None
+
+
+def openai_account() -> dict[str, str]:
+    """The headers that name an organization and a project of OpenAI, as the openai package reads them."""
+    names = {"OpenAI-Organization": "OPENAI_ORG_ID", "OpenAI-Project": "OPENAI_PROJECT_ID"}
+    return {header: value for header, name in names.items() if (value := os.environ.get(name))}
+
+
 def check_tls(library: str) -> None:
     """Raise ConfigurationError when a file that the environment names for TLS connections can't be used."""
-    names = ("SSL_CERT_FILE", "SSL_CERT_DIR") if library == HTTPX else ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-    used = next((name for name in names if os.environ.get(name)), None)  # the first one set is the one that is read
+    used = authorities(library)
     if used is not None:
-        check_authorities(used)
+        check_authorities(used[0])
     check_key_log()
 
 
-def _is_tls(url: str, proxy: Proxy | None) -> bool:
+def is_tls(url: str, proxy: Proxy | None) -> bool:
     return url.lower().startswith("https:") or (proxy is not None and proxy.url.startswith("https:"))
 
 
@@ -385,9 +407,10 @@ def _checked(variable: str, value: str, host: str, library: str) -> str:
             f"{variable} names a proxy of the kind {scheme[:20]!r}, which can't be used: write http://host:port, "
             f"{direct}"
         )
-    if scheme.startswith("socks") and find_spec(library) is None:
+    module = _SOCKS_MODULES[library]
+    if scheme.startswith("socks") and find_spec(module) is None:
         raise ConfigurationError(
-            f"{variable} names a SOCKS proxy, which needs a package (pip install {_INSTALLED_AS[library]}): install "
-            f"it, set {variable} to an HTTP proxy, {direct}"
+            f"{variable} names a SOCKS proxy, which needs a package (pip install {_INSTALLED_AS[module]}): install it, "
+            f"set {variable} to an HTTP proxy, {direct}"
         )
     return f"{scheme}://{rest}"

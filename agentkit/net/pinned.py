@@ -1,7 +1,5 @@
 """Connections to an address that was checked, whatever DNS says later, whose responses are read in bounded pieces."""
 
-import http.client
-import io
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,10 +8,9 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
+from agentkit.net.bounded import BoundedResponse
 from agentkit.net.url_guard import PORTS
 
-CHUNK_BYTES = 65_536
-"""Maximum number of bytes decompressed at a time."""
 Dial = Callable[[], socket.socket]
 """Connects to the checked address."""
 
@@ -63,26 +60,3 @@ def pinned(connection: Any, dial: Dial) -> Any:
     connection._new_conn = dial
     connection.response_class = BoundedResponse
     return connection
-
-
-class BoundedResponse(http.client.HTTPResponse):
-    """A response that is only read in chunks of a bounded size."""
-
-    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp = _Bounded(self.fp.detach())
-
-
-class _Bounded(io.BufferedReader):
-    """A reader with bounded lines that refuses to read to the end.
-
-    Otherwise an HTTP chunk with the length -1 would be read to the end into memory, past the size limit.
-    """
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0:
-            raise OSError("a chunk of unknown length")
-        return super().read(size)
-
-    def readline(self, size: int | None = -1, /) -> bytes:
-        return super().readline(CHUNK_BYTES + 1 if size is None or size < 0 else size)

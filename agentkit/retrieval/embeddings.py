@@ -1,6 +1,5 @@
 """Embeddings of texts, from any server with OpenAI's /v1/embeddings."""
 
-import json
 import math
 import re
 import threading
@@ -10,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from struct import unpack
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agentkit._forking import awaited_by_forks, notice_fork
+from agentkit._forking import awaited_by_forks
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError, ToolError
+from agentkit.net.error_kinds import is_api_error, is_status_error
 from agentkit.net.keys import blotted, checked_key
 from agentkit.net.model_names import (
     LOCAL,
@@ -26,7 +26,7 @@ from agentkit.net.model_names import (
 from agentkit.net.stored_keys import environment_with_keys
 
 if TYPE_CHECKING:
-    from openai import OpenAI
+    from agentkit.net.http_client import Transport
 
 BATCH, BATCH_CHARACTERS = 64, 40_000
 """Maximum number of texts in a request, and of their characters, unless there is only one."""
@@ -70,17 +70,17 @@ class OpenAIEmbedder:
         timeout: float = 60.0,
         prefixes: tuple[str, str] | None = None,
     ) -> None:
-        from agentkit.net.outgoing import HTTPX, check_environment  # imports ssl
+        from agentkit.net.outgoing import URLLIB3, check_environment
 
         self._model = model
         self._url = base_url or OPENAI_URL
         self._key = checked_key(api_key, "api_key") or NO_KEY
-        check_environment(self._url, HTTPX)
+        check_environment(self._url, URLLIB3)
         self._timeout = timeout
         known = (prefixes for pattern, prefixes in _PREFIXES if pattern.search(model))
         self._prefixes = next(known, ("", "")) if prefixes is None else prefixes
         self._lock = awaited_by_forks(threading.RLock())  # held while OpenSSL is set up
-        self._client: OpenAI | None = None
+        self._transport: Transport | None = None
         self._key_variable = "OPENAI_API_KEY"
 
     def __repr__(self) -> str:
@@ -105,22 +105,21 @@ class OpenAIEmbedder:
         return self._embedded([f"{self._prefixes[0]}{text}" for text in texts])
 
     def _embedded(self, texts: Sequence[str]) -> list[list[float]]:
-        from openai import APIError
-
         try:
             return [vector for batch in _batches(texts) for vector in self._taken(batch)]
-        except APIError as error:
-            message = blotted(str(error.message), self._key) if self._key != NO_KEY else str(error.message)
+        except Exception as error:
+            if not is_api_error(error):
+                raise
+            message = blotted(str(error), self._key) if self._key != NO_KEY else str(error)
             raise ToolError(f"{message.rstrip('.')} ({without_credentials(self._url)})") from None
 
     def _taken(self, texts: list[str]) -> list[list[float]]:
         """The vectors of a batch; what the server refuses as too large is sent in halves."""
-        from openai import APIStatusError
-
         try:
             return self._posted(texts)
-        except APIStatusError as error:
-            if error.status_code not in _TOO_LARGE or (len(texts) == 1 and len(texts[0]) <= LEAST):
+        except Exception as error:
+            status = getattr(error, "status_code", None) if is_status_error(error) else None
+            if status not in _TOO_LARGE or (len(texts) == 1 and len(texts[0]) <= LEAST):
                 raise
         if len(texts) == 1:
             return self._taken([texts[0][: max(len(texts[0]) // 2, LEAST)]])
@@ -128,33 +127,23 @@ class OpenAIEmbedder:
         return [*self._taken(texts[:middle]), *self._taken(texts[middle:])]
 
     def _posted(self, texts: Sequence[str]) -> list[list[float]]:
-        import httpx2
-
-        body = json.dumps({"model": self._model, "input": list(texts), "encoding_format": "float"}).encode()
-        options: Any = {"headers": {"content-type": "application/json"}}
-        answer = self._connected().post("/embeddings", cast_to=httpx2.Response, content=body, options=options)
+        body = {"model": self._model, "input": list(texts), "encoding_format": "float"}
         try:
-            return _vectors(answer.json(), len(texts))
+            return _vectors(self._connected().post("/embeddings", body), len(texts))
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
             raise ToolError(f"the answer of {without_credentials(self._url)} is no list of embeddings") from None
 
-    def _connected(self) -> "OpenAI":
-        notice_fork()
+    def _connected(self) -> "Transport":
         with self._lock:
-            if self._client is None:
-                from openai import OpenAI  # takes half a second of CPU, so it is imported at the first request
+            if self._transport is None:
+                from agentkit.net.http_client import Transport  # loads urllib3, so at the first request
+                from agentkit.net.wording import EMBEDDINGS
 
-                from agentkit.net.outgoing import httpx_client
-
-                self._client = OpenAI(
-                    api_key=self._key,
-                    base_url=self._url,
-                    timeout=self._timeout,
-                    max_retries=0,
-                    http_client=httpx_client(self._url, timeout=self._timeout),
+                self._transport = Transport(
+                    self._url, api_key=self._key, timeout=self._timeout, max_retries=0, wording=EMBEDDINGS
                 )
-                weakref.finalize(self, self._client.close)
-            return self._client
+                weakref.finalize(self, self._transport.close)
+            return self._transport
 
 
 def embedder(name: str, environment: Mapping[str, str] | None = None) -> OpenAIEmbedder:

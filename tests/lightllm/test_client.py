@@ -49,7 +49,7 @@ def create(url: str, messages: Any = None, **arguments: Any) -> Any:
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Retry without waiting; the waits that were skipped."""
     waits: list[float] = []
-    monkeypatch.setattr("agentkit.net.http_client._sleep", lambda attempt, wanted: waits.append(wanted or 0.0))
+    monkeypatch.setattr("agentkit.net.retries.wait_unless_aborted", waits.append)
     return waits
 
 
@@ -594,7 +594,7 @@ def test_a_silent_server_times_out() -> None:
 
 def test_an_answer_of_any_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     with serve_lightllm(["word " * 2000]) as server, LightLLMClient("k", server.url) as client:
-        client._server.transport._max_bytes = 5000
+        client._server.transport.max_bytes = 5000
         with pytest.raises(openai.APIError, match="5,000 bytes"):
             client.chat.completions.create(MODEL, HELLO)
 

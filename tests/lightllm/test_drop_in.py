@@ -162,14 +162,15 @@ def test_timeouts_of_every_form_are_kept(
 ) -> None:
     seen: list[Any] = []
     with LightLLMClient(base_url=server.url, family="qwen3") as plain:
-        session: Any = plain._server.transport._session
-        request = session.request
+        transport: Any = plain._server.transport
+        send = transport._followed
 
-        def watched(*args: Any, **given: Any) -> Any:
-            seen.append(given["timeout"])
-            return request(*args, **given)
+        def watched(*args: Any) -> Any:
+            limits = args[-1]
+            seen.append((limits.connecting, limits.reading))
+            return send(*args)
 
-        monkeypatch.setattr(session, "request", watched)
+        monkeypatch.setattr(transport, "_followed", watched)
         plain.chat.completions.create(MODEL, HELLO, timeout=timeout)
         changed = plain.with_options(timeout=timeout)
         changed.chat.completions.create(MODEL, HELLO)
@@ -217,8 +218,8 @@ def test_attributes_are_those_of_the_openai_client(server: LightLLMServer) -> No
 
 
 def test_retries_of_a_copy_are_its_own(server: LightLLMServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[int] = []
-    monkeypatch.setattr("agentkit.net.http_client._sleep", lambda attempt, wanted: waits.append(attempt))
+    waits: list[float] = []
+    monkeypatch.setattr("agentkit.net.retries.wait_unless_aborted", waits.append)
     with LightLLMClient(base_url="http://127.0.0.1:9", family="qwen3") as client:
         for each, count in [(client, 2), (client.with_options(max_retries=0), 0)]:
             waits.clear()

@@ -424,7 +424,7 @@ def test_when_all_are_down_the_last_error_is_raised_with_the_others_as_notes(
 
 
 def test_a_machine_that_is_gone_is_noticed_when_connecting(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentkit.backends.openai.CONNECT_TIMEOUT", 0.3)
+    monkeypatch.setattr("agentkit.net.time_limits.CONNECT_TIMEOUT", 0.3)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, contextlib.ExitStack() as fillers:
         for _ in range(4):  # more than it takes without accepting: further connections get no answer at all
             filler = fillers.enter_context(socket.socket())

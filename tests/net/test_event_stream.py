@@ -314,7 +314,7 @@ def test_an_event_of_endless_size_is_an_error() -> None:
 
 
 def test_an_event_of_endless_size_ends_a_run_with_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agentkit.net.openai_stream.EventReader", lambda: EventReader(1000))
+    monkeypatch.setattr("agentkit.net.chat_objects.EventReader", lambda: EventReader(1000))
     with serve([sent(f"data: {A}\n\ndata: {{" + "x" * 5000)]) as server, Agent(f"openai:m@{server.url}") as agent:
         with pytest.raises(APIError, match="an event of more than 1,000 bytes"):
             list(agent.stream("Hi"))

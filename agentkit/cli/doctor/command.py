@@ -50,7 +50,7 @@ def doctor(
         except ConfigurationError as error:
             leave(str(error), BAD_USAGE)
         except APIConnectionError as error:
-            leave(f"{without_credentials(model)} can't be reached: {error} (is the server running?)", FAILED)
+            leave(f"{without_credentials(model)} can't be reached: {error}", FAILED)
         except APIError as error:
             leave(f"{without_credentials(model)} does not list its models: {error}", FAILED)
         try:
@@ -67,20 +67,20 @@ def _name_of(model: str) -> str:
     URL of no such server, APIError when it fails."""
     if not model.startswith(("http://", "https://")):
         return model
-    import httpx2
-    from openai import OpenAI
-
     from agentkit.backends import OpenAIBackend
-    from agentkit.net.outgoing import httpx_client
+    from agentkit.net.http_client import Transport
+    from agentkit.net.wording import OPENAI
 
     url = model if "/v1" in model else f"{model.rstrip('/')}/v1"
     OpenAIBackend("any", base_url=url)  # checks it
-    http_client = httpx_client(url, timeout=10.0)
-    with OpenAI(base_url=url, api_key="not-needed", max_retries=0, timeout=10.0, http_client=http_client) as client:
-        answer = client.get("/models", cast_to=httpx2.Response)
+    transport = Transport(url, timeout=10.0, max_retries=0, wording=OPENAI)
     try:
-        name = answer.json()["data"][0]["id"]
-    except (ValueError, LookupError, TypeError):
+        answer = transport.get("/models")
+    finally:
+        transport.close()
+    try:
+        name = answer["data"][0]["id"]
+    except (LookupError, TypeError):
         name = None
     if not isinstance(name, str) or not name:
         raise ConfigurationError(

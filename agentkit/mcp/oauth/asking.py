@@ -16,9 +16,10 @@ import urllib3
 from agentkit._text import in_a_line
 from agentkit.errors import FetchError, StatusError
 from agentkit.mcp.errors import MCPError
+from agentkit.net.bounded import CHUNK_BYTES
 from agentkit.net.error_body import message_of
 from agentkit.net.fetch import fetch
-from agentkit.net.pinned import CHUNK_BYTES, PinnedSession
+from agentkit.net.pinned import PinnedSession
 from agentkit.net.url_guard import AllowList, Deadline, Guard, Target, shown_url, system_resolver
 
 SECONDS = 15.0

@@ -7,8 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mappi
 from contextlib import aclosing
 from typing import Any
 
-from openai import APIConnectionError
-
 from agentkit._threads import WORKERS
 from agentkit.backend import Backend
 from agentkit.backends import OpenAIBackend
@@ -118,14 +116,11 @@ class _Reading:
 
 
 def _pieces(backend: OpenAIBackend, path: str, fields: Mapping[str, Any]) -> Iterator[Piece]:
-    import httpx2
-
     response = backend.forward(path, fields)
     try:
-        yield response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        yield from response.iter_bytes()
-    except (httpx2.RequestError, OSError) as error:
-        text = "the connection to the model server broke"
-        raise APIConnectionError(message=text, request=response.request) from error
+        yield response.media_type.lower()
+        yield from response.pieces()
+    except Exception as error:
+        raise backend.broken(response, error) from error
     finally:
         response.close()

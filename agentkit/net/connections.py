@@ -1,0 +1,249 @@
+"""Connections to one server that are kept for the next request, made by urllib3: through a proxy, over TLS, or plain.
+
+urllib3 connects, and `http.client` below it sends requests and reads responses: what urllib3 adds to a request and a
+response takes as much time as both. Its own pool waits for a lock at each request; here idle connections are in a
+deque, whose operations are atomic.
+"""
+
+import contextlib
+import http.client
+import logging
+import socket
+import time
+from collections import deque
+from functools import partial
+from typing import Any
+from urllib.parse import unquote
+
+import urllib3
+
+from agentkit._forking import notice_fork, renewed_by_forks
+from agentkit.errors import ConfigurationError
+from agentkit.net.abort import Aborted, disown, is_aborted, record_owner
+from agentkit.net.bounded import BoundedResponse
+from agentkit.net.dialling import dialled
+from agentkit.net.outgoing import URLLIB3, is_tls, proxy_for
+from agentkit.net.socket_timer import SOCKET_TIMER
+
+logger = logging.getLogger("agentkit.http")
+
+KEPT_SECONDS = 60.0
+"""How long an idle connection is kept: many gateways forget one after some minutes without a word."""
+STALE_AFTER = 1.0
+"""Seconds of idleness after which a server may have closed a connection in the moment in which it is used again."""
+MAX_KEPT = 256
+
+_KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+    (socket.IPPROTO_TCP, getattr(socket, name), value)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 60), ("TCP_KEEPCNT", 5))
+    if hasattr(socket, name)
+]
+"""A server that is gone is noticed while a reply is waited for."""
+_OPTIONS = [*urllib3.connection.HTTPConnection.default_socket_options, *_KEEP_ALIVE]
+
+
+class Connection:
+    """A connection to a server, or to a proxy before it. sock: its socket, from when it connects, also while a response
+    that ends with the connection is read. owner: the request that uses it (`net.abort`). is_reused: whether it has
+    carried a request before. prefix: what stands before the paths of requests to a proxy that passes them on."""
+
+    def __init__(self, pool: Any, prefix: str = "") -> None:
+        self.sock: Any = None
+        self.owner: Any = None
+        self.is_reused = False
+        self.idle_since = self.was_idle = 0.0
+        self._ends: float | None = None
+        self._http = pool._new_conn()
+        self.is_real = isinstance(self._http, http.client.HTTPConnection)  # and not one that vcrpy plays
+        self._prefix = prefix
+        self._for_proxy = dict(pool.proxy_headers or {}) if prefix else {}
+
+    def connect(self, pool: Any, seconds: float | None) -> None:
+        """Connect. seconds: the limit, None for none. Raises urllib3's errors, OSError, and Aborted."""
+        record_owner(self)
+        made = self._http
+        if not self.is_real:
+            return
+        made.timeout = seconds
+        made.response_class = BoundedResponse
+        if not _is_socks(made):
+            made._new_conn = partial(dialled, made, seconds, self._note)
+        try:
+            if pool.proxy is not None and not self._prefix:
+                pool._prepare_proxy(made)
+            else:
+                made.connect()
+        finally:
+            watched, self.sock = self.sock, made.sock
+            if watched is not None and watched is not made.sock:
+                watched.close()
+        if is_aborted():
+            self.close()
+            raise Aborted
+
+    def _note(self, made: socket.socket) -> None:
+        """Watch a socket that connects: by a copy, since TLS takes the socket itself over."""
+        watched, self.sock = self.sock, made.dup()
+        if watched is not None:
+            watched.close()
+
+    def exchange(
+        self, method: str, target: str, body: bytes | None, headers: dict[str, str], seconds: float | None
+    ) -> http.client.HTTPResponse:
+        """Send a request and return the response, of which the headers are read. target: the path and the query.
+        seconds: the limit of each read. Raises OSError and http.client.HTTPException."""
+        made = self._http
+        if not self.is_real:
+            made.request(method, self._prefix + target, body=body, headers=headers)
+            played: http.client.HTTPResponse = made.getresponse()
+            return played
+        self.sock.settimeout(seconds)
+        if self._for_proxy:
+            headers = headers | self._for_proxy
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it has read all
+            http.client.HTTPConnection.request(made, method, self._prefix + target, body, headers)
+        return http.client.HTTPConnection.getresponse(made)
+
+    def limit(self, seconds: float | None) -> None:
+        """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
+        self._unlimit()
+        if seconds is not None and isinstance(self.sock, socket.socket):
+            self._ends = time.monotonic() + seconds
+            SOCKET_TIMER.add(self.sock, seconds)
+
+    def _unlimit(self) -> None:
+        if self._ends is not None:
+            SOCKET_TIMER.remove(self.sock)
+            self._ends = None
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether the seconds of `limit` are over."""
+        return self._ends is not None and time.monotonic() >= self._ends
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it can carry a request: it is kept not too long, and has nothing to say."""
+        made = self._http
+        is_kept = time.monotonic() - self.idle_since < KEPT_SECONDS
+        return bool(is_kept and made.sock is not None and made.is_connected)
+
+    @property
+    def may_be_stale(self) -> bool:
+        """Whether a failure before any of the response may mean that the server had closed it, as one that is idle."""
+        return self.is_reused and self.was_idle >= STALE_AFTER
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the server has not said that it closes it."""
+        return self._http.sock is not None
+
+    def close(self) -> None:
+        """Close it."""
+        self._unlimit()
+        with contextlib.suppress(OSError):
+            self._http.close()
+
+    def __del__(self) -> None:
+        with contextlib.suppress(Exception):  # at the end of the program there may be no modules any more
+            self.close()
+
+
+class Connections:
+    """The connections to the server of a URL; thread-safe. The proxy and the TLS files of the environment are read when
+    a connection is made."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        parts = urllib3.util.parse_url(url)
+        self._origin = parts._replace(auth=None, path=None, query=None, fragment=None).url
+        self._idle: deque[Connection] = deque(maxlen=MAX_KEPT)
+        self._pools: dict[Any, Any] = {}
+        self.is_closed = False
+        renewed_by_forks(self)
+
+    def renew_in_child(self) -> None:
+        """In a child: begin without connections."""
+        self._idle = deque(maxlen=MAX_KEPT)
+
+    def take(self, seconds: float | None, is_new: bool = False) -> Connection:
+        """A connection for one request: an idle one, unless it has to be new. seconds: how long connecting may take.
+        Raises ConfigurationError, urllib3's errors, OSError, and Aborted."""
+        notice_fork()
+        if self.is_closed:
+            raise ConfigurationError("this client is closed: create a new one")
+        pool = self._pool() if is_new or not self._idle else None
+        while pool is None:
+            try:
+                found = self._idle.pop()
+            except IndexError:
+                pool = self._pool()
+                break
+            if found.is_usable and not _is_played():
+                found.was_idle = time.monotonic() - found.idle_since
+                record_owner(found)
+                return found
+            found.close()
+        made = Connection(pool, self._origin if pool.proxy is not None and self._origin.startswith("http:") else "")
+        try:
+            made.connect(pool, seconds)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    def give_back(self, connection: Connection) -> None:
+        """Keep a connection whose response was read to its end."""
+        disown(connection)
+        connection.limit(None)
+        if self.is_closed or not connection.is_real or not connection.is_open:
+            connection.close()
+            return
+        connection.is_reused = True
+        connection.idle_since = time.monotonic()
+        self._idle.append(connection)
+
+    def close(self) -> None:
+        """Close the idle connections; those in use when their responses have ended."""
+        self.is_closed = True
+        while self._idle:
+            with contextlib.suppress(IndexError):
+                self._idle.pop().close()
+
+    def _pool(self) -> Any:
+        """The pool of urllib3 that knows how to connect now; no connection is kept in it."""
+        proxy = proxy_for(self._url, URLLIB3)
+        options: dict[str, Any] = {"socket_options": _OPTIONS}
+        if is_tls(self._url, proxy):
+            from agentkit.net.tls import tls_context
+
+            options["ssl_context"] = tls_context()
+        key = (proxy, options.get("ssl_context"))
+        found = self._pools.get(key)
+        if found is None:
+            found = self._pools[key] = _manager(proxy.url if proxy else None, options).connection_from_url(self._url)
+        return found
+
+
+def _manager(proxy: str | None, options: dict[str, Any]) -> Any:
+    """What makes the pools of urllib3. proxy: its URL."""
+    if proxy is None:
+        return urllib3.PoolManager(**options)
+    if proxy.startswith("socks"):
+        from urllib3.contrib.socks import SOCKSProxyManager
+
+        return SOCKSProxyManager(proxy, **options)
+    user = urllib3.util.parse_url(proxy).auth
+    headers = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None
+    if proxy.startswith("https:"):
+        options["proxy_ssl_context"] = options["ssl_context"]
+    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+
+
+def _is_socks(connection: Any) -> bool:
+    return "SOCKS" in type(connection).__name__
+
+
+def _is_played() -> bool:
+    """Whether vcrpy stands before urllib3 now."""
+    return not issubclass(urllib3.connectionpool.HTTPConnectionPool.ConnectionCls, http.client.HTTPConnection)

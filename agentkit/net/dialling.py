@@ -1,0 +1,98 @@
+"""Connects to a host, by whichever of its addresses accepts; the connection can be given up at every moment."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import urllib3
+from urllib3.util.connection import allowed_gai_family
+
+from agentkit._threads import WORKERS
+from agentkit.net.abort import Aborted, is_aborted, stop_on_abort
+
+Address = tuple[Any, ...]
+Note = Callable[[socket.socket], object]
+"""Is told of the socket that connects now, before it does."""
+
+
+def dialled(connection: Any, seconds: float | None, note: Note) -> socket.socket:
+    """A socket that is connected to the host of a connection of urllib3. seconds: of all together, with the look-up;
+    None: no limit.
+
+    Raises NameResolutionError, ConnectTimeoutError and NewConnectionError of urllib3, and Aborted.
+    """
+    host, port = connection._dns_host.strip("[]"), connection.port
+    end = None if seconds is None else time.monotonic() + seconds
+    try:
+        addresses = _addresses(host, port, seconds)
+    except socket.gaierror as error:
+        raise urllib3.exceptions.NameResolutionError(host, connection, error) from error
+    except TimeoutError as error:
+        raise urllib3.exceptions.ConnectTimeoutError(connection, f"{host} was not found in time") from error
+    failure: OSError = OSError("the host has no address")
+    for place, address in enumerate(addresses):
+        try:
+            return _connected(address, _share(end, len(addresses) - place), connection.socket_options, note)
+        except OSError as error:
+            if is_aborted():
+                raise Aborted from None
+            failure = error
+    if isinstance(failure, TimeoutError):
+        raise urllib3.exceptions.ConnectTimeoutError(connection, f"{host} did not accept in time") from failure
+    text = f"Failed to establish a new connection: {failure}"
+    raise urllib3.exceptions.NewConnectionError(connection, text) from failure
+
+
+def _share(end: float | None, count: int) -> float | None:
+    """The seconds for one of the addresses that are left."""
+    return None if end is None else max(end - time.monotonic(), 0.001) / count
+
+
+def _connected(address: Address, seconds: float | None, options: Any, note: Note) -> socket.socket:
+    family, kind, protocol, _, where = address
+    made = socket.socket(family, kind, protocol)
+    try:
+        for option in options or ():
+            made.setsockopt(*option)
+        made.settimeout(seconds)
+        note(made)
+        if is_aborted():
+            raise Aborted
+        made.connect(where)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+def _addresses(host: str, port: int, seconds: float | None) -> list[Address]:
+    """The addresses of a host. A name is looked up in another thread, which nothing can end. Raises socket.gaierror,
+    TimeoutError, and Aborted."""
+
+    def look_up() -> list[Address]:
+        return socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
+
+    if host == "localhost" or ":" in host or host.rpartition(".")[2].isdigit():  # no name server is asked for these
+        return look_up()
+    has_ended = threading.Event()
+    stop_on_abort(has_ended.set)
+    found: list[list[Address] | Exception] = []
+
+    def work() -> None:
+        try:
+            found.append(look_up())
+        except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
+            found.append(error)
+        has_ended.set()
+
+    WORKERS.submit(work)
+    has_ended.wait(seconds)
+    if is_aborted():
+        raise Aborted
+    if not found:
+        raise TimeoutError
+    if isinstance(found[0], Exception):
+        raise found[0]
+    return found[0]

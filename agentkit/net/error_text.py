@@ -1,0 +1,24 @@
+"""Addresses and causes as errors show them."""
+
+import re
+
+from agentkit._text import without_credentials
+
+
+def display_url(url: object) -> str:
+    """Return a URL for a message, without user name, password and query."""
+    return without_credentials(url).partition("?")[0]
+
+
+def cause_of(error: BaseException) -> str:
+    """Return the type and message of the innermost cause, without object addresses and errno."""
+    while True:
+        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    text = _ADDRESS_OR_NUMBER.sub("", str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+_ADDRESS_OR_NUMBER = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>:? ?|^\[Errno -?\d+\] ")

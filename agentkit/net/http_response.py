@@ -1,0 +1,147 @@
+"""A response of a model server: its headers, and its body as it arrives, decompressed and of a bounded size."""
+
+import http.client
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from agentkit.net.abort import Aborted, is_aborted
+from agentkit.net.drain import drain
+from agentkit.net.exchanges import heard
+
+PIECE_BYTES = 1 << 16
+_LARGE_BYTES = 1 << 20
+_NOT_COMPRESSED = ("", "identity")
+
+
+class BodyTooLargeError(Exception):
+    """A body is larger than the limit."""
+
+
+class Response:
+    """A response whose body is read by `load`, or piece by piece by `pieces`.
+
+    status_code: the HTTP status. headers: a mapping whose names have any case. method, url: of the request. key: the
+    API key that was sent, "" for none. content: the body, once it is loaded. give_back: takes the connection once the
+    body was read to its end.
+    """
+
+    def __init__(
+        self,
+        raw: http.client.HTTPResponse,
+        method: str,
+        url: str,
+        key: str,
+        connection: Any,
+        give_back: Callable[[], Any],
+    ) -> None:
+        self.raw = raw
+        self.status_code: int = raw.status
+        self.headers: Any = raw.headers
+        self.method = method
+        self.url = url
+        self.key = key
+        self.content: bytes | None = None
+        self._connection = connection
+        self._give_back = give_back
+        self._is_over = False
+        self._rest: Iterator[bytes] = iter(())
+
+    @property
+    def media_type(self) -> str:
+        """Its media type, without parameters; "" for none."""
+        return str(self.headers.get("content-type") or "").split(";")[0].strip()
+
+    def load(self, max_bytes: int) -> None:
+        """Read the body. Raises BodyTooLargeError, OSError, http.client.HTTPException, urllib3's errors, and
+        Aborted."""
+        pieces, size = [], 0
+        for piece in heard(self, self._whole(max_bytes)):
+            size += len(piece)
+            if size > max_bytes:
+                self.close()
+                raise BodyTooLargeError
+            pieces.append(piece)
+        self.content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body as it arrives. Raises as `load` does."""
+        self._rest = heard(self, self._read(lambda raw: raw.read1(PIECE_BYTES)))
+        return self._rest
+
+    def drain(self) -> None:
+        """Read the rest of a body whose content has arrived, so that the connection can be used again; see
+        `net.drain`."""
+        if not self._is_over and self._connection is not None:
+            drain(self._rest, self._connection.sock)
+        self._rest = iter(())
+
+    def close(self) -> None:
+        """Close the connection, unless the body was read to its end."""
+        if not self._is_over:
+            self._is_over = True
+            self._rest = iter(())
+            self.raw.close()
+            if self._connection is not None:
+                self._connection.close()
+
+    def as_httpx(self) -> Any:
+        """The same for the openai package's errors, without the body."""
+        from agentkit.net.api_errors import as_httpx  # loads openai
+
+        return as_httpx(self, b"")
+
+    def __enter__(self) -> "Response":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _whole(self, max_bytes: int) -> Iterator[bytes]:
+        length = getattr(self.raw, "length", None)
+        most = length if isinstance(length, int) and length <= max_bytes else PIECE_BYTES
+        return self._read(lambda raw: raw.read(max(min(most, _LARGE_BYTES), 1)))
+
+    def _read(self, read: Callable[[Any], bytes]) -> Iterator[bytes]:
+        raw: Any = self.raw
+        try:
+            if str(self.headers.get("content-encoding") or "").strip().lower() not in _NOT_COMPRESSED:
+                yield from _decompressed(raw)
+            else:
+                while (left := getattr(raw, "length", None)) != 0 and (piece := read(raw)):
+                    yield piece
+                if left and isinstance(left, int):
+                    raise http.client.IncompleteRead(b"", left)
+            if is_aborted():  # its end was the hang-up
+                raise Aborted
+            if self._connection is not None and self._connection.is_out_of_time:
+                raise TimeoutError("the time for the whole response is over")
+        except BaseException as error:
+            is_late = self._connection is not None and self._connection.is_out_of_time
+            self.close()
+            if not isinstance(error, Exception):
+                raise
+            if is_aborted():
+                raise Aborted from None
+            if is_late:
+                raise TimeoutError("the time for the whole response is over") from error
+            raise
+        self._end()
+
+    def _end(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self.raw.close()  # lets `http.client` send the next request
+            self._give_back()
+
+
+def _decompressed(raw: Any) -> Iterator[bytes]:
+    """The body as its Content-Encoding says, decompressed by urllib3 in bounded pieces."""
+    if not isinstance(raw.headers, http.client.HTTPMessage):  # played by vcrpy, which has decompressed it
+        yield raw.read()
+        return
+    import urllib3
+
+    headers = urllib3.HTTPHeaderDict(raw.headers.items())
+    response = urllib3.HTTPResponse(raw, headers, raw.status, preload_content=False, original_response=raw)
+    while piece := response.read1(PIECE_BYTES, decode_content=True):
+        yield piece

@@ -1,0 +1,95 @@
+"""When a failed request to a model server is sent again: by the openai package's rules.
+
+Connection errors, 408, 409, 429 and 5xx are tried again, unless the server says otherwise (`x-should-retry`), after the
+time that it asks for (`retry-after-ms`, `Retry-After`), or with exponential back-off and jitter. Refusals because of a
+rate (429) end by themselves: where nobody has said how often, they are tried again for as long as WAITED_FOR_RATES.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Collection
+from typing import Any
+
+from agentkit.net.abort import Aborted, is_aborted, stop_on_abort
+from agentkit.net.attempts import retries_allowed
+from agentkit.net.rate_headers import told_by
+
+logger = logging.getLogger("agentkit.run")
+
+DEFAULT_RETRIES = 2
+FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
+MAX_RETRY_AFTER = 60.0
+"""Seconds. What asks for a longer wait is tried again after the back-off."""
+WAITED_FOR_RATES = 60.0
+"""Seconds that a request waits in all for a server that refuses it because of a rate."""
+
+_RETRIED = frozenset({408, 409, 429})
+
+
+class Retries:
+    """How often one request was sent again, and whether it is once more.
+
+    most: the maximum; None: DEFAULT_RETRIES, and more for refusals because of a rate. final: statuses after which it is
+    not sent again.
+    """
+
+    def __init__(self, most: int | None, final: Collection[int] = ()) -> None:
+        own = DEFAULT_RETRIES if most is None else most
+        self._most = retries_allowed(own)
+        self._waits_for_rates = most is None and self._most == own
+        self._final = final
+        self._count = 0
+        self._waited = 0.0
+
+    def after_failure(self) -> bool:
+        """Wait, and return True, if the request is sent again after a failure without a response."""
+        if self._count >= self._most:
+            return False
+        self._wait(None)
+        return True
+
+    def after(self, response: Any) -> bool:
+        """Wait, and return True, if the request is sent again after a response with an error status. Raises
+        Aborted."""
+        status, headers = response.status_code, response.headers
+        if not self._is_retried(status, str(headers.get("x-should-retry") or "").lower()):
+            return False
+        told = told_by(headers).retry_after
+        wanted = told if told is not None and told <= MAX_RETRY_AFTER else None
+        wait = self._backoff() if wanted is None else wanted
+        is_in_time = self._waits_for_rates and status == 429 and self._waited + wait <= WAITED_FOR_RATES
+        if self._count >= self._most and not is_in_time:
+            return False
+        logger.info("the model server answered with status %d", status)
+        response.close()
+        self._wait(wait)
+        return True
+
+    def _is_retried(self, status: int, said: str) -> bool:
+        if status in self._final or said == "false":
+            return False
+        return said == "true" or status in _RETRIED or status >= 500
+
+    def _backoff(self) -> float:
+        return min(FIRST_BACKOFF * 2.0 ** min(self._count, 10), MAX_BACKOFF) * (1 - 0.25 * random.random())
+
+    def _wait(self, seconds: float | None) -> None:
+        seconds = self._backoff() if seconds is None else seconds
+        self._count += 1
+        self._waited += max(seconds, 0.1)
+        logger.info("the request is sent again (retry %d) in %.2f s", self._count, seconds)
+        wait_unless_aborted(seconds)
+
+
+def wait_unless_aborted(seconds: float) -> None:
+    """Sleep, but for the request of this thread that is aborted meanwhile: then raise Aborted."""
+    stopped = threading.Event()
+    stop_on_abort(stopped.set)
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if stopped.wait(min(left, 5.0)):  # Windows does not interrupt a longer wait
+            break
+    if is_aborted():
+        raise Aborted
