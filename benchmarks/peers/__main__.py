@@ -55,14 +55,22 @@ def measured(peer: Peer, python: Path, port: int, limit: float) -> list[Row]:
 def run_within(limit: float, command: list[str], its_environment: dict[str, str]) -> str | None:
     """Run the command, and end it and all that it has started after the limit (seconds). Returns the last line of its
     standard error; None when it was ended."""
-    streams = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, env=its_environment, start_new_session=True, **streams) as child:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=its_environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    ) as child:
         try:
             _, errors = child.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             os.killpg(child.pid, signal.SIGKILL)
             return None
-    return (errors.decode(errors="replace").strip().splitlines() or ["it ended without a word"])[-1]
+    return (errors.strip().splitlines() or ["it ended without a word"])[-1]
 
 
 def failed(reason: str) -> list[Row]:
