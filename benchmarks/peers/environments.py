@@ -54,6 +54,7 @@ def python_of(peer: Peer) -> Path:
     pip = [str(python), "-m", "pip", "--quiet", "--quiet", "--disable-pip-version-check", "install"]
     done = subprocess.run([*pip, *peer.requirements], capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise NotInstalledError(f"not installed: {done.stderr.strip().splitlines()[-1:]}")
+        last = (done.stderr.strip().splitlines() or ["pip failed"])[-1]
+        raise NotInstalledError(f"it can't be installed: {last}")
     installed.write_text(wanted, encoding="utf-8")
     return python
