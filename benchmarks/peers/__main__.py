@@ -27,7 +27,7 @@ from benchmarks.ready_server import ready
 AGENTKIT = Peer("agentkit", "agentkit", (f"agentkit-loop=={__version__}",))
 SECONDS = 450.0
 """For all of them; what one leaves is for the others."""
-SHARE_OF_ROUNDS = 0.5
+SHARE_OF_ROUNDS = 0.35
 """How much of its time each uses for rounds; a round more takes as long as it takes."""
 
 
