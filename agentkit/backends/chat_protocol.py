@@ -7,6 +7,7 @@ from agentkit._text import joined_surrogates, json_bytes
 from agentkit.backend import Begin, Request, ending_of, is_broken_off
 from agentkit.backends.merged_fields import MergedFields
 from agentkit.backends.message_form import PLAIN_FORM, MessageForm
+from agentkit.backends.plain_chunks import plain_text
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
 from agentkit.backends.streamed_parts import StreamedParts, text_of_part
 from agentkit.backends.streamed_text import StreamedText
@@ -113,6 +114,13 @@ class Accumulator:
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one chunk of a stream, or a complete response; yield its deltas."""
+        plain = plain_text(chunk, self._choice) if self._has_deltas else ""
+        if plain and not self._parts:
+            self._note_names(chunk)
+            text = self._text.add(plain)
+            if text:
+                yield TextDelta(text)
+            return
         for name, value in usage_in(chunk).items():
             if value or name not in self._usage:  # counts are those of the reply so far: the last one stands
                 self._usage[name] = value

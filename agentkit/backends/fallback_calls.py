@@ -77,7 +77,8 @@ class ReplyText:
             if not reader.feed_plain(text):
                 return self._visible(reader.feed(text))
             self._parsed.add_emitted(text)
-            delta = TextDelta(text)
+            if text is not delta.text:
+                delta = TextDelta(text)
         elif isinstance(delta, ReasoningDelta):
             self._reasoning.append(delta.text)
         return (delta,)

@@ -81,13 +81,37 @@ class EventReader:
         an object with the key "error". Raises BrokenEventError and EventTooLongError."""
         for chunk in chunks:
             for line in self._lines(chunk):
-                yield from self._take(line)
-                if self.is_done:
-                    return
+                usual = self._usual(line)
+                if usual is not None:
+                    yield usual
+                elif line or self._is_within:
+                    yield from self._take(line)
+                    if self.is_done:
+                        return
         if self._line:
             yield from self._take(bytes(self._line))
         if not self.is_done:
             yield from self._ended()
+
+    def _usual(self, line: bytes) -> dict[str, Any] | None:
+        """The object in a line that is an event as nearly all are: data of one JSON object."""
+        if not line.startswith(b"data: {") or self._is_within or not line.endswith(b"}") or len(line) > self._limit:
+            return None
+        text = line[6:].decode("utf-8", "replace")
+        try:
+            found, end = _DECODER.raw_decode(text)
+        except (ValueError, RecursionError):
+            return None
+        if end != len(text):
+            return None
+        self.has_fields = True
+        self.count += 1
+        return found  # type: ignore[no-any-return]  # it begins with a brace
+
+    @property
+    def _is_within(self) -> bool:
+        """Whether an event has begun."""
+        return bool(self._data or self._event or self._reports or self._is_bare)
 
     def _lines(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the lines that a chunk completes; one that ends in CR does not wait for an LF."""
