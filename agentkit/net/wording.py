@@ -32,7 +32,7 @@ OWN = Wording(
 OPENAI = Wording(
     unreachable=lambda where, hint, cause: f"Connection error: {where} ({hint})",
     timed_out=lambda where, hint: f"Request timed out: {where} ({hint})",
-    broken=lambda where, hint: f"Connection error: {where} ({hint})",
+    broken=lambda where, hint: f"Connection error: the response of {where} broke off ({hint})",
     refused=lambda where, status, reported: (
         f"Error code: {status} - {reported}" if reported else f"Error code: {status}"
     ),
@@ -44,7 +44,7 @@ EMBEDDINGS = replace(
     OPENAI,
     unreachable=lambda where, hint, cause: "Connection error",
     timed_out=lambda where, hint: "Request timed out",
-    broken=lambda where, hint: "Connection error",
+    broken=lambda where, hint: "Connection error: the response broke off",
 )
 """Without the address, which is told of each error."""
 
