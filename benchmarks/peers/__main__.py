@@ -86,6 +86,7 @@ def main() -> None:
     peers = [peer for peer in (AGENTKIT, *PEERS) if not named or peer.name in named]
     pythons = {peer: interpreter(peer) for peer in peers}
     found: dict[str, list[Row]] = {}
+    machine = page.machine()
     end = time.monotonic() + given.seconds
     with ready() as port:
         for left, peer in zip(range(len(peers), 0, -1), peers, strict=True):
@@ -95,9 +96,9 @@ def main() -> None:
             rows = measured(peer, python, port, limit) if python else failed(reason)
             found[f"{peer.title} {peer.version}".strip()] = rows
     if named:
-        print(page.section(found, page.machine(), date.today()))
+        print(page.section(found, machine, date.today()))
     else:
-        page.write(found)
+        page.write(found, machine)
 
 
 if __name__ == "__main__":

@@ -70,14 +70,16 @@ def short(figure: float) -> str:
 
 
 def machine() -> str:
-    """The cores, the processor and the Python of this machine."""
+    """The cores, the processor and the Python of this machine, and what it has to do before it measures."""
     cpu = Path("/proc/cpuinfo")
     names = re.findall(r"^model name\s*: (.+)$", cpu.read_text(), re.MULTILINE) if cpu.exists() else []
     name = names[0] if names else platform.processor() or platform.machine()
-    return f"{os.cpu_count()} cores of {name}, {platform.system()}, Python {platform.python_version()}"
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    python = platform.python_version()
+    return f"{cores} cores of {name}, {platform.system()}, Python {python}; load average before it {load:.1f}"
 
 
-def write(found: Mapping[str, Iterable[Row]], path: Path = PAGE) -> None:
-    text = path.read_text(encoding="utf-8")
-    path.write_text(with_results(text, found, machine(), date.today()), encoding="utf-8")
-    print(f"written: {path.relative_to(ROOT)}", file=sys.stderr)
+def write(found: Mapping[str, Iterable[Row]], its_machine: str) -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    PAGE.write_text(with_results(text, found, its_machine, date.today()), encoding="utf-8")
+    print(f"written: {PAGE.relative_to(ROOT)}", file=sys.stderr)
