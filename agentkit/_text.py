@@ -4,6 +4,8 @@ import json
 import re
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -17,7 +19,7 @@ def json_bytes(value: object) -> bytes:
     return joined_surrogates(json_text(value)).encode()
 
 
-_HIDDEN = re.compile(
+_HIDDEN = pattern(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 

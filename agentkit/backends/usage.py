@@ -2,10 +2,10 @@
 
 import functools
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit.limits import Usage
 from agentkit.record import amount_of
 
@@ -24,7 +24,7 @@ _CACHED = ("cached_tokens", "cache_read", "cache_read_tokens", "cached_content_t
 _CACHED_BESIDE = ("prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
 _REASONING = ("reasoning_tokens", "reasoning", "thoughts_token_count", "thinking_tokens")
 _COST = ("total_cost", "total", "amount", "value", "usd", "cost")
-_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_HUMP = pattern(r"(?<=[a-z0-9])([A-Z])")
 
 
 def usage_in(chunk: Mapping[str, Any]) -> dict[str, Any]:
