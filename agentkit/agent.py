@@ -67,20 +67,20 @@ class Agent(Closable):
     has no timeout of its own; None: no limit. prices: the prices of the model's tokens (a dict: of several models, by
     name), for servers that don't report a cost; None uses the genai-prices package when there is a limit on the cost.
     early_start: whether read-only tools start while the reply is still streaming, each as soon as its own arguments are
-    complete; with such tools `run` requests a stream too. window: how much of a long history is sent (an int: the
-    model's context in tokens); None queries the server for its context when the history gets long. tools_as: how tools
-    are sent: "native" as the API has them, "text" in the messages, for a model or a server that has no tools; "auto" as
-    text where they turn out not to reach the model, or a self-hosted server refuses them. middleware: what
-    wraps the backend (of several models each), outermost first; agentkit's own (retries, cancellation, ...) goes around
-    it, so that it sees each request as it is sent, but for tools that are sent as text. hooks: what is called around
-    requests, replies and tool calls, outermost first (`agentkit.Hook`). tool_search: whether the model is sent two
-    tools, with which it finds and calls the others, instead of all schemas; "auto": where these have more than 16 kB,
-    or are more than 128. always: tools, or their names, that are sent even so. taint: what happens to a call whose
-    arguments have words or addresses from the results of tools that no user has written: "ask" has it wait for an
-    approval (refused in nested agents), "refuse" tells the model (docs/taint.md). evidence: what happens to an answer
-    that the sources which its tools have read don't support (docs/evidence.md): "flag" says so in `result.citations`;
-    with "ask again" the model is told, once; "off": nothing is checked. judge: an agent, a backend or the name of a
-    model that decides where the check of words can't be sure; it is asked once for each answer.
+    complete; with such tools `run` requests a stream too, unless they turn out to be quick. window: how much of a long
+    history is sent (an int: the model's context in tokens); None queries the server for its context when the history
+    gets long. tools_as: how tools are sent: "native" as the API has them, "text" in the messages, for a model or a
+    server that has no tools; "auto" as text where they turn out not to reach the model, or a self-hosted server refuses
+    them. middleware: what wraps the backend (of several models each), outermost first; agentkit's own (retries,
+    cancellation, ...) goes around it, so that it sees each request as it is sent, but for tools that are sent as text.
+    hooks: what is called around requests, replies and tool calls, outermost first (`agentkit.Hook`). tool_search:
+    whether the model is sent two tools, with which it finds and calls the others, instead of all schemas; "auto": where
+    these have more than 16 kB, or are more than 128. always: tools, or their names, that are sent even so. taint: what
+    happens to a call whose arguments have words or addresses from the results of tools that no user has written: "ask"
+    has it wait for an approval (refused in nested agents), "refuse" tells the model (docs/taint.md). evidence: what
+    happens to an answer that the sources which its tools have read don't support (docs/evidence.md): "flag" says so in
+    `result.citations`; with "ask again" the model is told, once; "off": nothing is checked. judge: an agent, a backend
+    or the name of a model that decides where the check of words can't be sure; it is asked once for each answer.
 
     A backend made from a name is closed with the agent (`close()`, or `with Agent(...) as agent:`).
     Raises ConfigurationError for an invalid model name or option, ToolDefinitionError for an invalid tool.

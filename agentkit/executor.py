@@ -74,6 +74,10 @@ class Executor:
         self._begun = RunningCalls(self)
         return functools.partial(self._begin, self._begun)
 
+    def gains_from_stream(self) -> bool:
+        """Whether a stream that nobody reads is worth its cost, since tools may start while the reply arrives."""
+        return self._latency.may_gain(self.offered.may_begin_early)
+
     def _begin(self, begun: "RunningCalls", name: str, arguments: str, before: Sequence[str]) -> None:
         is_read_only = all(map(self.offered.may_begin_early, (name, *before)))
         may_begin = is_read_only and not self._latency.is_quick(name) and self._has_room(len(begun))
@@ -164,7 +168,7 @@ class Executor:
 
     def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
         """The event of a call that was run."""
-        self._latency.note(call["function"]["name"], outcome.seconds)
+        self._note_latency(call["function"]["name"], outcome)
         self._log(call["function"]["name"], outcome)
         outcome = with_sources(outcome, self.context.sources)
         self.given_sources.update(source.number for source in outcome.sources)
@@ -172,6 +176,11 @@ class Executor:
         if event.ends_run:
             self.ended_by = self.ended_by or event.record
         return event if self._guard is None else self._guard.with_decision(event)
+
+    def _note_latency(self, name: str, outcome: Outcome) -> None:
+        """Record how long a call took; not of what was no call: the name is the model's text, or it did not begin."""
+        if outcome.error != WRONG_ARGUMENTS and self.has(name):
+            self._latency.note(name, outcome.seconds)
 
     def _log(self, name: str, outcome: Outcome) -> None:
         """Log a call without its content; the name of a tool that there is not is the model's text."""

@@ -123,7 +123,6 @@ class Usage:
         return self.cost is None and bool(self.requests or self.input_tokens or self.output_tokens)
 
 
-_ONE_CALL = Usage(tool_calls=1)
 _NOTHING = Usage(cost=0.0)
 
 
@@ -200,7 +199,8 @@ class Budget:
         self._parent = parent
         self.started = clock()
         self._turns = 0
-        self._spent = Usage()
+        self._spent = Usage()  # but for the calls
+        self._calls = 0
         self._known_cost = 0.0
         self._replies: list[tuple[str, Usage, Mapping[str, Usage]]] = []
         self._last: Usage = parent._last if parent is not None else _NOTHING
@@ -221,7 +221,7 @@ class Budget:
     def usage(self) -> Usage:
         """What has been spent so far, nested runs included."""
         with self._lock:
-            return replace(self._spent, seconds=self.seconds)
+            return replace(self._spent, tool_calls=self._spent.tool_calls + self._calls, seconds=self.seconds)
 
     @property
     def known_cost(self) -> float:
@@ -300,7 +300,7 @@ class Budget:
         with self._lock:
             if self._is_limited:
                 self._hold(max(0, self._own_hold.tool_calls - 1), _reply_of(self._own_hold))
-            self._count(_ONE_CALL)
+            self._count_call()
 
     def release(self) -> None:
         """Release all reservations: the run is over."""
@@ -334,6 +334,12 @@ class Budget:
         if self._parent is not None:
             self._parent._count(usage)
 
+    def _count_call(self) -> None:
+        budget: Budget | None = self
+        while budget is not None:
+            budget._calls += 1
+            budget = budget._parent
+
     def _hold(self, tool_calls: int, reply: Usage) -> None:
         """Replace this run's reservation, here and in the budgets above."""
         if not self._is_limited:
@@ -347,7 +353,7 @@ class Budget:
 
     def _tool_calls_left(self) -> int | None:
         limit = self.limits.tool_calls
-        own = None if limit is None else max(0, limit - self._spent.tool_calls - self._held.tool_calls)
+        own = None if limit is None else max(0, limit - self.usage.tool_calls - self._held.tool_calls)
         above = self._parent._tool_calls_left() if self._parent is not None else None
         return min((left for left in (own, above) if left is not None), default=None)
 

@@ -241,7 +241,7 @@ class Tool(Generic[P, R]):
         if not around.defers:
             outcome = outcome.settled(around)
         ends_run = self.options.ends_run and not outcome.failed
-        return replace(outcome, seconds=time.monotonic() - started, ends_run=ends_run)
+        return outcome.ended(time.monotonic() - started, ends_run)
 
     def _made(self, values: dict[str, Any], context: Context) -> Outcome:
         if self._cache is None or context.answer is not None:  # what one person has answered is not for others

@@ -72,6 +72,7 @@ class Transcript(Sequence[Message]):
     def __init__(self, messages: Iterable[Mapping[str, Any]] = ()) -> None:
         self._messages: list[Message] = []
         self._encoded: list[bytes] = []
+        self._ends: list[int] = []
         self._in_forms: dict[tuple[Form | None, bool], list[bytes]] = {}
         self._with_images: list[int] = []
         self._open: list[str] = []
@@ -99,15 +100,21 @@ class Transcript(Sequence[Message]):
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Append messages. A user message is held back while calls are open, until the last of them is answered."""
         for message in messages:
-            checked = _checked(message, len(self))
-            if self._open and checked["role"] == "user":
-                self._held.append(checked)
-                continue
-            self._append(checked)
-            if not self._open:
-                held, self._held = self._held, []
-                for waiting in held:
-                    self._append(waiting)
+            self._add(_checked(message, len(self)))
+
+    def take(self, other: "Transcript", index: int) -> None:
+        """Append a message of another transcript, which is neither checked nor encoded again."""
+        self._add(other._messages[index], other._encoded[index])
+
+    def _add(self, message: Message, encoded: bytes | None = None) -> None:
+        if self._open and message["role"] == "user":
+            self._held.append(message)
+            return
+        self._append(message, encoded)
+        if self._held and not self._open:
+            held, self._held = self._held, []
+            for waiting in held:
+                self._append(waiting)
 
     def whats_due(self) -> Due | tuple[ToolCall, ...]:
         """See `whats_due`."""
@@ -118,13 +125,19 @@ class Transcript(Sequence[Message]):
         """Whether any message contains an image."""
         return bool(self._with_images)
 
-    def size(self, start: int = 0) -> int:
-        """The size in bytes of the encoded messages from index `start` on."""
-        return sum(map(len, self._encoded[start:]))
+    @property
+    def with_images(self) -> Sequence[int]:
+        """The indices of the messages that contain images."""
+        return self._with_images
 
-    def each_encoded(self) -> Iterator[bytes]:
-        """Each message as JSON bytes."""
-        return iter(self._encoded)
+    def size(self, start: int = 0, end: int | None = None) -> int:
+        """The size in bytes of the encoded messages from index `start` on, up to `end` (None: all)."""
+        behind = len(self) if end is None else end
+        return (self._ends[behind - 1] if behind > 0 else 0) - (self._ends[start - 1] if start > 0 else 0)
+
+    def each_encoded(self, start: int = 0) -> Iterator[bytes]:
+        """Each message as JSON bytes, from index `start` on."""
+        return iter(self._encoded[start:] if start else self._encoded)
 
     def encoded(self, *, images: bool = True, escaped: bool = False, form: Form | None = None) -> bytes:
         """The messages as the inside of a JSON array, each encoded once; the bytes of a transcript are a prefix of its
@@ -146,10 +159,9 @@ class Transcript(Sequence[Message]):
             known.append(self._encoded[index] if made is message else json_bytes(made))
         return known
 
-    def _append(self, message: Message) -> None:
+    def _append(self, message: Message, encoded: bytes | None = None) -> None:
         self._check_pairing(message)
         given: object = message
-        encoded = None
         if isinstance(given, ReadOnlyMessage):
             message, encoded = given.message, given.encoded
         try:
@@ -158,6 +170,7 @@ class Transcript(Sequence[Message]):
             raise TranscriptError(f"messages[{len(self)}] can't be written as JSON: {error}") from None
         if has_images(message):
             self._with_images.append(len(self))
+        self._ends.append((self._ends[-1] if self._ends else 0) + len(encoded))
         self._encoded.append(encoded)
         self._messages.append(message)
 

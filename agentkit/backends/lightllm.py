@@ -39,6 +39,8 @@ class LightLLMBackend:
     options.
     """
 
+    stops_on_abort = True
+
     def __init__(
         self,
         model: str,

@@ -226,6 +226,12 @@ class OpenAIBackend:
         reads_calls = self._text_calls and {**self._sampling, **request.sampling}.get("tool_choice") != "none"
         return ReplyText(request, self.model, reads_calls=reads_calls)
 
+    @property
+    def stops_on_abort(self) -> bool:
+        """Whether agentkit's own transport waits for the server, which is loaded with the first request
+        (`agentkit.middleware.base.stops_on_abort`)."""
+        return self.client is None and self._server is not None
+
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`. Only OpenAI's own API accepts a schema together with tools;
         other servers would apply it to tool calls too."""

@@ -58,6 +58,8 @@ class TextTools(Middleware):
     whose chat template leaves them out.
     """
 
+    stops_on_abort = True
+
     def __init__(self, backend: Backend, tools_as: ToolsAs = "auto") -> None:
         super().__init__(backend)
         self._tools_as = tools_as

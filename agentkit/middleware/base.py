@@ -31,6 +31,17 @@ class Middleware:
         return self.backend.capabilities(ask)
 
 
+def stops_on_abort(backend: Backend) -> bool:
+    """Whether a reply of this backend ends soon after the request of its thread was aborted (`agentkit.net.abort`),
+    whatever it waits for; then it needs no thread that can be left.
+
+    A class says so with the attribute `stops_on_abort`; a middleware of itself, without the backend inside. What it
+    inherits does not count: a subclass may wait in a way of its own.
+    """
+    says_so = "stops_on_abort" in vars(type(backend)) and bool(getattr(backend, "stops_on_abort", False))
+    return says_so and (not isinstance(backend, Middleware) or stops_on_abort(backend.backend))
+
+
 def replied_with_less(
     reply: Callable[[], ReplyStream], times: int, shorten: Callable[[Exception, int], object]
 ) -> ReplyStream:
@@ -54,6 +65,8 @@ def replied_with_less(
 
 class NoCapabilities(Middleware):
     """Completes a backend that has `reply` and `close` alone: nothing is known of it."""
+
+    stops_on_abort = True
 
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`."""

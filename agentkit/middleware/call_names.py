@@ -30,6 +30,8 @@ _USE = {"recipient_name", "name", "parameters", "arguments"}
 class NamedCalls(Middleware):
     """Wraps any backend for one run. executor: it knows the tools that are not in each request."""
 
+    stops_on_abort = True
+
     def __init__(self, backend: Backend, executor: Executor) -> None:
         super().__init__(backend)
         self._executor = executor

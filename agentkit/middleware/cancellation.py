@@ -1,9 +1,11 @@
 """Cancellation of a reply at any point: while the backend connects, waits for the first byte, streams, or backs off.
 
-The backend runs in a worker thread and its deltas arrive through a queue; the waiting thread checks twenty times a
-second whether the run is to stop. The connection of an abandoned reply is closed at once, so that the server stops.
+The reply is requested in the thread that runs the agent, and when the run is to stop its request is aborted by a
+watcher: whatever it waits for ends then, and the server stops, since its connection is closed. A backend that may wait
+for something else, such as one of the user's own, runs in a thread, which is left; its deltas arrive through a queue.
 """
 
+import functools
 import os
 import threading
 import time
@@ -15,8 +17,9 @@ from typing import Any
 from agentkit._forking import check_same_process
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.backend import Backend, ReplyStream, Request
-from agentkit.middleware.base import Middleware
-from agentkit.net.abort import AbortableRequest, Aborted
+from agentkit.middleware.base import Middleware, stops_on_abort
+from agentkit.net.abort import AbortableRequest, Aborted, stop_on_abort
+from agentkit.net.watcher import WATCHER, Watched
 from agentkit.tooling.closing import Closing
 
 _END = object()
@@ -50,8 +53,41 @@ class Cancellable(Middleware):
         """See `agentkit.backend.Backend.reply`."""
         deadline = self._patience()
         if self._cancel is None and deadline is None:
-            yield from self._in_this_thread(request)
-            return
+            return self._unlimited(request)
+        return (self._watched if stops_on_abort(self.backend) else self._left)(request, deadline)
+
+    def _watched(self, request: Request, deadline: float | None) -> ReplyStream:
+        """The reply, in this thread; its request is aborted when the run is to stop."""
+        process, running = os.getpid(), AbortableRequest()
+        stop_on_abort(running.abort)  # of the request with which the run is closed
+        watched = Watched(running, deadline, None if self._cancel is None else self._is_stopped)
+        WATCHER.add(watched)
+        try:
+            with closing(self.backend.reply(request)) as deltas:
+                step = functools.partial(running.within, functools.partial(next, deltas, _END))
+                while not self._is_over(deadline):
+                    check_same_process(process)
+                    delta = step()
+                    if delta is _END:
+                        return
+                    if running.is_aborted:
+                        break
+                    yield delta
+                running.abort()  # before it is closed: nothing of it is waited for
+        except GeneratorExit:
+            running.abort()
+            raise
+        except (Exception, Aborted):
+            if not running.is_aborted:
+                raise
+        finally:
+            WATCHER.remove(watched)
+            running.within(running.__exit__)  # its connection may be another's from now on
+        if self._is_closed:
+            raise Aborted
+
+    def _left(self, request: Request, deadline: float | None) -> ReplyStream:
+        """The reply, in a thread that is left when the run is to stop."""
         running = _CancellableReply(self.backend, request)
         WORKERS.submit(running.work)
         try:
@@ -75,8 +111,8 @@ class Cancellable(Middleware):
     def _is_closed(self) -> bool:
         return self._closing is not None and self._closing.is_closed
 
-    def _in_this_thread(self, request: Request) -> ReplyStream:
-        """The reply; whoever closes the run aborts its request."""
+    def _unlimited(self, request: Request) -> ReplyStream:
+        """The reply, in this thread; whoever closes the run aborts its request."""
         try:
             yield from self.backend.reply(request)
         except Exception:
@@ -84,9 +120,11 @@ class Cancellable(Middleware):
                 raise Aborted from None  # what has failed was aborted: it is no failure of the run
             raise
 
+    def _is_stopped(self) -> bool:
+        return self._is_closed or (self._cancel is not None and self._cancel.is_set())
+
     def _is_over(self, deadline: float | None) -> bool:
-        is_cancelled = self._cancel is not None and self._cancel.is_set()
-        return is_cancelled or self._is_closed or (deadline is not None and time.monotonic() >= deadline)
+        return self._is_stopped() or (deadline is not None and time.monotonic() >= deadline)
 
 
 class _CancellableReply:

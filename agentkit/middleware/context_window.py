@@ -12,6 +12,7 @@ and the last turns are kept.
 
 import hashlib
 import logging
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -31,6 +32,7 @@ from agentkit.net.learned import Learned
 from agentkit.net.overflow import NoRoomError, tokens_counted
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
+from agentkit.tooling.number_ranges import NumberRanges
 from agentkit.transcript import Transcript
 
 logger = logging.getLogger("agentkit")
@@ -111,9 +113,8 @@ class ContextSize:
         sizes = [size for size in (self.known, self.learned.value("tokens")) if size is not None]
         return min(sizes, default=None)
 
-    def remember(self, transcript: Transcript, view: "TrimmedHistory") -> None:
-        """Keep a view for later runs that continue this transcript by `messages=`."""
-        *_, digest = _digests(transcript)
+    def remember(self, digest: bytes, view: "TrimmedHistory") -> None:
+        """Keep a view for later runs that continue the transcript of this digest by `messages=`."""
         self.views[digest] = view
         while len(self.views) > MAX_VIEWS:
             self.views.popitem(last=False)
@@ -122,7 +123,7 @@ class ContextSize:
         """The last view of a transcript that this one continues."""
         if not self.views:
             return None
-        found = [digest for digest in _digests(transcript) if digest in self.views]
+        found = [digest for digest in Digests().of(transcript) if digest in self.views]
         return self.views[found[-1]] if found else None
 
     def query(self, backend: Backend) -> int | None:
@@ -136,6 +137,30 @@ class ContextSize:
         return self.tokens
 
 
+class Digests:
+    """The digests of the prefixes of a transcript, each message of which is read once."""
+
+    def __init__(self) -> None:
+        self._transcript: Transcript | None = None
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._count = 0
+
+    def of(self, transcript: Transcript) -> Iterator[bytes]:
+        """A digest of each prefix that is longer than the longest before. One is read to its end, or never again."""
+        if transcript is not self._transcript:
+            self._transcript, self._digest, self._count = transcript, hashlib.blake2b(digest_size=16), 0
+        for message in transcript.each_encoded(self._count):
+            self._digest.update(message)
+            self._count += 1
+            yield self._digest.digest()
+
+    def of_all(self, transcript: Transcript) -> bytes:
+        """The digest of the whole transcript."""
+        for _ in self.of(transcript):
+            pass
+        return self._digest.digest()
+
+
 class FitToContext(Middleware):
     """Wraps any backend for one run, and sends as much of the transcript as fits.
 
@@ -143,6 +168,8 @@ class FitToContext(Middleware):
     last reply took. changed: called with each new view and the transcript. given: with how many messages the run
     begins. summaries: what is asked for a summary, if not `backend`.
     """
+
+    stops_on_abort = True
 
     def __init__(
         self,
@@ -173,6 +200,7 @@ class FitToContext(Middleware):
         self._before = Usage()
         self._is_restored = spent is not None
         self._given = given if window.keeps_given else 0
+        self._digests = Digests()
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
@@ -212,9 +240,12 @@ class FitToContext(Middleware):
         if self._view is None:
             return transcript
         if self._sent is None:
-            self._sent = Transcript(self._view.messages(transcript))
-        else:
-            self._sent.extend(self._view.messages(transcript, self._covered))
+            self._sent, self._covered = Transcript(), 0
+        for index, message in self._view.sent(transcript, self._covered):
+            if message is transcript[index]:
+                self._sent.take(transcript, index)
+            else:
+                self._sent.extend([message])
         self._covered = len(transcript)
         if self._view.stubs and self._budget.ending is None and self._tools.get(EARLIER_RESULT) is None:
             self._tools = self._tools.plus(earlier_result_tool())
@@ -280,13 +311,14 @@ class FitToContext(Middleware):
         )
         if view == self._view or view == TrimmedHistory():
             return False
-        removed = view.left_out - (self._view.left_out if self._view else set())
+        before = self._view.left_out if self._view else NumberRanges()
+        removed = [index for index in before.missing(0, len(transcript)) if index in view.left_out]
         if removed:
-            view.note = self._note([transcript[index] for index in sorted(removed)], self._view)
+            view.note = self._note([transcript[index] for index in removed], self._view)
         self._view, self._sent = view, None
         size = self._bytes_sent(self._sent_of(transcript))
         self._tokens, self._counted = int(size / self._size.bytes_per_token), len(transcript)
-        self._size.remember(transcript, view)
+        self._size.remember(self._digests.of_all(transcript), view)
         self._changed(view, transcript)
         return True
 
@@ -308,15 +340,8 @@ class FitToContext(Middleware):
         return f"(Summary of the earlier conversation: {text_of(reply.message).strip()})"
 
 
-def _digests(transcript: Transcript) -> Iterator[bytes]:
-    """A digest of each prefix of a transcript."""
-    digest = hashlib.blake2b(digest_size=16)
-    for message in transcript.each_encoded():
-        digest.update(message)
-        yield digest.copy().digest()
-
-
 def _bytes_of(transcript: Transcript, start: int) -> int:
-    if not transcript.has_images:
-        return transcript.size(start)
-    return sum(size_of(transcript[index]) for index in range(start, len(transcript)))
+    """The size in bytes of the messages from index `start` on, in which an image counts as one of a fixed size."""
+    with_images = transcript.with_images[bisect_left(transcript.with_images, start) :]
+    shown = sum(size_of(transcript[index]) - transcript.size(index, index + 1) for index in with_images)
+    return transcript.size(start) + shown

@@ -15,7 +15,9 @@ from agentkit.middleware.base import Middleware
 
 class EagerTools(Middleware):
     """Wraps any backend for one run and has `executor` start the read-only calls of its replies. For that it requests a
-    stream, even where no caller reads it."""
+    stream, even where no caller reads it, unless all of the tools that were called so far were quick."""
+
+    stops_on_abort = True
 
     def __init__(self, backend: Backend, executor: Executor) -> None:
         super().__init__(backend)
@@ -23,7 +25,7 @@ class EagerTools(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        if request.tools.has_read_only:
-            is_shown, begin = request.stream, self._executor.new_reply()
+        is_shown, begin = request.stream, self._executor.new_reply()
+        if request.tools.has_read_only and (is_shown or self._executor.gains_from_stream()):
             request = replace(request, stream=True, is_shown=is_shown, begin=begin)
         return self.backend.reply(request)

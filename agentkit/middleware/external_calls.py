@@ -19,6 +19,8 @@ from agentkit.transcript import calls_of
 class ExternalCallsLast(Middleware):
     """Wraps any backend."""
 
+    stops_on_abort = True
+
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         with closing(self.backend.reply(request)) as deltas:

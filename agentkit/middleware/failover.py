@@ -27,7 +27,7 @@ from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.message import Message
 from agentkit.middleware.as_sent import AsSent, Origins
-from agentkit.middleware.base import model_name
+from agentkit.middleware.base import model_name, stops_on_abort
 from agentkit.middleware.model_health import ModelHealth
 from agentkit.middleware.server_placement import Balance, ServerPlacement
 from agentkit.net.abort import is_aborted
@@ -83,6 +83,11 @@ class Failover:
         """See `agentkit.backend.Backend.capabilities`: those of the first model; requests to others are made for
         theirs."""
         return self.backends[0].capabilities(ask)
+
+    @property
+    def stops_on_abort(self) -> bool:
+        """See `agentkit.middleware.base.stops_on_abort`."""
+        return all(map(stops_on_abort, self.backends))
 
     def close(self) -> None:
         """See `agentkit.backend.Backend.close`."""

@@ -1,12 +1,13 @@
 """Selects what to leave out of a long history: old tool results first, then whole turns."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from typing import Any, cast
 
 from agentkit._lazy.records import dataclass
 from agentkit._text import json_bytes
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, tool_response, without_images
+from agentkit.tooling.number_ranges import NumberRanges
 
 BULKY_BYTES = 600
 """Size in bytes from which the result of a call may be replaced by one line."""
@@ -17,30 +18,35 @@ class TrimmedHistory:
     """What is sent of a transcript. left_out: indices of messages that are not sent. stubs: indices of tool results
     that are replaced by one line. note: text before the first remaining user message, in place of the omitted turns.
     offset: the index in the transcript of the message with the number 0, which stays the same from run to run: of the
-    session's first one, whether or not the transcript has it."""
+    session's first one, whether or not the transcript has it.
 
-    left_out: set[int] = field(default_factory=set)
+    What is done with it takes as long as what is sent is long, however much is left out.
+    """
+
+    left_out: NumberRanges = field(default_factory=NumberRanges)
     stubs: set[int] = field(default_factory=set)
     note: str = ""
     offset: int = field(default=0, compare=False)
 
     def messages(self, transcript: Sequence[Message], start: int = 0) -> Iterator[Message]:
         """The messages to send, from index `start` on."""
+        return (message for _, message in self.sent(transcript, start))
+
+    def sent(self, transcript: Sequence[Message], start: int = 0) -> Iterator[tuple[int, Message]]:
+        """The same with the index of each in the transcript."""
         has_note = start > 0 or not self.note
-        for index in range(start, len(transcript)):
+        for index in self.left_out.missing(start, len(transcript)):
             message = transcript[index]
-            if index in self.left_out:
-                continue
             if index in self.stubs:
                 message = _stub(message, index - self.offset)
             if not has_note and message["role"] == "user":
                 message, has_note = _with_note(message, self.note), True
-            yield message
+            yield index, message
 
     def stored(self, transcript: Sequence[Message], instructed: int) -> dict[str, Any]:
         """As JSON for a session, in the numbers of its messages. instructed: the index of the first message that is the
         session's. begins: the number of the first message that is sent, from which on the others are listed."""
-        first = next(index for index in range(instructed, len(transcript)) if index not in self.left_out)
+        first = next(self.left_out.missing(instructed, len(transcript)))
         begins = first - self.offset
         numbers = {
             name: [index - self.offset for index in sorted(getattr(self, name)) if index - self.offset >= begins]
@@ -52,8 +58,8 @@ class TrimmedHistory:
     def restored(cls, stored: Mapping[str, Any], offset: int, instructed: int) -> "TrimmedHistory":
         """The inverse of `stored`."""
         left_out, stubs = ({number + offset for number in stored.get(name) or ()} for name in ("left_out", "stubs"))
-        left_out |= set(range(instructed, stored.get("from", {}).get("message", 0) + offset))
-        return cls(left_out, stubs, str(stored.get("note") or ""), offset)
+        before = range(instructed, stored.get("from", {}).get("message", 0) + offset)
+        return cls(NumberRanges(left_out).plus(before), stubs, str(stored.get("note") or ""), offset)
 
 
 def cut(
@@ -61,24 +67,22 @@ def cut(
 ) -> TrimmedHistory:
     """A view of at most `max_bytes` bytes, as far as possible; it leaves out at least what `view` does. given: how many
     of the first messages stay as they are, where any do: of the others, only results of calls are replaced then."""
-    made = TrimmedHistory(set(view.left_out), set(view.stubs), view.note, view.offset)
-    sizes = [size_of(message) for message in transcript]
-    for index in made.stubs:
-        sizes[index] = size_of(_stub(transcript[index], index - made.offset))
-    size = sum(sizes[index] for index in range(len(transcript)) if index not in made.left_out)
-    turns = [turn for turn in _turns(transcript) if not set(turn) <= made.left_out]
+    made = TrimmedHistory(view.left_out, set(view.stubs), view.note, view.offset)
+    sizes = {index: size_of(message) for index, message in replace(view, note="").sent(transcript)}
+    size = sum(sizes.values())
+    turns = _turns(transcript, list(sizes))
     last = {index for turn in turns[-last_turns:] for index in turn}
     groups = [group for turn in turns for group in _groups(transcript, turn)]
     newest = {index for group in groups[-2:] for index in group}
 
-    def stub(indices: Sequence[int]) -> None:
+    def stub(indices: Iterable[int]) -> None:
         nonlocal size
         for index in indices:
             if size <= max_bytes:
                 return
-            if index < given:
+            if index < given or index in made.stubs:
                 continue
-            if transcript[index]["role"] != "tool" or index in made.stubs | made.left_out or sizes[index] < BULKY_BYTES:
+            if transcript[index]["role"] != "tool" or sizes[index] < BULKY_BYTES:
                 continue
             small = size_of(_stub(transcript[index], index - made.offset))
             size -= sizes[index] - small
@@ -87,35 +91,44 @@ def cut(
 
     def leave_out(parts: Sequence[Sequence[int]]) -> None:
         nonlocal size
+        left_out: list[int] = []
         for part in parts:
             if size <= max_bytes or given:
-                return
-            size -= sum(sizes[index] for index in part if index not in made.left_out)
-            made.left_out |= set(part)
-            made.stubs -= set(part)
+                break
+            left_out += (index for index in part if index in sizes)
+            size -= sum(sizes.pop(index, 0) for index in part)
+        made.left_out = made.left_out.plus(left_out)
+        made.stubs.difference_update(left_out)
 
-    stub([index for index in range(len(transcript)) if index not in last])
+    stub([index for index in sizes if index not in last])
     leave_out(turns[:-last_turns])
     stub([index for index in sorted(last) if index not in newest])
     leave_out(groups[:-2])
-    stub(range(len(transcript)))
+    stub(list(sizes))
     return made
 
 
-def _turns(transcript: Sequence[Message]) -> list[list[int]]:
-    """The indices of each turn: a user message and everything up to the next one. System messages are never left
-    out."""
+def _turns(transcript: Sequence[Message], kept: Sequence[int]) -> list[list[int]]:
+    """The indices of each turn, of those that are kept: a user message and everything up to the next one. System
+    messages are never left out."""
     turns: list[list[int]] = []
-    in_user_message = False
-    for index, message in enumerate(transcript):
+    for index in kept:
+        message = transcript[index]
         if message["role"] in ("system", "developer"):
             continue
-        begins = message["role"] == "user" and not in_user_message and not is_shown_by_a_tool(message)
-        if begins or not turns:
+        begins = message["role"] == "user" and not is_shown_by_a_tool(message)
+        if not turns or (begins and not _follows_user(transcript, index)):
             turns.append([])
-        in_user_message = message["role"] == "user"
         turns[-1].append(index)
     return turns
+
+
+def _follows_user(transcript: Sequence[Message], index: int) -> bool:
+    """Whether the message before this one is a user's, system messages aside; it may be left out."""
+    before = index - 1
+    while before >= 0 and transcript[before]["role"] in ("system", "developer"):
+        before -= 1
+    return before >= 0 and transcript[before]["role"] == "user"
 
 
 def _groups(transcript: Sequence[Message], turn: Sequence[int]) -> list[list[int]]:

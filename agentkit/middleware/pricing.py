@@ -51,6 +51,8 @@ ModelPrices = Prices | Mapping[str, Prices]
 class Priced(Middleware):
     """Wraps any backend and sets the cost of replies for which the server reports none."""
 
+    stops_on_abort = True
+
     def __init__(self, backend: Backend, prices: ModelPrices | None) -> None:
         super().__init__(backend)
         self._prices = prices.get(model_name(backend)) if isinstance(prices, Mapping) else prices

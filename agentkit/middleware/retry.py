@@ -4,7 +4,6 @@ parse the model's tool call. Other failures are retried by the HTTP client. Wher
 empty reply is: which failed is left to it."""
 
 import logging
-import time
 from contextlib import closing
 
 from agentkit._text import cut
@@ -36,6 +35,8 @@ class Retrying(Middleware):
     follows. A second failure raises.
     """
 
+    stops_on_abort = True
+
     _name = ""
 
     def reply(self, request: Request) -> ReplyStream:
@@ -55,13 +56,13 @@ class Retrying(Middleware):
                     yield delta
                 else:
                     return
-            time.sleep(PAUSE if why == FAILED else 0)
+            _wait(PAUSE if why == FAILED else 0)
         except Exception as error:
-            pause = _pause_after(error, request, has_yielded) if may_wait else None
-            if pause is None:
+            seconds = _pause_after(error, request, has_yielded) if may_wait else None
+            if seconds is None:
                 raise
             why = type(error).__name__
-            time.sleep(pause)
+            _wait(seconds)
         logger.info("the request is sent again: %s", why)
         if has_yielded:
             yield ReplyDiscarded(_IN_WORDS.get(why, "its reply broke off in the middle"), model_name(self.backend))
@@ -77,6 +78,12 @@ class Retrying(Middleware):
         usage = reply.usage if before is NOTHING else before + reply.usage
         name = reply.model or self._name
         return Reply(reply.message, reply.finish_reason, usage, reply.extra, reply.then, name, reply.others)
+
+
+def _wait(seconds: float) -> None:
+    from agentkit.net.retries import wait_unless_aborted  # which a run without failures does without
+
+    wait_unless_aborted(seconds)
 
 
 def _why_again(reply: Reply, request: Request, may_wait: bool) -> str:

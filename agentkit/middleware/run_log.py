@@ -19,6 +19,8 @@ MAX_NAME = 80
 class Logged(Middleware):
     """Wraps any backend. budget: of the run, which counts its turns."""
 
+    stops_on_abort = True
+
     def __init__(self, backend: Backend, budget: Budget) -> None:
         super().__init__(backend)
         self._budget = budget

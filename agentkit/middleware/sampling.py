@@ -12,6 +12,8 @@ class Sampling(Middleware):
     """Adds fields such as temperature to each request; those that the request has already stay. fields: as in
     `Request.sampling`."""
 
+    stops_on_abort = True
+
     def __init__(self, backend: Backend, fields: Mapping[str, Any]) -> None:
         super().__init__(backend)
         self._fields = dict(fields)

@@ -112,6 +112,9 @@ def _with_window(backend: Backend, run: RunScope) -> Backend:
     spent = turn.spent if view is not None or turn.view is None else None
 
     def changed(made: TrimmedHistory, transcript: Transcript) -> None:
+        if turn.session_id is None:
+            turn.was_cut = True
+            return
         stored = made.stored(transcript, turn.instructed)
         is_all_the_same = run.sizes[-1] is size
         turn.note_view(stored if is_all_the_same else {**stored, "begins": 0})

@@ -17,15 +17,17 @@ class ToolChoice(Middleware):
     """Sets a forced tool_choice, the request's or the backend's own, back to "auto" once a tool was called for the
     question. It stays where a tool that ends the run can meet it."""
 
+    stops_on_abort = True
+
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         return self.backend.reply(self._released(request))
 
     def _released(self, request: Request) -> Request:
-        if not has_called(request.said):
-            return request
         own = request.sampling
         choice = own["tool_choice"] if "tool_choice" in own else self.backend.capabilities().tool_choice
+        if choice in _FREE or not has_called(request.said):
+            return request
         ending = {tool.name for tool in request.tools if tool.options.ends_run or tool.is_external}
         released = choice_after_a_call(choice, ending)
         return request if released == choice else replace(request, sampling={**own, "tool_choice": released})

@@ -33,6 +33,8 @@ _ARGUMENTS = ("arguments", "args", "parameters", "params", "input", "tool_input"
 class UnwrappedCalls(Middleware):
     """Wraps any backend for one run. executor: it knows the tools."""
 
+    stops_on_abort = True
+
     def __init__(self, backend: Backend, executor: Executor) -> None:
         super().__init__(backend)
         self._executor = executor

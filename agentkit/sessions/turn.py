@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Literal
 
 from agentkit._text import json_bytes
@@ -93,6 +94,7 @@ class Turn:
     _messages_written: int = 0
     _had_effect: bool = False
     _is_used: bool = False
+    _begins_at: Mapping[int, dict[str, Any]] = MappingProxyType({})
 
     def __init__(
         self,
@@ -283,7 +285,10 @@ class Turn:
         self.was_cut = True
         if self._writer is not None:
             stored = {name: value for name, value in view.items() if name != "begins"}
-            self._writer.note_view({**self._from(self._writer, view["begins"]), **stored})
+            begins = view["begins"]
+            if begins not in self._begins_at:  # a long turn is cut many times, and begins at one message
+                self._begins_at = {begins: self._from(self._writer, begins)}
+            self._writer.note_view({**self._begins_at[begins], **stored})
 
     def _from(self, writer: Writer, begins: int) -> dict[str, Any]:
         """Where reading starts in later turns: the entry of the message with that number, if all messages from it on

@@ -89,6 +89,11 @@ class ScriptedBackend:
         """See `agentkit.backend.Backend.capabilities`."""
         return Capabilities()
 
+    @property
+    def stops_on_abort(self) -> bool:
+        """Whether it waits for nothing: none of its steps is a function (`agentkit.middleware.base.stops_on_abort`)."""
+        return not any(map(callable, self._steps))
+
     def close(self) -> None:
         """Set `closed`."""
         self.closed = True

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core.core_schema import ErrorType
 
-from agentkit._text import shown
+from agentkit._text import json_bytes, shown
 from agentkit.errors import ArgumentsError
 from agentkit.tooling.coercion import Coercion, Names
 from agentkit.tooling.error_text import described
@@ -37,11 +37,18 @@ def validated(adapter: TypeAdapter[Any], values: Mapping[str, Any]) -> tuple[Any
     """The arguments with the types of the adapter, or the errors in them. Raises ArgumentsError when a validator raises
     what pydantic does not take for an error of the value."""
     try:
-        return adapter.validate_json(json.dumps(values)), ()
+        return adapter.validate_json(_json_of(values)), ()
     except ValidationError as error:
         return None, error.errors(include_url=False, include_context=False)
     except Exception as error:  # of a user's validator, which got a value that it did not expect
         raise ArgumentsError(described(error)) from error
+
+
+def _json_of(values: Mapping[str, Any]) -> str | bytes:
+    try:
+        return json_bytes(values)
+    except ValueError:  # NaN, or an infinite number, is for pydantic to judge
+        return json.dumps(values)
 
 
 def wrong_arguments(errors: Errors, last: Errors, coercion: Coercion) -> ArgumentsError:

@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, ConfigurationError, Limits, Window, tool
 from agentkit.backends import OpenAIBackend
+from agentkit.middleware.context_window import Digests
 from agentkit.middleware.history_cut import TrimmedHistory, cut
 from agentkit.net.overflow import too_long
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
+from agentkit.tooling.number_ranges import NumberRanges
 from agentkit.transcript import Transcript
 from tests.support.llama_server import LlamaServer, serve_llama
 from tests.support.model_server import Answer, Asked, ModelServer, calls, serve, whole
@@ -335,3 +337,48 @@ def test_a_user_who_writes_like_the_caption_of_an_image_begins_a_turn() -> None:
 def test_scripted_runs_are_not_cut() -> None:
     backend = ScriptedBackend("One.")
     assert Agent(backend, window=100).run("x").output == "One."
+
+
+class Reads(list[Any]):
+    """A history that counts which of its messages are read."""
+
+    read = 0
+
+    def __getitem__(self, index: Any) -> Any:
+        self.read += 1
+        return super().__getitem__(index)
+
+
+def test_a_cut_takes_as_much_work_as_what_is_sent_however_much_is_left_out_already() -> None:
+    reads: list[int] = []
+    for old in (100, 1_000):
+        messages = Reads(history_of([[2_000] * 5] * old))
+        view = cut(messages, TrimmedHistory(), 4_000, 1)
+        messages += history_of([[2_000] * 5] * 4)[1:]
+        messages.read = 0
+        again = cut(messages, view, 8_000, 1)
+        assert len(list(again.messages(messages))) < 40
+        reads.append(messages.read)
+    assert reads[0] == reads[1]
+
+
+def test_the_digest_of_a_conversation_reads_each_message_once() -> None:
+    transcript, digests = Transcript(history_of([[10], [20]])), Digests()
+    known = digests.of_all(transcript)
+    transcript.extend(history_of([[30]])[1:])
+    assert len(list(digests.of(transcript))) == 4
+    assert [*Digests().of(transcript)][-1] == digests.of_all(transcript) != known
+
+
+NUMBERS = st.sets(st.integers(0, 60), max_size=30)
+
+
+@given(NUMBERS, NUMBERS, st.integers(0, 60), st.integers(0, 70))
+def test_numbers_in_ranges_are_a_set(one: set[int], other: set[int], start: int, end: int) -> None:
+    made = NumberRanges(one).plus(sorted(other)).plus(range(start, end))
+    expected = one | other | set(range(start, end))
+    assert made == expected
+    assert (list(made), len(made)) == (sorted(expected), len(expected))
+    assert NumberRanges(expected) == made
+    assert [number for number in range(-1, 80) if number in made] == sorted(expected)
+    assert list(made.missing(start // 2, end)) == [n for n in range(start // 2, end) if n not in expected]

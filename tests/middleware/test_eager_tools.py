@@ -159,6 +159,58 @@ def test_without_read_only_tools_a_run_requests_no_stream() -> None:
     assert server.requests[0].body["stream"] is False
 
 
+def streams_of_a_second_run(tools: list[Any], calls: list[dict[str, Any]]) -> list[bool]:
+    """Whether each request of a run asked for a stream, when the same agent has made these calls in an earlier run."""
+
+    def reply(asked: Asked) -> Answer:
+        messages = asked.body["messages"]
+        made = sum(message["role"] == "tool" for message in messages)
+        chunks = [calls[made], delta("tool_calls")] if made < len(calls) else [delta("stop", content="Done.")]
+        return streamed(*chunks) if asked.body["stream"] else whole_of(chunks)
+
+    with serve(reply) as server, Agent(f"openai:m@{server.url}", tools=tools) as agent:
+        agent.run("Go.")
+        count = len(server.requests)
+        agent.run("Go.")
+    return [asked.body["stream"] for asked in server.requests[count:]]
+
+
+def whole_of(chunks: list[dict[str, Any]]) -> Answer:
+    """Those chunks as a reply that is not streamed."""
+    message: dict[str, Any] = {"role": "assistant", "content": None}
+    for chunk in chunks:
+        message.update({key: value for key, value in chunk["choices"][0]["delta"].items() if value is not None})
+    return Answer(json.dumps({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}).encode())
+
+
+def test_no_stream_is_requested_that_nobody_reads_once_the_tools_were_quick() -> None:
+    assert streams_of_a_second_run(Watch().tools, [call(0, "look")]) == [False, False]
+
+
+@pytest.mark.parametrize("others", [[], [call(0, "look")]])
+def test_a_stream_is_requested_for_a_tool_that_takes_long(others: list[Any]) -> None:
+    @tool(read_only=True)
+    def search(topic: str) -> str:
+        """Search for something."""
+        time.sleep(0.05)
+        return topic
+
+    calls = [*others, call(0, "search"), *others]
+    assert streams_of_a_second_run([search, *Watch().tools], calls) == [True] * (len(calls) + 1)
+
+
+def test_a_call_that_was_none_says_nothing_of_how_long_the_tools_take() -> None:
+    calls = [call(0, "look", '{"wrong": 1}'), call(0, "unknown")]
+    assert streams_of_a_second_run(Watch().tools, calls) == [True] * 3
+
+
+def test_a_stream_that_somebody_reads_is_requested_however_quick_the_tools_are() -> None:
+    with serve(lambda asked: streamed(call(0, "look"), delta("tool_calls"))) as server:
+        with Agent(f"openai:m@{server.url}", tools=Watch().tools, limits=Limits(turns=3)) as agent:
+            list(agent.stream("Go."))
+    assert all(asked.body["stream"] for asked in server.requests)
+
+
 @pytest.mark.parametrize(
     ("status", "message"),
     [

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, SessionError, Window, tool
+from agentkit import Agent, Limits, SessionError, Window, tool
 from agentkit.session import Session
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
@@ -55,6 +55,18 @@ def test_a_turn_reads_what_is_sent_however_long_the_session_is() -> None:
         rows[size] = sessions.rows
     assert rows[2_000] <= rows[200] * 1.1
     assert rows[2_000] < 300
+
+
+def test_a_long_turn_reads_the_session_no_more_often_the_more_often_it_is_cut() -> None:
+    read = {}
+    for steps in (20, 80):
+        sessions = Counted()
+        calls: list[Any] = [("look_up", {"topic": f"t{number}"}) for number in range(steps)]
+        result = agent_of(*calls, "Aye.", tools=[look_up], limits=Limits(turns=None)).run("One?", session=sessions["a"])
+        read[steps] = sessions.rows
+        assert result.output == "Aye."
+        assert sum('"view"' in text for text in sessions._read("a", 0)) >= steps // 10
+    assert read[80] == read[20]
 
 
 def test_the_result_has_the_whole_transcript_and_reads_its_beginning_when_it_is_asked_for() -> None:
