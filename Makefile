@@ -11,6 +11,8 @@
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
 # make bench   run the benchmarks           make clean   remove environments and caches
+# make bench-peers  compare agentkit with other libraries (from the package index, 0.7 GB), write docs/performance.md;
+#              takes 8 minutes once they are installed
 
 Q ?= How accurate was Harrison's H4 on its voyage to Jamaica?
 DOCS ?= examples/documents
@@ -24,7 +26,7 @@ PIP = -m pip --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test test-model test-phoenix test-mcp quick fuzz system check fix web bench clean
+.PHONY: demo test test-model test-phoenix test-mcp quick fuzz system check fix web bench bench-peers clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
@@ -116,6 +118,11 @@ bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.http
 	.venv/$(BIN)/python -m benchmarks.soak --seconds 60
 
+# The libraries are installed into .peers, each into an environment of its own (benchmarks/peers/environments.py).
+SECONDS ?= 450
+bench-peers: .venv/installed
+	.venv/$(BIN)/python -m benchmarks.peers --seconds $(SECONDS)
+
 .venv-demo/installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
 	@echo "Installing agentkit into .venv-demo (once) ..."
@@ -131,4 +138,4 @@ bench: .venv/installed system
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .model .phoenix .mcp .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-demo .model .phoenix .mcp .peers .mypy_cache .ruff_cache .hypothesis build dist

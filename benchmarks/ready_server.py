@@ -4,6 +4,8 @@
 
 The path tells what to do: /turns/N/ms/M/v1/chat/completions answers the first N requests of a run (those with
 fewer than N tool messages) with a tool call and the next with text, each after M milliseconds.
+/tokens/N/gap/G/v1/chat/completions streams N words, each in a piece of its own, G microseconds apart.
+Where the tools of a request have `final_answer` (smolagents), the answer is a call of it.
 /calls/K/gap/G/v1/chat/completions streams K tool calls in one reply, G milliseconds between two chunks, and then text.
 /echo/v1/chat/completions says what it was asked: see `echo`.
 """
@@ -34,9 +36,12 @@ FUNCTION = {"name": "look_up", "arguments": '{"topic": "the tides of the North S
 TOPICS = ["the tides of the North Sea"] + [f"the tides of sea number {index:02}" for index in range(1, 100)]
 
 
+HEAD = {"id": "1", "created": 1_764_400_000, "model": "m"}
+
+
 def whole(message: dict[str, Any], finish_reason: str, usage: dict[str, int] = USAGE) -> bytes:
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
-    body = json.dumps({"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}).encode()
+    body = json.dumps({**HEAD, "object": "chat.completion", "choices": [choice], "usage": usage}).encode()
     head = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
@@ -50,10 +55,9 @@ def streamed(deltas: list[dict[str, Any]], finish_reason: str) -> bytes:
 def events_of(deltas: list[dict[str, Any]], finish_reason: str, usage: dict[str, int] = USAGE) -> list[bytes]:
     chunks: list[dict[str, Any]] = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
     chunks.append({"index": 0, "delta": {}, "finish_reason": finish_reason})
-    events: list[dict[str, Any]] = [
-        {"id": "1", "object": "chat.completion.chunk", "choices": [chunk]} for chunk in chunks
-    ]
-    events.append({"id": "1", "object": "chat.completion.chunk", "choices": [], "usage": usage})
+    head = {**HEAD, "object": "chat.completion.chunk"}
+    events: list[dict[str, Any]] = [{**head, "choices": [chunk]} for chunk in chunks]
+    events.append({**head, "choices": [], "usage": usage})
     return [f"data: {json.dumps(event)}\n\n".encode() for event in events] + [b"data: [DONE]\n\n"]
 
 
@@ -61,21 +65,30 @@ TEXT = "The tides of the North Sea follow the moon."
 CALL = {"id": "call_1", "type": "function", "function": FUNCTION}
 
 
-def call_deltas(index: int = 0) -> list[dict[str, Any]]:
+def call_deltas(index: int = 0, name: str = "") -> list[dict[str, Any]]:
     """A call as a model streams it, a token at a time."""
-    begun = {**CALL, "id": f"call_{index + 1}", "index": index, "function": {**FUNCTION, "arguments": ""}}
+    begun = {**CALL, "id": name or f"call_{index + 1}", "index": index, "function": {**FUNCTION, "arguments": ""}}
     arguments = json.dumps({"topic": TOPICS[index]})
     pieces = [arguments[start : start + 4] for start in range(0, len(arguments), 4)]
     rest = [{"tool_calls": [{"index": index, "function": {"arguments": piece}}]} for piece in pieces]
     return [{"role": "assistant", "tool_calls": [begun]}, *rest]
 
 
+SAME_LENGTH = b"call_0000"
+NUMBERED = {**CALL, "id": SAME_LENGTH.decode()}
 ANSWERS = {
-    (False, True): whole({"role": "assistant", "content": None, "tool_calls": [CALL]}, "tool_calls"),
+    (False, True): whole({"role": "assistant", "content": None, "tool_calls": [NUMBERED]}, "tool_calls"),
     (False, False): whole({"role": "assistant", "content": TEXT}, "stop"),
-    (True, True): streamed(call_deltas(), "tool_calls"),
+    (True, True): streamed(call_deltas(name=SAME_LENGTH.decode()), "tool_calls"),
     (True, False): streamed([{"content": word + " "} for word in TEXT.split()], "stop"),
 }
+FINAL = {
+    "id": "call_0",
+    "type": "function",
+    "function": {"name": "final_answer", "arguments": f'{{"answer": "{TEXT}"}}'},
+}
+FINAL_ANSWER = whole({"role": "assistant", "content": None, "tool_calls": [FINAL]}, "tool_calls")
+FINAL_ANSWER_STREAMED = streamed([{"role": "assistant", "tool_calls": [{**FINAL, "index": 0}]}], "tool_calls")
 
 
 def echo(body: bytes) -> tuple[str, bool, float]:
@@ -96,6 +109,16 @@ def echo(body: bytes) -> tuple[str, bool, float]:
     return text + "word " * int(asked[-1].get("words", 0)) + "end", is_search, float(asked[-1].get("gap", 0))
 
 
+def send_events(connection: socket.socket, events: list[bytes], gap: float, slow: int | None = None) -> None:
+    """Stream the events, each in a piece of its own; gap: milliseconds before each (of the first `slow`)."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    for place, event in enumerate(events):
+        if gap and (slow is None or place < slow):
+            time.sleep(gap / 1000)
+        connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))
+    connection.sendall(b"0\r\n\r\n")
+
+
 def send_echo(connection: socket.socket, body: bytes, is_stream: bool) -> None:
     text, is_search, gap = echo(body)
     usage = {**USAGE, "prompt_tokens": len(body) // 4}  # the tools count, or the service says that they do not arrive
@@ -109,12 +132,7 @@ def send_echo(connection: socket.socket, body: bytes, is_stream: bool) -> None:
     deltas: list[dict[str, Any]] = [{"content": piece} for piece in re.findall(r"\S+\s*", text)]
     if is_search:
         deltas = [{"role": "assistant", "tool_calls": [{**call, "index": 0}]}]
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    for event in events_of(deltas, "tool_calls" if is_search else "stop", usage):
-        if gap:
-            time.sleep(gap / 1000)
-        connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))
-    connection.sendall(b"0\r\n\r\n")
+    send_events(connection, events_of(deltas, "tool_calls" if is_search else "stop", usage), gap)
 
 
 def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is_stream: bool) -> None:
@@ -129,11 +147,14 @@ def send_slowly(connection: socket.socket, calls: int, gap: int, body: bytes, is
         made = [{**CALL, "id": f"call_{index}", "function": each} for index, each in enumerate(functions, 1)]
         connection.sendall(whole({"role": "assistant", "content": None, "tool_calls": made}, "tool_calls"))
         return
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
-    for place, event in enumerate(events_of(deltas, "tool_calls")):
-        time.sleep(gap / 1000 if place < len(deltas) else 0.0)
-        connection.sendall(b"%x\r\n%s\r\n" % (len(event), event))
-    connection.sendall(b"0\r\n\r\n")
+    send_events(connection, events_of(deltas, "tool_calls"), gap, len(deltas))
+
+
+def send_words(connection: socket.socket, words: int, gap: int, body: bytes) -> None:
+    deltas: list[dict[str, Any]] = [{"content": "word "} for _ in range(words)]
+    if b'"final_answer"' in body:
+        deltas.append({"tool_calls": [{**FINAL, "index": 0}]})
+    send_events(connection, events_of(deltas, "stop"), gap / 1000)
 
 
 def received(connection: socket.socket) -> Iterator[tuple[bytes, bytes]]:
@@ -172,13 +193,25 @@ def respond(connection: socket.socket, head: bytes, body: bytes) -> None:
         calls, gap = map(int, slow.groups())
         send_slowly(connection, calls, gap, body, is_stream)
         return
+    if words := re.match(rb"POST /tokens/(\d+)/gap/(\d+)/", head):
+        send_words(connection, int(words[1]), int(words[2]), body)
+        return
     asked = re.match(rb"POST /turns/(\d+)/ms/(\d+)/", head)
     assert asked is not None
     turns, delay = map(int, asked.groups())
     if delay:
         time.sleep(delay / 1000)
-    done = len(re.findall(rb'"role": ?"tool"', body))
-    connection.sendall(ANSWERS[is_stream, done < turns])
+    connection.sendall(answer_of_turn(body, is_stream, turns))
+
+
+def answer_of_turn(body: bytes, is_stream: bool, turns: int) -> bytes:
+    answers_by_call = b'"final_answer"' in body  # smolagents, which sends results in messages of the user
+    done = len(re.findall(rb'"role": ?"assistant"' if answers_by_call else rb'"role": ?"tool"', body))
+    if done < turns:
+        return ANSWERS[is_stream, True].replace(SAME_LENGTH, b"call_%04d" % (done + 1))
+    if answers_by_call:
+        return FINAL_ANSWER_STREAMED if is_stream else FINAL_ANSWER
+    return ANSWERS[is_stream, False]
 
 
 def serve(connection: socket.socket) -> None:
