@@ -1,10 +1,17 @@
 """The entry point of `agentkit` and `python -m agentkit`."""
 
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
     """Run the command line. Exits with status 1 and one sentence when the extra it needs is not installed."""
+    if sys.argv[1:] == ["--version"]:  # answered without loading the command line
+        from agentkit import __version__
+
+        with suppress(OSError):  # which the command line reports
+            print(f"agentkit {__version__}", flush=True)  # noqa: T201
+            return
     from agentkit.errors import MissingExtraError
 
     try:

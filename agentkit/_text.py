@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
@@ -38,7 +40,23 @@ def json_bytes(value: object) -> bytes:
     return joined_surrogates(json_text(value)).encode()
 
 
-_HIDDEN = re.compile(
+_ASCII = bytes(range(128))
+
+
+def utf8(text: str) -> bytes:
+    """A text in UTF-8, any surrogates encoded as other characters are."""
+    return text.encode("utf-8", "surrogatepass")
+
+
+def beyond_ascii(text: str | bytes) -> bytes:
+    """The characters of a text that ASCII has not: 10 times as quick as a search for them. text: or as `utf8` has it,
+    as the result is."""
+    if text.isascii():
+        return b""
+    return (utf8(text) if isinstance(text, str) else text).translate(None, _ASCII)
+
+
+_HIDDEN = pattern(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
 )
 

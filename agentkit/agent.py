@@ -4,11 +4,11 @@ import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Unpack, overload
+from typing import TYPE_CHECKING, Annotated, Any, Unpack, overload
 
 from agentkit import loop
 from agentkit._closing import Closable
+from agentkit._lazy.records import dataclass
 from agentkit._text import cut
 from agentkit.backend import Backend
 from agentkit.backends.text_tools import TextTools, ToolsAs
@@ -20,8 +20,7 @@ from agentkit.hooks import Hook
 from agentkit.limits import Limits
 from agentkit.message import Prompt
 from agentkit.middleware.context_window import ContextSize, Window
-from agentkit.middleware.failover import Balance
-from agentkit.middleware.pricing import ModelPrices
+from agentkit.middleware.server_placement import Balance
 from agentkit.middleware.stack import RunScope, wrapped
 from agentkit.run import Arriving, Run, events_of
 from agentkit.running.agent_tools import AgentTools, AnyTool
@@ -49,6 +48,9 @@ from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool
+
+if TYPE_CHECKING:
+    from agentkit.middleware.pricing import ModelPrices
 
 
 class Agent(Closable):
@@ -94,7 +96,7 @@ class Agent(Closable):
         output_check: OutputCheck | None = None,
         parallel: int = MAX_PARALLEL,
         tool_timeout: float | None = None,
-        prices: ModelPrices | None = None,
+        prices: "ModelPrices | None" = None,
         early_start: bool = True,
         window: Window | int | None = None,
         tools_as: ToolsAs = "auto",

@@ -1,11 +1,12 @@
 """The protocol of a backend: a request goes in, the deltas of a reply and then the whole reply come out."""
 
 import json
-import re
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol
 
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import is_remark_of_the_run
 from agentkit.message import INVALID_ANSWER, Message, is_shown_by_a_tool, text_of
@@ -182,7 +183,7 @@ _PARTS_OF_WORDS: tuple[tuple[Ending, tuple[str, ...]], ...] = (
 )
 """What tells how a reply ended in a word that no known server uses, the worst first."""
 _NO_END = frozenset(("", "null", "none", "undefined", "unspecified", "unknown", "notfinished"))
-_NOT_A_LETTER = re.compile(r"[\W_]+")
+_NOT_A_LETTER = pattern(r"[\W_]+")
 
 
 def _letters_of(finish_reason: str) -> str:

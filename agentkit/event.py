@@ -5,10 +5,10 @@ Every event names the messages that it adds to the transcript; they are in the t
 
 import re
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field, replace
-from pprint import pformat
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast, overload
 
+from agentkit._lazy.records import dataclass
 from agentkit._text import short_repr
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.source import Source
@@ -170,6 +170,8 @@ class Result(Generic[T]):
 
     def _repr_markdown_(self) -> str:
         """The answer as notebooks show it: a text as Markdown, another value as code; and why it is not complete."""
+        from pprint import pformat
+
         shown = self.output if isinstance(self.output, str) else _as_code(pformat(self.output))
         ending = "" if self.stopped == "answer" else f"*(stopped: {self.stopped})*"
         return "\n\n".join(part for part in (shown, ending) if part)

@@ -4,10 +4,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Literal
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.records import dataclass
 from agentkit.errors import LimitError
 
 Limit = Literal["turns", "tokens", "seconds", "cost", "tool_calls", "loop"]

@@ -7,12 +7,13 @@ servers add and expect back (reasoning, thought signatures) stay in it.
 import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, NotRequired, Required, TypedDict
 from urllib.parse import unquote, urlsplit
 
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit._text import cut, short_repr
 from agentkit.net.image_bytes import MAX_BYTES, bytes_of, data_of, media_type, supported_type
 from agentkit.net.upright import upright
@@ -133,7 +134,7 @@ class Image:
         return cls(data, media_type(data) or "application/octet-stream", name)
 
 
-_URL = re.compile(r"(?:https?|data):", re.IGNORECASE)
+_URL = pattern(r"(?:https?|data):", re.IGNORECASE)
 
 Prompt = str | Sequence[str | Image]
 """A user's prompt: a text, or texts and images in order."""
@@ -204,7 +205,7 @@ def is_shown_by_a_tool(message: Message) -> bool:
     return bool(texts) and all(text.startswith(SHOWN) for text in texts)
 
 
-_RETURNED = re.compile(r"(?:A tool|The tool [a-zA-Z0-9_-]{1,64}) returned:\n")
+_RETURNED = pattern(r"(?:A tool|The tool [a-zA-Z0-9_-]{1,64}) returned:\n")
 
 
 def returned_text(name: str, text: str) -> str:
@@ -231,8 +232,8 @@ RESPONSE_TAG = "<tool_response>"
 """The tag that begins a tool's result. Generation stops at it: a model that continues there invents the result."""
 
 _OPENING_LINE, _CLOSING_LINE = f"{RESPONSE_TAG}\n", "\n</tool_response>"
-_CLOSING_TAG = re.compile(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
-_WRAPPED = re.compile(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
+_CLOSING_TAG = pattern(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
+_WRAPPED = pattern(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
 
 
 def tool_response(text: str) -> str:

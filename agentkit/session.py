@@ -5,16 +5,16 @@ The entries of the log are described in agentkit/sessions/log.py.
 
 import contextlib
 import functools
-import re
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from agentkit._closing import Closable
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.evidence.history import restored
 from agentkit.evidence.ledger import Ledger
@@ -25,7 +25,7 @@ from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, ordered,
 from agentkit.sessions.turn import Turn
 from agentkit.sessions.writer import Writer
 
-ID = re.compile(r"\w[\w.:@=+-]{0,127}")
+ID = pattern(r"\w[\w.:@=+-]{0,127}")
 INTERNAL = "_agentkit."
 """Begins the ids under which services store what is no conversation: names, system prompts."""
 MAX_REQUEST_ID = 256

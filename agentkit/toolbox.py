@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from agentkit._text import json_bytes
 from agentkit.errors import ToolDefinitionError
@@ -19,8 +19,11 @@ class Toolbox:
     """The tools of an agent, by name. Raises ToolDefinitionError when two have the same name.
 
     places: a word for where a tool is from, by its name, such as the label of its toolset. encoded: the tools as JSON
-    bytes, empty without tools. has_read_only: whether any may run before a reply is complete.
+    bytes, empty without tools. has_read_only: whether any may run before a reply is complete. are_found: whether the
+    model finds tools by searching.
     """
+
+    are_found: ClassVar[bool] = False
 
     def __init__(
         self,

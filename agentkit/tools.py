@@ -18,6 +18,7 @@ from agentkit.tooling.argument_names import ignored
 from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.context import Context as Context
 from agentkit.tooling.definition import checked_description, checked_name, text_or_name
+from agentkit.tooling.description import describe
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import described, message_of
 from agentkit.tooling.options import ToolArguments, ToolOptions
@@ -138,8 +139,6 @@ class Tool(Generic[P, R]):
         options: ToolArguments,
     ) -> "Tool[P, R]":
         """A tool whose name, description and schema are taken from the function."""
-        from agentkit.tooling.schema import describe
-
         if isinstance(function, classmethod):
             raise ToolDefinitionError(f"tool: {function!r} is not a function: write @classmethod above @tool")
         if not callable(function):

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 
 import agentkit
+from tests.support.imports import loaded_by
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "agentkit_tools"}
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
+    ["_lazy.patterns", "_lazy.records"],
     [
         "errors",
         "_text",
@@ -38,7 +40,7 @@ LAYERS = [
         "taint.folding",
         "taint.shingles",
     ],
-    ["_forking", "net.failed_generation", "retrieval.near_words", "taint.names"],
+    ["_forking", "net.error_kinds", "net.failed_generation", "retrieval.near_words", "taint.names"],
     ["evidence.ledger", "taint.index"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers", "net.bounded", "net.wording", "net.time_limits"],
@@ -126,7 +128,7 @@ LAYERS = [
     ["tooling.result_cache"],
     ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
     ["tooling.schema_dialects", "tooling.reply_choice"],
-    ["tooling.definition"],
+    ["tooling.definition", "tooling.plain_arguments"],
     [
         "tooling.subprocess_worker",
         "tooling.json_repair",
@@ -138,7 +140,7 @@ LAYERS = [
     ["tooling.coercion", "tooling.argument_names", "tooling.parameter_list", "tooling.replaced", "net.api_call"],
     ["tooling.argument_errors"],
     ["net.images", "taint.pieces", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
-    ["tooling.foreign.content"],
+    ["tooling.foreign.content", "tooling.description"],
     ["text.call_format", "text.chat_template", "text.computed_once", "tooling.sendable"],
     ["tooling.foreign.call", "tooling.foreign.needs", "tooling.foreign.schemas"],
     ["tooling.foreign.*"],
@@ -302,8 +304,10 @@ LAYERS = [
     ["serving.http.openai.pruning"],
     ["serving.http.auth", "serving.http.errors", "serving.http.sse", "serving.http.openai.continuations"],
     ["serving.http.openai.responses.store", "serving.http.openai.upstream"],
-    ["serving.http.gate", "serving.http.middleware"],
-    ["serving.http.dependencies", "serving.http.protocol", "serving.http.websocket_protocol"],
+    ["serving.http.gate"],
+    ["serving.http.dependencies"],
+    ["serving.http.middleware"],
+    ["serving.http.protocol", "serving.http.websocket_protocol"],
     ["serving.http.openai.errors"],
     ["serving.http.openai.client_tools", "serving.http.openai.fields", "serving.http.openai.history"],
     ["serving.http.openai.images", "serving.http.openai.title_requests"],
@@ -319,6 +323,8 @@ LAYERS = [
     ["serving.http.app"],
     ["serving.http.server"],
     ["serving", "serving.http", "serving.http.openai", "serving.http.openai.responses", "serving.mqtt"],
+    ["cli.printable", "cli.deferred"],
+    ["cli.own_commands"],
     ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output"],
     [
         "cli.stores",
@@ -584,6 +590,37 @@ def test_importing_agentkit_loads_nothing_but_itself() -> None:
 def test_an_agent_is_made_without_loading_openai() -> None:
     code = "import sys, agentkit; agentkit.Agent('llamacpp:'); assert 'openai' not in sys.modules, 'openai is loaded'"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_run_loads_what_it_uses() -> None:
+    """What else a program with tools loads: tests/tooling/test_plain_arguments.py; the command line:
+    tests/cli/test_commands.py."""
+    shown, loaded = loaded_by(
+        "from agentkit import Agent\nfrom agentkit.testing import ScriptedBackend\n"
+        "print(Agent(ScriptedBackend('Hi.')).run('Hello').output)"
+    )
+    assert shown == "Hi.\n"
+    others = {
+        "openai",
+        "httpx2",
+        "requests",
+        "pydantic",
+        "pydantic_core",
+        "jsonschema",
+        "jinja2",
+        "json_repair",
+        "griffe",
+    }
+    library = {"asyncio", "concurrent.futures", "ctypes", "decimal", "html", "multiprocessing", "sqlite3", "uuid"}
+    own = {"evidence.check", "taint.guard", "middleware.failover", "middleware.pricing", "retrieval", "tooling.schema"}
+    own |= {
+        "tooling.foreign.kinds",
+        "tooling.event_loop",
+        "tooling.subprocess_pool",
+        "net.http_client",
+        "sessions.sqlite",
+    }
+    assert not loaded & (others | library | {f"agentkit.{name}" for name in own})
 
 
 def test_every_public_name_exists_and_is_documented() -> None:

@@ -113,14 +113,15 @@ class Accumulator:
         return not (self.finish_reason or has_content)
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
-        """Process one chunk of a stream, or a complete response; yield its deltas."""
-        plain = plain_text(chunk, self._choice) if self._has_deltas else ""
-        if plain and not self._parts:
-            self._note_names(chunk)
-            text = self._text.add(plain)
-            if text:
-                yield TextDelta(text)
-            return
+        """Process one chunk of a stream, or a complete response; return its deltas, to be iterated to the end."""
+        plain = plain_text(chunk, self._choice) if self._has_deltas and not self._parts else ""
+        if not plain:
+            return self._feed_any(chunk)
+        self._note_names(chunk)
+        text = self._text.add(plain)
+        return iter((TextDelta(text),) if text else ())
+
+    def _feed_any(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         for name, value in usage_in(chunk).items():
             if value or name not in self._usage:  # counts are those of the reply so far: the last one stands
                 self._usage[name] = value

@@ -14,6 +14,7 @@ from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, Tex
 from agentkit.message import Message
 from agentkit.text.call_format import Block, Format, Segment
 from agentkit.text.parser import ReplyParser
+from agentkit.text.special_tokens import has_no_markup
 from agentkit.text.verbatim import CopyDetector
 
 Delta = TextDelta | ReasoningDelta | CallDelta | ReplyDiscarded
@@ -53,10 +54,16 @@ class ReplyText:
         if self._reader is not None:
             return self._reader, text
         self._begun += text
+        if self._is_prose():
+            return None, ""
         found = _announced(self._begun)
         if found is not None:
             self._reader = self._new_parser(found[0])
         return self._reader, found[1] if found is not None else ""
+
+    def _is_prose(self) -> bool:
+        """Whether a reply that nobody is shown before it is whole has no markup so far, of whatever family."""
+        return not self._request.stream and _begins_with_a_word(self._begun) and has_no_markup(self._begun)
 
     def _new_parser(self, format: Format | None) -> ReplyParser:
         looks = self._reads_calls
@@ -85,7 +92,7 @@ class ReplyText:
 
     def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
         """Yield the remaining deltas, and the reply with its reasoning and its calls in their fields."""
-        if self._reader is None and not self._begun:
+        if self._reader is None and (not self._begun or self._is_prose()):
             yield reply
             return
         if self._reader is None:
@@ -122,11 +129,15 @@ def _format_of(model: str) -> Format:
 
 def _announced(text: str) -> tuple[Format | None, str] | None:
     """See `agentkit.text.any_format.announced`; the families are not loaded for a reply that begins with a word."""
-    if text.lstrip()[:1].isupper():
+    if _begins_with_a_word(text):
         return None, text
     from agentkit.text.any_format import announced
 
     return announced(text)
+
+
+def _begins_with_a_word(text: str) -> bool:
+    return text.lstrip()[:1].isupper()
 
 
 _REASONING_ONLY = Format(

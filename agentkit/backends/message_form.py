@@ -6,10 +6,12 @@ the request, since many refuse a request for one key that they don't know; some 
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit.message import Message
 from agentkit.tooling.call_names import short_id
 
@@ -27,27 +29,27 @@ _JOINED = ("assistant", "system", "developer", "tool")
 NO_ANSWER = "(no answer)"
 """Stands for an answer without text, which many servers refuse in a history."""
 
-_REFUSED_ID = re.compile(
+_REFUSED_ID = pattern(
     r"(?:tool.?(?:call|use).{0,3}ids?\b|tool_calls\[\d+\]\.id\b).{0,200}"
     r"(?:length|pattern|too long|alphanumeric|regular expression|a-z)",
     re.IGNORECASE | re.DOTALL,
 )
-_REFUSED_KEY = re.compile(
+_REFUSED_KEY = pattern(
     r"extra|additional|unsupported|not supported|unknown|unexpected|unrecogni[sz]ed|not permitted|not allowed|forbidden"
     r"|should not|must not|included",
     re.IGNORECASE,
 )
-_WANTS_REASONING = re.compile(
+_WANTS_REASONING = pattern(
     r"missing.{0,20}reasoning_content|"
     r"reasoning_content.{0,60}(?:is missing|is required|must be (?:passed|provided|included|sent))",
     re.IGNORECASE | re.DOTALL,
 )
-_WANTS_SIGNATURE = re.compile(r"missing (?:a )?thought_?signature", re.IGNORECASE)
+_WANTS_SIGNATURE = pattern(r"missing (?:a )?thought_?signature", re.IGNORECASE)
 _NO_REASONING = "(none)"
 """Stands for the reasoning behind a reply of another model: an empty text is refused as well."""
 _NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 """What Google wants at the first call of a reply that another model has written."""
-_OF_MISTRAL = re.compile("mi[sx]tral|ministral|devstral|magistral|codestral|pixtral", re.IGNORECASE)
+_OF_MISTRAL = pattern("mi[sx]tral|ministral|devstral|magistral|codestral|pixtral", re.IGNORECASE)
 """The names of Mistral's models, whatever their version."""
 _MAX_READ = 4000
 """Maximum characters of an error that are read."""

@@ -7,9 +7,9 @@ the error.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, cast
 
+from agentkit._lazy.records import dataclass
 from agentkit._text import in_a_line
 from agentkit.message import Message, is_shown_by_a_tool
 from agentkit.net.learned import Learned

@@ -6,15 +6,17 @@ anyway, which are fewer than the tools could take; and, where it is worth two re
 a service), the prompt tokens of one question with and without a tool.
 """
 
-import re
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, Request, is_broken_off
 from agentkit.event import Reply
 from agentkit.message import Message, user
+from agentkit.net.error_kinds import is_api_error, is_connection_error
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.learned import Learned
 from agentkit.net.refusals import REFUSING
@@ -34,21 +36,21 @@ SHOWS_TOOLS = "shows tools"
 LEFT_OUT = "no tools"
 """The fact under which a backend remembers that tools did not reach the model."""
 
-_REFUSES_TOOLS = re.compile(
+_REFUSES_TOOLS = pattern(
     r"(?:not|n't) support[a-z ]{0,20}\b(?:tools?|functions?)\b|"
     r"\btools?\b.{0,30}(?:not supported|unsupported|require|needs?)|"
     r"--jinja|tool-call-parser|enable-auto-tool-choice"
 )
-_HAS_NO_TOOLS = re.compile(
+_HAS_NO_TOOLS = pattern(
     r"(?:not|n't) support[a-z ]{0,20}\b(?:tools?|tool[ _-](?:use|calls?|calling)|functions?|function[ _-]calling)\b|"
     r"\b(?:tools?|tool[ _-](?:use|calls?|calling)|function[ _-]calling)\b.{0,12}(?:not supported|unsupported)|"
     r"--jinja|tool-call-parser|enable-auto-tool-choice"
 )
-_HAS_NO_RESULTS = re.compile(
+_HAS_NO_RESULTS = pattern(
     r"roles must alternate|(?:unknown|unexpected|unsupported|invalid)[a-z ]{0,20}\brole\b.{0,12}\btool\b|"
     r"only user(?:,| and)? (?:and )?(?:assistant|model|system)[a-z, ]{0,20} roles are supported"
 )
-_HAS_NO_SYSTEM = re.compile(
+_HAS_NO_SYSTEM = pattern(
     r"system[ _-](?:role|messages?|prompts?)\b.{0,30}(?:not supported|unsupported)|"
     r"(?:not|n't) support[a-z ]{0,20}\bsystem\b|only user(?:,| and) (?:and )?(?:assistant|model) roles are supported"
 )
@@ -77,16 +79,14 @@ def check_arrival(backend: Backend) -> Arrival:
 
     Raises the openai package's APIConnectionError when the server can't be reached.
     """
-    from openai import APIConnectionError, APIError
-
     try:
         if backend.capabilities(ask=True).tools:
             return Arrival(True, "the server's chat template has them")
         without = _prompt_tokens(backend, Toolbox())
-        with_tools = _prompt_tokens(backend, Toolbox([PROBE]))
-    except APIConnectionError:
-        raise
-    except APIError as error:
+        with_tools = _prompt_tokens(backend, _with_probe())
+    except Exception as error:
+        if not is_api_error(error) or is_connection_error(error):
+            raise
         if _REFUSES_TOOLS.search(words_of(error)):
             return Arrival(False, f"the server refuses tools: {in_a_line(str(error), 200)}")
         return Arrival(None, in_a_line(str(error), 200))
@@ -95,7 +95,7 @@ def check_arrival(backend: Backend) -> Arrival:
         detail = f"the server's chat template leaves them out; {REMEDY}" if says_no else "prompt tokens are not counted"
         return Arrival(False if says_no else None, detail)
     counts = f"{without} prompt tokens without a tool, {with_tools} with one"
-    if with_tools - without < len(Toolbox([PROBE]).encoded) / FEWEST_BYTES:
+    if with_tools - without < len(_with_probe().encoded) / FEWEST_BYTES:
         return Arrival(False, f"{counts}: the chat template leaves tools out; {REMEDY}")
     return Arrival(True, counts)
 
@@ -125,19 +125,22 @@ def _probe(place: str) -> str:
     return place
 
 
-PROBE: Tool[..., str] = Tool(
-    "look_up_opening_hours",
-    "Look up the opening hours of a museum, a library, a swimming pool or another public place, for each day of the "
-    "week, with the hours of public holidays and the days on which it is closed.",
-    {
-        "type": "object",
-        "properties": {"place": {"type": "string", "description": "Name of the place, with its town and country."}},
-        "required": ["place"],
-    },
-    _probe,
-    read_only=True,
-)
-"""The tool of the question: long enough that no prompt has it by accident."""
+@functools.cache
+def _with_probe() -> Toolbox:
+    """The tool of the question: long enough that no prompt has it by accident. (A schema takes a while to check.)"""
+    probe: Tool[..., str] = Tool(
+        "look_up_opening_hours",
+        "Look up the opening hours of a museum, a library, a swimming pool or another public place, for each day of "
+        "the week, with the hours of public holidays and the days on which it is closed.",
+        {
+            "type": "object",
+            "properties": {"place": {"type": "string", "description": "Name of the place, with its town and country."}},
+            "required": ["place"],
+        },
+        _probe,
+        read_only=True,
+    )
+    return Toolbox([probe])
 
 
 def note_arrival(

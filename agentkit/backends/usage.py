@@ -1,15 +1,20 @@
 """Token usage as servers report it: whatever its form, it never costs the reply."""
 
+import functools
 import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit.limits import Usage
 from agentkit.record import amount_of
 
 MAX_TEXT = 10_000
 """Characters of a usage that is a text; a longer one is not read."""
+
+MAX_NAME = 100
+"""Characters of the name of a field; what is behind them is not read."""
+_LARGE = 1 << 60
 
 _INPUT = ("prompt_tokens", "input_tokens", "prompt_token_count", "input_token_count", "prompt_eval_count")
 _OUTPUT = ("completion_tokens", "output_tokens", "candidates_token_count", "output_token_count", "eval_count")
@@ -19,7 +24,7 @@ _CACHED = ("cached_tokens", "cache_read", "cache_read_tokens", "cached_content_t
 _CACHED_BESIDE = ("prompt_cache_hit_tokens", "num_cached_tokens", "cache_read_input_tokens")
 _REASONING = ("reasoning_tokens", "reasoning", "thoughts_token_count", "thinking_tokens")
 _COST = ("total_cost", "total", "amount", "value", "usd", "cost")
-_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
+_HUMP = pattern(r"(?<=[a-z0-9])([A-Z])")
 
 
 def usage_in(chunk: Mapping[str, Any]) -> dict[str, Any]:
@@ -39,7 +44,7 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
     """Convert the usage of one reply; a count that is absent or can't be read is 0, such a cost None."""
     if not usage:
         return Usage(requests=1)
-    named = {_HUMP.sub(r"_\1", str(name)).lower(): value for name, value in usage.items()}
+    named = {_plain_name(str(name)[:MAX_NAME]): value for name, value in usage.items()}
     cached = _detail(named, _DETAILS_IN, _CACHED) or _first(named, (*_CACHED_BESIDE, *_CACHED))
     total = _first(named, _INPUT)
     if "prompt_tokens" not in named and "cache_read_input_tokens" in named:  # Anthropic counts it beside the others
@@ -54,8 +59,15 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
     )
 
 
+@functools.lru_cache(1000)
+def _plain_name(name: str) -> str:
+    return _HUMP.sub(r"_\1", name).lower()
+
+
 def count_of(value: Any) -> int:
     """A number of tokens from JSON that a server has written, also as text; 0 for anything else."""
+    if type(value) is int and 0 <= value < _LARGE:  # nearly always
+        return value
     if isinstance(value, str):
         text = value.strip().replace(",", "")
         try:
@@ -89,7 +101,11 @@ def _as_object(usage: Any) -> dict[str, Any]:
 
 
 def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
-    return next((count for name in names if (count := count_of(usage.get(name)))), 0)
+    for name in names:
+        value = usage.get(name)
+        if value is not None and (count := count_of(value)):
+            return count
+    return 0
 
 
 def _detail(usage: Mapping[str, Any], fields: tuple[str, ...], names: tuple[str, ...]) -> int:

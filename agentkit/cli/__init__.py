@@ -14,21 +14,11 @@ try:
 except ImportError:
     raise MissingExtraError("the command line", "cli") from None
 
-from agentkit.cli import config, keys, mcp_login, serve, sessions
-from agentkit.cli.ask import ask
-from agentkit.cli.chat import chat
-from agentkit.cli.doctor.command import doctor
 from agentkit.cli.hidden_arguments import hide_arguments
-from agentkit.cli.mcp_serve import mcp_serve
-from agentkit.cli.models import models
-from agentkit.cli.mqtt import mqtt, mqtt_chat
+from agentkit.cli.own_commands import OWN_COMMANDS
 from agentkit.cli.plugin_commands import GroupWithPlugins
-from agentkit.cli.plugins import plugins
-from agentkit.cli.research import research
 from agentkit.cli.stores import leave
 from agentkit.cli.streams import usable_streams
-from agentkit.cli.tools import tools
-from agentkit.cli.trace.command import trace
 from agentkit.plugins.installed import OFF
 from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings
 
@@ -49,9 +39,13 @@ class _App(typer.Typer):
 
 
 class _Commands(GroupWithPlugins):
-    """The commands, and `ask` for what can only be a question: `agentkit "What is ...?"`, `agentkit -m NAME ...`.
+    """The commands, each imported when it is run; and `ask` for what can only be a question: `agentkit "What is ...?"`,
+    `agentkit -m NAME ...`.
 
     A single word may be a command that is misspelt, so it is an error."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "commands": {str(each.name): each for each in OWN_COMMANDS}})
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         before = list(itertools.takewhile(lambda word: _normal(word) == NO_PLUGINS, args))
@@ -104,6 +98,8 @@ def _begin(
     if no_plugins:
         hand_on({OFF: 1})
     if context.invoked_subcommand in CONFIGURED:
+        from agentkit.cli import config
+
         try:
             context.default_map = config.default_map()
         except ConfigurationError as error:
@@ -124,20 +120,3 @@ app = _App(
     },
     pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold API keys
 )
-app.command()(ask)
-app.command()(chat)
-app.command()(research)
-app.add_typer(sessions.app, name="sessions")
-app.command()(sessions.replay)
-app.command()(trace)
-app.command()(models)
-app.add_typer(keys.app, name="keys")
-app.add_typer(config.app, name="config")
-app.command()(tools)
-app.command()(plugins)
-app.command(context_settings={"allow_extra_args": True})(mqtt)
-app.command("mqtt-chat")(mqtt_chat)
-app.command()(doctor)
-app.add_typer(mcp_login.app, name="mcp")
-app.command("mcp-serve")(mcp_serve)
-app.add_typer(serve.app, name="serve")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agentkit._text import cut
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.event import OpenCall
 from agentkit.tooling.questions import Question
 

@@ -34,6 +34,7 @@ from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
 from agentkit.evidence.settings import mode_of
 from agentkit.message import Prompt
+from agentkit.net.error_kinds import is_api_error
 from agentkit.record import error_record, result_record
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.hook_loading import load_hooks
@@ -133,9 +134,7 @@ def _run(
         progress.interrupted(getattr(error, "tool_calls", []))
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
-        from agentkit import APIError  # loads openai: half a second that most runs don't need
-
-        if not isinstance(error, AgentkitError | APIError):
+        if not isinstance(error, AgentkitError) and not is_api_error(error):
             raise
         if as_json:
             _print_json(error_record(error), out)

@@ -31,12 +31,14 @@ from agentkit.cli.options import (
     TaintOption,
     ToolOption,
 )
-from agentkit.cli.progress import Progress, printable
+from agentkit.cli.printable import printable
+from agentkit.cli.progress import Progress
 from agentkit.cli.rendered import shows_markdown
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
 from agentkit.evidence.settings import mode_of
 from agentkit.message import text_of
+from agentkit.net.error_kinds import is_api_error
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.tool_loading import AnyTool, load_tools
@@ -160,9 +162,7 @@ class _Talk:
             except KeyboardInterrupt as error:
                 progress.interrupted(getattr(error, "tool_calls", []))
             except Exception as error:
-                from agentkit import APIError  # loads openai
-
-                if not isinstance(error, AgentkitError | APIError):
+                if not isinstance(error, AgentkitError) and not is_api_error(error):
                     raise
                 self.failed = True
                 self._say(f"agentkit: {error}")

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from agentkit import Result
 from agentkit._text import in_a_line
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.evidence.citation import Citation
 
 MAX_REASONS, MAX_REASON = 3, 100

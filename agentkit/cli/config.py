@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from agentkit._text import in_a_line, line_of, without_credentials
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.cli.stores import leave
 from agentkit.errors import ConfigurationError
 from agentkit.net.stored_keys import config_folder

@@ -5,7 +5,8 @@ from typing import Any, Literal, TextIO
 
 from agentkit import Result, Run
 from agentkit.cli.approvals import decided
-from agentkit.cli.progress import Progress, printable
+from agentkit.cli.printable import printable
+from agentkit.cli.progress import Progress
 from agentkit.cli.rendered import MarkdownWriter
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, TextDelta
 from agentkit.running.append_only import AppendOnlyText

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 
 from agentkit._text import in_a_line
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.errors import ConfigurationError
 
 

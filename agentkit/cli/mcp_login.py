@@ -8,7 +8,7 @@ import typer
 
 from agentkit import ConfigurationError, ToolError
 from agentkit.cli.ask import BAD_USAGE, FAILED
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.cli.stores import leave
 
 app = typer.Typer(help="Log in to MCP servers.", no_args_is_help=True)

@@ -12,8 +12,9 @@ from agentkit._text import without_credentials
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.config import configured, variable
 from agentkit.cli.options import WITH_KEYS
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.cli.stores import leave
+from agentkit.net.error_kinds import is_api_error
 from agentkit.net.model_names import LOCAL, OPENAI_URL, WITH_OPENAI_API, openai_address, split_name
 from agentkit.net.stored_keys import environment_with_keys, stored_keys, variable_of
 from agentkit.serving.environment import DEFAULT_MODEL
@@ -106,13 +107,14 @@ def _state(provider: str) -> str:
 def _served(server: str) -> list[str]:
     """Return the names of the models that a server lists. Exits the program when it can't be asked."""
     url, key, prefix, suffix = _address(server)
-    from agentkit import APIError
-    from agentkit.net.http_client import Transport  # loads openai
+    from agentkit.net.http_client import Transport  # takes a while to load
 
     transport = Transport(url, api_key=key, timeout=TIMEOUT, max_retries=0)
     try:
         answer = transport.get("/models")
-    except APIError as error:
+    except Exception as error:
+        if not is_api_error(error):
+            raise
         leave(str(error), FAILED)
     finally:
         transport.close()

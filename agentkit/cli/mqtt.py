@@ -20,7 +20,7 @@ from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.broker_options import VARIABLES, with_broker_options
 from agentkit.cli.logs import LevelOption, log_to_stderr
 from agentkit.cli.options import DocsOption, EvidenceOption, McpOption, TaintOption, ToolOption
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
 from agentkit.evidence.settings import mode_of

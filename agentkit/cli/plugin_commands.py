@@ -6,12 +6,12 @@ Help lists them by their names and packages; what a command needs is imported wh
 from typing import Any
 
 import typer
-from rich.markup import escape
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from agentkit._lazy import Registry
 from agentkit._text import in_a_line
-from agentkit.cli.progress import printable
+from agentkit.cli.deferred import DeferredCommand
+from agentkit.cli.printable import printable
 from agentkit.cli.stores import leave
 from agentkit.errors import ConfigurationError
 from agentkit.plugins.installed import Plugin
@@ -36,19 +36,18 @@ COMMANDS = Registry("agentkit.cli", dict.fromkeys(OWN, "agentkit.cli:app"), _pro
 """What is behind each command of another package: a `typer.Typer`, or a function as `typer.run` takes."""
 
 
-class PluginCommand(TyperCommand):
+class PluginCommand(DeferredCommand):
     """Stands for a command of another package, which it imports when it is run or asked for its help."""
 
     def __init__(self, plugin: Plugin) -> None:
+        from rich.markup import escape
+
         origin = in_a_line(printable(plugin.origin), 60)
-        super().__init__(plugin.name, short_help=f"from {escape(origin)}", rich_help_panel=PANEL)
+        super().__init__(plugin.name, f"from {escape(origin)}", PANEL)
         self._plugin = plugin
 
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """The context of the command itself. Exits the program when the package can't be used."""
-        return self._loaded().make_context(info_name, args, parent, **extra)
-
-    def _loaded(self) -> Any:
+    def loaded(self) -> Any:
+        """See `DeferredCommand.loaded`. Exits the program when the package can't be used."""
         try:
             found = COMMANDS.load(self._plugin)
             if not isinstance(found, typer.Typer):

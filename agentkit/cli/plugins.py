@@ -12,7 +12,7 @@ from agentkit._lazy import Registry
 from agentkit._text import in_a_line
 from agentkit.cli.ask import FAILED
 from agentkit.cli.plugin_commands import COMMANDS
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.errors import ConfigurationError
 from agentkit.plugins.installed import KINDS, OFF, Plugin, is_off

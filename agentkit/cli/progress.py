@@ -1,7 +1,6 @@
 """Shows the progress of a run on standard error, without control codes in texts from models and tools."""
 
 import json
-import re
 import sys
 from types import TracebackType
 
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from agentkit import Result, Usage
 from agentkit._text import in_a_line
+from agentkit.cli.printable import printable
 from agentkit.event import (
     Event,
     LimitReached,
@@ -26,11 +26,6 @@ from agentkit.event import (
 
 MAX_DISPLAY = 100
 """Maximum number of characters of arguments or of a response shown in one line."""
-
-
-def printable(text: str) -> str:
-    """Returns the text without control characters, which could move the cursor or change colours."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", "", text.replace("\r\n", "\n"))
 
 
 class Progress:

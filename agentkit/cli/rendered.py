@@ -6,7 +6,7 @@ where the terminal and the program disagree on the width of a letter, or the win
 
 from typing import TYPE_CHECKING, TextIO
 
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

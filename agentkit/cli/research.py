@@ -18,6 +18,7 @@ from agentkit.cli.prompt import prompt_of
 from agentkit.cli.research_progress import ResearchProgress
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, leave, opened
+from agentkit.net.error_kinds import is_api_error
 from agentkit.record import error_record
 from agentkit.research import Report
 from agentkit.research import research as researched
@@ -180,9 +181,7 @@ def _run(
         progress.left(name)
         raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
-        from agentkit import APIError  # loads openai: half a second that most runs don't need
-
-        if not isinstance(error, AgentkitError | APIError):
+        if not isinstance(error, AgentkitError) and not is_api_error(error):
             raise
         if as_json:
             print(json.dumps(error_record(error), indent=2), file=out)

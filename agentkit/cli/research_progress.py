@@ -3,7 +3,8 @@
 import sys
 
 from agentkit._text import in_a_line
-from agentkit.cli.progress import MAX_DISPLAY, Progress, printable, spent
+from agentkit.cli.printable import printable
+from agentkit.cli.progress import MAX_DISPLAY, Progress, spent
 from agentkit.research import Begun, Done, Noted, Planned, Report, ResearchEvent, Used, Writing
 
 

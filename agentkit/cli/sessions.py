@@ -11,7 +11,7 @@ from rich.text import Text
 from agentkit import Session, SessionError
 from agentkit.cli.ask import FAILED
 from agentkit.cli.chat import as_json, markdown
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import Message, text_of
 from agentkit.record import usage_from

@@ -2,13 +2,17 @@
 
 import sys
 from contextlib import ExitStack
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from agentkit import ConfigurationError, Session, SessionError
+from agentkit.cli.printable import printable
+from agentkit.errors import ConfigurationError, SessionError
 from agentkit.serving.environment import session_store
-from agentkit.sessions import Sessions, open_sessions
+
+if TYPE_CHECKING:
+    from agentkit import Session
+    from agentkit.sessions import Sessions
 
 StoreOption = Annotated[
     str | None,
@@ -21,11 +25,13 @@ StoreOption = Annotated[
 ]
 
 
-def opened(where: str | None) -> Sessions:
+def opened(where: str | None) -> "Sessions":
     """Open the session store. Exits the program with an error message when it can't be used.
 
     where: file or URL; None for the default store.
     """
+    from agentkit.sessions import open_sessions
+
     try:
         return open_sessions(where or session_store())
     except (ConfigurationError, SessionError) as error:
@@ -34,7 +40,7 @@ def opened(where: str | None) -> Sessions:
 
 def chosen_session(
     name: str | None, continues: bool, where: str | None, leaving: ExitStack, *, quiet: bool
-) -> Session | None:
+) -> "Session | None":
     """Return the session of this name, with `continues` and without a name the one that was written last, None when
     neither is asked for.
 
@@ -58,7 +64,5 @@ def chosen_session(
 
 def leave(message: str, code: int) -> NoReturn:
     """Print an error message and exit the program with this code."""
-    from agentkit.cli.progress import printable
-
     print(f"agentkit: {printable(message)}", file=sys.stderr)
     raise typer.Exit(code)

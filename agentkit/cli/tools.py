@@ -12,7 +12,7 @@ from agentkit import ConfigurationError, Tool
 from agentkit.cli.ask import BAD_USAGE
 from agentkit.cli.mcp_inputs import mcp_input
 from agentkit.cli.options import DocsOption, McpOption, ToolOption
-from agentkit.cli.progress import printable
+from agentkit.cli.printable import printable
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import leave
 from agentkit.running.agent_tools import AnyTool, toolbox_of

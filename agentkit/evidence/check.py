@@ -1,7 +1,6 @@
 """Checks an answer against the sources that it cites: without a model, in any language."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from agentkit.evidence.citation import Citation, Verdict
 from agentkit.evidence.claims import Claim, claims
@@ -78,13 +77,9 @@ class _Check:
         elif not source.read:
             verdict = "weak" if verdict == "supported" else "no source"
             reason = "the source was found, but not read"
-        return replace(
-            _without_source(claim, number, reason),
-            verdict=verdict,
-            address=source.address,
-            title=source.title,
-            quote=finding.quote,
-            span=finding.span,
+        place = claim.sentence, claim.start, claim.end
+        return Citation(
+            *place, number, verdict, source.address, source.title, finding.quote, finding.span, reason=reason
         )
 
     def _finding(self, number: int, sentence: Sentence) -> Finding:

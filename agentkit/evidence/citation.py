@@ -1,7 +1,8 @@
 """What the check of an answer says of one sentence and one source."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from agentkit._lazy.records import dataclass
 
 Verdict = Literal["supported", "weak", "not found", "no source"]
 """Whether a source says what a sentence says: "supported"; "weak": a part of it, or the source was only found and not

@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from agentkit.evidence.claims import Claim
 from agentkit.evidence.folding import script
 from agentkit.evidence.names import beginning, names
 from agentkit.evidence.numbers import Number, months, numbers, words_of
-from agentkit.evidence.quotations import QuotedText, quotations
+from agentkit.evidence.quotations import quotations
 from agentkit.evidence.text_index import TextIndex, keys
 from agentkit.retrieval.words import is_unspaced, letters
 
@@ -94,38 +94,30 @@ class SourceText:
         weights = {each: self._index.weight(each) for each in sentence.keys}
         begin = self._index.best(weights)[1]
         absent, there = self._numbers_of(sentence)
-        finding = Finding(
-            weights=weights,
+        found, around, start, end = frozenset[str](), frozenset[str](), 0, 0
+        if begin >= 0:
+            found = self._index.found(begin, weights)
+            around = self._index.found(begin, weights, AROUND) - found
+            start, end = self._index.passage(begin)
+        return Finding(
+            _cover(weights, found, around),
+            self._index.text[start:end],
+            (start, end) if begin >= 0 else None,
+            found,
+            around,
+            weights,
             absent=absent or self._absent_months(sentence),
             elsewhere=self._elsewhere(there, weights),
             unnamed=tuple(name for name, begins in sentence.names.items() if not self._has_name(begins, sentence)),
-            unquoted=tuple(each for each in sentence.quotations if not self._quoted.has(each)),
+            unquoted=tuple(each for each in sentence.quotations if not self._read.quoted.has(each)),
             is_foreign=bool(sentence.script and self._read.script and sentence.script != self._read.script),
         )
-        return finding if begin < 0 else self._with_passage(finding, begin)
-
-    def _with_passage(self, finding: Finding, begin: int) -> Finding:
-        found = self._index.found(begin, finding.weights)
-        around = self._index.found(begin, finding.weights, AROUND) - found
-        start, end = self._index.passage(begin)
-        return replace(
-            finding,
-            cover=_cover(finding.weights, found, around),
-            quote=self._index.text[start:end],
-            span=(start, end),
-            found=found,
-            around=around,
-        )
-
-    @cached_property
-    def _quoted(self) -> QuotedText:
-        return QuotedText(self._index.text)
 
     def _numbers_of(self, sentence: Sentence) -> tuple[tuple[str, ...], dict[str, set[int]]]:
         """The numbers of a sentence that the text does not have, and the sentences in which the others are."""
         absent, there = [], {}
         for number in sentence.numbers:
-            places = set().union(*(self._read.numbers.get(value, ()) for value in number.values))
+            places = self._read.sentences_with_number(number.values)
             if places:
                 there[number.written] = places
             elif not (self._is_written_out(number) or number.values & self._titled):
@@ -148,15 +140,18 @@ class SourceText:
 
     def _names_month(self, month: int, written: str) -> bool:
         """Whether the text names a month away from any number, or has its number, as "7月" may be meant."""
-        return f" {written[:4]}" in self._read.folded if written else str(month) in self._read.numbers
+        return f" {written[:4]}" in self._read.folded if written else str(month) in self._read.numbers.values
 
     def _elsewhere(self, there: Mapping[str, set[int]], weights: Mapping[str, float]) -> tuple[str, ...]:
         """The numbers that the text has only far from the other words of the sentence."""
-        rest = {each: weight for each, weight in weights.items() if not each.isdigit()}
-        if not there or not rest:
+        if not there:
             return ()
-        least = (NEAR if len(there) == 1 else NEAR_OF_SEVERAL) * self._near(rest, None)
-        return tuple(written for written, places in there.items() if self._near(rest, places) < least)
+        if any(map(str.isdigit, weights)):
+            weights = {each: weight for each, weight in weights.items() if not each.isdigit()}
+        if not weights:
+            return ()
+        least = (NEAR if len(there) == 1 else NEAR_OF_SEVERAL) * self._near(weights, None)
+        return tuple(written for written, places in there.items() if self._near(weights, places) < least)
 
     def _near(self, weights: Mapping[str, float], within: set[int] | None) -> float:
         """The cover of the best passage. within: the sentences of which it has to have one."""

@@ -5,10 +5,11 @@ import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.records import dataclass
 from agentkit._text import joined_surrogates
 from agentkit.evidence.source import Source
 

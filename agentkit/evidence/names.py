@@ -14,13 +14,14 @@ BEGINNING = 4
 """By how many letters of its beginning a name is found, since its ending changes with its case."""
 
 _WORD = re.compile(r"[^\W\d_](?:[^\W_]|['’.-](?=[^\W_])){0,60}")
+_APOSTROPHES = ("'", "’")
 _POSSESSIVE = re.compile(r"['’]s?$")
 
 
 def names(sentence: str) -> list[str]:
     """The names in a sentence, as they are written; the first word, which has a capital anyway, only if it has two."""
-    words = [_POSSESSIVE.sub("", word) for word in _WORD.findall(sentence)]
-    if words and is_unspaced(max(words, key=is_unspaced)):
+    words = [_POSSESSIVE.sub("", word) if word[-2:-1] in _APOSTROPHES else word for word in _WORD.findall(sentence)]
+    if not sentence.isascii() and any(map(is_unspaced, words)):
         return [word for part in words for word in re.findall("[A-Za-z]{2,60}", part)]
     first = words[:1]
     found = [word for word in words[1:] if word[:1].isupper()] + [

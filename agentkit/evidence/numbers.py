@@ -1,9 +1,12 @@
 """The numbers and months in a text, as they are compared: `1,234.5`, `1.234,5` and `１２３４.5` are one number."""
 
+import functools
 import re
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from agentkit._text import beyond_ascii, utf8
 from agentkit.retrieval.words import folded
 
 _NUMBER = re.compile(
@@ -13,6 +16,20 @@ _NUMBER = re.compile(
     r"|(?P<number>\d{1,40}(?:[.,٫٬·'’]\d{1,40}){0,20})"
 )
 """A date in numbers, of which each part is a number; a number with spaces between thousands; another one."""
+_DIGITS = re.compile(r"\d{1,40}")
+_DIGIT = re.compile(r"\d")
+_MOST_DIGITS = 40
+_ONLY_DIGITS = bytes(code if chr(code).isdecimal() else 32 for code in range(256))
+"""Spaces for all but digits of ASCII, in UTF-8."""
+_SEPARATORS = frozenset(" \u00a0\u202f\u2009.,٫٬·'’-/")
+"""What is a part of a number, with digits before and behind it."""
+_NO_PART = frozenset(
+    f"{sign}{other}"
+    for sign in " .,;:)'\n"
+    for other in map(chr, range(128))
+    if not other.isdigit() and other not in "mMtTbB"
+)
+"""What most numbers have behind them, and is neither a part nor the scale nor the range of one."""
 _SCALE = re.compile(
     r"[ \u00a0-]?(?:([^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]{1,12})|([百千万萬亿億兆만억]{1,2}))"
 )
@@ -20,6 +37,8 @@ _RANGE_END = re.compile(r"[–—/-](\d\d)(?!\d)")
 _CLOSE_BEFORE = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]$|[:：./–-]$")
 _CLOSE = re.compile(r" ?[:：月日年分秒时時点點]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]|[./–-]\w")
 """What stands before or behind a number that nobody writes as a word."""
+_BEFORE_MONTH, _BEHIND_MONTH = 14, 18
+"""How many characters before and behind digits `_MONTH` looks at."""
 _MONTH = re.compile(
     r"\d{1,4}(?:st|nd|rd|th|er|[.º°ª])?,?[ \u00a0](?:de[ \u00a0]|of[ \u00a0])?(?P<behind>[^\W\d_]{3,10})"
     r"|(?<![^\W\d_])(?P<before>[^\W\d_]{3,10})\.?,?[ \u00a0](?=\d{1,4}(?!\d))|(?P<east>\d{1,2})[月월]"
@@ -35,6 +54,8 @@ _SCALES = {
         12: "trillion trillions triliones трлн триллион триллиона триллионов",
     }.items()
 }
+_EXPONENTS = {word: exponent for exponent, words in _SCALES.items() for word in words}
+_INITIALS = frozenset(letter for word in _EXPONENTS for letter in (word[0], word[0].upper()) if letter.isascii())
 _EASTERN = {"百": 2, "千": 3, "万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "兆": 12}
 _MONTHS = (
     "jan ene gen янв januar يناير",
@@ -84,41 +105,108 @@ class Number:
 
 def numbers(text: str) -> Iterator[Number]:
     """Yield the numbers of a text."""
-    for found in _found(text):
-        if found["year"]:
-            yield from _of_date(found, ("year", "month", "day"), ("month",))
-        elif found["last"]:
-            yield from _of_date(found, ("one", "other", "last"), ("one", "other"))
+    for start, end, date in _found(text):
+        if date:
+            yield from _of_date(date)
         else:
-            plain, exponent = _plain(found.group()), _exponent(text, found.end())
-            values = frozenset(_scaled(each, exponent) for each in plain)
-            is_alone = not (
-                _CLOSE_BEFORE.search(text, max(0, found.start() - 2), found.start()) or _CLOSE.match(text, found.end())
-            )
-            plain_values = frozenset(_scaled(each, 0) for each in plain)
-            yield Number(found.group(), found.start(), values, plain_values, _range_end(text, found), is_alone)
+            written = text[start:end]
+            values, plain = _values(written, _exponent(text, end)), _values(written, 0)
+            is_alone = not (_CLOSE_BEFORE.search(text, max(0, start - 2), start) or _CLOSE.match(text, end))
+            yield Number(written, start, values, plain, _range_end(text, start, end), is_alone)
 
 
-def _range_end(text: str, found: re.Match[str]) -> frozenset[str]:
-    end = _RANGE_END.match(text, found.end()) if len(found.group()) == 4 and found.group().isdigit() else None
-    return frozenset({found.group()[:2] + end[1]}) if end else frozenset()
+@dataclass(frozen=True)
+class NumberPlaces:
+    """The numbers of a text. values: where each stands, by what it may mean with and without its scale and as the end
+    of a range. months: those of its dates in numbers."""
+
+    values: Mapping[str, Sequence[int]]
+    months: frozenset[int]
+
+    @classmethod
+    def of(cls, text: str) -> "NumberPlaces":
+        """The numbers of a text: the same as `numbers`, in a third of the time."""
+        values, months = defaultdict[str, list[int]](list), set[int]()
+        for start, end, date in _found(text):
+            written = text[start:end]
+            if date:
+                for part in _of_date(date):
+                    months.add(part.month)
+                    _note(part.start, part.values, values)
+            elif text[end : end + 2] in _NO_PART and written.isdecimal() and written.isascii() and written[0] != "0":
+                values[written].append(start)
+            else:
+                meant = _values(written, _exponent(text, end)) | _values(written, 0) | _range_end(text, start, end)
+                _note(start, meant, values)
+        return cls(dict(values), frozenset(months))
 
 
-def _found(text: str) -> Iterator[re.Match[str]]:
-    """Yield the numbers of a text. It is searched for digits first, which is three times as quick."""
+def _note(start: int, meant: Iterable[str], values: Mapping[str, list[int]]) -> None:
+    for value in meant:
+        values[value].append(start)
+
+
+def _range_end(text: str, start: int, end: int) -> frozenset[str]:
+    if end - start != 4 or not text[start:end].isdigit():
+        return frozenset()
+    last = _RANGE_END.match(text, end)
+    return frozenset({text[start : start + 2] + last[1]}) if last else frozenset()
+
+
+def _found(text: str) -> Iterator[tuple[int, int, re.Match[str] | None]]:
+    """Yield the places of the numbers of a text, and each that is a date as it was found."""
     searched = 0
-    for digits in re.finditer(r"\d{1,40}", text):
-        found = _NUMBER.match(text, digits.start()) if digits.start() >= searched else None
-        if found:
-            searched = found.end()
-            yield found
+    for start, end in _digits_in(text):
+        if start < searched:
+            continue
+        behind = text[end : end + 2]
+        if behind not in _NO_PART and behind[:1] in _SEPARATORS and behind[1:].isdecimal():
+            found = _NUMBER.match(text, start)
+            if found:
+                searched = found.end()
+                yield start, searched, found if found["year"] or found["last"] else None
+        else:
+            yield start, end, None
 
 
-def _of_date(found: re.Match[str], parts: tuple[str, ...], months: tuple[str, ...]) -> Iterator[Number]:
+def _digits_in(text: str) -> list[tuple[int, int]]:
+    """Where digits stand in a text, up to 40 at once. Most texts have only those of ASCII, which are found ten times as
+    quickly."""
+    encoded = utf8(text)
+    written = encoded.translate(_ONLY_DIGITS).decode("ascii").split()
+    if (
+        _DIGIT.search(beyond_ascii(encoded).decode("utf-8", "surrogatepass"))
+        or max(map(len, written), default=0) > _MOST_DIGITS
+    ):
+        return [digits.span() for digits in _DIGITS.finditer(text)]
+    end = 0
+    found = []
+    for digits in written:
+        start = text.find(digits, end)
+        end = start + len(digits)
+        found.append((start, end))
+    return found
+
+
+def _of_date(date: re.Match[str]) -> Iterator[Number]:
+    if date["year"]:
+        return _of_parts(date, ("year", "month", "day"), ("month",))
+    return _of_parts(date, ("one", "other", "last"), ("one", "other"))
+
+
+def _of_parts(found: re.Match[str], parts: tuple[str, ...], months: tuple[str, ...]) -> Iterator[Number]:
     for part in parts:
         value = frozenset({_scaled((_digits(found[part]), ""), 0)})
         month = int(found[part]) if part in months and int(found[part]) <= 12 else 0
         yield Number(found[part], found.start(part), value, value, month=month)
+
+
+@functools.lru_cache(2_048)
+def _values(written: str, exponent: int) -> frozenset[str]:
+    """What a number may mean. exponent: of its scale."""
+    if written.isdecimal() and not exponent:
+        return frozenset((_digits(written).lstrip("0") or "0",))
+    return frozenset(_scaled(each, exponent) for each in _plain(written))
 
 
 def _plain(written: str) -> set[tuple[str, str]]:
@@ -155,13 +243,15 @@ def _scaled(number: tuple[str, str], exponent: int) -> str:
 
 def _exponent(text: str, end: int) -> int:
     """The power of ten that the word behind a number names."""
+    first = text[end : end + 2].lstrip(" \u00a0-")[:1]
+    if first not in _INITIALS and first.isascii():
+        return 0
     found = _SCALE.match(text, end)
     if found is None:
         return 0
     if found[2]:
         return sum(_EASTERN[each] for each in found[2])
-    word = folded(found[1])
-    return next((exponent for exponent, words in _SCALES.items() if word in words), 0)
+    return _EXPONENTS.get(folded(found[1]), 0)
 
 
 def words_of(value: str) -> tuple[str, ...]:
@@ -172,9 +262,23 @@ def words_of(value: str) -> tuple[str, ...]:
 def months(text: str) -> dict[int, str]:
     """The months that a text names beside numbers, 1 to 12, and how, folded."""
     found: dict[int, str] = {}
-    for each in _MONTH.finditer(text):
-        written = folded(each["behind"] or each["before"] or "")
-        number = int(each["east"] or _MONTH_BY_BEGINNING.get(written[:4], _MONTH_BY_BEGINNING.get(written[:3], 0)))
-        if 0 < number <= 12:
-            found.setdefault(number, written)
+    for begin, end in _beside_digits(text):
+        for each in _MONTH.finditer(text, begin, end):
+            written = folded(each["behind"] or each["before"] or "")
+            number = int(each["east"] or _MONTH_BY_BEGINNING.get(written[:4], _MONTH_BY_BEGINNING.get(written[:3], 0)))
+            if 0 < number <= 12:
+                found.setdefault(number, written)
     return found
+
+
+def _beside_digits(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a text in which `_MONTH` may find anything. None has digits within its last characters."""
+    begin, end = 0, -_BEFORE_MONTH - 1
+    for start, behind in _digits_in(text):
+        if start - _BEFORE_MONTH > end:
+            if end > 0:
+                yield begin, end
+            begin = max(0, start - _BEFORE_MONTH)
+        end = behind + _BEHIND_MONTH
+    if end > 0:
+        yield begin, end

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Iterator
 
+from agentkit._text import beyond_ascii
+from agentkit.evidence.folding import words_in
 from agentkit.evidence.marks import MARK
-from agentkit.retrieval.words import is_unspaced, letters
+from agentkit.retrieval.words import is_unspaced
 
 LEAST_WORDS, LEAST_UNSPACED = 3, 5
 """How many words, or characters in scripts without spaces, a quotation has at least; less is a term or a title."""
@@ -43,7 +45,7 @@ class QuotedText:
 
     def __init__(self, text: str) -> None:
         self._text = _words_only(_BRACKETS.sub("", text))
-        self._has_gaps = not _IS_UNSPACED.search(self._text)
+        self._has_gaps = not _IS_UNSPACED.search(beyond_ascii(self._text).decode("utf-8", "surrogatepass"))
 
     def has(self, quoted: str) -> bool:
         """Whether the text has a quotation: each of its pieces, in their order."""
@@ -64,5 +66,5 @@ def _pieces(quoted: str) -> Iterator[str]:
 
 def _words_only(text: str) -> str:
     """The words of a text, each with one space before it; characters of scripts without spaces have none between."""
-    words = f" {' '.join(letters(text).split())}"
+    words = words_in(text)
     return words if words.isascii() else _GAP.sub("", words)

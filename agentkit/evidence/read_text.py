@@ -3,12 +3,13 @@
 import functools
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from agentkit.evidence.folding import Folding, script
-from agentkit.evidence.numbers import months, numbers
+from agentkit.evidence.numbers import NumberPlaces, months
+from agentkit.evidence.quotations import QuotedText
 from agentkit.retrieval.sentences import sentence_ends
 from agentkit.retrieval.words import is_unspaced, without_articles
 
@@ -53,8 +54,7 @@ class ReadText:
 
     @classmethod
     def _read(cls, text: str) -> "ReadText":
-        spans, folding = tuple(_spans(text)), Folding.of(text)
-        folded = folding(text)
+        spans, (folding, folded) = _spans(text), Folding.of(text)
         if len(folded) == len(text):
             return cls(text, spans, f" {folded}", tuple(start + 1 for start, _ in spans), _ends(spans))
         parts = [f"{folding(text[start:end])} " for start, end in spans]
@@ -62,19 +62,25 @@ class ReadText:
         return cls(text, spans, f" {''.join(parts)}", begins, _ends(spans))
 
     @functools.cached_property
-    def numbers(self) -> dict[str, set[int]]:
-        """The sentences that have each number, by its values."""
-        places: dict[str, set[int]] = {}
-        for number in numbers(self.text):
-            sentence = max(0, bisect_right(self.spans, (number.start, len(self.text) + 1)) - 1)
-            for value in (*number.values, *number.plain, *number.ends):
-                places.setdefault(value, set()).add(sentence)
-        return places
+    def numbers(self) -> NumberPlaces:
+        """Its numbers."""
+        return NumberPlaces.of(self.text)
 
     @functools.cached_property
     def months(self) -> frozenset[int]:
         """The months of its dates."""
-        return frozenset((*months(self.text), *(each.month for each in numbers(self.text))))
+        return self.numbers.months.union(months(self.text))
+
+    def sentences_with_number(self, values: Iterable[str]) -> set[int]:
+        """The numbers of the sentences that have a number of any of some values."""
+        end = len(self.text) + 1
+        places = (place for value in values for place in self.numbers.values.get(value, ()))
+        return {max(0, bisect_right(self.spans, (place, end)) - 1) for place in places}
+
+    @functools.cached_property
+    def quoted(self) -> QuotedText:
+        """The text in which quotations are looked for."""
+        return QuotedText(self.text)
 
     @functools.cached_property
     def script(self) -> str:
@@ -119,26 +125,29 @@ def _arabic_places(each: str, folded: str) -> Iterator[int]:
 
 
 def _ends(spans: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-    ends = []
-    for begin in range(len(spans)):
-        end, whole = begin, 0
-        while end < len(spans) and whole < SENTENCES and end - begin < MOST_OF_PASSAGE:
-            whole += spans[end][1] - spans[end][0] >= LEAST_SENTENCE
-            end += 1
-        ends.append(end)
-    return tuple(ends)
+    count = len(spans)
+    ends, whole = [], [count] * SENTENCES  # the next sentences that are long enough
+    for begin in range(count - 1, -1, -1):
+        start, end = spans[begin]
+        if end - start >= LEAST_SENTENCE:
+            whole = [begin, *whole[:-1]]
+        ends.append(min(begin + MOST_OF_PASSAGE, whole[-1] + 1, count))
+    return tuple(ends[::-1])
 
 
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Yield the places of the sentences of a text, without white space around them."""
+def _spans(text: str) -> tuple[tuple[int, int], ...]:
+    """The places of the sentences of a text, without white space around them."""
     ends = sorted({0, len(text), *sentence_ends(text), *_line_ends(text)})
+    long = [(begin, end) for begin, end in pairwise(ends) if end - begin > LONGEST_UNSPACED]
+    if cuts := {place for begin, end in long for place in _cuts(text, begin, end)}:
+        ends = sorted(cuts.union(ends))
+    found = []
     for begin, end in pairwise(ends):
-        for first, last in _cut(text, begin, end):
-            part = text[first:last]
-            said = part.strip()
-            if said:
-                start = first + len(part) - len(part.lstrip())
-                yield start, start + len(said)
+        said = text[begin:end].strip()
+        if said:
+            start = begin if text[begin] == said[0] else text.index(said[0], begin)
+            found.append((start, start + len(said)))
+    return tuple(found)
 
 
 def _line_ends(text: str) -> Iterator[int]:
@@ -150,19 +159,19 @@ def _line_ends(text: str) -> Iterator[int]:
         end = text.find("\n", end + 1)
 
 
-def _cut(text: str, begin: int, end: int) -> Iterator[tuple[int, int]]:
+def _cuts(text: str, begin: int, end: int) -> Iterator[int]:
+    """Yield where a long sentence is cut."""
     while end - begin > LONGEST_UNSPACED:
         space = text.rfind(" ", begin + LONGEST_SENTENCE // 2, begin + LONGEST_SENTENCE)
         if space >= 0 or _is_spaced(text, begin):
             if end - begin <= LONGEST_SENTENCE:
-                break
+                return
             last = space + 1 if space >= 0 else begin + LONGEST_SENTENCE
         else:
             last = begin + LONGEST_UNSPACED
-        yield begin, last
+        yield last
         begin = last
-    yield begin, end
 
 
 def _is_spaced(text: str, begin: int) -> bool:
-    return " " in text[begin : begin + LONGEST_UNSPACED]
+    return text.find(" ", begin, begin + LONGEST_UNSPACED) >= 0

@@ -1,7 +1,8 @@
 """What an agent does with the sources of its answers."""
 
-from dataclasses import dataclass
 from typing import Any, Literal, cast
+
+from agentkit._lazy.records import dataclass
 
 Mode = Literal["flag", "ask again", "off"]
 """What happens to an answer that its sources don't support: "flag" says so in `result.citations`; with "ask again" the

@@ -1,6 +1,8 @@
 """A source that a run has read or found."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from agentkit._lazy.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from agentkit._lazy.records import dataclass
 from agentkit.evidence.ledger import Ledger
 from agentkit.evidence.source import Source
 

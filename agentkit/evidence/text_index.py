@@ -2,11 +2,11 @@
 
 import heapq
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from agentkit.evidence.read_text import LONGEST_TEXT, MOST_OF_PASSAGE, ReadText
+from agentkit.evidence.read_text import LONGEST_TEXT, ReadText
 from agentkit.retrieval.words import content_words, is_unspaced
 
 BACKGROUND = 100
@@ -40,6 +40,8 @@ class TextIndex:
         self.text = text[:LONGEST_TEXT]
         self.read = ReadText.of(self.text)
         self._places: dict[str, list[int]] = {}
+        self._summed: Mapping[str, float] | None = None
+        self._sums: dict[int, float] = {}
 
     def _sentences_with(self, each: str) -> list[int]:
         places = self._places.get(each)
@@ -58,22 +60,25 @@ class TextIndex:
     def best(self, weights: Mapping[str, float], *, within: Collection[int] | None = None) -> tuple[float, int]:
         """The greatest sum of weights in a passage, and the number of the sentence with which the passage begins; -1
         for none. within: the sentences of which a passage has to have one."""
-        sums: dict[int, float] = defaultdict(float)
-        frequent = []
-        for each, weight in weights.items():
-            places = self._sentences_with(each)
-            if len(places) > FREQUENT:
-                frequent.append(each)
-                places = places[:FREQUENT]
-            for begin in self._begins(places):
-                sums[begin] += weight
+        if weights is not self._summed:
+            self._summed, self._sums = weights, self._sums_of(weights)
+        sums = self._sums
         if within is not None:
-            begins = set(self._begins(sorted(within)))
-            sums = defaultdict(float, {begin: sums.get(begin, 0.0) for begin in begins})
-        if frequent:
-            sums = defaultdict(float, self._exact(heapq.nlargest(CANDIDATES, sums, key=sums.__getitem__), weights))
-        begin = max(sums, key=lambda each: (sums[each], -each), default=-1)
-        return (sums[begin], begin) if begin >= 0 else (0.0, -1)
+            sums = {begin: sums.get(begin, 0.0) for begin in set(self._begins(sorted(within)))}
+        if any(len(self._sentences_with(each)) > FREQUENT for each in weights):
+            sums = self._exact(heapq.nlargest(CANDIDATES, sums, key=sums.__getitem__), weights)
+        if not sums:
+            return 0.0, -1
+        most = max(sums.values())
+        return most, min(begin for begin, each in sums.items() if each == most)
+
+    def _sums_of(self, weights: Mapping[str, float]) -> dict[int, float]:
+        """The sum of weights in each passage, by its first sentence, without what is frequent from some place on."""
+        sums: dict[int, float] = defaultdict(float)
+        for each, weight in weights.items():
+            for begin in self._begins(self._sentences_with(each)[:FREQUENT]):
+                sums[begin] += weight
+        return sums
 
     def _exact(self, begins: Sequence[int], weights: Mapping[str, float]) -> dict[int, float]:
         return {begin: sum(weights[each] for each in self.found(begin, weights)) for begin in begins}
@@ -88,11 +93,7 @@ class TextIndex:
         """Yield where the passages begin that have any of some sentences, each once. places: in their order."""
         done = -1
         for place in places:
-            begin = max(done + 1, place - MOST_OF_PASSAGE + 1, 0)
-            while begin <= place:
-                if self.read.ends[begin] > place:
-                    yield begin
-                begin += 1
+            yield from range(max(done + 1, bisect_right(self.read.ends, place)), place + 1)
             done = place
 
     def passage(self, begin: int) -> tuple[int, int]:

@@ -1,10 +1,10 @@
 """The parts of a content in OpenAI's form: those of Anthropic's, Gemini's and the Responses API, and loose values."""
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit.message import Part
 
 _TEXTS = ("text", "input_text", "output_text", "summary_text")
@@ -20,7 +20,7 @@ _AS_THEY_ARE = frozenset(
 )
 _MEDIA_TYPES = {"iVBORw0KGgo": "image/png", "/9j/": "image/jpeg", "R0lGOD": "image/gif", "UklGR": "image/webp"}
 """How the base64 of an image file begins."""
-_URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+_URL = pattern(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
 def chat_part(part: Any) -> Part:

@@ -2,15 +2,14 @@
 
 import dataclasses
 import datetime
-import decimal
-import uuid
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 _MAX_DEPTH = 100
 _PLAIN = (str, int, float, bool, type(None))
-_AS_TEXT = (datetime.date, datetime.time, decimal.Decimal, uuid.UUID)
+_AS_TEXT = ("decimal.Decimal", "uuid.UUID")
+"""Types by name, also of those derived from them: what does not use them need not load them."""
 _ROLES = ("role", "type")
 
 
@@ -36,8 +35,10 @@ def plain(value: Any, depth: int = 0) -> Any:
         return {_key(key): plain(each, depth + 1) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [plain(each, depth + 1) for each in value]
-    if isinstance(value, _AS_TEXT):
-        return value.isoformat() if isinstance(value, datetime.date | datetime.time) else str(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return value.isoformat()
+    if any(f"{kind.__module__}.{kind.__qualname__}" in _AS_TEXT for kind in type(value).__mro__):
+        return str(value)
     fields = _fields(value)
     if fields is None:
         return value

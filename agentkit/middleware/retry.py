@@ -12,6 +12,7 @@ from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware, model_name
 from agentkit.net.attempts import retries_allowed
+from agentkit.net.error_kinds import is_connection_error, is_timeout_error
 from agentkit.net.failed_generation import failed_generation
 from agentkit.net.overflow import too_long
 
@@ -116,9 +117,7 @@ def _pause_after(error: Exception, request: Request, has_yielded: bool) -> float
 
 def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:
     """Whether the connection broke during a stream; failures to connect have been retried by the HTTP client."""
-    from openai import APIConnectionError, APITimeoutError
-
-    if not isinstance(error, APIConnectionError) or isinstance(error, APITimeoutError):
+    if not is_connection_error(error) or is_timeout_error(error):
         return False
     return has_yielded or "Connect" not in type(error.__cause__).__name__
 

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentkit.backend import Backend
 from agentkit.evidence.settings import Evidence
@@ -13,21 +13,18 @@ from agentkit.middleware.call_names import NamedCalls
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
-from agentkit.middleware.evidence import SupportedAnswers
-from agentkit.middleware.external_calls import ExternalCallsLast
-from agentkit.middleware.failover import Failover
 from agentkit.middleware.history_cut import TrimmedHistory
-from agentkit.middleware.pricing import ModelPrices, Priced
 from agentkit.middleware.retry import Retrying
 from agentkit.middleware.run_log import Logged
 from agentkit.middleware.run_log import logger as RUN_LOG
 from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.middleware.tool_choice import ToolChoice
-from agentkit.middleware.unwrapped_calls import UnwrappedCalls
-from agentkit.running.searchable_tools import SearchableTools
 from agentkit.sessions.turn import Turn
 from agentkit.transcript import Transcript
+
+if TYPE_CHECKING:
+    from agentkit.middleware.pricing import ModelPrices
 
 
 @dataclass(slots=True)
@@ -45,7 +42,7 @@ class RunScope:
     budget: Budget
     turn: Turn
     is_repaired: bool
-    prices: ModelPrices | None
+    prices: "ModelPrices | None"
     window: Window
     sizes: Sequence[ContextSize]
     early_start: bool
@@ -54,8 +51,11 @@ class RunScope:
 
 
 def _priced(backend: Backend, run: RunScope) -> Backend:
-    has_use = run.prices is not None or run.budget.limits.cost is not None
-    return Priced(backend, run.prices) if has_use else backend
+    if run.prices is None and run.budget.limits.cost is None:
+        return backend
+    from agentkit.middleware.pricing import Priced
+
+    return Priced(backend, run.prices)
 
 
 def _logged(backend: Backend, run: RunScope) -> Backend:
@@ -75,14 +75,19 @@ def _named(backend: Backend, run: RunScope) -> Backend:
 
 
 def _unwrapped(backend: Backend, run: RunScope) -> Backend:
-    if not isinstance(run.executor.offered, SearchableTools):
+    if not run.executor.offered.are_found:
         return backend
+    from agentkit.middleware.unwrapped_calls import UnwrappedCalls
+
     return NamedCalls(UnwrappedCalls(backend, run.executor), run.executor)
 
 
 def _ordered(backend: Backend, run: RunScope) -> Backend:
-    has_external = any(tool.is_external for tool in run.executor.offered)
-    return ExternalCallsLast(backend) if has_external else backend
+    if not any(tool.is_external for tool in run.executor.offered):
+        return backend
+    from agentkit.middleware.external_calls import ExternalCallsLast
+
+    return ExternalCallsLast(backend)
 
 
 def _hooked(backend: Backend, run: RunScope) -> Backend:
@@ -122,8 +127,11 @@ def _structured(backend: Backend, run: RunScope) -> Backend:
 
 
 def _supported(backend: Backend, run: RunScope) -> Backend:
-    asks_again = run.evidence.mode == "ask again" and run.answer.is_text
-    return SupportedAnswers(backend, run.executor, run.budget) if asks_again else backend
+    if run.evidence.mode != "ask again" or not run.answer.is_text:
+        return backend
+    from agentkit.middleware.evidence import SupportedAnswers
+
+    return SupportedAnswers(backend, run.executor, run.budget)
 
 
 def _chosen(backend: Backend, run: RunScope) -> Backend:
@@ -177,11 +185,14 @@ has no use for it."""
 
 def wrapped(backend: Backend, run: RunScope) -> Backend:
     """The backend with the middleware of a run around it."""
-    if isinstance(backend, Failover):
-        models = enumerate(backend.backends)
-        made = [_around(each, replace(run, place=place), OF_ONE_OF_SEVERAL) for place, each in models]
-        return _around(backend.around(made), run, STACK)
-    return _around(backend, run, (*OF_A_MODEL, *STACK))
+    if len(run.sizes) == 1:
+        return _around(backend, run, (*OF_A_MODEL, *STACK))
+    from agentkit.middleware.failover import Failover
+
+    assert isinstance(backend, Failover)
+    models = enumerate(backend.backends)
+    made = [_around(each, replace(run, place=place), OF_ONE_OF_SEVERAL) for place, each in models]
+    return _around(backend.around(made), run, STACK)
 
 
 def _around(backend: Backend, run: RunScope, table: Sequence[Wrap]) -> Backend:

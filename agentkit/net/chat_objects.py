@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from agentkit._text import without_credentials
 from agentkit.net.error_body import error_in
 from agentkit.net.error_kinds import is_connection_error
+from agentkit.net.error_text import display_url
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 
 
@@ -14,6 +15,7 @@ class Answer(Protocol):
     """A response without an error status. content: its body, None where it is not read yet. url: of the request."""
 
     status_code: int
+    headers: Any
     url: str
     content: bytes | None
 
@@ -135,11 +137,13 @@ def _cut_off(answer: Answer) -> Exception:
 def _no_completion(answer: Answer, reader: EventReader) -> Exception:
     import openai
 
-    kind = answer.media_type or "no content type"
+    what = answer.media_type or "no content type"
+    if 300 <= answer.status_code < 400 and (location := answer.headers.get("location")):
+        what = f"a redirect to {display_url(location)}"
     return openai.APIResponseValidationError(
         answer.as_httpx(),
         None,
-        message=f"{without_credentials(answer.url)} answered {answer.status_code} with {kind}, which is "
+        message=f"{without_credentials(answer.url)} answered {answer.status_code} with {what}, which is "
         f"not a chat completion (is the base URL right? it usually ends in /v1): {_excerpt(answer, reader)[:200]!r}",
     )
 

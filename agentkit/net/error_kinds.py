@@ -18,6 +18,11 @@ def is_connection_error(error: BaseException) -> bool:
     return _is_kind(error, "APIConnectionError")
 
 
+def is_timeout_error(error: BaseException) -> bool:
+    """Whether an error is the openai package's APITimeoutError."""
+    return _is_kind(error, "APITimeoutError")
+
+
 def _is_kind(error: BaseException, name: str) -> bool:
     openai = sys.modules.get("openai")
     kind = getattr(openai, name, None) if openai is not None else None

@@ -4,9 +4,10 @@ Servers put the reason into `message`, `detail`, `code`, `type`, a bare string, 
 of another server's error inside one of these (gateways).
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from agentkit._lazy.patterns import pattern
 
 MAX_TEXTS = 60
 MAX_TEXT_CHARS = 2000
@@ -17,9 +18,9 @@ MAX_DEPTH = 6
 _ECHOED = frozenset({"input", "ctx", "url"})
 """Fields in which validators (FastAPI) repeat the request."""
 
-_SPACE = re.compile(r"\s+")
-_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
+_SPACE = pattern(r"\s+")
+_GROUPED = pattern(r"(?<=\d),(?=\d{3}(?!\d))")
+_ESCAPED = pattern(r"\\u([0-9a-f]{4})")
 
 
 def status_of(error: BaseException) -> int | None:

@@ -7,9 +7,9 @@ is kept in place of the server's.
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from agentkit._lazy.records import dataclass
 from agentkit._text import without_credentials
 
 T = TypeVar("T")

@@ -8,6 +8,8 @@ import stat
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+from agentkit._lazy.patterns import pattern
+
 MAX_BYTES = 20_000_000
 """Maximum size of one image, in bytes."""
 
@@ -36,7 +38,7 @@ _SVG = re.compile(
     rb"\s*+(?:<\?xml[^>]*+>\s*+)?(?><!--.*?-->\s*+)*+(?:<!DOCTYPE svg[^>]*+>\s*+)?<svg[\s>]", re.IGNORECASE | re.DOTALL
 )
 _HTML = re.compile(rb"\s*(?:<!DOCTYPE html|<html|<head|<body)", re.IGNORECASE)
-_IS_BASE64 = re.compile(r";\s*base64\s*(?:;|\Z)", re.IGNORECASE)
+_IS_BASE64 = pattern(r";\s*base64\s*(?:;|\Z)", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from agentkit._lazy.patterns import pattern
 from agentkit.errors import ConfigurationError
 
 MIN_SECRET = 8
@@ -13,21 +14,21 @@ _TYPOGRAPHIC_QUOTES = (
 )
 _QUOTES = "\"'`"
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
-_SCHEME = re.compile(r"(bearer|basic|token|authorization|x-api-key)\s*[:\s]", re.IGNORECASE)
+_SCHEME = pattern(r"(bearer|basic|token|authorization|x-api-key)\s*[:\s]", re.IGNORECASE)
 
 _WORDS = "token|secret|password|passwd|passphrase|pwd|auth|authorization|credential|jwt|cookie"
-_SECRET_FIELD = re.compile(
+_SECRET_FIELD = pattern(
     rf"(?:^|_)(?:(?:{_WORDS})s?|(?:api|access|secret|private|auth|signing|encryption|subscription|license)_?keys?"
     r"|(?:api|access|refresh|auth|id|session|bearer|client|user)(?:token|secret|password)s?)$"
 )
-_SECRET_PARAMETER = re.compile(r"(?:^|_)(?:key|sig|signature)$")
-_TEXT_TOKEN = re.compile(
+_SECRET_PARAMETER = pattern(r"(?:^|_)(?:key|sig|signature)$")
+_TEXT_TOKEN = pattern(
     r"(?:^|_)tokens$|(?:bos|eos|eot|eom|unk|pad|sep|cls|mask|decoded|stop|special|text|image|audio|video|next|page"
     r"|continuation|first|last|start|end)_token$"
 )
 """Tokens of a text and of a list's pages: no secrets."""
-_SECRET_TOKENS = re.compile(r"(?:^|_)(?:access|refresh|auth|api|session|bearer|id)_tokens$")
-_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SECRET_TOKENS = pattern(r"(?:^|_)(?:access|refresh|auth|api|session|bearer|id)_tokens$")
+_CAMEL = pattern(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def checked_key(key: object, where: str, *, spaces: bool = False) -> str | None:

@@ -2,9 +2,11 @@
 
 import re
 
-_MEDIA_TYPE = re.compile(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)", re.ASCII)
-_CHARSET = re.compile(r"""charset\s*+[=:]\s*+["']?\s*+([^\s"';,]+)""", re.IGNORECASE)
-_PART = re.compile(r'(?:"[^"]*"|[^,"]|")+?(?=,|\Z)')
+from agentkit._lazy.patterns import pattern
+
+_MEDIA_TYPE = pattern(r"\s*([\w!#$&^.+-]+/[\w!#$&^.+-]+)", re.ASCII)
+_CHARSET = pattern(r"""charset\s*+[=:]\s*+["']?\s*+([^\s"';,]+)""", re.IGNORECASE)
+_PART = pattern(r'(?:"[^"]*"|[^,"]|")+?(?=,|\Z)')
 
 SAYS_NOTHING = frozenset(
     (

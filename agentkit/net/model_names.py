@@ -1,9 +1,9 @@
 """Names of models, `provider:model[@url]`, and where the providers with OpenAI's API are."""
 
-import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.hosted import SHORT_NAMES
@@ -20,7 +20,7 @@ LOCAL = {
 WITH_OPENAI_API = ("openai", *LOCAL, *SHORT_NAMES)
 """The providers whose addresses `openai_address` knows."""
 
-_URL = re.compile(r"@(?=[A-Za-z][A-Za-z0-9+.-]{0,20}://)")
+_URL = pattern(r"@(?=[A-Za-z][A-Za-z0-9+.-]{0,20}://)")
 
 NO_KEY = "not-needed"
 

@@ -14,12 +14,12 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._forking import renewed_by_forks
+from agentkit._lazy.records import dataclass
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import track_connections

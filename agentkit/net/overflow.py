@@ -8,6 +8,7 @@ time, an image, a reply limit (max_tokens) that leaves no room for any prompt. d
 import re
 from collections.abc import Mapping
 
+from agentkit._lazy.patterns import pattern
 from agentkit.net.error_words import status_of, words_of
 
 
@@ -30,7 +31,7 @@ _MORE = (
 )
 _TOO = r"\btoo (?:long|large|big)\b"
 
-_CERTAIN = re.compile(
+_CERTAIN = pattern(
     "|".join(
         (
             r"context_length_exceeded|context_?window_?exceeded|contextwindowexceeded|contextlengthexceeded",
@@ -44,7 +45,7 @@ _CERTAIN = re.compile(
 )
 """Words that say it beyond doubt, whatever else is said."""
 
-_LIKELY = re.compile(
+_LIKELY = pattern(
     "|".join(
         (
             # the context, its length, window, size or limit, next to a word for too much
@@ -85,7 +86,7 @@ _LIKELY = re.compile(
     )
 )
 
-_WAIT = re.compile(
+_WAIT = pattern(
     r"per[ _-]?(?:minute|min|hour|day|second|sec|month|week)\b|rate[ _-]?limit|quota|throttl|too many (?:requests|"
     r"concurrent)|"
     r"\b(?:tpm|rpm|tpd|rpd|itpm)\b|try again (?:in|later|after)|please wait|please retry|retry (?:after|in)|billing|"
@@ -94,22 +95,22 @@ _WAIT = re.compile(
 )
 """Words of limits that time or money lifts, not a shorter history."""
 
-_IMAGE = re.compile(
+_IMAGE = pattern(
     r"\b(?:image|images|picture|photo|media|pixels?|base64|file|files|audio|video|attachment|图片|图像)\b|image_url|图"
 )
-_TEXT = re.compile(r"\btokens?\b|\bcontext\b|\bprompt length|上下文|输入")
+_TEXT = pattern(r"\btokens?\b|\bcontext\b|\bprompt length|上下文|输入")
 
-_REPLY_LIMIT = re.compile(
+_REPLY_LIMIT = pattern(
     r"max[_ ]?(?:completion|output|new)?[_ ]?tokens\b|maxoutputtokens|"
     r"maximum (?:number of )?(?:output )?tokens you requested|"
     r"completion tokens|output tokens|budget_tokens"
 )
-_PROMPT_TOO = re.compile(
+_PROMPT_TOO = pattern(
     r"\b(?:prompts?|inputs?|messages?|conversation|history)\b|requested? (?:a total of )?\d+ tokens|"
     r"tokens in (?:the )?request|"
     r"tokens of \d+ exceeded|max_tokens must be at least 1"
 )
-_OTHER_PART = re.compile(
+_OTHER_PART = pattern(
     r"tools?(?:\[\d+\]|'|\.\d)|tool_calls?\b|tool_call_id|\bfunctions?(?:\[\d+\]|'|\.\w)|function name|\bmetadata\b|"
     r"\bstop sequences?\b|"
     r"response_format|json_schema"
@@ -117,7 +118,7 @@ _OTHER_PART = re.compile(
 
 _NUMBER = r"(\d{2,12})(?:\.0)?"
 _LIMITS = tuple(
-    re.compile(each)
+    pattern(each)
     for each in (
         rf"\d{{1,12}} \+ \d{{1,12}} > {_NUMBER}",
         rf"max_(?:seq_len|model_len|num_tokens|total_tokens|input_tokens|prompt_tokens|position_embeddings|"
@@ -137,21 +138,21 @@ _LIMITS = tuple(
         rf"(?:最大|上限|长度|支持|限制)\D{{0,12}}{_NUMBER}",
     )
 )
-_COUNTS_TOKENS = re.compile(r"tokens?\b|length|n_ctx|context size|长度")
-_COUNTS_OTHER = re.compile(
+_COUNTS_TOKENS = pattern(r"tokens?\b|length|n_ctx|context size|长度")
+_COUNTS_OTHER = pattern(
     r"(?:string|array) too long|\bbytes\b|\d ?[km]i?b\b|(?:\d|input) characters|"
     r"character limit"
 )
 
 MIN_CONTEXT = 512
 """Tokens of the smallest context that a model has: smaller numbers count something else."""
-_REPLY_TOKENS = re.compile(
+_REPLY_TOKENS = pattern(
     rf"{_NUMBER} (?:tokens )?(?:in|for) the completion|{_NUMBER} (?:output|completion) tokens|"
     rf"max_?(?:completion_|output_|new_)?tokens'?\)? ?(?:is too large|=|:) ?:? ?{_NUMBER}|{_NUMBER} `?max_new_tokens|"
     rf"\d{{1,12}} \+ {_NUMBER} >|max_new_tokens {_NUMBER}"
 )
-_PER_REQUEST = re.compile(rf"limit:? {_NUMBER},? (?:used \d+,? )?requested:? {_NUMBER}")
-_NUMBERS = re.compile(r"(?<![\w.-])\d{2,9}(?![\w-])")
+_PER_REQUEST = pattern(rf"limit:? {_NUMBER},? (?:used \d+,? )?requested:? {_NUMBER}")
+_NUMBERS = pattern(r"(?<![\w.-])\d{2,9}(?![\w-])")
 
 
 def too_long(error: BaseException) -> int | None:
@@ -218,8 +219,8 @@ def _limit_in(words: str) -> int:
     """The limit in tokens; 0 where the words have none, or count something else."""
     if _COUNTS_OTHER.search(words) or not _COUNTS_TOKENS.search(words):
         return 0
-    for pattern in _LIMITS:
-        found = _first(pattern.search(words))
+    for each in _LIMITS:
+        found = _first(each.search(words))
         if found >= MIN_CONTEXT:
             return found
     return 0

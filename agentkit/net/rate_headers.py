@@ -11,9 +11,10 @@ import math
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 
 MAX_LENGTH = 200
 """Characters of a header that are read."""
@@ -53,7 +54,7 @@ def told_by(headers: Mapping[str, str]) -> Told:
     )
 
 
-_IS_OF_RATES = re.compile(r"(?:x-ratelimit|ratelimit|anthropic-ratelimit|retry-after|date\Z)", re.IGNORECASE)
+_IS_OF_RATES = pattern(r"(?:x-ratelimit|ratelimit|anthropic-ratelimit|retry-after|date\Z)", re.IGNORECASE)
 _OF_REQUESTS = (
     "x-ratelimit-{}-requests",
     "anthropic-ratelimit-requests-{}",
@@ -82,9 +83,9 @@ def _least(allowances: Iterator[Allowance]) -> Allowance | None:
     return min(allowances, key=lambda each: each.remaining, default=None)
 
 
-_ITEM = re.compile(r'\s*"?([^";,]{0,40})"?((?:;[^,]{0,80})?)')
-_PARAMETER = re.compile(r";\s*(\w{1,20})\s*=\s*(\d{1,12})")
-_OLD_DRAFT = re.compile(r"(limit|remaining|reset)\s*=\s*(\d{1,12})")
+_ITEM = pattern(r'\s*"?([^";,]{0,40})"?((?:;[^,]{0,80})?)')
+_PARAMETER = pattern(r";\s*(\w{1,20})\s*=\s*(\d{1,12})")
+_OLD_DRAFT = pattern(r"(limit|remaining|reset)\s*=\s*(\d{1,12})")
 
 
 def _of_draft(headers: Mapping[str, str]) -> Allowance | None:
@@ -118,8 +119,8 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
     return seconds_of(headers.get("retry-after", ""), now)
 
 
-_DURATION = re.compile(r"(?:\d{1,12}(?:\.\d{0,12})?(?:d|h|ms|us|µs|ns|m|s))+\Z")
-_PART = re.compile(r"(\d{1,12}(?:\.\d{0,12})?)(d|h|ms|us|µs|ns|m|s)")
+_DURATION = pattern(r"(?:\d{1,12}(?:\.\d{0,12})?(?:d|h|ms|us|µs|ns|m|s))+\Z")
+_PART = pattern(r"(\d{1,12}(?:\.\d{0,12})?)(d|h|ms|us|µs|ns|m|s)")
 _UNITS = {"d": 86_400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
@@ -142,6 +143,8 @@ def _date(text: str) -> float | None:
     """Seconds since 1970 of a date, as in ISO 8601 or in HTTP."""
     if not text:
         return None
+    from email.utils import parsedate_to_datetime
+
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             found = read(text)
@@ -159,7 +162,7 @@ def _number(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-_COUNT = re.compile(r"\s*(\d{1,15})(?!\d)")  # -1 stands for no limit
+_COUNT = pattern(r"\s*(\d{1,15})(?!\d)")  # -1 stands for no limit
 
 
 def _count(text: str) -> int | None:

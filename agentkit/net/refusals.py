@@ -1,18 +1,18 @@
 """What a server's refusal is about: an image, a schema, streaming; and whether it is that one request's fault, or the
 server can't do such a thing at all. The words are those of `agentkit.net.error_words.words_of`."""
 
-import re
+from agentkit._lazy.patterns import pattern
 
 REFUSING = frozenset({400, 403, 404, 406, 413, 415, 422, 424, 500, 501})
 """Statuses of a refusal of a part of the request."""
 
-_IMAGE = re.compile(
+_IMAGE = pattern(
     r"\b(?:images?|pictures?|photos?|vision|pixels?|base64|multi-?modal|media|mime[ _]?type)\b|image_url|"
     r"input_image|mmproj|"
     r"\.(?:png|jpe?g|webp|gif)\b|图片|图像|视觉|多模态|content' : value must be a string|content must be a string|"
     r"content\.type.{0,20}参数非法"
 )
-_ITS_KIND = re.compile(
+_ITS_KIND = pattern(
     r"(?:format|mime|type|extension|encod\w*|webp|gif|svg|heic|heif|bmp|avif|tiff?|animated|corrupt\w*|larger|size|"
     r"dimensions?|urls?|links?|more than|multiple|格式|大小|尺寸)\b"
 )
@@ -20,7 +20,7 @@ _SUPPORTS = r"(?:support|accept|process|handle|allow|understand|have|take|see)\w
 _CAN = r"(?:accept|process|handle|see|understand|take|support|view)"
 _NOT = r"(?:not|n't|cannot|never|no longer)"
 _VISUAL = r"(?:image|images|vision|visual|multi-?modal|picture|image_url|input_image)"
-_NO_VISION = re.compile(
+_NO_VISION = pattern(
     "|".join(
         (
             rf"(?:(?:does|do|is|are|did)(?: not|n't)(?: currently| yet)? {_SUPPORTS}|"
@@ -45,7 +45,7 @@ _NO_VISION = re.compile(
         )
     )
 )
-_TOO_MANY = re.compile(
+_TOO_MANY = pattern(
     r"too (?:many|much) (?:images?|media|pictures|photos|image)|at most \d+ image|image count|"
     r"max(?:imum)? (?:number of |of \d+ )?images|"
     r"images exceed|image (?:count|number|limit)|number of (?:input )?images|images? per (?:request|prompt|message|"
@@ -53,12 +53,12 @@ _TOO_MANY = re.compile(
     r"(?:up to|only|limit of|more than|limited to) \d+ images?|图片(?:数|个数|数量)|"
     r"images? (?:\(\d+\) )?exceeds? (?:the )?(?:max|limit|allowed)"
 )
-_MOST = re.compile(
+_MOST = pattern(
     r"(?:at most|limit(?: of| is)?|up to|maximum(?: of| is)?|max|only|limited to|more than|allowed:?|"
     r">) ?\(?(\d{1,4})\b|"
     r"(\d{1,4}) images? per|最多[^\d]{0,6}(\d{1,4})"
 )
-_NOTHING_SAID = re.compile(
+_NOTHING_SAID = pattern(
     r"^(?:(?:error code: )?\d{3}|(?:invalid|bad)[ _]request(?:[ _]error)?\.?|provider returned error\.?|"
     r"invalid (?:argument|parameter)s?\.?|"
     r"request failed\.?|error|unknown error|badrequesterror|invalid_argument|upstream error\.?| |\|)+$"
@@ -91,13 +91,13 @@ def says_nothing(words: str) -> bool:
     return _NOTHING_SAID.match(words) is not None
 
 
-_SCHEMA = re.compile(
+_SCHEMA = pattern(
     r"response_?(?:format|schema)|json_schema|json schema|\bschemas?\b|grammar|guided|structured|json[ _](?:mode|"
     r"object|output)|结构化"
 )
-_SCHEMA_OF_A_TOOL = re.compile(r"\b(?:functions?|tools?)\b")
-_NAMES_FORMAT = re.compile(r"response_?(?:format|schema)|json_schema")
-_ITS_PART = re.compile(
+_SCHEMA_OF_A_TOOL = pattern(r"\b(?:functions?|tools?)\b")
+_NAMES_FORMAT = pattern(r"response_?(?:format|schema)|json_schema")
+_ITS_PART = pattern(
     r"schema for response_format|in context ?=|keyword|propert|\$ref|oneof|anyof|allof|pattern|prefixitems|"
     r"uniqueitems|"
     r"recurs|nesting|too (?:complex|large|deep|many)|required'? |enum|regex|invalid schema|at path|strict|"
@@ -107,7 +107,7 @@ _FORMAT = (
     r"(?:response[ _]?format|json[ _]schema|structured[ _]outputs?|json[ _](?:mode|object|output)|guided[ _]\w+|"
     r"grammars?)"
 )
-_NO_SCHEMA = re.compile(
+_NO_SCHEMA = pattern(
     "|".join(
         (
             rf"(?:unknown|unrecogni[sz]ed|unexpected|unsupported|extra|invalid|"
@@ -141,14 +141,14 @@ def says_no_schema(words: str) -> bool:
     return _NO_SCHEMA.search(words) is not None and _ITS_PART.search(words) is None
 
 
-_STREAM = re.compile(r"\bstream(?:s|ed|ing)?\b|流式")
-_NO_STREAM = re.compile(
+_STREAM = pattern(r"\bstream(?:s|ed|ing)?\b|流式")
+_NO_STREAM = pattern(
     rf"{_NOT}(?: \w+){{0,6}}? ['\"`]?stream(?:s|ed|ing)?\b|verified to stream|不支持流式|"
     rf"\bstream(?:ing)?\b['\"`]?.{{0,50}}?(?:{_NOT} (?:currently )?(?:support|available|enabled|allowed|implemented|"
     rf"permitted)|unsupported|disabled|"
     r"must be (?:set to )?false|should be false)|unsupported (?:value|parameter)[: ]{1,2}['\"`]?stream"
 )
-_ONLY_STREAM = re.compile(
+_ONLY_STREAM = pattern(
     r"only supports? (?:the )?stream|\bstream['\"`]? (?:mode )?(?:must|should|has to) be (?:set to )?(?:true|"
     r"enabled)|must (?:be )?(?:use )?stream(?:ed|ing)?\b|"
     r"please enable (?:the )?stream|non-stream(?:ing)?\b|requires? (?:['\"`]?stream|streaming)|"

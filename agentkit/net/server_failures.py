@@ -1,11 +1,12 @@
 """Whether another model may answer where one has failed, for how long it is not asked then, and what went wrong in
 plain words, without the server's own (which may repeat what was sent)."""
 
-import re
 from dataclasses import dataclass
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import in_a_line
 from agentkit.errors import AgentkitError
+from agentkit.net.error_kinds import is_api_error, is_connection_error, is_timeout_error
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.overflow import NoRoomError, too_long
 from agentkit.net.rate_headers import told_by
@@ -26,7 +27,7 @@ _REASONS = {
     409: "the server reported a conflict",
     429: "it is asked too often, or its quota is spent",
 }
-_NOT_THE_REQUEST = re.compile(
+_NOT_THE_REQUEST = pattern(
     r"api[ _-]?key (?:is )?(?:not valid|invalid|expired|missing)|api_key_invalid|"
     r"(?:invalid|incorrect|expired) api[ _-]?key|"
     r"credit balance|insufficient[ _](?:balance|credits?|quota|funds)|exceeded your current quota|"
@@ -67,14 +68,12 @@ def failure_of(error: Exception) -> Failure | None:
 
 
 def _reason_of(error: Exception) -> str | None:
-    from openai import APIConnectionError, APIError, APITimeoutError  # loaded: an error of a server is one of its own
-
-    if isinstance(error, APITimeoutError | TimeoutError):
+    if isinstance(error, TimeoutError) or is_timeout_error(error):
         return "the server did not answer in time"
-    if isinstance(error, APIConnectionError | ConnectionError):
+    if isinstance(error, ConnectionError) or is_connection_error(error):
         is_begun = getattr(error, "in_body", False)
         return "its reply broke off in the middle" if is_begun else "the connection to its server failed"
-    if not isinstance(error, APIError):
+    if not is_api_error(error):
         return None
     status = status_of(error)
     if status is None or status < 400:  # an error event, or what is no chat completion

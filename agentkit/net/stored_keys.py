@@ -5,15 +5,15 @@ A provider that reads NAME_API_KEY from the environment gets the key stored as N
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from agentkit._lazy.patterns import pattern
 from agentkit.errors import ConfigurationError
 from agentkit.net.keys import checked_key
 
-NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+NAME = pattern(r"[a-z0-9][a-z0-9-]{0,63}")
 _SUFFIX = "_API_KEY"
 
 

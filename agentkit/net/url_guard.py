@@ -15,6 +15,7 @@ from queue import Empty, SimpleQueue
 
 import idna
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import cut
 from agentkit._threads import WORKERS
 from agentkit.errors import BlockedAddressError, FetchError
@@ -97,13 +98,13 @@ class Target:
 
 
 PORTS = {"http": 80, "https": 443}
-_URL = re.compile(r"(https?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
-_FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]")
-_BRACKETED = re.compile(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\](?::([0-9]{0,5}))?")
-_NAMED = re.compile(r"([^:\[\]]{1,1000})(?::([0-9]{0,5}))?")
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
-_NUMBER = re.compile(r"0x[0-9a-f]*|[0-9]+")
-_CREDENTIALS = re.compile(r"((?>[^/\\?#]*)(?<=:)|)([/\\]*+)[^/?#]*@")
+_URL = pattern(r"(https?)://([^/?#]*)([^#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
+_FORBIDDEN = pattern(r"[\x00-\x20\x7f-\xa0\\\u2028\u2029\ud800-\udfff]")
+_BRACKETED = pattern(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*)\](?::([0-9]{0,5}))?")
+_NAMED = pattern(r"([^:\[\]]{1,1000})(?::([0-9]{0,5}))?")
+_LABEL = pattern(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER = pattern(r"0x[0-9a-f]*|[0-9]+")
+_CREDENTIALS = pattern(r"((?>[^/\\?#]*)(?<=:)|)([/\\]*+)[^/?#]*@")
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ OWN = Wording(
 )
 
 OPENAI = Wording(
-    unreachable=lambda where, hint, cause: f"Connection error: {where} ({hint})",
+    unreachable=lambda where, hint, cause: f"Connection error: {where} ({hint}): {cause}",
     timed_out=lambda where, hint: f"Request timed out: {where} ({hint})",
     broken=lambda where, hint: f"Connection error: the response of {where} broke off ({hint})",
     refused=lambda where, status, reported: (

@@ -37,6 +37,7 @@ _NEITHER = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_])+")
 _OTHER_LETTERS = re.compile(r"(?:[^\W_\x00-\x7f])+")
 _VOWEL_MARKS = re.compile("[\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0640]+")
 _ACCENTS = re.compile("[\u0300-\u036f]+")
+_POSSESSIVE = re.compile(r"['’]s\b")
 _ARABIC_ARTICLE = re.compile(r"(?<!\w)(?:[وف]?[بك]?ال|[وف]?لل|و)(?=\w{3})")
 """The Arabic article and the words that are written together with it (light stemming, Larkey and others 2002)."""
 _SAME_LETTERS = str.maketrans("أإآٱىیё", "ااااييе")
@@ -111,7 +112,7 @@ def all_words(text: str) -> list[str]:
 
 
 def _content(text: str) -> list[str]:
-    words = list(dict.fromkeys(_words(folded(re.sub(r"['’]s\b", "", text)))))
+    words = list(dict.fromkeys(_words(folded(_POSSESSIVE.sub("", text)))))
     return [word for word in words if word not in _FOLDED_STOP_WORDS] or words
 
 
@@ -127,6 +128,10 @@ def _stands_for_others(word: str) -> bool:
 
 
 def _words(text: str) -> Iterator[str]:
+    """Yield the words of a text that is `folded`, and the pairs of characters of a script without spaces."""
+    if text.isascii():
+        yield from _ASCII_WORD.findall(text)
+        return
     for found in _WORD.finditer(text):
         word = found.group()
         if len(word) > 2 and _RUN.match(word):
@@ -137,7 +142,7 @@ def _words(text: str) -> Iterator[str]:
 
 def is_unspaced(word: str) -> bool:
     """Whether a word is of a script without spaces, and so one of its pairs of characters."""
-    return bool(_RUN.match(word))
+    return not word.isascii() and _RUN.match(word) is not None
 
 
 @dataclass(frozen=True)

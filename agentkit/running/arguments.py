@@ -12,7 +12,6 @@ from agentkit.hooks import Hook, RunHook
 from agentkit.limits import Limits
 from agentkit.message import Image, Prompt
 from agentkit.middleware.context_window import Window
-from agentkit.middleware.pricing import Prices
 from agentkit.running.options import RunOptions
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
@@ -157,6 +156,8 @@ def _middleware_wrong(value: Any) -> str | None:
 
 
 def _prices_wrong(value: Any) -> str | None:
+    from agentkit.middleware.pricing import Prices
+
     each = value.values() if isinstance(value, Mapping) else [value]
     is_valid = all(isinstance(price, Prices) for price in each)
     return None if is_valid else 'pass Prices(input=..., output=...), or {"gpt-5-mini": Prices(...), ...}'

@@ -7,7 +7,6 @@ from typing import Any
 
 from agentkit.backend import NO_ANSWER, newest_question
 from agentkit.event import CitationsChecked, Event, Result, RunFinished, Steps
-from agentkit.evidence.check import checked
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.history import found_in
 from agentkit.evidence.settings import Evidence
@@ -15,7 +14,6 @@ from agentkit.evidence.source import Source
 from agentkit.evidence.written_numbers import numbers_in
 from agentkit.executor import Executor
 from agentkit.message import response_of
-from agentkit.running.judged import judged
 from agentkit.tooling.error_log import log_raised
 
 logger = logging.getLogger("agentkit")
@@ -67,7 +65,11 @@ def among(known: Mapping[int, Source], given: Collection[int], text: str) -> dic
 
 def citations_of(text: str, sources: Mapping[int, Source]) -> list[Citation]:
     """What the check says of an answer. Without sources nothing is checked."""
-    return checked(text, sources) if sources else []
+    if not sources:
+        return []
+    from agentkit.evidence.check import checked
+
+    return checked(text, sources)
 
 
 def _checked(
@@ -79,6 +81,8 @@ def _checked(
     citations = citations_of(result.output, sources)
     if evidence.judge is None or result.replayed:
         return citations
+    from agentkit.running.judged import judged
+
     citations = judged(citations, evidence.judge, executor.context)
     budget = executor.context.budget
     assert budget is not None

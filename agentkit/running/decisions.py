@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from agentkit._lazy.records import dataclass
 from agentkit.event import OpenCall
 from agentkit.message import ToolCall
 from agentkit.running.parallel_calls import open_call

@@ -1,13 +1,13 @@
 """The model or the models of an agent: names and backends to the one backend that its runs ask."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
+from agentkit._lazy.records import dataclass
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
 from agentkit.middleware.base import NoCapabilities
-from agentkit.middleware.failover import Balance, Failover
+from agentkit.middleware.server_placement import Balance
 from agentkit.providers import resolve
 from agentkit.running.arguments import checked_model
 
@@ -44,6 +44,8 @@ def models_of(model: Model | Sequence[Model], balance: Balance | None, around: C
         owned = tuple(each for each, name in zip(wrapped, listed, strict=True) if isinstance(name, str))
         if len(wrapped) == 1:
             return Models(found[0], wrapped[0], owned, 1)
+        from agentkit.middleware.failover import Failover
+
         joined = Failover(wrapped, balance)
     except BaseException:
         for backend in made:

@@ -2,10 +2,11 @@
 
 import functools
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import CallDelta, Event, OutputDelta, ReasoningDelta, ReplyDiscarded, Steps, TextDelta
@@ -13,12 +14,14 @@ from agentkit.hooks import Hook, RunHook, WrongTypeError
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.hooks import around_model, guarded, overrides
 from agentkit.running.hooked_calls import Gate, answer
-from agentkit.taint.guard import RunGuard, TaintGuard
 from agentkit.taint.settings import TaintMode
 from agentkit.tooling.context import CallHooks
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
+
+if TYPE_CHECKING:
+    from agentkit.taint.guard import RunGuard
 
 logger = logging.getLogger("agentkit")
 
@@ -31,7 +34,7 @@ class AgentHooks:
     def __init__(self, hooks: Sequence[Hook] = (), taint: TaintMode = "off") -> None:
         self.hooks = tuple(hooks)
         self.taint: TaintMode = taint
-        self._all = self.hooks if taint == "off" else (*self.hooks, TaintGuard(taint))
+        self._all = self.hooks if taint == "off" else (*self.hooks, _taint_guard(taint))
 
     def of_run(self, context: Context[Any]) -> "RunHooks":
         """The hooks of a run. context: of the run; `hooks` in it are those of the run inside of which it begins."""
@@ -42,6 +45,12 @@ class AgentHooks:
 
 def _stands_for(own: Hook, outer: Hook) -> bool:
     return own is outer or (own.inherited_as is not None and own.inherited_as == outer.inherited_as)
+
+
+def _taint_guard(mode: TaintMode) -> Hook:
+    from agentkit.taint.guard import TaintGuard
+
+    return TaintGuard(mode)
 
 
 NO_HOOKS = AgentHooks()
@@ -60,7 +69,7 @@ class RunHooks(CallHooks):
         self._all = [*(_for_run(hook, context) for hook in inherited), *self._own]
         self._around_tool = [hook for hook in self._all if overrides(hook, "around_tool")]
         self._around_execution = [hook for hook in self._all if isinstance(hook, RunHook)]
-        self.guard = next((hook for hook in self._all if isinstance(hook, RunGuard)), None)
+        self.guard = _guard_among(self._all)
         self._watching = [hook for hook in self._own if overrides(hook, "on_event")]
         self._mistakes: list[WrongTypeError] = []
         self._gate: Gate | None = None
@@ -120,6 +129,12 @@ class RunHooks(CallHooks):
                 for hook in self._watching:
                     _show(hook, event)
                 yield event
+
+
+def _guard_among(hooks: Sequence[Hook]) -> "RunGuard | None":
+    """The guard that decides on tainted calls, which only an agent with `taint=` has; its module is loaded then."""
+    guard = sys.modules.get("agentkit.taint.guard")
+    return None if guard is None else next((hook for hook in hooks if isinstance(hook, guard.RunGuard)), None)
 
 
 def _for_run(hook: Hook, context: Context[Any]) -> Hook:

@@ -3,10 +3,10 @@
 import copy
 import functools
 import logging
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import in_a_line
 from agentkit.errors import ToolDefinitionError, ToolError
 from agentkit.running.offered_tools import OfferedTools
@@ -28,8 +28,8 @@ MAX_READ = 500
 """Characters of a call that can't be read in which words are looked for."""
 MAX_PLACES = 40
 
-_NAME = re.compile(r"[\w-]+")
-_NO_WORD = re.compile(r"[_\d-]|[a-z][A-Z]")
+_NAME = pattern(r"[\w-]+")
+_NO_WORD = pattern(r"[_\d-]|[a-z][A-Z]")
 """What shows that a word is a tool's name, and no word of a sentence."""
 
 logger = logging.getLogger("agentkit")
@@ -44,6 +44,8 @@ class SearchableTools(Toolbox):
 
     base: the agent's tools now. shown: those of them that are sent as they are.
     """
+
+    are_found = True
 
     def __init__(self, base: Callable[[], Toolbox], shown: Iterable[Tool[..., Any]]) -> None:
         self._base, self._first = base, base()

@@ -17,6 +17,7 @@ from agentkit.evidence.settings import Mode
 from agentkit.message import Message, Prompt, user
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.append_only import LateReasoningSeen
+from agentkit.running.arguments import checked_options
 from agentkit.running.searchable_tools import SEARCH_NAMES
 from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
@@ -94,11 +95,13 @@ class ChatService:
         on_event: Callable[[Event], object] | None = None,
         cancel: threading.Event | None = None,
         on_wait: Callable[[bool], object] | None = None,
+        streams: bool = True,
     ) -> Answer:
         """Return the answer; that of an earlier run when this request was answered before. on_event: called with each
         event of the run except `RunFinished`. cancel: set it to stop the run, also while it waits. on_wait: called with
         True when another message of the session is being answered, so that this one has to wait, with False when it
-        goes on; what it raises is raised.
+        goes on; what it raises is raised. streams: whether the events have the deltas of replies as they arrive; else
+        replies are requested whole.
 
         Raises what `Agent.run` raises, and DecisionError for a decision on calls that don't wait for it. A message, or
         a decision, whose run fails before it had an effect is not kept in its session.
@@ -106,7 +109,7 @@ class ChatService:
         if user_input.session is None:
             conversation: dict[str, Any] = {"messages": user_input.messages}
             with self._place(cancel):
-                return self._run(user_input, user_input.prompt(), conversation, on_event, cancel)
+                return self._run(user_input, user_input.prompt(), conversation, on_event, cancel, streams)
         with ExitStack() as stack:
             turn = self._turn(stack, user_input, cancel, on_wait)
             prompt = user_input.prompt(turn.messages or ())
@@ -115,7 +118,7 @@ class ChatService:
                 conversation["approve"] = decisions_for(turn, user_input.approve, user_input.asked)
             if turn.state != "answered":  # else no model is asked
                 stack.enter_context(self._place(cancel))
-            answer = self._run(user_input, prompt, conversation, on_event, cancel)
+            answer = self._run(user_input, prompt, conversation, on_event, cancel, streams)
             waiting = turn.waiting if answer.stopped == "approval" else None
             return replace(answer, was_cut=turn.was_cut, waiting=waiting)
 
@@ -170,11 +173,11 @@ class ChatService:
         conversation: Mapping[str, Any],
         on_event: Callable[[Event], object] | None,
         cancel: threading.Event | None,
+        streams: bool,
     ) -> Answer:
         options: Any = {
             "sampling": user_input.sampling,
             "tools": self._tools_of(user_input.tools),
-            "output": user_input.output,
             "instructions": user_input.system_prompt,
             "cancel": cancel,
             **conversation,
@@ -183,7 +186,7 @@ class ChatService:
         agent = self._agent_of_whole if user_input.is_whole else agent
         added: list[Message] = []
         extra: Mapping[str, Any] = {}
-        with agent.stream(prompt, **options) as run:
+        with agent._begin(prompt, checked_options("Agent.stream()", user_input.output, options), streams) as run:
             for event in run:
                 added += event.adds
                 if isinstance(event, ReplyFinished):
@@ -228,7 +231,8 @@ def process_user_input_with_llm(
     on_event: Callable[[Event], object] | None = None,
     cancel: threading.Event | None = None,
     on_wait: Callable[[bool], object] | None = None,
+    streams: bool = True,
 ) -> Answer:
     """Return the answer to a user message. Every network entry point reaches the model through this function. See
     `ChatService.answer`."""
-    return service.answer(user_input, on_event, cancel, on_wait)
+    return service.answer(user_input, on_event, cancel, on_wait, streams)

@@ -39,6 +39,12 @@ class KeyValueStore:
             self._catch_up()
             return self._known.get(name)
 
+    def first(self, *names: str) -> str | None:
+        """Return the text of the first of some names that has one, or None. Raises SessionError."""
+        with self._lock:
+            self._catch_up()
+            return next((text for name in names if (text := self._known.get(name))), None)
+
     def all(self) -> dict[str, str]:
         """Return all names and texts, oldest name first. Raises SessionError."""
         with self._lock:

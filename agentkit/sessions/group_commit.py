@@ -4,7 +4,8 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+
+from agentkit._lazy.records import dataclass
 
 Write = Callable[[sqlite3.Connection], None]
 

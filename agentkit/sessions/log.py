@@ -29,12 +29,13 @@ import base64
 import binascii
 import hashlib
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, cast
 
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit._text import json_bytes
 from agentkit.errors import SessionError
 from agentkit.event import OpenCall
@@ -52,7 +53,7 @@ wrongly is written in it."""
 
 KINDS = ("message", "started", "undo", "view", "request")
 BLOB = "agentkit-blob:sha256-"
-_DIGEST = re.compile("[0-9a-f]{64}")
+_DIGEST = pattern("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)

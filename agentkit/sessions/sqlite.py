@@ -10,12 +10,12 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from agentkit._forking import renewed_by_forks
+from agentkit._lazy.records import dataclass
 from agentkit.errors import ConfigurationError, SessionError
 from agentkit.session import SessionInfo, Sessions, busy
 from agentkit.sessions.file_lock import FileLocks, HeldLock

@@ -6,10 +6,10 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from agentkit._forking import notice_fork, take_part_in_forks
+from agentkit._lazy.records import dataclass
 from agentkit.errors import ConfigurationError, SessionError
 
 _URI_OPTION = re.compile(r"\?(?:mode|cache|nolock|immutable|vfs|psow)=")

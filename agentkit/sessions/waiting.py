@@ -7,9 +7,10 @@ has an id of its own is {"request": {"id": "8", "state": "decided", "digest": ".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
+from agentkit._lazy.records import dataclass
 from agentkit.event import OpenCall
 from agentkit.record import call_record
 from agentkit.tooling.arguments import read_arguments

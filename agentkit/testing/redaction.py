@@ -9,25 +9,26 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from agentkit._lazy.patterns import pattern
 from agentkit.net.keys import is_secret_name
 
 REDACTED = "SECRET"
 
 _NAME = r"""(?P<quote>\\{0,7}["'])(?P<name>[^"'\\\s]{2,60})(?P=quote)"""
-_FIELD = re.compile(_NAME + r"\s*:\s*(?P<list>\[\s*)?(?P=quote)")
-_PLAIN_VALUE = re.compile(r"""(?:[^"\\]|\\.)*""", re.DOTALL)
-_LIST_END = re.compile(r"[^\[\]{}]*(?=\])")
-_HAS_PROBABILITY = re.compile(r"""\\{0,7}["']\s*,\s*\\{0,7}["'](?:logprob|bytes|top_logprobs|special)\b""")
-_PAIR = re.compile(
+_FIELD = pattern(_NAME + r"\s*:\s*(?P<list>\[\s*)?(?P=quote)")
+_PLAIN_VALUE = pattern(r"""(?:[^"\\]|\\.)*""", re.DOTALL)
+_LIST_END = pattern(r"[^\[\]{}]*(?=\])")
+_HAS_PROBABILITY = pattern(r"""\\{0,7}["']\s*,\s*\\{0,7}["'](?:logprob|bytes|top_logprobs|special)\b""")
+_PAIR = pattern(
     r"""(?P<begin>(?P<quote>\\{0,7}["'])(?:name|key|header)(?P=quote)\s*:\s*(?P=quote)(?P<name>[^"'\\\s]{2,60})(?P=quote)"""
     r"""\s*,\s*(?P=quote)value(?P=quote)\s*:\s*(?P=quote))(?P<value>[^"'\\]*)"""
 )
-_PARAMETER = re.compile(r"""(?P<begin>(?:\A|[?&#;])(?P<name>[\w.%-]{1,60})=)(?P<value>[^&#\s"'<>\\;]+)""")
-_PART = re.compile(
+_PARAMETER = pattern(r"""(?P<begin>(?:\A|[?&#;])(?P<name>[\w.%-]{1,60})=)(?P<value>[^&#\s"'<>\\;]+)""")
+_PART = pattern(
     r"""(?P<begin>name="(?P<name>[^"\r\n]{1,60})"[^\r\n]{0,300}+\r?\n(?:[^\r\n]+\r?\n){0,5}\r?\n)(?P<value>[^\r\n]*)"""
 )
-_ELEMENT = re.compile(r"(?P<begin><(?P<name>[A-Za-z][\w.:-]{1,60})>)(?P<value>[^<]+)(?=</)")
-_BEARER = re.compile(r"(?P<begin>\b[Bb]earer\s+)[A-Za-z0-9._~+/-]{20,}=*")
+_ELEMENT = pattern(r"(?P<begin><(?P<name>[A-Za-z][\w.:-]{1,60})>)(?P<value>[^<]+)(?=</)")
+_BEARER = pattern(r"(?P<begin>\b[Bb]earer\s+)[A-Za-z0-9._~+/-]{20,}=*")
 
 
 class Redaction:
@@ -69,8 +70,8 @@ class Redaction:
 
 def _without_fields(text: str) -> str:
     text = "".join(_pieces(text))
-    for pattern in (_PAIR, _PART, _ELEMENT):
-        text = pattern.sub(_named, text)
+    for each in (_PAIR, _PART, _ELEMENT):
+        text = each.sub(_named, text)
     text = _in_parameters(text)
     return _BEARER.sub(rf"\g<begin>{REDACTED}", text)
 

@@ -4,10 +4,11 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.records import dataclass
 from agentkit.backend import Begin, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.errors import ConfigurationError

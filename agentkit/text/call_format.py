@@ -3,8 +3,9 @@
 import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
+
+from agentkit._lazy.records import dataclass
 
 
 class Text(NamedTuple):

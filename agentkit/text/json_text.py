@@ -1,14 +1,14 @@
 """Decodes a JSON string that arrives in pieces, so that an answer is shown as it grows."""
 
 import json
-import re
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import joined_surrogates
 
-_STOP = re.compile(r'["\\]')
+_STOP = pattern(r'["\\]')
 _LENGTHS = {"u": 6}
-_HIGH = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
-_ESCAPE = re.compile(r'\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])')
+_HIGH = pattern(r"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_ESCAPE = pattern(r'\\(?:u[0-9a-fA-F]{4}|["\\/bfnrt])')
 
 
 class JsonString:

@@ -8,19 +8,21 @@ end of its paragraph. Also says whether the text before a call makes it an examp
 
 import re
 
+from agentkit._lazy.patterns import pattern
+
 _MARKERS = r"(?:(?:[-*+•·–]|\d{1,9}[.)])[^\S\n]+)"
-_BLOCK_QUOTE = re.compile(rf"[^\S\n]*{_MARKERS}{{0,4}}>")
-_FENCE = re.compile(rf"(?P<lead>[^\S\n]*{_MARKERS}{{0,4}})(?P<run>`{{3,}}|~{{3,}})")
-_INDENTED = re.compile(r"(?: {4}| {0,3}\t)")
-_LIST_ITEM = re.compile(rf"[^\S\n]*{_MARKERS}")
-_HEADING = re.compile(r" {0,3}#{1,6}(?:\s|\Z)")
-_INLINE = re.compile(
+_BLOCK_QUOTE = pattern(rf"[^\S\n]*{_MARKERS}{{0,4}}>")
+_FENCE = pattern(rf"(?P<lead>[^\S\n]*{_MARKERS}{{0,4}})(?P<run>`{{3,}}|~{{3,}})")
+_INDENTED = pattern(r"(?: {4}| {0,3}\t)")
+_LIST_ITEM = pattern(rf"[^\S\n]*{_MARKERS}")
+_HEADING = pattern(r" {0,3}#{1,6}(?:\s|\Z)")
+_INLINE = pattern(
     r"""(?P<escaped>\\[^"'\w])|(?P<ticks>`+)|(?P<mark>"+|'+|[＂＇“”„‟«»‘’‚‛「」『』｢｣《》〈〉‹›〝〞〟❝❞❛❜⟨⟩﹁﹂﹃﹄״])"""
     r"""|<(?P<end>/?)(?P<name>blockquote|pre|code|samp|q|kbd|tt|cite|xmp|listing|textarea|examples?|quote)"""
     r"""(?=[\s/>]|\Z)|(?P<comment><!--|-->)|\[(?P<closes>/?)(?P<tag>code|quote|pre)(?=[\]= ]|\Z)""",
     re.DOTALL | re.IGNORECASE,
 )
-_APOSTROPHE = re.compile(r"(?:\d0s|t(?:is|was)|em|til|n|cause|bout|round)\b", re.IGNORECASE)
+_APOSTROPHE = pattern(r"(?:\d0s|t(?:is|was)|em|til|n|cause|bout|round)\b", re.IGNORECASE)
 _PAIRS = "“”|””|„“”|«»|»«»|‹›|›‹|‘’|‚‘’|「」|『』|｢｣|《》|〈〉"
 _PAIRS += "|‟”“|‛’‘|〝〞〟|❝❞|❛❜|⟨⟩|﹁﹂|﹃﹄|＂＂|＇＇|״״|\"\"|''"
 _CLOSED_BY = {pair[0]: pair[1:] for pair in _PAIRS.split("|")}
@@ -31,9 +33,9 @@ _ENDS_WITH_PARAGRAPH = "'＇‘‚‛❛«»‹›”״⟨"
 _BLOCKS = ("pre", "blockquote", "xmp", "listing", "textarea", "example", "examples", "quote")
 """Elements that may span paragraphs, where their tag begins a line."""
 _BEFORE_OPENING = "([{<—–-:=>,;/|*_\"'“„«‘‚「『"
-_ITEM = re.compile(rf"[^\S\n]*(?:{_MARKERS}|\||:\s)")
-_ENDS_SENTENCE = re.compile(r"(?:[.!?…。！？؟।։]|\A)[\"'”’»›」』)\]*_`~]*\s*\Z")
-_ANNOUNCES = re.compile(
+_ITEM = pattern(rf"[^\S\n]*(?:{_MARKERS}|\||:\s)")
+_ENDS_SENTENCE = pattern(r"(?:[.!?…。！？؟।։]|\A)[\"'”’»›」』)\]*_`~]*\s*\Z")
+_ANNOUNCES = pattern(
     r"(?:\b(?:for (?:example|instance)|e\.g\.|examples?|says?|said|writes?|wrote|reads|quotes?|quoted|such as|like"
     r"|like this|syntax|zum beispiel|z\. ?b\.|beispiel|par exemple|exemple|por ejemplo|ejemplo|per esempio|esempio"
     r"|por exemplo|exemplo|например|пример)|例如|比如|例えば|示例|写着|寫著|写道|예를 들어|예시)[\s:：,，*_]*+"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit.message import map_response
 from agentkit.text.call_format import Format
 from agentkit.text.computed_once import ComputedOnce
@@ -52,12 +53,16 @@ def neutralised(text: str, more: Iterable[str] = ()) -> str:
 
     more: special tokens of a custom template.
     """
+    if not more and _is_plain(text):
+        return text
     return _everything(tuple(more)).sub(_with_space, text)
 
 
 def without_turns(text: str, more: Iterable[str] = ()) -> str:
     """The same for text of the programmer or the model: only tokens that begin or end a turn are neutralised; the tags
     of tool calls and reasoning stay."""
+    if not more and _is_plain(text):
+        return text
     return _turns(tuple(more)).sub(_with_space, text)
 
 
@@ -142,6 +147,32 @@ def neutral_json(text: str, change: Callable[[str], str]) -> str:
 
 def _with_space(found: re.Match[str]) -> str:
     return found.group() + " "
+
+
+MARKS = pattern(r"[<\[\]◁〈｜]")
+"""Characters of which each token of agentkit's own families has one; tests/text/test_special_tokens.py compares."""
+
+
+MARKUP = pattern(r"[<>\[\]{}◁〈｜`]")
+"""The same of what begins a call or reasoning in a reply, in the formats of agentkit's own families."""
+
+
+def has_no_markup(reply: str) -> bool:
+    """Whether a reply certainly has neither calls nor reasoning, which is found out without loading the families."""
+    return MARKUP.search(reply) is None and _are_all_own()
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text certainly has no special token, which is found out without loading the families."""
+    return MARKS.search(text) is None and _are_all_own()
+
+
+@ComputedOnce
+def _are_all_own() -> bool:
+    """Whether no package adds a family, whose tokens may have other characters."""
+    from agentkit.plugins.installed import plugins
+
+    return not plugins("agentkit.families")
 
 
 @ComputedOnce

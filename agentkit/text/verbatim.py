@@ -5,21 +5,21 @@ markup and the whole JSON of a call, but no single values: a city that the user 
 """
 
 import html
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.patterns import pattern
 from agentkit.message import Message, text_of
 from agentkit.transcript import Transcript
 
-_ESCAPE = re.compile(r"\\+(?:u([0-9a-fA-F]{4})|[nrtbf])?")
+_ESCAPE = pattern(r"\\+(?:u([0-9a-fA-F]{4})|[nrtbf])?")
 _DROPPED = (*range(33), 0x7F, 0x85, 0xA0, 0xAD, 0x200B, 0x200C, 0x200D, 0x2028, 0x2029, 0x2060, 0x3000, 0xFEFF)
 _FOLDED = {**dict.fromkeys(map(ord, "'`“”„‘’‚«»"), '"'), **dict.fromkeys(_DROPPED)}
 _WRAPPER = r"(?:\s|</?tool_calls?>|\[TOOL_CALLS\]|<[|｜][^<>]{1,40}[|｜]>)"
-_LEADING, _TRAILING = re.compile(f"{_WRAPPER}+"), re.compile(f"{_WRAPPER}+\\Z")
+_LEADING, _TRAILING = pattern(f"{_WRAPPER}+"), pattern(f"{_WRAPPER}+\\Z")
 _MAX_TRAILING_TAGS = 400
 """Characters at the end of the markup that are searched for tags."""
 

@@ -10,6 +10,7 @@ from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.tooling.argument_names import check_names, left_out, left_out_of_schema, unknown_names, unwrapped
 from agentkit.tooling.coercion import MAX_ROUNDS, Coercion, Names
 from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
+from agentkit.tooling.plain_arguments import PlainArguments
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -122,7 +123,7 @@ def read_arguments(arguments: str) -> dict[str, Any]:
 
 
 def signature_reader(
-    adapter: "TypeAdapter[Any]",
+    adapter: "TypeAdapter[Any] | PlainArguments",
     parameters: Mapping[str, Any],
     names: Collection[str] | None = None,
     tool: str | None = None,
@@ -136,7 +137,7 @@ def signature_reader(
     would run with a default instead.
     """
     known: Collection[str] = parameters["properties"] if names is None else names
-    read_values = _reader_of_values(adapter)
+    read_values = _plain_reader(adapter) if isinstance(adapter, PlainArguments) else _reader_of_values(adapter)
 
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
@@ -157,7 +158,21 @@ def signature_reader(
     return read
 
 
-def _reader_of_values(adapter: "TypeAdapter[Any]") -> Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]:
+_ValuesReader = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
+
+
+def _plain_reader(plain: PlainArguments) -> _ValuesReader:
+    """What makes the values of plain arguments: without pydantic where they fit."""
+    other = functools.cache(lambda: _reader_of_values(plain.adapter()))
+
+    def read_values(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        values = plain.values(given)
+        return other()(given) if values is None else (given, values)
+
+    return read_values
+
+
+def _reader_of_values(adapter: "TypeAdapter[Any]") -> _ValuesReader:
     """Returns what makes the values of a call's arguments, coerced where they don't fit: both the coerced arguments and
     the values. Raises ArgumentsError."""
     from agentkit.tooling.argument_errors import enum_names, validated, wrong_arguments

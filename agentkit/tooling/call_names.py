@@ -6,11 +6,12 @@ which could run a tool that nobody asked for. A name that no tool has, and an id
 in a form that it accepts: OpenAI refuses each later request of a conversation with any other.
 """
 
-import difflib
 import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+
+from agentkit._lazy.patterns import pattern
 
 UNNAMED = "unnamed"
 """The name of a call that came without one."""
@@ -21,25 +22,25 @@ MAX_ID = 40
 _MAX_READ = 500
 """Maximum characters of a name that are looked at; a longer one means no tool."""
 
-_VALID_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_VALID_ID = re.compile(r"[!-~]{1,40}")
+_VALID_NAME = pattern(r"[a-zA-Z0-9_-]{1,64}")
+_VALID_ID = pattern(r"[!-~]{1,40}")
 _AROUND = " \t\r\n\"'`“”„‘’‚«»‹›!#$%&()*+,./:;<=>?@[\\]^{|}~"
 _WORDS = r"(?:commentary|analysis|final|json|code|assistant|constrain|message|call)\b"
 _TOKEN = r"<\|(?:[^<>|]*+(?:\|>?+|>)|[^<>|\s]*+)"
 """A special token, whole or without its end."""
-_TAIL = re.compile(
+_TAIL = pattern(
     rf"<\|[^<>|]*+\|?+>?+(?:\s*+(?:<\|[^<>|]*+\|?+>?+|{_WORDS}))*+\s*+$|(?:\s*+(?:</[\w:]+>|\[[A-Z_]+\]))++\s*+$"
 )
-_RECIPIENT = re.compile(rf"^(?:\s*+(?:{_TOKEN}|{_WORDS}))*+\s*+to=(\S+)(?:\s+{_WORDS})*\s*$")
-_HEAD = re.compile(r"^(?:\s*(?:<\|[^<>|]*\|>|<[\w:]+>|\[[A-Z_]+\]))+(?=.)", re.DOTALL)
-_INDEX = re.compile(r"[:.#]\d{1,6}$")
+_RECIPIENT = pattern(rf"^(?:\s*+(?:{_TOKEN}|{_WORDS}))*+\s*+to=(\S+)(?:\s+{_WORDS})*\s*$")
+_HEAD = pattern(r"^(?:\s*(?:<\|[^<>|]*\|>|<[\w:]+>|\[[A-Z_]+\]))+(?=.)", re.DOTALL)
+_INDEX = pattern(r"[:.#]\d{1,6}$")
 _KNOWN = "functions|function|tools|tool|default_api|api|namespace|assistant|tool_call|function_call|call"
 _BETWEEN = r"(?:\s*(?:\.|:|/|=|->|__)+\s*|\s+)"
-_KNOWN_PREFIX = re.compile(rf"^(?:(?:{_KNOWN}){_BETWEEN}|(?:functions|default_api)_)", re.IGNORECASE)
-_TWICE = re.compile(r"^(.{2,64})[.:/]?\1$")
-_QUALIFIER = re.compile(r"\A.*(?:[.:/]|->|__)", re.DOTALL)
-_SEPARATORS = re.compile(r"[-_.:/\s]+")
-_ARGUMENTS = re.compile(r"[({\[<=]")
+_KNOWN_PREFIX = pattern(rf"^(?:(?:{_KNOWN}){_BETWEEN}|(?:functions|default_api)_)", re.IGNORECASE)
+_TWICE = pattern(r"^(.{2,64})[.:/]?\1$")
+_QUALIFIER = pattern(r"\A.*(?:[.:/]|->|__)", re.DOTALL)
+_SEPARATORS = pattern(r"[-_.:/\s]+")
+_ARGUMENTS = pattern(r"[({\[<=]")
 
 
 def meant(name: str, names: Iterable[str]) -> str | None:
@@ -47,8 +48,10 @@ def meant(name: str, names: Iterable[str]) -> str | None:
     (`functions.`, `default_api:`), in case or separators. None when there is none, or more than one."""
     if len(name) > _MAX_READ:
         return None
-    clean = _clean(name)
     known = list(names)
+    if name in known:
+        return name
+    clean = _clean(name)
     if clean in known:
         return clean
     return _only(_forms(clean), clean, known)
@@ -78,7 +81,11 @@ def nearest(name: str, names: Sequence[str]) -> str | None:
     keys = {_key(each): each for each in names}
     key = _key(_clean(name))[:MAX_NAME]
     within = [each for each in keys if len(each) > 2 and (each in key or (len(key) > 2 and key in each))]
-    likely = [max(within, key=len)] if within else difflib.get_close_matches(key, keys, n=1)
+    if within:
+        return keys[max(within, key=len)]
+    import difflib
+
+    likely = difflib.get_close_matches(key, keys, n=1)
     return keys[likely[0]] if likely else None
 
 

@@ -11,10 +11,12 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 from agentkit.tooling.dates import iso_date, iso_datetime, iso_time
 from agentkit.tooling.json_repair import read_json
 
@@ -261,9 +263,9 @@ def _bare(text: str) -> str:
     return re.sub(r"[\s_-]+", "_", text.casefold())
 
 
-_WHOLE = re.compile(r"\s*+[+-]?\d{1,4300}+(?:\.0++)?\s*+")  # Python reads no longer one
-_WHOLE_WITH_EXPONENT = re.compile(r"\s*+[+-]?\d{1,15}+(?:\.\d{1,15}+)?[eE]\+?\d{1,2}+\s*+")
-_DECIMAL = re.compile(r"\s*+[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d{1,3}+)?\s*+")
+_WHOLE = pattern(r"\s*+[+-]?\d{1,4300}+(?:\.0++)?\s*+")  # Python reads no longer one
+_WHOLE_WITH_EXPONENT = pattern(r"\s*+[+-]?\d{1,15}+(?:\.\d{1,15}+)?[eE]\+?\d{1,2}+\s*+")
+_DECIMAL = pattern(r"\s*+[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d{1,3}+)?\s*+")
 
 
 def _array(value: Any) -> Any:

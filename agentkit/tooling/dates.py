@@ -3,6 +3,8 @@
 import re
 from datetime import date
 
+from agentkit._lazy.patterns import pattern
+
 _MONTHS = (
     *("january", "february", "march", "april", "may", "june", "july"),
     *("august", "september", "october", "november", "december"),
@@ -15,9 +17,9 @@ _DATE = (
     rf"|{_MONTH}\s+{_DAY},?\s+(\d{{4}}))"
 )
 _TIME = r"(\d{1,2})(?::(\d{2}))?(?::(\d{2}))?\s*(?:([ap])\.?m\.?)?\s*(z|utc|gmt|[+-]\d{2}:?\d{2})?"
-_DATE_PATTERN = re.compile(rf"{_DATE}(?:(?:\s*,)?(?:\s+at)?(?:t|\s)\s*{_TIME})?", re.IGNORECASE)
-_TIME_PATTERN = re.compile(_TIME, re.IGNORECASE)
-_COMPACT = re.compile(r"((?:19|20)\d\d)([01]\d)([0-3]\d)")
+_DATE_PATTERN = pattern(rf"{_DATE}(?:(?:\s*,)?(?:\s+at)?(?:t|\s)\s*{_TIME})?", re.IGNORECASE)
+_TIME_PATTERN = pattern(_TIME, re.IGNORECASE)
+_COMPACT = pattern(r"((?:19|20)\d\d)([01]\d)([0-3]\d)")
 MAX_LENGTH = 60
 
 

@@ -1,15 +1,15 @@
 """What a tool's name and description have to be."""
 
 import logging
-import re
 
+from agentkit._lazy.patterns import pattern
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.docstrings import TAKEN_AWAY
 from agentkit.tooling.schema_dialects import MAX_DESCRIPTION
 
 logger = logging.getLogger("agentkit")
 
-NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+NAME = pattern(r"[a-zA-Z0-9_-]{1,64}")
 """Function names that OpenAI's API accepts."""
 
 

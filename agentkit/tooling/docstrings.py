@@ -9,9 +9,12 @@ indentation. What describes no parameter stays in the text; only sections about 
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Any
+
+from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import dataclass
 
 TAKEN_AWAY = inspect.getdoc.__doc__ is None
 """Whether this program runs without docstrings: under `python -OO`, or frozen with that optimisation."""
@@ -63,27 +66,27 @@ _LEFT_OUT = (
     r"returns?|return values?|yields?|receives|raises?|exceptions?|throws|warns"
     r"|返回(?:值)?|异常|抛出|戻り値|возвращает|исключения|rückgabe|renvoie|retourne|devuelve|retorna"
 )
-_HEADER = re.compile(
+_HEADER = pattern(
     r"(?P<indent>\s*)(?:(?P<marks>\#{1,6}\s*|[*_]{1,3}|=+\s*))?"
     rf"(?:(?P<parameters>{_PARAMETERS})|(?P<left_out>{_LEFT_OUT}))"
     r"(?:\s*\([^)]*\))?(?P<colon>\s*[*_]{0,3}\s*[:：][*_]{0,3}|\s*[*_]{1,3})?(?:\s+(?P<rest>\S.*)|\s*=*)",
     re.IGNORECASE,
 )
-_UNDERLINE = re.compile(r"\s*([-=~^])\1{2,}\s*")
-_FIELD = re.compile(
+_UNDERLINE = pattern(r"\s*([-=~^])\1{2,}\s*")
+_FIELD = pattern(
     r"(?P<indent>\s*)[:@\\](?:(?P<parameter>param|parameter|arg|argument|key|keyword|kwarg|kwparam|attr|var|ivar)\b"
     r"(?:\[[\w, ]+\])?|[a-zA-Z]{3,}\b)\s*(?P<body>.*)"
 )
 _BULLET = r"(?:[-*+•‣·–—]\s+|\(?\d{1,3}[.)]\s+|\|\s*)?"
 _QUOTES = r"[`'\"*“”‘’]*"
-_OTHER_ENTRY = re.compile(rf"\s*{_BULLET}{_QUOTES}[A-Za-z_]\w*{_QUOTES}\s*(?:\([^)]*\)\s*)?{_QUOTES}[:：]")
-_SEPARATOR = re.compile(r"(?:\s*[:：|]|\s+(?:=>|->|--?|[–—]|=)(?=\s))\s*(.*)")
+_OTHER_ENTRY = pattern(rf"\s*{_BULLET}{_QUOTES}[A-Za-z_]\w*{_QUOTES}\s*(?:\([^)]*\)\s*)?{_QUOTES}[:：]")
+_SEPARATOR = pattern(r"(?:\s*[:：|]|\s+(?:=>|->|--?|[–—]|=)(?=\s))\s*(.*)")
 _BRACKETS = {"(": ")", "[": "]", "<": ">", "（": "）", "{": "}"}
 _KNOWN_TYPE = (
     r"(?:str(?:ing)?|int(?:eger)?|float|number|bool(?:ean)?|list|dict|tuple|set|bytes|any|none|null|object|array(?:_like)?"
     r"|callable|path|date(?:time)?|optional|union|literal|sequence|mapping|iterable|[\w.]+\[.*\]|\{.*\})"
 )
-_TYPE = re.compile(
+_TYPE = pattern(
     rf"{_KNOWN_TYPE}(?:\[.*\])?(?:(?:\s*\|\s*|\s*,\s*|\s+or\s+|\s+of\s+)(?:{_KNOWN_TYPE}s?(?:\[.*\])?|optional|default.*))*",
     re.IGNORECASE,
 )

@@ -7,6 +7,8 @@ import sys
 from functools import cache
 from pathlib import PurePath
 
+from agentkit._lazy.patterns import pattern
+
 MAX_CHARACTERS = 4000
 """Maximum characters of the text of an exception."""
 MAX_PARTS = 5
@@ -67,7 +69,7 @@ def _output_of(error: BaseException) -> str:
     return f"\n{text.strip()[-MAX_CHARACTERS // 2 :]}" if text.strip() else ""
 
 
-_ABSOLUTE_PATH = re.compile(
+_ABSOLUTE_PATH = pattern(
     r"""(?<![\w.:/\\~-])(?:file://)?(?:/[^\s'"<>|:*?,;()\[\]{}]+|[A-Za-z]:[\\/][^\s'"<>|:*?,;()]+|\\\\[\w.$-]+\\[^\s'"<>|:*?,;()]+)"""
 )
 

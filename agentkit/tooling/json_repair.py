@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import joined_surrogates
 from agentkit.tooling.json_tokens import LooseObject
 from agentkit.tooling.repair_budget import Budget, CountedText
@@ -20,15 +21,15 @@ from agentkit.tooling.repair_budget import Budget, CountedText
 MAX_REPAIRED = 100_000
 """Maximum characters of broken JSON to repair."""
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_STRING = pattern(r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 _CURLY = str.maketrans({"‘": '"', "’": '"', "“": '"', "”": '"', "„": '"', "‚": '"', "«": '"', "»": '"'})
-_KEY_WITHOUT_COLON = re.compile(
+_KEY_WITHOUT_COLON = pattern(
     r'(\{\s*"(?:[^"\\]|\\.)*")\s*(?=(?:true|false|null|True|False|None)\b|-?\d|[\[{]|"[^"]*"\s*[,}])'
 )
-_ODD_KEY = re.compile(r"([{,]\s*)([$_][\w$\-]*)(\s*:)")
+_ODD_KEY = pattern(r"([{,]\s*)([$_][\w$\-]*)(\s*:)")
 _LITERALS = frozenset(("true", "false", "null", "none", "undefined", "nan", "infinity", "-infinity"))
-_PART = {mark: re.compile(rf"{mark}((?:[^{mark}\\]|\\.)*+){mark}?", re.DOTALL) for mark in "\"'`"}
-_CONCATENATED = re.compile(
+_PART = {mark: pattern(rf"{mark}((?:[^{mark}\\]|\\.)*+){mark}?", re.DOTALL) for mark in "\"'`"}
+_CONCATENATED = pattern(
     "|".join(
         rf"([:\[,(]\s*)({mark}(?:[^{mark}\\]|\\.){{0,2000}}{mark}"
         rf"(?:\s*\+\s*{mark}(?:[^{mark}\\]|\\.){{0,2000}}{mark})+)(?=\s*[,}}\]])"
@@ -36,13 +37,13 @@ _CONCATENATED = re.compile(
     ),
     re.DOTALL,
 )
-_PREFIXED = re.compile(r"[:,\[(]\s*[bBrRfFuU]{1,2}[\"']")
-_CODE = re.compile(
+_PREFIXED = pattern(r"[:,\[(]\s*[bBrRfFuU]{1,2}[\"']")
+_CODE = pattern(
     r"undefined|(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL
 )
 _SIGNS_OF_CODE = ("(", "...", "void", "undefined", ",,")
-_LIST_BEHIND_LIST = re.compile(r"\]\s*+(?:,\s*+)?\[")
-_SIDE_BY_SIDE = re.compile(r"([}\]])(\s*)(?=[{\[])")
+_LIST_BEHIND_LIST = pattern(r"\]\s*+(?:,\s*+)?\[")
+_SIDE_BY_SIDE = pattern(r"([}\]])(\s*)(?=[{\[])")
 
 
 class CutOffError(ValueError):
@@ -96,10 +97,10 @@ def read_values(text: str) -> tuple[list[Any], str]:
 
 _DECODER = json.JSONDecoder(strict=False)
 _STRICT = json.JSONDecoder()
-_BETWEEN = re.compile(r"[ \t\r\n,;]*")
-_ESCAPED_OBJECT = re.compile(r'\s*\{\s*\\"')
-_SPACE = re.compile(r"\s*")
-_ANOTHER_MEMBER = re.compile(r"[\s}\]]*,\s*[\w\"'“{\[]")
+_BETWEEN = pattern(r"[ \t\r\n,;]*")
+_ESCAPED_OBJECT = pattern(r'\s*\{\s*\\"')
+_SPACE = pattern(r"\s*")
+_ANOTHER_MEMBER = pattern(r"[\s}\]]*,\s*[\w\"'“{\[]")
 
 
 def _decoded(text: str) -> Any:
@@ -293,7 +294,7 @@ def is_clean(text: str, value: Any) -> bool:
     return _SUSPECT.search(text) is None or cleaned(value) == value
 
 
-_SUSPECT = re.compile(r"NaN|Infinity|\d{19}|[eE]\+?\d{3}|\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+_SUSPECT = pattern(r"NaN|Infinity|\d{19}|[eE]\+?\d{3}|\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 """What stands in the JSON of each value that is not clean: most texts have nothing of it."""
 
 

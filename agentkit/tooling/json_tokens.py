@@ -10,8 +10,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from agentkit._lazy.patterns import pattern
+
 _ENDS_WITH = {"“": "”“", "„": "“”„", "‘": "’‘", "‚": "‘’‚", "«": "»", "»": "«", "”": "”", "’": "’", "`": "`´"}
-_TOKEN = re.compile(
+_TOKEN = pattern(
     r"""(?P<space>(?:[\s\ufeff]|\\[nrt](?!\w))+)
       | (?P<comment>//[^\n]*|\#[^\n]*|/\*(?:[^*]|\*(?!/))*(?:\*/)?)
       | (?P<open>[{\[(])
@@ -43,10 +45,10 @@ _NEXT = "|".join(
         *(r"//", r"\#", r"/\*", r"\Z"),
     )
 )
-_CAN_CONTINUE = re.compile(rf"""\s*(?:[,，;]\s*(?:{_NEXT})|[:：}}\]]|=>|//|\#|/\*|\Z)|\s+{_STRING}\s*[,:}}\]]""")
+_CAN_CONTINUE = pattern(rf"""\s*(?:[,，;]\s*(?:{_NEXT})|[:：}}\]]|=>|//|\#|/\*|\Z)|\s+{_STRING}\s*[,:}}\]]""")
 """What follows a quotation mark that ends a string, in text where the end of strings is ambiguous."""
-_MARK = re.compile(r"\\.|[\"'`´“”„‘’‚«»]", re.DOTALL)
-_NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+_MARK = pattern(r"\\.|[\"'`´“”„‘’‚«»]", re.DOTALL)
+_NUMBER = pattern(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _WORDS = frozenset(("true", "false", "null", "True", "False", "None", "NaN", "Infinity", "-Infinity"))
 _MAX_MISSING_BRACES = 1
 """Maximum number of closing braces that may be missing at the end, after a complete value."""
@@ -86,7 +88,7 @@ def tokens(text: str) -> Iterator[Token]:
 _DECODER = json.JSONDecoder(
     strict=False, parse_int=len, parse_float=len
 )  # avoids converting numbers with thousands of digits
-_TRUNCATED = re.compile(r"[-+\w.\\]{0,20}\Z")
+_TRUNCATED = pattern(r"[-+\w.\\]{0,20}\Z")
 """The remaining text of JSON that is truncated in a number, a word or an escape."""
 
 
@@ -253,7 +255,7 @@ class _Ending:
         return "an object" if len(self._open) > _MAX_MISSING_BRACES else ""
 
 
-_NAME = re.compile(r"[^\W\d]\w*|\$\w*")
+_NAME = pattern(r"[^\W\d]\w*|\$\w*")
 _JSON_WORDS = {"True": "true", "False": "false", "None": "null"}
 
 
@@ -265,7 +267,7 @@ def _strict(token: Token) -> str:
     return {"colon": ":", "comma": ","}.get(token.kind, token.text) if token.text != ";" else ";"
 
 
-_IN_STRING = re.compile(r"\\(?P<escaped>.)|(?P<quote>\")|(?P<control>[\x00-\x1f])", re.DOTALL)
+_IN_STRING = pattern(r"\\(?P<escaped>.)|(?P<quote>\")|(?P<control>[\x00-\x1f])", re.DOTALL)
 _JSON_ESCAPES = frozenset('"\\/bfnrtu')
 
 

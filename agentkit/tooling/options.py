@@ -1,9 +1,9 @@
 """The options of a tool."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypedDict
 
+from agentkit._lazy.records import dataclass
 from agentkit.errors import ToolDefinitionError
 
 Approve = bool | Callable[[dict[str, Any]], bool]

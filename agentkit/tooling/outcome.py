@@ -1,8 +1,9 @@
 """The result of one tool call."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from agentkit._lazy.records import dataclass
 from agentkit.errors import ArgumentsError
 from agentkit.evidence.source import Source
 from agentkit.evidence.sources import UNSETTLED, Sources

@@ -4,8 +4,10 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from agentkit._lazy.records import dataclass
 
 _CHECK = threading.local()
 

@@ -1,8 +1,9 @@
 """Questions of a tool to a person, for which its run pauses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from agentkit._lazy.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import date, time
 from enum import Enum
 from typing import Any, NamedTuple
 
+from agentkit._lazy.patterns import pattern
 from agentkit.message import Image
 from agentkit.tooling.objects import get, has, has_own_text, is_described, public_fields
 
@@ -75,7 +76,7 @@ def _response(value: Any) -> Readable | None:
     return Readable(heading, _body(value), {})
 
 
-_TEXT_TYPES = re.compile(r"text/|json|xml|javascript|yaml|csv|html|urlencoded|^$", re.IGNORECASE)
+_TEXT_TYPES = pattern(r"text/|json|xml|javascript|yaml|csv|html|urlencoded|^$", re.IGNORECASE)
 
 
 def _body(response: Any) -> str:

@@ -11,16 +11,13 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
-from datetime import date, datetime, timedelta, timezone
-from datetime import time as clock_time
-from decimal import Decimal
+from dataclasses import field, fields, is_dataclass
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
-from uuid import UUID
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit._lazy.records import dataclass
 from agentkit._threads import SUBMITTERS
 from agentkit.tooling.outcome import Outcome
 from agentkit.tooling.stop import Stop
@@ -33,7 +30,14 @@ MAX_DEPTH = 50
 """Levels of lists and objects in the arguments of a call that is kept."""
 
 _SCALARS = (str, int, float, bool, type(None), bytes)
-_BY_TEXT = (date, datetime, clock_time, timedelta, timezone, Decimal, UUID)
+_BY_TEXT = frozenset(
+    {
+        *(f"datetime.{each}" for each in ("date", "datetime", "time", "timedelta", "timezone")),
+        "decimal.Decimal",
+        "uuid.UUID",
+    }
+)
+"""Types, by name: what does not use them need not load them."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,7 @@ def _parts(value: Any, depth: int) -> Any:
         )
     if kind is set or kind is frozenset:
         return kind.__name__, sorted((_parts(each, depth + 1) for each in value), key=repr)
-    if kind in _BY_TEXT or isinstance(value, PurePath):
+    if name in _BY_TEXT or isinstance(value, PurePath):
         return name, repr(value), getattr(value, "fold", 0)
     if isinstance(value, Enum):
         return name, value.name or _parts(value.value, depth + 1)

@@ -1,4 +1,4 @@
-"""Converts a Python signature and its docstring to the JSON schema that is sent to the model.
+"""Converts the parameters of a Python function to the JSON schema that is sent to the model.
 
 The schema is pydantic's (JSON Schema draft 2020-12) without titles; descriptions come from the docstring, else from
 `Field(description=...)`, else from a string in `Annotated`.
@@ -10,8 +10,7 @@ import json
 import operator
 import types
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, NotRequired
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PydanticUserError, TypeAdapter
@@ -22,9 +21,7 @@ from typing_extensions import TypedDict  # pydantic wants this one on Python 3.1
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.checked_types import checked_in_time
 from agentkit.tooling.docstrings import docstring_of
-from agentkit.tooling.hidden import refuse_hidden
-from agentkit.tooling.hints import Hints
-from agentkit.tooling.signature import Calling, ModelValues, element_of, keys_of, parameters_of, unpacked
+from agentkit.tooling.signature import ModelValues, element_of, keys_of, unpacked
 
 _UNDESCRIBABLE = (PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError)
 
@@ -36,63 +33,17 @@ class AnyName(frozenset[str]):
         return True
 
 
-@dataclass(frozen=True)
-class Description:
-    """The description of a function for a model, and the adapter that converts its arguments to Python values.
-
-    parameters: the JSON schema of an object. adapter: validates the arguments. names: under which it takes them.
-    context:
-    the name of the parameter that takes the run's context, if there is one. calling: how it is called with them.
-    """
-
-    text: str
-    parameters: dict[str, Any]
-    adapter: TypeAdapter[Any]
-    names: Collection[str]
-    context: str | None = None
-    calling: Calling = field(default_factory=Calling)
+Described = tuple[dict[str, Any], TypeAdapter[Any], Collection[str]]
+"""A JSON schema of arguments, the adapter that validates them, and the names under which they are taken."""
 
 
-def describe(
-    function: Callable[..., Any],
-    name: str,
-    context_type: type,
-    namespace: Mapping[str, Any],
-    bound: bool = True,
-) -> Description:
-    """Describe `function` as a tool called `name`.
-
-    A pydantic class is described by its fields, and a call of it makes an instance; so is a TypedDict. context_type:
-    the
-    annotation of the parameter that is left out of the schema. namespace: names that annotations may use in addition to
-    the function's globals. bound: False for an unbound method, whose first parameter is not an argument.
-    Raises ToolDefinitionError with the function, the parameter and the reason.
-    """
-    if inspect.isclass(function) and issubclass(function, BaseModel):
-        return _model_described(function, name)
-    if typing.is_typeddict(function):
-        return _typed_dict_described(function, name)
-    parameters = parameters_of(function, name, bound)
-    docs = docstring_of(function, [parameter.name for parameter in parameters])
-    hints = Hints(function, namespace, context_type)
+def of_parameters(parameters: Iterable[tuple[inspect.Parameter, Any, str | None]], name: str) -> Described:
+    """Describe the parameters of a tool, each with its type and its description. Raises ToolDefinitionError for a type
+    without a JSON schema."""
     arguments = _Arguments(name)
-    context: str | None = None
-    for parameter in parameters:
-        hint = hints.of(parameter, name)
-        if _is_context(hint, context_type):
-            context = parameter.name
-            continue
-        refuse_hidden(parameter, hint, name)
-        hints.check(parameter, hint, name)
-        arguments.add(parameter, hint, docs.parameters.get(parameter.name))
-    schema, adapter, names = arguments.described()
-    return Description(docs.text, schema, adapter, names, context, Calling.of(parameters))
-
-
-def _is_context(hint: Any, context_type: type) -> bool:
-    """Whether a type hint is the context's type: plain, with the type of its deps, or one of several types."""
-    each = (hint, *typing.get_args(hint))
-    return any(one is context_type or typing.get_origin(one) is context_type for one in each)
+    for parameter, hint, documented in parameters:
+        arguments.add(parameter, hint, documented)
+    return arguments.described()
 
 
 class _Arguments:
@@ -134,7 +85,7 @@ class _Arguments:
         for name, (each, is_required) in keys_of(keys).items():
             self.add_key(name, _for_pydantic(each), is_required, None)
 
-    def described(self) -> tuple[dict[str, Any], TypeAdapter[Any], Collection[str]]:
+    def described(self) -> Described:
         """The JSON schema of the arguments, the adapter that validates them, and the names under which they are taken.
         Raises ToolDefinitionError for a type without a JSON schema."""
         adapter = _adapter(self._hints, self._others, self._tool)
@@ -144,7 +95,8 @@ class _Arguments:
         return schema, adapter, AnyName() if self._others else frozenset((*self._hints, *schema["properties"]))
 
 
-def _model_described(model: type[BaseModel], name: str) -> Description:
+def of_model(model: type[BaseModel], name: str) -> tuple[str, dict[str, Any], TypeAdapter[Any], Collection[str]]:
+    """The text of a pydantic class, and what `of_parameters` says of a function: an instance is the value."""
     docs = docstring_of(model, model.model_fields)
     try:
         kind: Any = Annotated[model, AfterValidator(ModelValues)]
@@ -165,16 +117,17 @@ def _model_described(model: type[BaseModel], name: str) -> Description:
     schema = {"type": "object", "properties": {}, **schema}
     schema = {**schema, "additionalProperties": schema.get("additionalProperties", True) if is_open else False}
     names = AnyName() if is_open else frozenset((*model.model_fields, *schema["properties"]))
-    return Description(docs.text, schema, adapter, names)
+    return docs.text, schema, adapter, names
 
 
-def _typed_dict_described(kind: Any, name: str) -> Description:
+def of_typed_dict(kind: Any, name: str) -> tuple[str, dict[str, Any], TypeAdapter[Any], Collection[str]]:
+    """The same for a TypedDict."""
     keys = keys_of(kind)
     docs = docstring_of(kind, keys)
     arguments = _Arguments(name)
     for key, (hint, is_required) in keys.items():
         arguments.add_key(key, _for_pydantic(hint), is_required, docs.parameters.get(key))
-    return Description(docs.text, *arguments.described())
+    return docs.text, *arguments.described()
 
 
 def _for_pydantic(hint: Any) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from agentkit._lazy.patterns import pattern
+
 Schema = dict[str, Any]
 
 _NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs")
@@ -289,8 +291,8 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and 0 <= value <= MAX_COUNT
 
 
-_LOOK_AROUND = re.compile(r"(?<!\\)(?:\\\\)*\(\?(?!:)|\\[1-9]|\\[pPkAZzGbB]")
-_REPETITION = re.compile(r"\{(\d+)?(?:,(\d+)?)?\}")
+_LOOK_AROUND = pattern(r"(?<!\\)(?:\\\\)*\(\?(?!:)|\\[1-9]|\\[pPkAZzGbB]")
+_REPETITION = pattern(r"\{(\d+)?(?:,(\d+)?)?\}")
 
 
 def is_safe_pattern(pattern: Any) -> bool:

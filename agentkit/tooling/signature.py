@@ -4,9 +4,9 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from agentkit._lazy.records import dataclass
 from agentkit.errors import ToolDefinitionError
 
 

@@ -14,6 +14,7 @@ from enum import Enum
 from itertools import islice
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import joined_surrogates
 from agentkit.message import Image
 from agentkit.tooling.objects import CODE, field_of, get, has, has_own_text, is_described, public_fields, safe_text
@@ -234,7 +235,7 @@ def _own_form(value: Any) -> Any:
     return NOTHING if _ADDRESS.fullmatch(text) else joined_surrogates(text)
 
 
-_ADDRESS = re.compile(r"<.{1,300} at 0x[0-9a-fA-F]+>", re.DOTALL)
+_ADDRESS = pattern(r"<.{1,300} at 0x[0-9a-fA-F]+>", re.DOTALL)
 
 
 def _fields(value: Any) -> Any:

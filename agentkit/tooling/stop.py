@@ -3,9 +3,9 @@
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from agentkit._lazy.records import dataclass
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ToolError
 

@@ -16,6 +16,7 @@ from agentkit.backend import Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.event import Reply, ReplyDiscarded, TextDelta
+from agentkit.message import user
 from agentkit.text.call_format import Call, resolve_reasoning
 from agentkit.text.parser import ReplyParser
 from agentkit.text.quotation import Quotation
@@ -24,6 +25,7 @@ from agentkit.toolbox import Toolbox
 from agentkit.tooling.json_repair import cleaned
 from agentkit.transcript import Transcript
 from tests.support.growth import assert_linear
+from tests.support.imports import loaded_by
 from tests.support.model_server import delta
 from tests.text.test_formats import CALLS, FORMAT_OF, FORMATS, shared
 
@@ -435,3 +437,48 @@ def test_a_quotation_that_users_saw_run_is_text(text: str) -> None:
     assert "tool_calls" not in reply.message
     if "</think>" in text:
         assert (reply.message["content"], T in reply.message["reasoning_content"]) == ("391", True)
+
+
+PARTS = [
+    *"aAbc .\n,!'\"*_-#1:()/|=~\\»„中é$%&;?",
+    "\n\n",
+    "Action:",
+    "search",
+    "print(",
+    "\n- ",
+    "`",
+    "[x](y)",
+    "<think>",
+    "{",
+]
+
+
+def test_a_whole_reply_is_read_as_the_same_reply_that_was_streamed() -> None:
+    """Prose that nobody sees before it is whole is not parsed, and the families are not loaded for it."""
+    made = random.Random(26)
+    for _ in range(300):
+        beginning = made.choice(["", "A", "The ", "  I ", "a", "\nÜ"])
+        parts = PARTS if made.random() < 0.3 else PARTS[:-4]
+        text = beginning + "".join(made.choice(parts) for _ in range(made.randint(0, 30)))
+        reply = Reply({"role": "assistant", "content": text}, made.choice(["stop", "length", ""]))
+        model = made.choice(["m", "Qwen/Qwen3-8B", "deepseek-ai/DeepSeek-R1", "functionary-small-v3.2"])
+        found = []
+        for stream in (True, False):
+            request = Request(Transcript([user("Where is it?")]), tools_for([("search", {})]), stream=stream)
+            reader = ReplyText(request, model, reads_calls=True)
+            if text:
+                list(reader.read(TextDelta(text)))
+            found.append(list(reader.finish(reply))[-1])
+        assert found[0] == found[1], text
+
+
+def test_the_families_are_not_loaded_for_a_whole_reply_of_prose() -> None:
+    _, loaded = loaded_by(
+        "from agentkit.backend import Request\nfrom agentkit.backends.fallback_calls import ReplyText\n"
+        "from agentkit.event import Reply, TextDelta\nfrom agentkit.message import user\n"
+        "from agentkit.transcript import Transcript\n"
+        "reader = ReplyText(Request(Transcript([user('Hello')])), 'm', reads_calls=True)\n"
+        "assert not list(reader.read(TextDelta('It is here.')))\n"
+        "assert len(list(reader.finish(Reply.text('It is here.')))) == 1"
+    )
+    assert "agentkit.text.any_format" not in loaded

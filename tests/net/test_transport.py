@@ -122,10 +122,8 @@ def test_certificates_of_the_environment_are_trusted(
 
 def test_a_certificate_of_nobody_known_is_refused_with_the_reason(tmp_path: Path) -> None:
     with serve([whole("Here.")]) as server, serve_tls(tmp_path, server.http.server_port) as (port, _):
-        transport = Transport(f"https://127.0.0.1:{port}/v1", max_retries=0)
-        with pytest.raises(openai.APIConnectionError, match=r"[Cc]ertificate"):
-            transport.post("/chat/completions", {})
-        transport.close()
+        with pytest.raises(openai.APIConnectionError, match=r"CERTIFICATE_VERIFY_FAILED"):
+            said(f"https://127.0.0.1:{port}/v1", max_retries=0)
     assert not server.requests
 
 
@@ -460,6 +458,12 @@ def test_a_redirect_that_would_change_the_request_is_told() -> None:
             transport.post("/chat/completions", {})
         transport.close()
     assert "secret" not in str(raised.value)
+
+
+def test_an_agent_is_told_of_such_a_redirect_too() -> None:
+    with serve([Answer(b"", 302, headers={"location": "http://elsewhere.example/login?next=secret"})]) as server:
+        with pytest.raises(openai.APIError, match=r"a redirect to http://elsewhere\.example/login, which"):
+            said(server.url, max_retries=0)
 
 
 def test_redirects_in_a_circle_end() -> None:

@@ -19,6 +19,7 @@ def forget() -> None:
     any_format._announced.cache_clear()
     special_tokens._everything.cache_clear()
     special_tokens._turns.cache_clear()
+    special_tokens._are_all_own.cache_clear()
 
 
 @contextmanager

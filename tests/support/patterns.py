@@ -19,6 +19,7 @@ from typing import Any
 
 import agentkit
 import agentkit_tools
+from agentkit._lazy.patterns import LazyPattern
 
 parser: Any = importlib.import_module("re._parser")  # no stubs
 
@@ -84,6 +85,8 @@ def _modules() -> list[Any]:
 def _patterns_in(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, "re.Pattern[Any]"]]:
     if isinstance(value, re.Pattern):
         yield name, value
+    elif isinstance(value, LazyPattern):
+        yield name, value.compiled()
     elif depth > 4:
         return
     elif isinstance(value, dict):

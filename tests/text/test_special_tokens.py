@@ -11,9 +11,12 @@ import pytest
 from agentkit import Agent, tool
 from agentkit.backends import GGUFBackend, OpenAIBackend
 from agentkit.net.hosted import is_hosted
-from agentkit.text.special_tokens import neutral_message, neutralised, without_turns
+from agentkit.text.any_format import any_format
+from agentkit.text.families import families
+from agentkit.text.special_tokens import MARKS, MARKUP, _of_families, neutral_message, neutralised, without_turns
 from agentkit.transcript import Transcript
 from tests.support.growth import assert_linear
+from tests.support.imports import loaded_by
 from tests.support.llama_server import LlamaServer
 from tests.support.model_server import Asked, calls, serve, whole
 from tests.text.test_formats import shared
@@ -232,3 +235,24 @@ def test_a_page_ends_no_turn_in_a_model_in_this_process(tiny_model: Path) -> Non
     assert tokens_of(safe, "x" + token * count) == plain + count * (len(token) + 1)
     safe.close()
     unsafe.close()
+
+
+def test_a_text_without_a_mark_has_no_token_of_any_family() -> None:
+    turns, calls, _ = _of_families()
+    assert [word for word in (*turns, *calls) if MARKS.search(word) is None] == []
+
+
+def test_a_reply_without_markup_has_no_call_in_any_format() -> None:
+    formats = [any_format(None), *(family.format for family in families())]
+    words = {word for form in formats for word in (*form.starts, *form.marks, *form.swallowed, *form.thinks)}
+    words |= {word for form in formats for pair in form.quoted_thinks for word in pair}
+    assert [word for word in words if word and MARKUP.search(word) is None] == []
+
+
+def test_the_families_are_not_loaded_for_a_text_without_a_mark() -> None:
+    code = "from agentkit.text.special_tokens import neutralised; print(neutralised({!r}))"
+    plain, loaded = loaded_by(code.format("Hello, you."))
+    marked, all_loaded = loaded_by(code.format("<|eot_id|>"))
+    assert (plain, marked) == ("Hello, you.\n", "< |eot_id|>\n")
+    assert "agentkit.text.families" not in loaded
+    assert "agentkit.text.families.llama" in all_loaded

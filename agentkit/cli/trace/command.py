@@ -69,7 +69,7 @@ class _Complaints:
         self._first: list[str] = []
 
     def add(self, sentence: str) -> None:
-        from agentkit.cli.progress import printable
+        from agentkit.cli.printable import printable
 
         self._count += 1
         if self._count <= MAX_COMPLAINTS:

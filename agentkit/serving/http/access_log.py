@@ -4,7 +4,7 @@ import logging
 from typing import Any
 from urllib.parse import quote
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Scope
 
 logger = logging.getLogger("agentkit.access")
 refusals = logging.getLogger("agentkit.access.refused")
@@ -16,26 +16,14 @@ MAX_PATH = 300
 """Characters of a path that are logged."""
 
 
-class AccessLog:
-    """Logs each request when its response begins: client, method, path, status. The query is left out, since clients
-    may send keys in it; so is what no service needs of a long path."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
-
-        async def watched_send(message: Message) -> None:
-            if message["type"] in ("http.response.start", "websocket.http.response.start"):
-                _log(scope, message["status"])
-            elif message["type"] == "websocket.accept":
-                _log(scope, "[accepted]")
-            await send(message)
-
-        await self._app(scope, receive, watched_send)
+def log(scope: Scope, message: Message) -> None:
+    """Log a request when its response begins: client, method, path, status. The query is left out, since clients may
+    send keys in it; so is what no service needs of a long path. message: what is sent to the client."""
+    kind = message["type"]
+    if kind in ("http.response.start", "websocket.http.response.start"):
+        _log(scope, message["status"])
+    elif kind == "websocket.accept":
+        _log(scope, "[accepted]")
 
 
 def _log(scope: Scope, status: int | str) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -25,7 +24,6 @@ from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder, show_warnings
 from agentkit.serving.http import chat, health, websocket
-from agentkit.serving.http.access_log import AccessLog
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
@@ -33,7 +31,7 @@ from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.errors import add_handlers
 from agentkit.serving.http.gate import Gate
 from agentkit.serving.http.metrics import Metrics
-from agentkit.serving.http.middleware import ErrorGuard, RequestMonitor
+from agentkit.serving.http.middleware import Entrance
 from agentkit.serving.http.model_server import ModelServer, ToolArrival
 from agentkit.serving.http.openai import chat_completions, models, passed_through
 from agentkit.serving.http.openai.answers import fingerprint_of
@@ -42,7 +40,6 @@ from agentkit.serving.http.openai.responses import routes as responses
 from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.prompts import Prompts
-from agentkit.serving.http.root_path import RootPath
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter, rate_limit_storage
@@ -53,12 +50,12 @@ from agentkit.sessions import open_sessions
 
 logger = logging.getLogger("agentkit.http")
 
-ROUTERS = (
+ROUTERS = (  # a request is compared with their routes in this order
+    chat_completions.routes,
     chat.routes,
     websocket.routes,
-    models.routes,
-    chat_completions.routes,
     responses.routes,
+    models.routes,
     passed_through.routes,
     health.routes,
 )
@@ -114,7 +111,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     app.state.service = state
     app.state.on_stop = lambda: None
     add_handlers(app)
-    _add_middleware(app, state)
+    app.add_middleware(Entrance, state=state)
     for each in ROUTERS:
         app.include_router(each)
     _add_pages(app)
@@ -127,13 +124,15 @@ def state_of_service(
     """Return the components of a service. url: as `model_of` returns it. Raises ConfigurationError."""
     tools = tools_of(settings)
     toolbox = toolbox_of(tools)
+    authenticator = Authenticator(settings)
+    rates = RateLimiter(settings.agentkit_rate or USUAL_RATE, rate_limit_storage(settings.agentkit_sessions))
     return State(
         settings,
         Conversations(chat_service, tools, Prompts(settings.agentkit_prompts)),
         runs,
         Metrics(runs, toolbox.names, settings.prometheus_multiproc_dir),
-        Authenticator(settings),
-        RateLimiter(settings.agentkit_rate or USUAL_RATE, rate_limit_storage(settings.agentkit_sessions)),
+        authenticator,
+        Gate(settings, authenticator, rates),
         check_of(settings, backend, url, has_tools=bool(tools)),
         Continuations(chat_service.sessions),
         UsageHistory(chat_service.sessions),
@@ -148,31 +147,6 @@ DESCRIPTION = """HTTP API of an agent that answers messages with the help of its
 Authenticate with an API key or a JWT in the header `Authorization: Bearer TOKEN`. A service without keys and JWT
 settings accepts unauthenticated requests and listens on loopback only. Errors have the body `{"detail": "..."}`; under
 `/v1` they have the format of the OpenAI API."""
-
-
-def _add_middleware(app: FastAPI, state: State) -> None:
-    """Add what each request passes; the last one sees it first."""
-    app.add_middleware(
-        Gate,
-        authenticator=state.authenticator,
-        max_body=state.settings.agentkit_max_body,
-        origins=state.settings.agentkit_cors,
-    )
-    app.add_middleware(ErrorGuard)
-    if state.settings.agentkit_cors:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(state.settings.agentkit_cors),
-            allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
-            allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
-            allow_private_network=True,
-            expose_headers=["Retry-After", "X-Request-Id", "X-Should-Retry"],
-        )
-    app.add_middleware(RequestMonitor, metrics=state.metrics)
-    if state.settings.agentkit_root_path:
-        app.add_middleware(RootPath, root=state.settings.agentkit_root_path)
-    if state.settings.agentkit_access_log:
-        app.add_middleware(AccessLog)
 
 
 def _begin_to_stop(app: FastAPI, connections: Connections) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, HTTPException, Path, Request
+from fastapi import APIRouter, Header, HTTPException, Path, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -16,7 +16,7 @@ from agentkit.record import call_record, frame_of, last_frame, usage_record
 from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.conversations import SessionMeta, UnknownSessionError, waiting_fields
-from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
+from agentkit.serving.http.dependencies import Service, State, Subject, caller_of
 from agentkit.serving.http.errors import error_responses, logged_status_and_detail
 from agentkit.serving.http.evidence_schemas import SourceText, evidence_fields
 from agentkit.serving.http.schemas import (
@@ -69,14 +69,13 @@ _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 
 SessionIdPath = Annotated[str, Path(description="Session ID.")]
 
-routes = APIRouter(
-    prefix="/api/llm", tags=["chat"], dependencies=[Depends(check_rate)], responses=error_responses(ErrorResponse)
-)
+routes = APIRouter(prefix="/api/llm", tags=["chat"], responses=error_responses(ErrorResponse))
 
 
 @routes.post("/chat", summary="Chat without a session")
-async def chat(body: ChatRequest, request: Request, state: Service, subject: Subject) -> ChatAnswer:
+async def chat(body: ChatRequest, request: Request) -> ChatAnswer:
     """Answers a conversation given in full. Nothing is stored."""
+    state, subject = caller_of(request)
     note = state.noting(subject)
     answer = await state.runs.answer(state.conversations.single(body), request.is_disconnected, note)
     note(answer)
@@ -84,11 +83,10 @@ async def chat(body: ChatRequest, request: Request, state: Service, subject: Sub
 
 
 @routes.post("/chat/session", summary="Send a message to a session")
-async def session_chat(
-    body: SessionRequest, request: Request, state: Service, subject: Subject, idempotency_key: IdempotencyKey = None
-) -> SessionAnswer:
+async def session_chat(body: SessionRequest, request: Request, idempotency_key: IdempotencyKey = None) -> SessionAnswer:
     """Answers the next message of a session, or goes on with a decision on its calls that wait for one. The first
     message creates the session."""
+    state, subject = caller_of(request)
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     note = state.noting(subject, _version(meta))
@@ -107,8 +105,9 @@ async def session_chat(
 @routes.post(
     "/chat/stream", summary="Chat without a session, streamed", response_class=StreamingResponse, responses=STREAM
 )
-async def chat_stream(body: ChatRequest, request: Request, state: Service, subject: Subject) -> StreamingResponse:
+async def chat_stream(body: ChatRequest, request: Request) -> StreamingResponse:
     """Answers a conversation given in full as a stream of server-sent events. Nothing is stored."""
+    state, subject = caller_of(request)
     return await _streamed(state, request, state.conversations.single(body), {}, None, subject)
 
 
@@ -119,9 +118,10 @@ async def chat_stream(body: ChatRequest, request: Request, state: Service, subje
     responses=STREAM,
 )
 async def session_stream(
-    body: SessionRequest, request: Request, state: Service, subject: Subject, idempotency_key: IdempotencyKey = None
+    body: SessionRequest, request: Request, idempotency_key: IdempotencyKey = None
 ) -> StreamingResponse:
     """Answers the next message of a session, or goes on with a decision, as a stream of server-sent events."""
+    state, subject = caller_of(request)
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     return await _streamed(state, request, user_input, {"session_id": body.session_id}, meta, subject)

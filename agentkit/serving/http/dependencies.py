@@ -1,19 +1,17 @@
-"""Request dependencies: the service state, the authenticated subject, and the rate limit."""
+"""Request dependencies: the service state and the authenticated subject."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
-from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 
 from agentkit import SessionError
 from agentkit.limits import Usage
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.conversations import Conversations
-from agentkit.serving.http.gate import SUBJECT, Refusal, subject
+from agentkit.serving.http.gate import SUBJECT, Gate
 from agentkit.serving.http.metrics import Metrics
 from agentkit.serving.http.model_server import ModelServer
 from agentkit.serving.http.openai.continuations import Continuations
@@ -21,7 +19,6 @@ from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
-from agentkit.serving.rate_limit import RateLimiter
 from agentkit.serving.usage_history import UsageHistory
 
 
@@ -34,7 +31,7 @@ class State:
     runs: Runs
     metrics: Metrics
     authenticator: Authenticator
-    rates: RateLimiter
+    gate: Gate
     model_server: ModelServer
     continuations: Continuations
     usage: UsageHistory
@@ -67,34 +64,26 @@ class State:
         return None
 
 
-async def state_of(request: Request) -> State:
+def state_of(request: Request) -> State:
     """Return the service state of a request."""
     state: State = request.app.state.service
     return state
 
 
-async def subject_of(request: Request, state: Annotated[State, Depends(state_of)]) -> str:
-    """Return the authenticated subject. Raises HTTPException with 401 when authentication fails."""
-    found: str | None = request.scope.get(SUBJECT)
-    if found is not None:
-        return found
-    try:
-        return await subject(state.authenticator, request.scope)
-    except Refusal as refusal:
-        raise HTTPException(refusal.status, refusal.detail, dict(refusal.headers)) from None
+def caller_of(request: Request) -> tuple[State, str]:
+    """Return the service state and the authenticated subject of a request that only authenticated callers may send."""
+    return request.app.state.service, request.scope[SUBJECT]
 
 
-Service = Annotated[State, Depends(state_of)]
-Subject = Annotated[str, Depends(subject_of)]
+async def _state_of(request: Request) -> State:
+    return state_of(request)
 
 
-async def check_rate(subject: Subject, state: Service) -> None:
-    """Check the rate limit of the subject. Raises HTTPException with 429 when it is exceeded. A service that needs no
-    key has one user, and no limit unless one is set."""
-    if state.settings.agentkit_rate is None and state.authenticator.is_open:
-        return
-    rates = state.rates
-    is_allowed = await run_in_threadpool(rates.allows, subject) if rates.is_remote else rates.allows(subject)
-    if not is_allowed:
-        wait = await run_in_threadpool(rates.wait, subject)
-        raise HTTPException(429, f"rate limit exceeded; try again in {wait} seconds", {"Retry-After": str(wait)})
+async def _subject_of(request: Request) -> str:
+    subject: str = request.scope[SUBJECT]
+    return subject
+
+
+Service = Annotated[State, Depends(_state_of)]
+Subject = Annotated[str, Depends(_subject_of)]
+"""For routes that few ask for: FastAPI takes some time for each. The others call `caller_of`."""

@@ -1,18 +1,19 @@
-"""What is refused before the body of a request is read: foreign hosts, callers without a key, bodies that are too large
-or no JSON; and HEAD, which is GET without the body of its response."""
+"""What is refused before the body of a request is read: foreign hosts, callers without a key or with too many requests,
+bodies that are too large or no JSON; and HEAD, which is GET without the body of its response."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from agentkit._text import in_a_line
 from agentkit.serving.http.auth import Authenticator
-from agentkit.serving.http.errors import response_of
+from agentkit.serving.http.settings import HttpSettings
+from agentkit.serving.rate_limit import RateLimiter
 
 SUBJECT = "agentkit.subject"
 """The authenticated subject of a request, in its scope."""
@@ -24,6 +25,7 @@ OVERLOADED = "agentkit.overloaded"
 """Why a request can't be taken, in the state of its scope; set by the server that received it."""
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+METRICS = "/metrics"
 PUBLIC = ("/api/llm/health",)
 BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 
@@ -38,49 +40,42 @@ class Refusal(Exception):
 
 
 class Gate:
-    """Lets a request through whose head is acceptable. max_body: largest body in bytes. origins: of the web pages that
-    may open WebSockets, beside those of the service itself."""
+    """Lets a request through whose head is acceptable, and whose subject has not sent too many of late."""
 
-    def __init__(
-        self, app: ASGIApp, authenticator: Authenticator, max_body: int, origins: Collection[str] = ()
-    ) -> None:
-        self._origins = origins
-        self._app = app
+    def __init__(self, settings: HttpSettings, authenticator: Authenticator, rates: RateLimiter) -> None:
         self._authenticator = authenticator
-        self._max_body = max_body
+        self._rates = rates
+        self._origins = settings.agentkit_cors  # of the web pages that may open WebSockets, beside the service's own
+        self._max_body = settings.agentkit_max_body
+        self._is_rate_set = settings.agentkit_rate is not None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "websocket":
-            await self._open_socket(scope, receive, send)
-            return
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        try:
-            self._check_server(scope)
-            if is_protected(scope["path"]):
-                scope[SUBJECT] = await subject(self._authenticator, scope)
-            self._check_body(scope)
-        except Refusal as refusal:
-            await response_of(scope["path"], refusal.status, refusal.detail, refusal.headers)(scope, receive, send)
-            return
-        if scope["method"] == "HEAD":
-            await self._app({**scope, "method": "GET"}, receive, _without_body(send))
-        else:
-            await self._app(scope, self._limited(receive), send)
-
-    async def _open_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            self._check_server(scope)
-            self._check_origin(scope)
-        except Refusal as refusal:
-            await response_of(scope["path"], refusal.status, refusal.detail, refusal.headers)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _check_origin(self, scope: Scope) -> None:
-        """Browsers let any page open a WebSocket to any host, and only say which page it is."""
+    async def check(self, scope: Scope) -> None:
+        """Look at the head of a request, put its subject into the scope, and count it. Raises Refusal."""
         headers = Headers(scope=scope)
+        self._check_server(scope, headers)
+        if scope["type"] == "websocket":
+            self._check_origin(headers)
+            return
+        protected = is_protected(scope["path"])
+        if protected:
+            scope[SUBJECT] = await subject(self._authenticator, headers)
+        self._check_body(scope, headers, protected)
+        if protected and scope["path"] != METRICS:
+            await self.check_rate(scope[SUBJECT])
+
+    async def check_rate(self, subject: str) -> None:
+        """Count a request of a subject. Raises Refusal when there were too many. A service that needs no key has one
+        user, and no limit unless one is set."""
+        if not self._is_rate_set and self._authenticator.is_open:
+            return
+        rates = self._rates
+        is_allowed = await run_in_threadpool(rates.allows, subject) if rates.is_remote else rates.allows(subject)
+        if not is_allowed:
+            wait = await run_in_threadpool(rates.wait, subject)
+            raise Refusal(429, f"rate limit exceeded; try again in {wait} seconds", {"Retry-After": str(wait)})
+
+    def _check_origin(self, headers: Headers) -> None:
+        """Browsers let any page open a WebSocket to any host, and only say which page it is."""
         origin = headers.get("origin", "").rstrip("/").lower()
         own = headers.get("host", "").lower()
         if origin and origin.partition("://")[2] != own and not {"*", origin} & set(self._origins):
@@ -89,12 +84,12 @@ class Gate:
                 f"pages of {in_a_line(origin, 80)!r} may not open WebSockets here: AGENTKIT_CORS lists those that may",
             )
 
-    def _check_server(self, scope: Scope) -> None:
+    def _check_server(self, scope: Scope, headers: Headers) -> None:
         overloaded = scope.get("state", {}).get(OVERLOADED)
         if overloaded and scope["path"] != "/livez":
             raise Refusal(503, overloaded)
         if self._authenticator.is_open:  # otherwise any web page could reach it (DNS rebinding)
-            host = Headers(scope=scope).get("host", "")
+            host = headers.get("host", "")
             if _name(host) not in LOCAL_HOSTS:
                 raise Refusal(
                     400,
@@ -102,13 +97,12 @@ class Gate:
                     "localhost only; create an API key (agentkit serve keys add NAME)",
                 )
 
-    def _check_body(self, scope: Scope) -> None:
-        headers = Headers(scope=scope)
+    def _check_body(self, scope: Scope, headers: Headers, protected: bool) -> None:
         length = headers.get("content-length", "0")
         if len(length) > 15 or (length.isdecimal() and int(length) > self._max_body):
             raise self._too_large()
         has_body = length != "0" or "transfer-encoding" in headers
-        if scope["method"] in BODILESS or not has_body or not is_protected(scope["path"]):
+        if scope["method"] in BODILESS or not has_body or not protected:
             return
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
@@ -121,7 +115,8 @@ class Gate:
         if encoding != "identity":
             raise Refusal(415, f"the Content-Encoding {in_a_line(encoding, 80)} is not supported: send plain JSON")
 
-    def _limited(self, receive: Receive) -> Receive:
+    def limited(self, receive: Receive) -> Receive:
+        """`receive`, which raises HTTPException when the body is too large."""
         size = 0
 
         async def limited() -> Message:
@@ -141,12 +136,12 @@ class Gate:
 
 def is_protected(path: str) -> bool:
     """Whether a path is part of the API, which only authenticated callers may use."""
-    return (path.startswith(("/api/", "/v1/")) or path == "/metrics") and path not in PUBLIC
+    return (path.startswith(("/api/", "/v1/")) or path == METRICS) and path not in PUBLIC
 
 
-async def subject(authenticator: Authenticator, scope: Scope) -> str:
+async def subject(authenticator: Authenticator, headers: Headers) -> str:
     """Return the authenticated subject of a request. Raises Refusal."""
-    token = Headers(scope=scope).get("authorization")
+    token = headers.get("authorization")
     is_remote = authenticator.is_remote
     found = await run_in_threadpool(authenticator.subject, token) if is_remote else authenticator.subject(token)
     if found is None:
@@ -164,7 +159,9 @@ def _name(host: str) -> str | None:
     return parts.hostname if parts.netloc == host and "@" not in host else None
 
 
-def _without_body(send: Send) -> Send:
+def without_body(send: Send) -> Send:
+    """`send` for the response to HEAD: without its body."""
+
     async def sent(message: Message) -> None:
         await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
 

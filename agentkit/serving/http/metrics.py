@@ -1,11 +1,12 @@
 """Prometheus metrics: requests, latency, tokens, tool calls, answers, prompt versions, and what each subject spends."""
 
+import functools
 import hashlib
 import math
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -28,6 +29,9 @@ MAX_NAME = 80
 OTHERS = "others"
 """The label of the subjects that have no series of their own."""
 
+MAX_KEPT = 2000
+"""How many series are kept where they are found quickly."""
+
 _BY_SUBJECT = "agentkit_subject_"
 
 
@@ -39,6 +43,7 @@ class Metrics:
         self._tools = frozenset(tools)
         self._folder = folder
         self._registry = registry = CollectorRegistry()
+        self._of = functools.lru_cache(MAX_KEPT)(_labelled)  # prometheus_client takes some time to find one
         self._requests = Counter(
             "agentkit_http_requests", "HTTP requests.", ["method", "route", "status"], registry=registry
         )
@@ -69,8 +74,8 @@ class Metrics:
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. seconds: time until the response headers were sent."""
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._of(self._requests, method, route, status).inc()
+        self._of(self._seconds, route).observe(seconds)
 
     def note(self, answer: Answer, subject: str, prompt: tuple[str, str] | None = None) -> None:
         """Count an answer, once however often it is sent. subject: whose it is. prompt: name and version of the system
@@ -81,25 +86,25 @@ class Metrics:
         self.note_usage(answer.usage, subject)
         if answer.stopped == "cancelled":  # its client has left: it has cost something, and is no answer
             return
-        self._answers.labels(answer.result.stopped).inc()
+        self._of(self._answers, answer.result.stopped).inc()
         if answer.was_kept:
             self._hits.inc()
         for record in answer.result.tool_calls:
             name = record.name if record.name in self._tools else "unknown"  # models invent names
-            self._calls.labels(name, "error" if record.error else "ok").inc()
+            self._of(self._calls, name, "error" if record.error else "ok").inc()
         if prompt is not None:
-            self._prompts.labels(*prompt).inc()
+            self._of(self._prompts, *prompt).inc()
 
     def note_usage(self, usage: Usage, subject: str) -> None:
         """Count what a request took, for its subject."""
         label = self._label_of(subject)
-        self._tokens.labels("input").inc(usage.input_tokens)
-        self._tokens.labels("output").inc(usage.output_tokens)
-        self._spent_answers.labels(label).inc()
-        self._spent_tokens.labels(label, "input").inc(usage.input_tokens)
-        self._spent_tokens.labels(label, "output").inc(usage.output_tokens)
+        self._of(self._tokens, "input").inc(usage.input_tokens)
+        self._of(self._tokens, "output").inc(usage.output_tokens)
+        self._of(self._spent_answers, label).inc()
+        self._of(self._spent_tokens, label, "input").inc(usage.input_tokens)
+        self._of(self._spent_tokens, label, "output").inc(usage.output_tokens)
         if usage.cost is not None and math.isfinite(usage.cost) and usage.cost > 0:
-            self._spent_cost.labels(label).inc(usage.cost)
+            self._of(self._spent_cost, label).inc(usage.cost)
 
     def _label_of(self, subject: str) -> str:
         """The label of a subject: its name, as long as there are not too many."""
@@ -130,6 +135,10 @@ class Metrics:
         registry = CollectorRegistry()
         MultiProcessCollector(registry, str(self._folder))  # type: ignore[no-untyped-call]
         return registry
+
+
+def _labelled(metric: Any, *labels: object) -> Any:
+    return metric.labels(*labels)
 
 
 def _name_of(subject: str) -> str:

@@ -1,19 +1,24 @@
-"""ASGI middleware for every request: metrics, security headers, and a response for unexpected errors."""
+"""What each request passes before FastAPI sees it: one layer, since each costs a call for every message."""
 
 import secrets
 import time
 from typing import Any
 
+from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from agentkit.serving.http import access_log
+from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.errors import is_of_openai, logged_status_and_detail, response_of
-from agentkit.serving.http.metrics import Metrics
+from agentkit.serving.http.gate import Refusal, without_body
+from agentkit.serving.http.root_path import RootPath
+
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 HEADERS = {
     b"content-security-policy": CONTENT_POLICY.encode(),
     b"x-content-type-options": b"nosniff",
@@ -22,54 +27,84 @@ HEADERS = {
     b"cross-origin-opener-policy": b"same-origin",
 }
 
+BEGUN = "agentkit.begun"
+"""In the scope of a request whose response has begun."""
 
-class ErrorGuard:
-    """Answers 500 for an unexpected error; innermost, so that outer middleware still adds its headers."""
 
-    def __init__(self, app: ASGIApp) -> None:
+class Entrance:
+    """Logs and counts requests, adds headers to their responses (for security, and the id that SDKs of the OpenAI API
+    show), refuses those that the gate does not let through, and answers 500 for an unexpected error."""
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        settings = state.settings
         self._app = app
+        self._metrics = state.metrics
+        self._is_logged = settings.agentkit_access_log
+        self._root = RootPath(settings.agentkit_root_path) if settings.agentkit_root_path else None
+        self._gate = state.gate
+        self._guarded: ASGIApp = self._guard
+        if settings.agentkit_cors:
+            self._guarded = CORSMiddleware(
+                self._guard,
+                allow_origins=list(settings.agentkit_cors),
+                allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
+                allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
+                allow_private_network=True,
+                expose_headers=["Retry-After", "X-Request-Id", "X-Should-Retry"],
+            )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        has_started = False
-
-        async def watched_send(message: Message) -> None:
-            nonlocal has_started
-            has_started = True
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watched_send)
-        except Exception as error:
-            if has_started or scope["type"] != "http":
-                raise
-            await response_of(scope["path"], *logged_status_and_detail(error))(scope, receive, send)
-
-
-class RequestMonitor:
-    """Counts requests, and adds headers to responses: for security, and the id that SDKs of the OpenAI API show."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        asked, started = scope, time.perf_counter()
+        if self._root is not None:
+            scope = self._root.within(asked)
 
         async def watched_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                self._count(scope, message["status"], time.perf_counter() - started)
-                present = {name.lower() for name, _ in message["headers"]}
-                message["headers"] = [*message["headers"], *((k, v) for k, v in HEADERS.items() if k not in present)]
-                if is_of_openai(scope["path"]):
-                    message["headers"].append((b"x-request-id", f"req_{secrets.token_hex(16)}".encode()))
+            if BEGUN not in scope:
+                scope[BEGUN] = True
+                self._begin(asked, scope, message, time.perf_counter() - started)
             await send(message)
 
-        await self._app(scope, receive, watched_send)
+        redirection = self._root and self._root.redirection(asked)
+        await (redirection or self._guarded)(scope, receive, watched_send)
+
+    def _begin(self, asked: Scope, scope: Scope, message: Message, seconds: float) -> None:
+        """The first message of a response is about to be sent. asked: the scope as the client's request has it."""
+        if self._is_logged:
+            access_log.log(asked, message)
+        if message["type"] != "http.response.start":
+            return
+        self._count(scope, message["status"], seconds)
+        present = {name.lower() for name, _ in message["headers"]}
+        headers = [*message["headers"], *((name, value) for name, value in HEADERS.items() if name not in present)]
+        if is_of_openai(scope["path"]):
+            headers.append((b"x-request-id", f"req_{secrets.token_hex(16)}".encode()))
+        message["headers"] = headers
+        if self._root is not None:
+            self._root.redirect(message)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route: Any = scope.get("route")
         method = scope["method"] if scope["method"] in METHODS else "other"  # clients may send arbitrary methods
         self._metrics.count(method, getattr(route, "path", "other"), status, seconds)
+
+    async def _guard(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._let_through(scope, receive, send)
+        except Refusal as refusal:
+            await response_of(scope["path"], refusal.status, refusal.detail, refusal.headers)(scope, receive, send)
+        except Exception as error:
+            if BEGUN in scope or scope["type"] != "http":
+                raise
+            await response_of(scope["path"], *logged_status_and_detail(error))(scope, receive, send)
+
+    async def _let_through(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._gate.check(scope)
+        if scope["type"] == "websocket":
+            await self._app(scope, receive, send)
+        elif scope["method"] == "HEAD":
+            await self._app({**scope, "method": "GET"}, receive, without_body(send))
+        else:
+            await self._app(scope, self._gate.limited(receive), send)

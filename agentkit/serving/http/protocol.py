@@ -4,15 +4,19 @@ import asyncio
 import json
 from typing import Any
 
-import h11
-from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from agentkit.serving.http.connections import UnreadLimit, connections_in
 from agentkit.serving.http.gate import OVERLOADED
 from agentkit.serving.http.middleware import HEADERS
 
 HEAD_BYTES = 16 * 1024
-"""Largest head of a request that h11 takes unless it is told otherwise."""
+"""How long the head of a request may be that has not arrived whole; the same for what stands between the pieces of a
+body, and after them. llhttp itself has no limit."""
+
+PIPELINED = 16
+"""How many requests of a connection may wait for the responses to earlier ones."""
 
 LINGER_SECONDS = 5.0
 """Seconds that a client may go on sending a body whose request was answered without it. Closing at once would make its
@@ -36,11 +40,12 @@ class _Transport:
         return self._protocol.is_leaving or self._transport.is_closing()
 
 
-class LimitedProtocol(UnreadLimit, H11Protocol):
+class LimitedProtocol(UnreadLimit, HttpToolsProtocol):
     """A connection to a client.
 
-    Its time is limited while it receives a head or a body, and while the client reads nothing of a response. uvicorn
-    itself limits how long it is idle between requests, and the size of a head.
+    Its time is limited while it receives a head or a body, and while the client reads nothing of a response; so is the
+    size of a head. uvicorn itself limits how long it is idle between requests. is_receiving: whether the body of a
+    request is not complete.
     """
 
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
@@ -50,7 +55,10 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
         self._wrapped = self.app
         self.app = self._run
         self._raw: Any = None
-        self.is_leaving = self._is_upgraded = False
+        self._answered: RequestResponseCycle | None = None  # `cycle` is that of the last request that has arrived
+        self._unparsed = 0
+        self.is_receiving = self.is_leaving = False
+        self._is_upgraded = self._is_broken = self._is_resumed = False
         self._discarded = 0
         self._phase = ""
         self._deadline: asyncio.TimerHandle | None = None
@@ -67,24 +75,33 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
         self._connections.leave(self)
         self._enter("")
         self.resume_writing()
+        self.pipeline.clear()
+        self._disconnect()
         super().connection_lost(exc)
         self._unset_keepalive_if_required()  # uvicorn leaves it when there was an error
 
     def data_received(self, data: bytes) -> None:
-        if not self.is_leaving:
-            super().data_received(data)
-            self._follow()
+        if self.is_leaving:
+            self._discarded += len(data)
+            if self._discarded > self._limits.body_bytes:
+                self._raw.abort()
             return
-        self._discarded += len(data)
-        if self._discarded > self._limits.body_bytes:
-            self._raw.abort()
+        self._unset_keepalive_if_required()
+        self._unparsed += len(data)
+        try:
+            self._parse(data)
+        except HttpParserError:
+            self._break_off(400, "Invalid HTTP request received.")
+        if self._unparsed > HEAD_BYTES:
+            self._break_off(431, "the head of the request is too large")
+        self._follow()
 
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+    def handle_websocket_upgrade(self) -> None:
         self._enter("")
         self._connections.leave(self)  # the WebSocket enters in its place
         self._is_upgraded = True
         self.transport = self._raw
-        super().handle_websocket_upgrade(event)
+        super().handle_websocket_upgrade()
 
     def eof_received(self) -> None:
         if self.is_leaving:
@@ -97,26 +114,109 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
 
     def shutdown(self) -> None:
         self._connections.stop()
-        if self.is_leaving or self.is_receiving or self.conn.our_state is h11.ERROR:
+        if self.is_leaving or self.is_receiving or self._is_broken:
             self.drop()
+        elif self._is_answering:
+            self._make_last()
         else:
-            super().shutdown()
+            self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:
-        is_long = len(self.conn.trailing_data[0]) > (self.config.h11_max_incomplete_event_size or HEAD_BYTES)
-        self._refuse(431 if is_long else 400, "the head of the request is too large" if is_long else msg)
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
+
+    # What the parser calls
+
+    def _parse(self, data: bytes) -> None:
+        """Raises HttpParserError."""
+        while True:
+            try:
+                self.parser.feed_data(data)
+                return
+            except HttpParserUpgrade as upgrade:
+                if self._should_upgrade():
+                    self.handle_websocket_upgrade()
+                    return
+                data = self._resumed(data[upgrade.args[0] :])
+
+    def _resumed(self, rest: bytes) -> bytes:
+        """What is parsed next of a request that asks for another protocol than WebSocket, such as HTTP/2, and does not
+        get it: its body. The parser has stopped behind its head; a new one gets the part of the head that is about the
+        body. rest: what has arrived of it."""
+        self._is_resumed = True
+        self.parser = HttpRequestParser(self)
+        framing = [each for each in self.headers if each[0] in (b"content-length", b"transfer-encoding")]
+        return b"POST / HTTP/1.1\r\n%b\r\n%b" % (b"".join(b"%b: %b\r\n" % each for each in framing), rest)
+
+    def on_message_begin(self) -> None:
+        if not self._is_resumed:
+            super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        if not self._is_resumed:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._is_resumed and not self.is_receiving:  # else it is a trailer
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._unparsed = 0
+        if not self._is_resumed:
+            hosts = sum(name == b"host" for name, _ in self.headers)
+            if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+                raise ValueError("a request has one Host")
+            if len(self.pipeline) >= PIPELINED:
+                raise ValueError("too many requests wait")
+            super().on_headers_complete()
+        self._is_resumed = False
+        self.is_receiving = True
+
+    def on_body(self, body: bytes) -> None:
+        self._unparsed = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            return  # its body follows
+        self._unparsed = 0
+        self.is_receiving = False
+        super().on_message_complete()
+
+    def _break_off(self, status: int, detail: str) -> None:
+        """Refuse what is no request; if it follows one that is being answered, end the connection after that."""
+        self._unparsed = 0
+        if self._is_broken or self.is_leaving:
+            return
+        self._is_broken = True
+        if self._is_answering and not self._is_receiving_answered:
+            self._make_last()
+            self.flow.pause_reading()
+            return
+        self.logger.warning(detail)
+        self._refuse(status, detail)
+
+    def _make_last(self) -> None:
+        """Close the connection after the response that is in progress."""
+        self.pipeline.clear()
+        if self._answered is not None:
+            self._answered.keep_alive = False
+
+    @property
+    def _is_answering(self) -> bool:
+        return self._answered is not None and not self._answered.response_complete
+
+    @property
+    def _is_receiving_answered(self) -> bool:
+        """Whether the body of the request that is being answered is not complete."""
+        return self.is_receiving and self.cycle is self._answered
 
     # What `Connections` asks
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is in progress."""
-        return self.is_leaving or self.cycle is None or (self.cycle.response_complete and not self.is_receiving)
-
-    @property
-    def is_receiving(self) -> bool:
-        """Whether the body of a request is not complete."""
-        return self.conn.their_state is h11.SEND_BODY
+        return self.is_leaving or not (self._is_answering or self.is_receiving)
 
     def drop(self) -> None:
         """Close the connection at once."""
@@ -129,7 +229,7 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
         """Close the connection when all is sent; what the client still sends is read and thrown away for a while."""
         if self.is_leaving or self._raw.is_closing():
             return
-        if self.conn.their_state not in (h11.SEND_BODY, h11.ERROR) or not self._raw.can_write_eof():
+        if not (self.is_receiving or self._is_broken) or not self._raw.can_write_eof():
             self._raw.close()
             return
         self.is_leaving = True
@@ -149,7 +249,7 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
             return
         if self.is_receiving:
             self._enter("body")
-        elif self.conn.their_state is h11.IDLE and self.timeout_keep_alive_task is None:
+        elif not self._is_answering and self.timeout_keep_alive_task is None:
             self._enter("head")
         else:
             self._enter("")
@@ -166,7 +266,7 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
             self._deadline = self.loop.call_later(seconds, self._give_up)
 
     def _give_up(self) -> None:
-        if self.is_leaving or not (self.is_receiving or self.conn.trailing_data[0]):
+        if self.is_leaving or not (self.is_receiving or self._unparsed):
             self.drop()
         else:
             self._refuse(408, "the request was not complete in time")
@@ -175,18 +275,21 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
 
     def _refuse(self, status: int, detail: str) -> None:
         """Answer a request that does not reach the application, or not whole, and close the connection."""
-        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):  # its response has begun
+        if self._is_answering and self._answered.response_started:  # type: ignore[union-attr]
             self.drop()
             return
         body = json.dumps({"detail": detail}).encode()
         own = {b"content-type": b"application/json", b"content-length": b"%d" % len(body), b"connection": b"close"}
-        head = h11.Response(status_code=status, headers=[*own.items(), *HEADERS.items()], reason=STATUS_PHRASES[status])
-        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
-            self.transport.write(self.conn.send(event) or b"")
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        head = b"".join(b"%b: %b\r\n" % each for each in (*own.items(), *HEADERS.items()))
+        self.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
+        self._disconnect()
         self.transport.close()
+
+    def _disconnect(self) -> None:
+        """Tell the application that nobody gets what it answers."""
+        if self._answered is not None:
+            self._answered.disconnected = self._answered.disconnected or not self._answered.response_complete
+            self._answered.message_event.set()
 
     async def _run(self, scope: Any, receive: Any, send: Any) -> None:
         """Run the application. A response to a request whose body is not complete closes the connection."""
@@ -195,7 +298,7 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
             scope["state"][OVERLOADED] = overload
 
         async def sent(message: Any) -> None:
-            if message["type"] == "http.response.start" and (overload or self.is_receiving):
+            if message["type"] == "http.response.start" and (overload or self._is_receiving_answered):
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
 
@@ -204,5 +307,5 @@ class LimitedProtocol(UnreadLimit, H11Protocol):
         except asyncio.CancelledError:
             if not self._connections.stops:
                 raise
-            self.cycle.disconnected = True  # uvicorn has waited long enough
+            self._disconnect()  # uvicorn has waited long enough
             self.drop()

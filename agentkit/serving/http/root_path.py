@@ -3,49 +3,45 @@
 from urllib.parse import urlsplit
 
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Scope
 
 PAGES = ("/", "/docs", "/openapi.json", "/livez", "/readyz", "/metrics")
 TREES = ("/api/", "/v1/", "/static/")
 
 
 class RootPath:
-    """Removes `root` from the paths of requests, where a path of the service is left; outermost, so that all others
-    see the service's own paths.
+    """The path `root`: it is removed from the paths of requests, where a path of the service is left.
 
     A request for `root` itself is redirected to `root/`, to which the links of the page are relative. Redirections get
     the path in front of theirs.
     """
 
-    def __init__(self, app: ASGIApp, root: str) -> None:
-        self._app = app
+    def __init__(self, root: str) -> None:
         self._root = root
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
+    def redirection(self, scope: Scope) -> RedirectResponse | None:
+        """The response to a request for `root` itself, as the service gives it; None for another request."""
+        if scope["path"] != self._root or scope["type"] != "http":
+            return None
+        query = scope.get("query_string", b"").decode("latin-1")
+        return RedirectResponse(f"/?{query}" if query else "/")
+
+    def within(self, scope: Scope) -> Scope:
+        """The scope of a request as the service sees it."""
         path: str = scope["path"]
-        if path == self._root and scope["type"] == "http":
-            query = scope.get("query_string", b"").decode("latin-1")
-            await RedirectResponse(f"{self._root}/{f'?{query}' if query else ''}")(scope, receive, send)
-            return
         rest = path.removeprefix(self._root)
-        if rest != path and _is_own(rest):
-            raw = scope.get("raw_path") or b""
-            scope = {**scope, "path": rest, "raw_path": raw.removeprefix(self._root.encode())}
-        await self._app(scope, receive, self._redirecting(send))
+        if rest == path or not _is_own(rest):
+            return scope
+        raw = scope.get("raw_path") or b""
+        return {**scope, "path": rest, "raw_path": raw.removeprefix(self._root.encode())}
 
-    def _redirecting(self, send: Send) -> Send:
-        async def redirecting(message: Message) -> None:
-            if message["type"] == "http.response.start" and 300 <= message["status"] < 400:
-                message["headers"] = [
-                    (name, self._located(value) if name.lower() == b"location" else value)
-                    for name, value in message["headers"]
-                ]
-            await send(message)
-
-        return redirecting
+    def redirect(self, message: Message) -> None:
+        """Put `root` in front of the path in the beginning of a response, if that is a redirection."""
+        if 300 <= message["status"] < 400:
+            message["headers"] = [
+                (name, self._located(value) if name.lower() == b"location" else value)
+                for name, value in message["headers"]
+            ]
 
     def _located(self, location: bytes) -> bytes:
         parts = urlsplit(location.decode("latin-1"))

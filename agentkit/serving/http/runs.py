@@ -1,14 +1,14 @@
 """Runs answers in worker threads, and passes their events to the event loop."""
 
-import contextlib
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from agentkit._threads import WORKERS
+from agentkit.event import Event
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
-from agentkit.serving.http.updates import Update, Updates
+from agentkit.serving.http.updates import Ending, Update, Updates
 
 POLL_SECONDS = 0.5
 """Interval in seconds between checks whether the client is still connected."""
@@ -81,7 +81,7 @@ class Runs:
         self._service = service
         self._max_runs = max_runs
         self._cancels: set[threading.Event] = set()
-        self._followed: dict[threading.Event, Updates] = {}
+        self._followed: dict[threading.Event, Updates | Ending] = {}
         self._stops = False
         self._waiting: set[threading.Event] = set()
         self.on_count: Callable[[int], object] = lambda count: None
@@ -102,14 +102,26 @@ class Runs:
         user_input: UserInput,
         is_disconnected: Callable[[], Awaitable[bool]],
         on_left: Callable[[Answer], object] | None = None,
+        on_event: Callable[[Event], object] | None = None,
     ) -> Answer:
-        """Return the answer. on_left: see `follow`. Raises what `process_user_input_with_llm` raises, TooManyRunsError
-        when `max_runs` is reached, StoppingError, and ClientDisconnectedError."""
-        async with contextlib.aclosing(self.follow(user_input, is_disconnected, on_left)) as updates:
-            async for each in updates:
-                if isinstance(each, Answer):
-                    return each
-        raise ClientDisconnectedError
+        """Return the answer. on_left: see `follow`. on_event: called with the events of the run, in its thread. Raises
+        what `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is reached, StoppingError, and
+        ClientDisconnectedError."""
+        cancel, unread, ending = threading.Event(), _Unread(on_left), Ending(on_event)
+        self._begin(user_input, cancel, ending, unread)
+        self._followed[cancel] = ending
+        try:
+            while (end := await ending.wait(POLL_SECONDS)) is None:
+                if await is_disconnected():
+                    raise ClientDisconnectedError
+            if isinstance(end, BaseException):
+                raise end
+            unread.read()
+            return end
+        finally:
+            cancel.set()
+            unread.leave()
+            del self._followed[cancel]
 
     async def follow(
         self,
@@ -147,7 +159,9 @@ class Runs:
             unread.leave()
             del self._followed[cancel]
 
-    def _begin(self, user_input: UserInput, cancel: threading.Event, updates: Updates, unread: _Unread) -> None:
+    def _begin(
+        self, user_input: UserInput, cancel: threading.Event, updates: Updates | Ending, unread: _Unread
+    ) -> None:
         if self._stops:
             raise StoppingError
         if self.is_full:
@@ -165,7 +179,8 @@ class Runs:
 
         def work() -> None:
             try:
-                answer = process_user_input_with_llm(self._service, user_input, updates.put, cancel, on_wait)
+                streams = isinstance(updates, Updates)
+                answer = process_user_input_with_llm(self._service, user_input, updates.put, cancel, on_wait, streams)
                 unread.arrive(answer)
                 updates.add(answer)
             except BaseException as error:  # noqa: BLE001 - raised again by the consumer

@@ -7,11 +7,40 @@ from contextlib import aclosing
 from typing import Any
 
 from fastapi.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 FIRST_SECONDS = 2.0
 """Seconds to wait for the first frame, so that an early failure is reported by the HTTP status."""
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+class EventStream(StreamingResponse):
+    """A stream that is sent by the task of its request; another one waits for the client to leave. Starlette's takes
+    two tasks, and a group with its cancel scopes."""
+
+    def __init__(self, content: AsyncIterator[str | bytes]) -> None:
+        super().__init__(content, media_type="text/event-stream", headers=HEADERS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See Starlette's `Response`."""
+        sending = asyncio.current_task()
+        assert sending is not None
+        leaving = asyncio.ensure_future(_left(receive))
+        leaving.add_done_callback(lambda left: left.cancelled() or sending.cancel())
+        try:
+            await self.stream_response(send)
+        except asyncio.CancelledError:
+            if not leaving.done() or sending.uncancel():
+                raise
+        finally:
+            leaving.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    """Returns when the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def frame(payload: Any) -> str:
@@ -33,8 +62,7 @@ async def streamed(
     write: Callable[[Any], str] = frame,
 ) -> StreamingResponse:
     """Return a streaming response. ending: returns the last frames, given the error or None. write: makes the text of
-    a frame. Raises what `frames`
-    raises within the first FIRST_SECONDS."""
+    a frame. Raises what `frames` raises within the first FIRST_SECONDS."""
     first = asyncio.ensure_future(anext(frames))
     done, _ = await asyncio.wait({first}, timeout=FIRST_SECONDS)
     if done and first.exception() and not isinstance(first.exception(), StopAsyncIteration):
@@ -54,4 +82,4 @@ async def streamed(
         for each in ending(error_raised):
             yield write(each)
 
-    return StreamingResponse(body(), media_type="text/event-stream", headers=HEADERS)
+    return EventStream(body())

@@ -76,6 +76,30 @@ class Updates:
         return list(merged(taken))
 
 
+class Ending:
+    """The end of one run whose events nobody reads in pieces: a coroutine of the event loop that makes this is woken
+    once. on_event: gets the events, in the run's thread."""
+
+    def __init__(self, on_event: Callable[[Event], object] | None) -> None:
+        self.put: Callable[[Event], object] | None = on_event
+        self._loop = asyncio.get_running_loop()
+        self._came: asyncio.Future[Answer | BaseException] = self._loop.create_future()
+
+    def add(self, end: Answer | BaseException) -> None:
+        """The run ends; the first end counts. From any thread."""
+        with contextlib.suppress(RuntimeError):  # the event loop is closed: the service has stopped
+            self._loop.call_soon_threadsafe(self._set, end)
+
+    def _set(self, end: Answer | BaseException) -> None:
+        if not self._came.done():
+            self._came.set_result(end)
+
+    async def wait(self, seconds: float) -> Answer | BaseException | None:
+        """The end; None if it has not come up to this time."""
+        await asyncio.wait((self._came,), timeout=seconds)
+        return self._came.result() if self._came.done() else None
+
+
 def merged(updates: list[Update | BaseException]) -> Iterator[Update | BaseException]:
     """Merge consecutive deltas of a kind, so that a busy service sends fewer and larger frames."""
     for kind, group in itertools.groupby(updates, type):

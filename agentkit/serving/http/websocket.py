@@ -16,9 +16,9 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.chat import answer_frames, last_frames
 from agentkit.serving.http.conversations import SessionMeta
-from agentkit.serving.http.dependencies import State, check_rate
+from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.errors import invalid_request, logged_status_and_detail, response_of
-from agentkit.serving.http.gate import SOCKET
+from agentkit.serving.http.gate import SOCKET, Refusal
 from agentkit.serving.http.schemas import ChatRequest, SessionRequest
 
 PATH = "/api/llm/chat/ws"
@@ -156,7 +156,7 @@ async def _answer(socket: WebSocket, state: State, subject: str, text: str, rece
     session: dict[str, str] = {}
     error: dict[str, Any] | None = None
     try:
-        await check_rate(subject, state)
+        await state.gate.check_rate(subject)
         user_input, session, meta = await run_in_threadpool(_asked, state, subject, text)
         async with aclosing(answer_frames(state, received.has_left, user_input, session, meta, subject)) as frames:
             await _send_all(socket, frames)
@@ -166,6 +166,8 @@ async def _answer(socket: WebSocket, state: State, subject: str, text: str, rece
         found = [{**each, "loc": ("body", *each["loc"])} for each in problem.errors()]
         status, detail = invalid_request(found, _object(text))
         error = {"error": detail, "status": status}
+    except Refusal as refusal:
+        error = {"error": refusal.detail, "status": refusal.status}
     except HTTPException as problem:
         error = {"error": str(problem.detail), "status": problem.status_code}
     except Exception as problem:  # noqa: BLE001 - whatever it is, the client is told

@@ -69,8 +69,7 @@ class Templates:
         """The system prompt for a message: from the message, its session, or its project, in that order."""
         if message.system_prompt:
             return message.system_prompt
-        prompts = self._of(message.project)
-        return prompts.get(message.key) or prompts.get("*") or message.project.system_prompt
+        return self._of(message.project).first(message.key, "*") or message.project.system_prompt
 
     def _of(self, project: Project) -> KeyValueStore:
         return self._stores.setdefault(

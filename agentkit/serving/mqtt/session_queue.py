@@ -122,7 +122,10 @@ class SessionQueue(Generic[J]):
                 heapq.heappush(self._alarms, (self._asleep[key], key))
             elif not self._is_stopped:
                 self._ready.append(key)
-            self._changed.notify_all()
+            if self._is_stopped or pause:  # all that wait have to know when
+                self._changed.notify_all()
+            elif self._ready:
+                self._changed.notify()
 
     def _seconds_to_alarm(self) -> float | None:
         return max(0.0, self._alarms[0][0] - time.monotonic()) if self._alarms else None

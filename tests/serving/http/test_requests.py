@@ -113,7 +113,7 @@ def test_the_same_request_gets_the_answer_that_it_has(service: Service, server: 
     assert [role for role, _ in history(service)] == ["user", "assistant"] * 2
     metrics = service.ask("GET", "/metrics").text
     for line in (
-        'agentkit_tokens_total{kind="input"} 10.0',
+        'agentkit_tokens_total{kind="input"} 30.0',  # of three replies
         'agentkit_answers_total{stopped="answer"} 2.0',
         'agentkit_tool_calls_total{outcome="ok",tool="send"} 1.0',
         "agentkit_replays_total 4.0",

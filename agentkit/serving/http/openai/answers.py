@@ -23,7 +23,7 @@ from agentkit.event import (
     ToolFinished,
 )
 from agentkit.limits import Usage
-from agentkit.message import ToolCall
+from agentkit.message import Message, ToolCall, text_of
 from agentkit.running.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.openai.client_tools import cut_off_text
@@ -66,7 +66,11 @@ class SaidAtOnce:
             self._arriving["reasoning_content"].append(event.text)
         elif isinstance(event, ReplyDiscarded):
             self._forget()
-        elif isinstance(event, ReplyStarted | ReplyFinished):
+        elif isinstance(event, ReplyFinished):
+            if not any(self._arriving.values()):
+                self._arrive_whole(event.reply.message)
+            self._finish()
+        elif isinstance(event, ReplyStarted):
             self._finish()
         elif text := self._ending.take(event).strip():
             self._texts["content"].append(text)
@@ -78,6 +82,12 @@ class SaidAtOnce:
         for name, texts in self._texts.items():
             if texts:
                 yield {name: BETWEEN.join(texts)}
+
+    def _arrive_whole(self, message: Message) -> None:
+        """Take the texts of a reply that was not streamed."""
+        reasoning = message.get("reasoning_content") or message.get("reasoning")
+        self._arriving["reasoning_content"].append(reasoning if isinstance(reasoning, str) else "")
+        self._arriving["content"].append(text_of(message))
 
     def _finish(self) -> None:
         for name, parts in self._arriving.items():

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
@@ -19,7 +19,7 @@ from agentkit.limits import Usage
 from agentkit.message import ToolCall
 from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.exchange import Answer
-from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
+from agentkit.serving.http.dependencies import State, caller_of
 from agentkit.serving.http.errors import body_of_error, error_responses
 from agentkit.serving.http.openai.annotations import completion_annotations
 from agentkit.serving.http.openai.answers import (
@@ -45,11 +45,8 @@ from agentkit.serving.http.openai.models import MODEL, check_model
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
 from agentkit.serving.http.sse import streamed
-from agentkit.serving.http.updates import Update
 
-routes = APIRouter(
-    prefix="/v1", tags=["OpenAI"], dependencies=[Depends(check_rate)], responses=error_responses(OpenAIErrorResponse)
-)
+routes = APIRouter(prefix="/v1", tags=["OpenAI"], responses=error_responses(OpenAIErrorResponse))
 
 
 @dataclass(frozen=True)
@@ -71,9 +68,10 @@ class Ending:
 
 
 @routes.post("/chat/completions", summary="Create a chat completion", response_model=None)
-async def complete(body: CompletionRequest, request: Request, state: Service, subject: Subject) -> Response:
+async def complete(body: CompletionRequest, request: Request) -> Response:
     """Answers a conversation, as a stream of chunks if `stream` is true. The service's tools run on the server; calls
     of the client's tools are returned."""
+    state, subject = caller_of(request)
     model = body.model or MODEL
     check_model(model)
     if body.is_plain:  # the way to another thread and back costs more
@@ -108,17 +106,49 @@ async def _whole(state: State, request: Request, asked: Asked, subject: str, hea
 
 
 async def _answer(state: State, request: Request, asked: Asked, subject: str) -> tuple[dict[str, Any], Ending]:
-    """One answer: its message, and its ending."""
-    message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
+    """One answer: its message, and its ending. Raises what the run raises, as clients are told it."""
     said: Said = SaidAtOnce()
     said = said if asked.json is None else SaidAsJson(said, streams=False)
-    async with aclosing(answer_parts(state, request, asked, subject, said)) as parts:
-        async for each in parts:
-            if isinstance(each, dict):
-                message |= each
-            elif isinstance(each, Ending):
-                return _ended(message, each), each
-    raise ClientDisconnectedError
+    taken = Taken(said)
+    note = state.noting(subject)
+    try:
+        answer = await state.runs.answer(asked.user_input, request.is_disconnected, note, taken.take)
+    except ClientDisconnectedError:
+        raise
+    except Exception as error:
+        raise taken.told(error, asked) from error
+    note(answer)
+    message: dict[str, Any] = {"role": "assistant", "content": None, "refusal": None}
+    for delta in [*taken.deltas, *_rest(said, answer, asked, taken.has_text)]:
+        message |= delta
+    ending = await _ending(state, asked, subject, answer)
+    return _ended(message, ending), ending
+
+
+class Taken:
+    """What was taken of the events of a run. deltas: the parts of the answer's message that were not read yet."""
+
+    def __init__(self, said: Said) -> None:
+        self.deltas: list[Delta] = []
+        self.has_text = self._had_effect = False
+        self._said = said
+
+    def take(self, event: Event) -> None:
+        """Take in an event."""
+        self._had_effect = self._had_effect or _has_effect(event)
+        for delta in self._said.take(event):
+            self.has_text = self.has_text or "content" in delta
+            self.deltas.append(delta)
+
+    def taken(self) -> list[Delta]:
+        """The deltas since the last call."""
+        deltas, self.deltas = self.deltas, []
+        return deltas
+
+    def told(self, error: Exception, asked: Asked) -> Exception:
+        """What the client is told of the error of the run."""
+        told = refusal_of(error, asked.fields)
+        return not_to_be_sent_again(told) if self._had_effect else told
 
 
 def _ended(message: dict[str, Any], ending: Ending) -> dict[str, Any]:
@@ -202,7 +232,7 @@ async def answer_parts(
 ) -> AsyncGenerator[Delta | Ending | None, None]:
     """Yield the parts of an answer's message, and its ending; None is a keep-alive. Raises what the run raises, as
     clients are told it."""
-    had_effect, has_text, note = False, False, state.noting(subject)
+    taken, note = Taken(said), state.noting(subject)
     async with aclosing(state.runs.follow(asked.user_input, request.is_disconnected, note)) as updates:
         while True:
             try:
@@ -210,16 +240,13 @@ async def answer_parts(
             except StopAsyncIteration:
                 return
             except Exception as error:
-                told = refusal_of(error, asked.fields)
-                raise (not_to_be_sent_again(told) if had_effect else told) from error
-            if each is None:
-                yield None
-                continue
+                raise taken.told(error, asked) from error
             if isinstance(each, Answer):
                 note(each)
-            had_effect = had_effect or _has_effect(each)
-            for delta in said.take(each) if isinstance(each, Event) else _rest(said, each, asked, has_text):
-                has_text = has_text or "content" in delta
+                taken.deltas += _rest(said, each, asked, taken.has_text)
+            elif each is not None:
+                taken.take(each)
+            for delta in taken.taken() if each is not None else (None,):
                 yield delta
             if isinstance(each, Answer):
                 yield await _ending(state, asked, subject, each)
@@ -238,8 +265,8 @@ def _rest(said: Said, answer: Answer, asked: Asked, has_text: bool) -> list[Delt
     return deltas
 
 
-def _has_effect(update: Update) -> bool:
-    return isinstance(update, ToolStarted) and not update.read_only and update.name != FINAL
+def _has_effect(event: Event) -> bool:
+    return isinstance(event, ToolStarted) and not event.read_only and event.name != FINAL
 
 
 async def _ending(state: State, asked: Asked, subject: str, answer: Answer) -> Ending:

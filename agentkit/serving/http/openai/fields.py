@@ -21,6 +21,8 @@ WITHOUT_EFFECT = frozenset(
 )
 """Fields about the request that change nothing of its answer: taken, and not passed on."""
 
+NOT_PASSED = HANDLED | WITHOUT_EFFECT
+
 DEFAULTS: Mapping[str, Any] = {
     "logprobs": False,
     "logit_bias": {},
@@ -72,7 +74,7 @@ def sampling_of(given: Mapping[str, Any]) -> dict[str, Any]:
     for name, why in REFUSED.items():
         if name in given:
             raise RefusedRequestError(400, f"{name}: {why}", name, "unsupported_parameter")
-    passed = {name: value for name, value in given.items() if name not in HANDLED | WITHOUT_EFFECT}
+    passed = {name: value for name, value in given.items() if name not in NOT_PASSED}
     if passed.keys() & THINKING:
         passed = {"enable_thinking": None, "chat_template_kwargs": None, **passed}
     limit = given.get("max_completion_tokens", given.get("max_tokens"))

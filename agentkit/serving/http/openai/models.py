@@ -2,18 +2,15 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 
-from agentkit.serving.http.dependencies import check_rate
 from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
 
 MODEL = "agentkit"
 
-routes = APIRouter(
-    prefix="/v1", tags=["OpenAI"], dependencies=[Depends(check_rate)], responses=error_responses(OpenAIErrorResponse)
-)
+routes = APIRouter(prefix="/v1", tags=["OpenAI"], responses=error_responses(OpenAIErrorResponse))
 
 
 @routes.get("/models", summary="List models")

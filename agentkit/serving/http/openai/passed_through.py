@@ -10,21 +10,21 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import Response, StreamingResponse
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from openai import APIStatusError
 from pydantic import BaseModel, ConfigDict, Field
 
 from agentkit._text import in_a_line
 from agentkit.backends.usage import usage_of
 from agentkit.limits import Usage
-from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
+from agentkit.serving.http.dependencies import Service, State, Subject
 from agentkit.serving.http.errors import body_of_error, error_responses
 from agentkit.serving.http.openai.errors import RefusedRequestError, refusal_of
 from agentkit.serving.http.openai.models import MODEL, check_model
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
-from agentkit.serving.http.sse import HEADERS, frame
+from agentkit.serving.http.sse import EventStream, frame
 
 MAX_BYTES = 64_000_000
 """The largest response that is passed on whole, in bytes."""
@@ -41,9 +41,7 @@ _MODEL = re.compile(
 _ABSENT = (404, 405, 501)
 _STREAM = "text/event-stream"
 
-routes = APIRouter(
-    prefix="/v1", tags=["OpenAI"], dependencies=[Depends(check_rate)], responses=error_responses(OpenAIErrorResponse)
-)
+routes = APIRouter(prefix="/v1", tags=["OpenAI"], responses=error_responses(OpenAIErrorResponse))
 
 
 class PassedOn(BaseModel):
@@ -103,7 +101,7 @@ async def _passed_on(state: State, path: str, body: PassedOn, request: Request, 
         raise ClientDisconnectedError
     named = _Named(body.model or MODEL)
     if kind == _STREAM:
-        return StreamingResponse(_streamed(pieces, named, state, subject), media_type=_STREAM, headers=HEADERS)
+        return EventStream(_streamed(pieces, named, state, subject))
     found = bytearray()
     async with aclosing(pieces):
         async for piece in pieces:

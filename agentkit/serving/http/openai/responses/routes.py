@@ -10,14 +10,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
-from agentkit.serving.http.dependencies import Service, State, Subject, check_rate
+from agentkit.serving.http.dependencies import Service, State, Subject
 from agentkit.serving.http.errors import body_of_error, error_responses, status_and_detail
 from agentkit.serving.http.openai.annotations import response_annotations
 from agentkit.serving.http.openai.answers import Said, SaidAsJson, client_call_ids, logprobs_in, refusal_in
@@ -48,7 +48,6 @@ ResponseId = Annotated[str, Path(description="Response ID.")]
 routes = APIRouter(
     prefix="/v1/responses",
     tags=["OpenAI"],
-    dependencies=[Depends(check_rate)],
     responses=error_responses(OpenAIErrorResponse),
 )
 
