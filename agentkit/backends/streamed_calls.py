@@ -15,6 +15,7 @@ from agentkit.backend import Begin, ending_of
 from agentkit.backends.call_pieces import Piece, StreamedCall, compared
 from agentkit.event import CallDelta
 from agentkit.message import ToolCall
+from agentkit.net.abort import Aborted, is_aborted
 from agentkit.tooling.arguments import as_json_object
 
 FUNCTION_CALL = "function_call"
@@ -162,6 +163,8 @@ class StreamedCalls:
 
     def _extend(self, call: "StreamedCall", arguments: object) -> Sequence[CallDelta]:
         """Add a piece of the arguments; return its delta, where they are wanted."""
+        if is_aborted():  # what a hostile model writes may take long to read
+            raise Aborted
         if isinstance(arguments, str):
             if call.add(arguments) and self._begin is not None:
                 self._start(call)

@@ -5,6 +5,8 @@ The work is counted and not timed, so that a text is repaired or refused alike o
 
 from typing import Any
 
+from agentkit.net.abort import Aborted, is_aborted
+
 MAX_STEPS = 300_000
 """Steps for a long text: about half a second on a slow core."""
 FREE_STEPS = 2_000
@@ -12,6 +14,8 @@ STEPS_PER_CHARACTER = 20
 """json_repair reads a character of a text as models write it 1 to 10 times, and of a long one at most 5 times."""
 _QUICK = 64
 """Characters that are copied or compared in the time of one step."""
+_LOOK_EVERY = 2_000
+"""Steps after which it is looked whether the request is aborted whose reply has the text."""
 _LISTS_SQUARED = 32
 """How many lists, times the number of lists, are looked through in the time of one step."""
 
@@ -21,10 +25,12 @@ class TooMuchWorkError(ValueError):
 
 
 class Budget:
-    """The steps that are left for the repair of a text."""
+    """The steps that are left for the repair of a text. It raises Aborted once the request of this thread is aborted:
+    nobody waits for the text then."""
 
     def __init__(self, text: str) -> None:
         self._left = min(FREE_STEPS + STEPS_PER_CHARACTER * len(text), MAX_STEPS)
+        self._look_at = self._left
 
     def spend(self, characters: int = 0) -> None:
         """Take a step, and those for characters that are copied or compared in C; raises TooMuchWorkError when none are
@@ -32,6 +38,10 @@ class Budget:
         self._left -= 1 + characters // _QUICK
         if self._left < 0:
             raise TooMuchWorkError("it is too broken to repair")
+        if self._left < self._look_at:
+            self._look_at = self._left - _LOOK_EVERY
+            if is_aborted():
+                raise Aborted
 
     def spend_on_lists(self, count: int) -> None:
         """Take the steps for lists that directly follow lists: json_repair looks through all earlier ones for each."""
