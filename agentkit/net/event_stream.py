@@ -9,6 +9,7 @@ events without the blank line between them, several objects in one event, a comm
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
 from agentkit._text import cut
@@ -79,15 +80,14 @@ class EventReader:
     def read(self, chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         """Yield the objects of a response as they arrive, up to `[DONE]` or its end; an event that is named "error" is
         an object with the key "error". Raises BrokenEventError and EventTooLongError."""
-        for chunk in chunks:
-            for line in self._lines(chunk):
-                usual = self._usual(line)
-                if usual is not None:
-                    yield usual
-                elif line or self._is_within:
-                    yield from self._take(line)
-                    if self.is_done:
-                        return
+        for line in chain.from_iterable(map(self._lines, chunks)):
+            usual = self._usual(line)
+            if usual is not None:
+                yield usual
+            elif line or self._is_within:
+                yield from self._take(line)
+                if self.is_done:
+                    return
         if self._line:
             yield from self._take(bytes(self._line))
         if not self.is_done:
