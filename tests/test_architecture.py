@@ -44,7 +44,7 @@ LAYERS = [
     ["evidence.ledger", "taint.index"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers", "net.bounded", "net.wording", "net.time_limits"],
-    ["net.error_kinds", "net.error_text", "net.socket_timer", "net.dialling"],
+    ["net.error_kinds", "net.error_text", "net.dialling"],
     [
         *(
             "net.watcher",
@@ -387,7 +387,6 @@ DEEPLY_NESTED = {
     "middleware.retry",
     "backends.openai",
     "backends.gguf",
-    "net.socket_timer",
     "_threads",
     "serving.http.chat",
     "serving.http.runs",

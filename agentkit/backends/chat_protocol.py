@@ -55,8 +55,8 @@ def chat_completions_body(
     dialect: Dialect = Dialect.AS_IS,
     form: MessageForm = PLAIN_FORM,
 ) -> bytes:
-    """Encode a chat completions request as JSON, messages last, so that each request of a run begins with the bytes
-    of the previous one.
+    """Encode a chat completions request as JSON, messages last, so that the prompt of each request of a run begins with
+    the bytes of the previous one.
 
     fields: everything but stream, tools and messages. images: False replaces each image by a sentence. escaped: whether
     special tokens in untrusted text are escaped, for a server that applies a chat template. dialect: of the schemas

@@ -23,7 +23,7 @@ from agentkit.net.abort import Aborted, disown, is_aborted, record_owner
 from agentkit.net.bounded import BoundedResponse
 from agentkit.net.dialling import dialled
 from agentkit.net.outgoing import URLLIB3, is_tls, proxy_for
-from agentkit.net.socket_timer import SOCKET_TIMER
+from agentkit.net.watcher import WATCHER, Watched, shut_down_after
 
 logger = logging.getLogger("agentkit.http")
 
@@ -52,7 +52,7 @@ class Connection:
         self.owner: Any = None
         self.is_reused = False
         self.idle_since = self.was_idle = 0.0
-        self._ends: float | None = None
+        self._limit: Watched | None = None
         self._http = pool._new_conn()
         self.is_real = isinstance(self._http, http.client.HTTPConnection)  # and not one that vcrpy plays
         self._prefix = prefix
@@ -106,20 +106,16 @@ class Connection:
 
     def limit(self, seconds: float | None) -> None:
         """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
-        self._unlimit()
+        if self._limit is not None:
+            WATCHER.remove(self._limit)
+            self._limit = None
         if seconds is not None and isinstance(self.sock, socket.socket):
-            self._ends = time.monotonic() + seconds
-            SOCKET_TIMER.add(self.sock, seconds)
-
-    def _unlimit(self) -> None:
-        if self._ends is not None:
-            SOCKET_TIMER.remove(self.sock)
-            self._ends = None
+            self._limit = shut_down_after(self.sock, seconds)
 
     @property
     def is_out_of_time(self) -> bool:
         """Whether the seconds of `limit` are over."""
-        return self._ends is not None and time.monotonic() >= self._ends
+        return self._limit is not None and self._limit.is_due(time.monotonic())
 
     @property
     def is_usable(self) -> bool:
@@ -140,7 +136,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it."""
-        self._unlimit()
+        self.limit(None)
         with contextlib.suppress(OSError):
             self._http.close()
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from agentkit.net.socket_timer import SOCKET_TIMER
+from agentkit.net.watcher import WATCHER, shut_down_after
 
 DRAIN_SECONDS = 0.1
 """Maximum time, in seconds, to wait for the end of a response; then its connection is shut down."""
@@ -20,9 +20,9 @@ def drain(rest: Iterator[Any], connection: object) -> None:
     """Read the rest of a response, for at most DRAIN_SECONDS. connection: its socket, if there is one."""
     if not isinstance(connection, socket.socket):  # a recorded response, or a custom transport
         return
-    SOCKET_TIMER.add(connection, DRAIN_SECONDS)
+    watched = shut_down_after(connection, DRAIN_SECONDS)
     try:
         with contextlib.suppress(Exception):  # the content is complete already
             deque(rest, maxlen=0)
     finally:
-        SOCKET_TIMER.remove(connection)
+        WATCHER.remove(watched)

@@ -1,4 +1,5 @@
-"""Aborts requests at their deadline, or when their run is cancelled: one thread for all of a process.
+"""Aborts requests at their deadline, or when their run is cancelled, and shuts sockets down whose time is over: one
+thread for all of a process.
 
 A `threading.Event` can't be waited for together with others, so those of cancelled runs are looked at twenty times a
 second, as long as there are any. For deadlines alone the thread sleeps until the next one. It ends when it has had
@@ -6,16 +7,25 @@ nothing to do for a while, and before a fork.
 """
 
 import logging
+import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from agentkit._forking import notice_fork, take_part_in_forks
 from agentkit._threads import END_SECONDS, POLL_INTERVAL
-from agentkit.net.abort import AbortableRequest
+from agentkit.net.abort import shut_down
 
 logger = logging.getLogger("agentkit")
+
+
+class Abortable(Protocol):
+    """What is watched."""
+
+    def abort(self) -> None:
+        """End it, from another thread; returns at once."""
 
 
 @dataclass(eq=False)
@@ -23,7 +33,7 @@ class Watched:
     """A request that is aborted at a time. deadline: that time (`time.monotonic()`); None: none. is_over: whether it is
     to be aborted now, asked again and again; None: only its deadline counts."""
 
-    request: AbortableRequest
+    request: Abortable
     deadline: float | None = None
     is_over: Callable[[], bool] | None = None
 
@@ -120,3 +130,20 @@ class Watcher:
 
 
 WATCHER = Watcher()
+
+
+class _Open:
+    """A socket that is shut down in time."""
+
+    def __init__(self, watched: socket.socket) -> None:
+        self._socket = watched
+
+    def abort(self) -> None:
+        shut_down(self._socket)
+
+
+def shut_down_after(watched: socket.socket, seconds: float) -> Watched:
+    """Shut a socket down after so many seconds, unless the result is removed from the WATCHER before."""
+    made = Watched(_Open(watched), time.monotonic() + seconds)
+    WATCHER.add(made)
+    return made
