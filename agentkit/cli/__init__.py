@@ -25,6 +25,8 @@ from agentkit.serving.environment import drop_service_links, hand_on, set_defaul
 CONFIGURED = ("ask", "chat", "models", "replay", "research", "sessions", "trace")
 """The commands that read the configuration file."""
 NO_PLUGINS = "--no-plugins"
+MAX_WIDTH = 120
+"""Columns of the help."""
 
 
 class _App(typer.Typer):
@@ -57,6 +59,18 @@ class _Commands(GroupWithPlugins):
         elif args and self._is_question(ctx, args[0]):
             args = ["ask", *args]
         return super().parse_args(ctx, [*before, *args])
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """List the commands with their whole summaries, which click would cut; those of other packages apart."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, each in found:
+            if each is not None and not each.hidden:
+                title = getattr(each, "rich_help_panel", None) or "Commands"
+                sections.setdefault(title, []).append((name, each.get_short_help_str(1000)))
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = _normal(args[0])
@@ -107,15 +121,17 @@ def _begin(
 
 
 app = _App(
+    rich_markup_mode=None,  # of the list of commands: rich takes as long to load as all else
     name="agentkit",
     cls=_Commands,
     callback=_begin,
     help="Ask language models that call tools: from the terminal, over HTTP and over MQTT.\n\n"
     "agentkit ask 'What is ...?' -m openai:gpt-5-mini answers a question; a model is written "
-    "provider:model\\[@url], as agentkit models lists them.",
+    "provider:model[@url], as agentkit models lists them.",
     no_args_is_help=True,
     context_settings={
         "help_option_names": ["-h", "--help"],
+        "max_content_width": MAX_WIDTH,
         "token_normalize_func": _normal,
     },
     pretty_exceptions_enable=False,  # its tracebacks show local variables, which may hold API keys

@@ -40,10 +40,8 @@ class PluginCommand(DeferredCommand):
     """Stands for a command of another package, which it imports when it is run or asked for its help."""
 
     def __init__(self, plugin: Plugin) -> None:
-        from rich.markup import escape
-
         origin = in_a_line(printable(plugin.origin), 60)
-        super().__init__(plugin.name, f"from {escape(origin)}", PANEL)
+        super().__init__(plugin.name, f"from {origin}", PANEL)
         self._plugin = plugin
 
     def loaded(self) -> Any:

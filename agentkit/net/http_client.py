@@ -25,7 +25,6 @@ from agentkit.net.abort import Aborted, is_aborted
 from agentkit.net.connections import Connection, Connections
 from agentkit.net.content_coding import accepted
 from agentkit.net.error_body import error_in
-from agentkit.net.error_kinds import is_connection_error
 from agentkit.net.error_text import display_url
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.exchanges import Stored, exchanged
@@ -113,12 +112,11 @@ class Transport:
     def find(self, path: str, **options: Any) -> Any:
         """Return the JSON of a GET request; None where the server has none, or refuses it. path: may be a whole URL of
         this server. Raises APIConnectionError and APITimeoutError of the openai package."""
-        try:
-            return self.get(path, **options)
-        except Exception as error:
-            if is_connection_error(error) or isinstance(error, ConfigurationError):
-                raise
-            return None
+        response = self.answered("GET", path, None, whole=True, returns_refusals=True, **options)
+        with response, contextlib.suppress(ValueError, RecursionError):
+            if response.status_code < 300:
+                return json.loads(response.content or b"")
+        return None
 
     def post(self, path: str, body: Mapping[str, Any], **options: Any) -> Any:
         """Send JSON and return the JSON of the response.
@@ -190,10 +188,12 @@ class Transport:
         max_retries: int | None = None,
         retries: Retries | None = None,
         whole: bool = False,
+        returns_refusals: bool = False,
     ) -> Response:
         """Return a response without an error status. Raises what `post` raises for others.
 
         whole: whether its body is loaded; otherwise it is not read yet. retries: of a request that was sent before.
+        returns_refusals: whether a response with an error status is returned, and not raised.
         """
         data = body if body is None or isinstance(body, bytes) else json_bytes(body)
         limits = limits_of(self.timeout if timeout is None else timeout)
@@ -212,6 +212,8 @@ class Transport:
             if response.status_code < 400:
                 return response
             if not retries.after(response):
+                if returns_refusals:
+                    return response
                 raise self._refused(response)
 
     def _sent(
