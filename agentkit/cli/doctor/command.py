@@ -75,12 +75,12 @@ def _name_of(model: str) -> str:
     OpenAIBackend("any", base_url=url)  # checks it
     transport = Transport(url, timeout=10.0, max_retries=0, wording=OPENAI)
     try:
-        answer = transport.get("/models")
+        content = transport.answered("GET", "/models", None, whole=True).content or b""
     finally:
         transport.close()
     try:
-        name = answer["data"][0]["id"]
-    except (LookupError, TypeError):
+        name = json.loads(content)["data"][0]["id"]
+    except (ValueError, LookupError, TypeError, RecursionError):
         name = None
     if not isinstance(name, str) or not name:
         raise ConfigurationError(
