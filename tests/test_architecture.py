@@ -44,7 +44,7 @@ LAYERS = [
     ["evidence.ledger", "taint.index"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers", "net.bounded", "net.wording", "net.time_limits"],
-    ["net.error_kinds", "net.error_text", "net.dialling"],
+    ["net.error_text", "net.dialling", "net.server_urls"],
     [
         *(
             "net.watcher",

@@ -73,7 +73,7 @@ class OpenAIBackend:
         model: str,
         base_url: str | None = None,
         api_key: str | None = None,
-        timeout: Timeout = 600.0,
+        timeout: Timeout | None = 600.0,
         max_retries: int | None = None,
         images: bool | None = None,
         text_calls: bool | None = None,

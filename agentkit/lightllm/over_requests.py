@@ -6,7 +6,7 @@ as they are.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -76,7 +76,7 @@ class RequestsTransport(httpx2.BaseTransport):
         body = None if request.method == "GET" and not content else content
         response = self.transport.answered(request.method, path, body, **options_of(request))
         stream = _Body(self._pieces(response), response)
-        kept = {name: value for name, value in response.headers.items() if name.lower() not in _OF_THE_BODY[:3]}
+        kept = _bytes_of(response.headers, _OF_THE_BODY[:3])
         return httpx2.Response(response.status_code, headers=kept, stream=stream)
 
     def _pieces(self, response: Response) -> Iterator[bytes]:
@@ -181,8 +181,14 @@ def streamed_response(headers: Mapping[str, str], events: Iterator[Mapping[str, 
     return httpx2.Response(200, headers=kept, stream=_Events(events), extensions={"events": events})
 
 
-def _headers(headers: Mapping[str, str], kind: str) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name.lower() not in _OF_THE_BODY} | {"content-type": kind}
+def _headers(headers: Mapping[str, str], kind: str) -> list[tuple[bytes, bytes]]:
+    return [*_bytes_of(headers, _OF_THE_BODY), (b"content-type", kind.encode())]
+
+
+def _bytes_of(headers: Mapping[str, str], without: Sequence[str]) -> list[tuple[bytes, bytes]]:
+    """The headers of a response as they came: their values may be no ASCII."""
+    kept = [(name, value) for name, value in headers.items() if name.lower() not in without]
+    return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in kept]
 
 
 def checked_completion(answer: Any) -> dict[str, Any]:

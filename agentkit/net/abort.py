@@ -148,7 +148,7 @@ def shut_down(connection: object) -> None:
     """Shut a socket down; unlike close() this wakes a thread that reads from it."""
     if isinstance(connection, socket.socket):
         with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(connection, socket.SHUT_RDWR)  # that of TLS would let its reader go on without TLS
 
 
 class _TrackingBackend:

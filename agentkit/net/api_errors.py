@@ -127,6 +127,7 @@ def _beginning(response: Received) -> bytes:
 
 def not_json(response: Received, excerpt: str) -> openai.APIError:
     """Return the error for a response that is not JSON. excerpt: its beginning."""
+    excerpt = blotted(excerpt, response.key)
     location = response.headers.get("location") if 300 <= response.status_code < 400 else None
     what = f"with a redirect to {display_url(location)}" if location else "with a body that is not JSON"
     return openai.APIResponseValidationError(
@@ -157,7 +158,11 @@ def without_key(error: openai.APIError, key: str) -> openai.APIError:
 
 def as_httpx(response: Received, content: bytes) -> httpx2.Response:
     """Convert a response for the openai package's errors, without the request's headers, which contain the key."""
-    headers = {name: value for name, value in response.headers.items() if name.lower() not in _BODY_HEADERS}
+    headers = [
+        (name.encode("latin-1", "replace"), blotted(value, response.key).encode("latin-1", "replace"))
+        for name, value in response.headers.items()
+        if name.lower() not in _BODY_HEADERS
+    ]
     request = httpx2.Request(response.method, display_url(response.url))
     return httpx2.Response(response.status_code, headers=headers, content=content, request=request)
 

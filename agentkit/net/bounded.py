@@ -19,6 +19,14 @@ class BoundedResponse(http.client.HTTPResponse):
         super().__init__(sock, *arguments, **options)
         self.fp = _Bounded(self.fp.detach())
 
+    def _read_status(self) -> tuple[str, int, str]:
+        """The status line of the answer, behind all interim responses: http.client itself skips only 100."""
+        while True:
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in its types
+            if not 101 < status < 200:
+                return version, status, reason
+            http.client._read_headers(self.fp)  # type: ignore[attr-defined]
+
 
 class _Bounded(io.BufferedReader):
     """A reader with lines of a bounded length and number that refuses to read to the end.

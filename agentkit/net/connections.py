@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import logging
 import socket
+import ssl
 import time
 from collections import deque
 from functools import partial
@@ -32,6 +33,8 @@ KEPT_SECONDS = 60.0
 STALE_AFTER = 1.0
 """Seconds of idleness after which a server may have closed a connection in the moment in which it is used again."""
 MAX_KEPT = 256
+SLICE_BYTES = 1 << 18
+REFUSED_WHILE_SENDING = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 _KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), value)
@@ -62,20 +65,28 @@ class Connection:
         """Connect. seconds: the limit, None for none. Raises urllib3's errors, OSError, and Aborted."""
         record_owner(self)
         made = self._http
+        is_tunnelled = pool.proxy is not None and not self._prefix
         if not self.is_real:
+            if is_tunnelled:
+                pool._prepare_proxy(made)
             return
         made.timeout = seconds
         made.response_class = BoundedResponse
         if not _is_socks(made):
             made._new_conn = partial(dialled, made, seconds, self._note)
         try:
-            if pool.proxy is not None and not self._prefix:
+            if is_tunnelled:
                 pool._prepare_proxy(made)
             else:
                 made.connect()
+        except Exception:
+            if is_aborted():
+                raise Aborted from None
+            raise
         finally:
-            watched, self.sock = self.sock, made.sock
-            if watched is not None and watched is not made.sock:
+            vars(made).pop("_new_conn", None)  # it holds the connection itself
+            watched, self.sock = self.sock, _innermost(made.sock)
+            if watched is not None and watched is not self.sock:
                 watched.close()
         if is_aborted():
             self.close()
@@ -94,23 +105,34 @@ class Connection:
         seconds: the limit of each read. Raises OSError and http.client.HTTPException."""
         made = self._http
         if not self.is_real:
+            made.timeout = seconds
             made.request(method, self._prefix + target, body=body, headers=headers)
             played: http.client.HTTPResponse = made.getresponse()
             return played
         self.sock.settimeout(seconds)
         if self._for_proxy:
             headers = headers | self._for_proxy
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may have answered before it has read all
-            http.client.HTTPConnection.request(made, method, self._prefix + target, body, headers)
+        content: Any = body
+        if body is not None and len(body) > SLICE_BYTES:  # each slice has the limit of time for itself
+            headers = {**headers, "content-length": str(len(body))}
+            content = (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
+        with contextlib.suppress(*REFUSED_WHILE_SENDING):  # it may have answered before it has read all
+            http.client.HTTPConnection.request(made, method, self._prefix + target, content, headers)
         return http.client.HTTPConnection.getresponse(made)
 
     def limit(self, seconds: float | None) -> None:
         """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
-        if self._limit is not None:
-            WATCHER.remove(self._limit)
-            self._limit = None
+        self.unlimit()
         if seconds is not None and isinstance(self.sock, socket.socket):
             self._limit = shut_down_after(self.sock, seconds)
+
+    def unlimit(self) -> bool:
+        """Take the limit away; return whether its seconds are over."""
+        limit, self._limit = self._limit, None
+        if limit is None:
+            return False
+        WATCHER.remove(limit)
+        return limit.is_due(time.monotonic())
 
     @property
     def is_out_of_time(self) -> bool:
@@ -121,8 +143,15 @@ class Connection:
     def is_usable(self) -> bool:
         """Whether it can carry a request: it is kept not too long, and has nothing to say."""
         made = self._http
-        is_kept = time.monotonic() - self.idle_since < KEPT_SECONDS
-        return bool(is_kept and made.sock is not None and made.is_connected)
+        if self.is_expired or made.sock is None or not made.is_connected:
+            return False
+        pending = getattr(made.sock, "pending", None)  # what TLS has read, which the socket does not show
+        return pending is None or not pending()
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether it has been idle for too long."""
+        return time.monotonic() - self.idle_since >= KEPT_SECONDS
 
     @property
     def may_be_stale(self) -> bool:
@@ -136,7 +165,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it."""
-        self.limit(None)
+        self.unlimit()
         with contextlib.suppress(OSError):
             self._http.close()
 
@@ -153,14 +182,14 @@ class Connections:
         self._url = url
         parts = urllib3.util.parse_url(url)
         self._origin = parts._replace(auth=None, path=None, query=None, fragment=None).url
-        self._idle: deque[Connection] = deque(maxlen=MAX_KEPT)
+        self._idle: deque[Connection] = deque()
         self._pools: dict[Any, Any] = {}
         self.is_closed = False
         renewed_by_forks(self)
 
     def renew_in_child(self) -> None:
         """In a child: begin without connections."""
-        self._idle = deque(maxlen=MAX_KEPT)
+        self._idle = deque()
 
     def take(self, seconds: float | None, is_new: bool = False) -> Connection:
         """A connection for one request: an idle one, unless it has to be new. seconds: how long connecting may take.
@@ -177,8 +206,7 @@ class Connections:
                 break
             if found.is_usable and not _is_played():
                 found.was_idle = time.monotonic() - found.idle_since
-                record_owner(found)
-                return found
+                return _owned(found)
             found.close()
         made = Connection(pool, self._origin if pool.proxy is not None and self._origin.startswith("http:") else "")
         try:
@@ -191,13 +219,16 @@ class Connections:
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose response was read to its end."""
         disown(connection)
-        connection.limit(None)
-        if self.is_closed or not connection.is_real or not connection.is_open:
+        is_late = connection.unlimit()  # then it is perhaps being shut down
+        if is_late or self.is_closed or not connection.is_real or not connection.is_open:
             connection.close()
             return
         connection.is_reused = True
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
+        with contextlib.suppress(IndexError):
+            while len(self._idle) > MAX_KEPT or self._idle[0].is_expired or self.is_closed:
+                self._idle.popleft().close()
 
     def close(self) -> None:
         """Close the idle connections; those in use when their responses have ended."""
@@ -234,6 +265,22 @@ def _manager(proxy: str | None, options: dict[str, Any]) -> Any:
     if proxy.startswith("https:"):
         options["proxy_ssl_context"] = options["ssl_context"]
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+
+
+def _owned(connection: Connection) -> Connection:
+    try:
+        record_owner(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _innermost(made: Any) -> Any:
+    """The socket below TLS within TLS, of a proxy, which is not a socket itself."""
+    while made is not None and not isinstance(made, socket.socket):
+        made = getattr(made, "socket", None)
+    return made
 
 
 def _is_socks(connection: Any) -> bool:

@@ -27,8 +27,8 @@ def dialled(connection: Any, seconds: float | None, note: Note) -> socket.socket
     end = None if seconds is None else time.monotonic() + seconds
     try:
         addresses = _addresses(host, port, seconds)
-    except socket.gaierror as error:
-        raise urllib3.exceptions.NameResolutionError(host, connection, error) from error
+    except (socket.gaierror, UnicodeError) as error:  # of a name that can't be one
+        raise urllib3.exceptions.NameResolutionError(host, connection, error) from error  # type: ignore[arg-type]
     except TimeoutError as error:
         raise urllib3.exceptions.ConnectTimeoutError(connection, f"{host} was not found in time") from error
     failure: OSError = OSError("the host has no address")

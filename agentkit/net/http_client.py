@@ -12,17 +12,15 @@ import json
 import logging
 import sys
 import time
-from base64 import b64encode
 from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import Any, cast
-from urllib.parse import unquote, urljoin, urlsplit
 
 import urllib3
 
-from agentkit._text import json_bytes, without_credentials
+from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import Aborted, is_aborted
-from agentkit.net.connections import Connection, Connections
+from agentkit.net.connections import REFUSED_WHILE_SENDING, Connection, Connections
 from agentkit.net.content_coding import accepted
 from agentkit.net.error_body import error_in
 from agentkit.net.error_text import display_url
@@ -32,6 +30,7 @@ from agentkit.net.http_response import BodyTooLargeError, Response
 from agentkit.net.keys import checked_key
 from agentkit.net.outgoing import URLLIB3, check_environment
 from agentkit.net.retries import Retries
+from agentkit.net.server_urls import basic_authorization, joined, origin_of, parts_of
 from agentkit.net.time_limits import Limits, Timeout, limits_of
 from agentkit.net.trace_headers import trace_headers
 from agentkit.net.wording import OWN, Wording
@@ -44,7 +43,10 @@ Events = Generator[dict[str, Any], None, None]
 
 FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 """What a request without a response raises, and a body that breaks off."""
-_STALE = (http.client.RemoteDisconnected, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
+_STALE = (http.client.RemoteDisconnected, ConnectionAbortedError, *REFUSED_WHILE_SENDING)
+_FOR_ANY_SERVER = ("content-type", "accept", "accept-encoding", "user-agent", "traceparent", "tracestate")
+MAX_ELSEWHERE = 8
+"""To how many other servers, to which this one redirects, connections are kept."""
 _REDIRECTS = {307: ("GET", "POST"), 308: ("GET", "POST"), 301: ("GET",), 302: ("GET",), 303: ("GET",)}
 """Which methods stay what they are when a response with such a status is followed."""
 
@@ -69,17 +71,14 @@ class Transport:
         base_url: str,
         *,
         api_key: str | None = None,
-        timeout: Timeout = 600.0,
+        timeout: Timeout | None = 600.0,
         max_retries: int | None = 2,
         headers: Mapping[str, str] | None = None,
         final: Collection[int] = (),
         max_bytes: int = MAX_BYTES,
         wording: Wording = OWN,
     ) -> None:
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            shown = without_credentials(base_url)
-            raise ConfigurationError(f"base_url={shown!r} is not a valid URL: write http://host:port")
+        parts = parts_of(base_url)
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
         self.max_retries = max_retries
@@ -92,7 +91,9 @@ class Transport:
             {"User-Agent": _user_agent(), "Accept": "application/json, text/event-stream", **(headers or {})}
         )
         self._headers.setdefault("accept-encoding", accepted())
-        authorization = _basic(parts.username, parts.password) or (f"Bearer {self._key}" if self._key else "")
+        authorization = basic_authorization(parts.username, parts.password) or (
+            f"Bearer {self._key}" if self._key else ""
+        )
         if authorization:
             self._headers.setdefault("authorization", authorization)
         self._with_body = {"content-type": "application/json", **self._headers}
@@ -239,15 +240,25 @@ class Transport:
         for _ in range(MAX_REDIRECTS):
             response = self._exchanged(connections, method, url, data, headers, limits)
             location = response.headers.get("location") if method in _REDIRECTS.get(response.status_code, ()) else None
-            target = urljoin(url, str(location)) if location else ""
-            if not target.startswith(("http://", "https://")):
+            target = joined(url, str(location)) if location else None
+            if target is None:
                 return response
             response.close()
-            if _origin(target) != _origin(url):
-                headers = {name: text for name, text in headers.items() if name != "authorization"}
-                connections = self._elsewhere.setdefault(_origin(target), Connections(target))
+            if origin_of(target) != origin_of(url):
+                headers = {name: text for name, text in headers.items() if name in _FOR_ANY_SERVER}
+                connections = self._to(target)
             url = target
         return self._exchanged(connections, method, url, data, headers, limits)
+
+    def _to(self, url: str) -> Connections:
+        """The connections to the server of a URL to which this server redirects."""
+        origin = origin_of(url)
+        found = self._connections if origin == origin_of(self.base_url) else self._elsewhere.get(origin)
+        if found is None:
+            found = self._elsewhere.setdefault(origin, Connections(url))
+            if len(self._elsewhere) > MAX_ELSEWHERE:
+                self._elsewhere.pop(next(iter(self._elsewhere))).close()
+        return found
 
     def _exchanged(
         self,
@@ -293,6 +304,8 @@ class Transport:
             if is_aborted():  # its end was the hang-up
                 raw.close()
                 raise Aborted
+            if raw.status == 101:
+                raise http.client.UnknownProtocol("the server switches to another protocol")
             return raw
         except BaseException as error:
             is_late = connection.is_out_of_time
@@ -301,7 +314,9 @@ class Transport:
                 raise Aborted from None
             if is_late and isinstance(error, Exception):
                 raise TimeoutError("the time for the whole response is over") from error
-            if isinstance(error, ValueError):  # a header, which may be a key, is in its text
+            if isinstance(error, ValueError) and not isinstance(
+                error, OSError
+            ):  # a header, which may be a key, is in its text
                 raise ConfigurationError("a header of a request can't be sent (it is not shown here)") from None
             raise
 
@@ -322,7 +337,7 @@ class Transport:
                 return json.loads(content)
         from agentkit.net.api_errors import not_json
 
-        raise not_json(response, content[:200].decode("utf-8", "replace"))
+        raise not_json(response, content[:300].decode("utf-8", "replace"))
 
     def _events_of(self, response: Response) -> Iterator[dict[str, Any]]:
         from agentkit.net import api_errors
@@ -337,7 +352,8 @@ class Transport:
                     break
         except BrokenEventError as error:
             message = f"{display_url(response.url)}: {error}"
-            raise api_errors.mark_in_body(api_errors.api_error(message)) from None
+            broken = api_errors.mark_in_body(api_errors.api_error(message))
+            raise api_errors.without_key(broken, response.key) from None
         except EventTooLongError as error:
             message = f"{display_url(response.url)}: {error}: request fewer tokens (max_tokens)"
             raise api_errors.api_error(message) from None
@@ -370,7 +386,7 @@ class Transport:
     def _too_large(self, path: str) -> Exception:
         from agentkit.net import api_errors
 
-        return api_errors.too_large(self.base_url + path, self.max_bytes)
+        return api_errors.too_large(path if "://" in path else self.base_url + path, self.max_bytes)
 
 
 def _raise_if_error(answer: Any, key: str) -> None:
@@ -398,21 +414,8 @@ class _StoredResponse(io.BytesIO):
         self.headers["content-type"] = stored.content_type
 
 
-def _origin(url: str) -> str:
-    parts = urllib3.util.parse_url(url)
-    return f"{parts.scheme}://{parts.host}:{parts.port or {'https': 443}.get(parts.scheme or '', 80)}"
-
-
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
     return {name.lower(): text for name, text in headers.items()}
-
-
-def _basic(user: str | None, password: str | None) -> str:
-    """The value of Authorization for the user of a URL."""
-    if not user and not password:
-        return ""
-    text = f"{unquote(user or '')}:{unquote(password or '')}"
-    return f"Basic {b64encode(text.encode()).decode()}"
 
 
 @functools.cache

@@ -1,15 +1,18 @@
 """A response of a model server: its headers, and its body as it arrives, decompressed and of a bounded size."""
 
+import contextlib
 import http.client
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from agentkit.net.abort import Aborted, is_aborted
-from agentkit.net.drain import drain
+from agentkit.net.drain import DRAIN_SECONDS
 from agentkit.net.exchanges import heard
 
 PIECE_BYTES = 1 << 16
 _LARGE_BYTES = 1 << 20
+_WITHOUT_BODY = (204, 304)
 _NOT_COMPRESSED = ("", "identity")
 
 
@@ -72,7 +75,9 @@ class Response:
         """Read the rest of a body whose content has arrived, so that the connection can be used again; see
         `net.drain`."""
         if not self._is_over and self._connection is not None:
-            drain(self._rest, self._connection.sock)
+            self._connection.limit(DRAIN_SECONDS)
+            with contextlib.suppress(Exception):  # the content is complete already
+                deque(self._rest, maxlen=0)
         self._rest = iter(())
 
     def close(self) -> None:
@@ -131,6 +136,8 @@ class Response:
         if not self._is_over:
             self._is_over = True
             self.raw.close()  # lets `http.client` send the next request
+            if self.status_code in _WITHOUT_BODY and self._connection is not None:
+                self._connection.close()  # some servers send one
             self._give_back()
 
 

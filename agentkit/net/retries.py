@@ -57,11 +57,11 @@ class Retries:
         if not self._is_retried(status, str(headers.get("x-should-retry") or "").lower()):
             return False
         told = told_by(headers).retry_after
-        wanted = told if told is not None and told <= MAX_RETRY_AFTER else None
-        wait = self._backoff() if wanted is None else wanted
-        is_in_time = self._waits_for_rates and status == 429 and self._waited + wait <= WAITED_FOR_RATES
-        if self._count >= self._most and not is_in_time:
-            return False
+        wait = told if told is not None and 0 < told <= MAX_RETRY_AFTER else self._backoff()
+        if self._count >= self._most:
+            wait = max(wait, FIRST_BACKOFF)
+            if not self._waits_for_rates or status != 429 or self._waited + wait > WAITED_FOR_RATES:
+                return False
         logger.info("the model server answered with status %d", status)
         response.close()
         self._wait(wait)

@@ -19,8 +19,10 @@ class Limits(NamedTuple):
     all: float | None
 
 
-def limits_of(timeout: Timeout) -> Limits:
-    """The limits that a timeout means."""
+def limits_of(timeout: Timeout | None) -> Limits:
+    """The limits that a timeout means; None: no limit but that of connecting."""
+    if timeout is None:
+        return Limits(CONNECT_TIMEOUT, None, None)
     if isinstance(timeout, tuple):
         connecting, reading, *more = timeout
         return Limits(connecting, reading, more[0] if more else None)

@@ -651,3 +651,148 @@ def test_a_client_that_can_not_be_used_is_refused() -> None:
         OpenAIBackend("m", client=openai.AsyncOpenAI(api_key="x"))  # type: ignore[arg-type]
     with openai.OpenAI(api_key="x") as client, pytest.raises(ConfigurationError, match="leave out"):
         OpenAIBackend("m", client=client, base_url="http://127.0.0.1:9/v1")
+
+
+# More of servers
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_an_interim_response_is_not_taken_for_the_answer(status: int) -> None:
+    def answer(made: socket.socket, number: int) -> None:
+        while asked := read_request(made):
+            made.sendall(f"HTTP/1.1 {status} Wait\r\nlink: </a>\r\n\r\n".encode())
+            made.sendall(response(b'{"to": ' + asked.rpartition(b"\r\n\r\n")[2] + b"}"))
+
+    with serve_raw(answer) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", max_retries=0)
+        for number in range(3):
+            assert transport.post("/x", {"n": number}) == {"to": {"n": number}}
+        transport.close()
+    assert server.count == 1
+
+
+def test_another_protocol_is_a_failure() -> None:
+    with serve_raw(
+        lambda made, _: made.sendall(OK.replace(b"200", b"101") + b"\r\n") if read_request(made) else None
+    ) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", max_retries=0)
+        with pytest.raises(openai.APIConnectionError, match="another protocol"):
+            transport.post("/x", {})
+        transport.close()
+
+
+def test_the_limit_of_the_whole_ends_a_stream_over_tls_as_a_timeout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = streamed(*[delta(content="word ")] * 200, piece=60, pause=0.02)
+    with serve([slow]) as server, serve_tls(tmp_path, server.http.server_port) as (port, authority):
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority))
+        with pytest.raises(openai.APITimeoutError):
+            said(f"https://127.0.0.1:{port}/v1", True, timeout=(5.0, 5.0, 0.4), max_retries=0)
+
+
+def test_a_server_that_asks_to_wait_no_time_is_not_asked_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("agentkit.net.retries.wait_unless_aborted", waits.append)
+    with serve([refused(429, **{"retry-after": "0"})]) as server, pytest.raises(openai.RateLimitError):
+        said(server.url)
+    assert len(server.requests) < 20
+
+
+def test_a_header_that_is_not_ascii_does_not_hide_an_error() -> None:
+    with serve_raw(
+        lambda made, _: (
+            made.sendall(response(b'{"error": "no"}', "x-word: caf\u00e9", status="400 No"))
+            if read_request(made)
+            else None
+        )
+    ) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", max_retries=0)
+        with pytest.raises(openai.BadRequestError):
+            transport.post("/x", {})
+        transport.close()
+
+
+def test_connections_that_nobody_needs_any_more_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.net.connections.KEPT_SECONDS", 0.2)
+    ready = threading.Barrier(6)
+
+    def answer(asked: Asked) -> Answer:
+        if asked.body.get("together"):
+            ready.wait(30)
+        return whole("Here.")
+
+    with serve(answer) as server:
+        transport = Transport(server.url)
+        threads = [
+            threading.Thread(target=transport.post, args=("/chat/completions", {"together": 1})) for _ in range(6)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        time.sleep(0.3)
+        transport.post("/chat/completions", {})
+        assert len(transport._connections._idle) == 1
+        transport.close()
+
+
+def test_another_server_gets_none_of_the_headers_of_this_one() -> None:
+    with serve([whole("Here.")]) as server:
+        moved = refused(307, location=f"{server.url}/chat/completions")
+        with serve([moved]) as gateway:
+            transport = Transport(gateway.url, api_key=KEY, headers={"X-Api-Key": KEY, "OpenAI-Organization": "org"})
+            transport.post("/chat/completions", {})
+            transport.close()
+    assert not {"x-api-key", "openai-organization", "authorization"} & server.requests[0].headers.keys()
+
+
+@pytest.mark.parametrize("location", ["http://[bad/x", "mailto:me@example.org", "http://a b/"])
+def test_a_redirect_to_nowhere_is_told(location: str) -> None:
+    with serve([Answer(b"", 307, headers={"location": location})]) as server:
+        transport = Transport(server.url, max_retries=0)
+        with pytest.raises(openai.APIError, match="redirect"):
+            transport.post("/x", {})
+        transport.close()
+
+
+@pytest.mark.parametrize("url", ["http://exa mple/v1", "http://[zz]/v1", "http:///v1", "ftp://host/v1"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Transport(url)
+
+
+def test_a_host_name_that_can_not_be_one_is_not_found() -> None:
+    transport = Transport(f"http://{'a' * 64}.example/v1", max_retries=0)
+    with pytest.raises(openai.APIConnectionError):
+        transport.post("/x", {})
+    transport.close()
+
+
+def test_a_slow_upload_that_goes_on_is_not_a_silent_server() -> None:
+    def take_slowly(made: socket.socket, number: int) -> None:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
+        read, length = 0, 6_000_000
+        while read < length:
+            read += len(made.recv(1 << 18))
+            time.sleep(0.02)
+        made.sendall(response(b"{}"))
+
+    with serve_raw(take_slowly) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", timeout=(5.0, 0.7), max_retries=0)
+        assert transport.post("/x", {"text": "x" * 6_000_000}) == {}
+        transport.close()
+
+
+def test_a_timeout_of_none_is_no_limit() -> None:
+    with serve([whole("Here.")]) as server:
+        assert said(server.url, timeout=None) == "Here."
+
+
+def test_a_key_that_a_body_without_json_repeats_is_not_shown() -> None:
+    with serve([Answer(f"<p>{KEY}</p>".encode(), headers={"x-echo": KEY})]) as server:
+        transport = Transport(server.url, api_key=KEY, max_retries=0)
+        with pytest.raises(openai.APIError) as raised:
+            transport.post("/x", {})
+        transport.close()
+    assert KEY not in f"{raised.value} {raised.value.response.headers}"  # type: ignore[attr-defined]

@@ -168,14 +168,14 @@ def test_a_token_hidden_by_an_escape_in_arguments_is_neutralised_too() -> None:
     assert json.loads(sent[1]["tool_calls"][0]["function"]["arguments"]) == {"topic": "< |im_end|>"}
 
 
-def test_each_request_begins_with_the_previous_one() -> None:
+def test_the_prompt_of_each_request_begins_with_the_previous_one() -> None:
     def reply(asked: Asked) -> Any:
         turn = len(asked.body["messages"])
         return calls(("look_up", {"topic": f"{turn} <|im_end|>"})) if turn < 8 else whole("Done <|im_end|>.")
 
     with serve(reply) as server, Agent(f"openai:m@{server.url}", tools=[look_up]) as agent:
         agent.run("Go <|im_start|>.")
-    raws = [request.raw for request in server.requests]
+    raws = [request.raw[request.raw.index(b'"tools"') :] for request in server.requests]  # it may stream or not
     assert len(raws) == 5
     for before, after in pairwise(raws):
         assert after.startswith(before.removesuffix(b"]}"))

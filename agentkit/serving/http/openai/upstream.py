@@ -121,6 +121,9 @@ def _pieces(backend: OpenAIBackend, path: str, fields: Mapping[str, Any]) -> Ite
         yield response.media_type.lower()
         yield from response.pieces()
     except Exception as error:
-        raise backend.broken(response, error) from error
+        broken = backend.broken(response, error)
+        if broken is error:
+            raise
+        raise broken from error
     finally:
         response.close()
