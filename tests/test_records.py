@@ -213,3 +213,29 @@ def test_the_classes_of_agentkit_are_as_dataclasses_makes_them() -> None:
         made.append(json.loads(done.stdout))
     assert len(made[0]) > 60
     assert made[0] == made[1]
+
+
+@pytest.mark.parametrize("method", ["__init__", "__repr__", "__eq__", "__hash__"])
+def test_a_subclass_may_ask_for_a_method_that_it_overrides(method: str) -> None:
+    @lazy(frozen=True)
+    class Base:
+        number: int = 1
+
+    def override(self: Any, *arguments: Any) -> Any:
+        return getattr(super(Sub, self), method)(*arguments)
+
+    Sub: Any = type("Sub", (Base,), {"__hash__": Base.__hash__, method: override})
+    first, second = Sub(), Sub()
+    assert (first.number, first == second, hash(first) == hash(second)) == (1, True, True)
+    assert "number=1" in repr(first)
+
+
+def test_a_class_has_its_defaults_before_the_first_object() -> None:
+    @lazy()
+    class Late:
+        at: float = field(default=0.0, compare=False)
+        names: list[str] = field(default_factory=list)
+
+    assert Late.at == 0.0
+    assert not hasattr(Late, "names")
+    assert Late.__new__(Late).at == 0.0

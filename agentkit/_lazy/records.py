@@ -38,7 +38,12 @@ class _Record:
         if "__init__" not in vars(kind):
             waiting["__init__"] = self._make_init
         for name, make in waiting.items():
-            setattr(kind, name, _Waiting(name, make))
+            setattr(kind, name, _Waiting(kind, name, make))
+        for name, given in self._given.items():
+            if isinstance(given, Field):
+                _replace(kind, name, given)
+        if "__replace__" not in vars(kind):  # of Python 3.13
+            kind.__replace__ = _replaced  # type: ignore[attr-defined]
         if options.get("frozen"):
             for name, function in _of_frozen(kind).items():
                 setattr(kind, name, function)
@@ -56,10 +61,6 @@ class _Record:
 
     def _make_fields(self) -> None:
         made = self._made_by_dataclasses(eq=False, repr=False, kw_only=self._options.get("kw_only", False))
-        for name, given in self._given.items():
-            is_there = vars(self.kind).get(name) is given
-            if is_there and isinstance(given, Field):
-                _replace(self.kind, name, given)
         self._take(made, _FIELDS)
 
     def _make_methods(self) -> None:
@@ -103,13 +104,19 @@ class _Record:
 class _Waiting:
     """Stands for an attribute of a class until it is asked for. make: sets it, with others perhaps."""
 
-    def __init__(self, name: str, make: Callable[[], None]) -> None:
+    def __init__(self, kind: type, name: str, make: Callable[[], None]) -> None:
+        self._kind = kind
         self._name = name
         self._make = make
 
     def __get__(self, instance: Any, owner: type) -> Any:
         self._make()
-        return getattr(owner if instance is None else instance, self._name)
+        found = vars(self._kind)[self._name]  # and not what a subclass has in its place, which may ask for this
+        return found.__get__(instance, owner) if hasattr(found, "__get__") else found
+
+
+def _replaced(self: Any, /, **changes: Any) -> Any:
+    return dataclasses.replace(self, **changes)
 
 
 def _replace(kind: type, name: str, field: "Field[Any]") -> None:

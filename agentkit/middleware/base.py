@@ -39,7 +39,8 @@ def stops_on_abort(backend: Backend) -> bool:
     inherits does not count: a subclass may wait in a way of its own.
     """
     says_so = "stops_on_abort" in vars(type(backend)) and bool(getattr(backend, "stops_on_abort", False))
-    return says_so and (not isinstance(backend, Middleware) or stops_on_abort(backend.backend))
+    is_its_own = "reply" not in getattr(backend, "__dict__", {})  # and not put in its place
+    return says_so and is_its_own and (not isinstance(backend, Middleware) or stops_on_abort(backend.backend))
 
 
 def replied_with_less(

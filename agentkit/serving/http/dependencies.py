@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, HTTPException, Request
 
 from agentkit import SessionError
 from agentkit.limits import Usage
@@ -72,7 +72,15 @@ def state_of(request: Request) -> State:
 
 def caller_of(request: Request) -> tuple[State, str]:
     """Return the service state and the authenticated subject of a request that only authenticated callers may send."""
-    return request.app.state.service, request.scope[SUBJECT]
+    return request.app.state.service, _subject_in(request)
+
+
+def _subject_in(request: Request) -> str:
+    """The subject that the gate has found. Raises HTTPException where it has let a request pass as a public one."""
+    subject: str | None = request.scope.get(SUBJECT)
+    if subject is None:
+        raise HTTPException(401, "this path needs an API key")
+    return subject
 
 
 async def _state_of(request: Request) -> State:
@@ -80,8 +88,7 @@ async def _state_of(request: Request) -> State:
 
 
 async def _subject_of(request: Request) -> str:
-    subject: str = request.scope[SUBJECT]
-    return subject
+    return _subject_in(request)
 
 
 Service = Annotated[State, Depends(_state_of)]

@@ -56,11 +56,12 @@ class Gate:
         if scope["type"] == "websocket":
             self._check_origin(headers)
             return
-        protected = is_protected(scope["path"])
+        path = _path_of(scope)
+        protected = is_protected(path)
         if protected:
             scope[SUBJECT] = await subject(self._authenticator, headers)
         self._check_body(scope, headers, protected)
-        if protected and scope["path"] != METRICS:
+        if protected and path != METRICS:
             await self.check_rate(scope[SUBJECT])
 
     async def check_rate(self, subject: str) -> None:
@@ -132,6 +133,12 @@ class Gate:
 
     def _too_large(self) -> Refusal:
         return Refusal(413, f"the request body is larger than {self._max_body} bytes")
+
+
+def _path_of(scope: Scope) -> str:
+    """The path of a request within the service, which may be mounted in another application."""
+    path, root = str(scope["path"]), str(scope.get("root_path") or "")
+    return path[len(root) :] if root and path.startswith(f"{root}/") else path
 
 
 def is_protected(path: str) -> bool:

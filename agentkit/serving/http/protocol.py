@@ -166,6 +166,9 @@ class LimitedProtocol(UnreadLimit, HttpToolsProtocol):
             hosts = sum(name == b"host" for name, _ in self.headers)
             if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
                 raise ValueError("a request has one Host")
+            codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
+            if codings not in ([], [b"chunked"]):
+                raise ValueError("only the transfer coding chunked is supported")
             if len(self.pipeline) >= PIPELINED:
                 raise ValueError("too many requests wait")
             super().on_headers_complete()

@@ -13,8 +13,11 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from agentkit.serving.http.app import create_app
 from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.token_keys import TokenKeys
 from agentkit.serving.outage import STORE_OUTAGE
@@ -380,3 +383,13 @@ def test_invalid_settings_exit_with_a_message(tmp_path: Path) -> None:
     secret = agentkit(tmp_path, "serve", AGENTKIT_JWT_SECRET="sesame")
     assert (secret.returncode, "sesame" in secret.stderr) == (2, False)
     assert agentkit(tmp_path, "serve", "--tool", "nowhere:x").returncode == 2
+
+
+def test_a_service_that_is_mounted_in_another_application_asks_for_keys_too(tmp_path: Path, model: ModelServer) -> None:
+    key = Keys(tmp_path / "keys.json").add("ann")
+    outer = FastAPI()
+    outer.mount("/ai", create_app(settings_for(tmp_path, model.url)))
+    with TestClient(outer, base_url="http://localhost") as client:
+        for path in ("/ai/v1/models", "/ai/metrics", "/ai/api/llm/chat/sessions"):
+            assert client.get(path).status_code == 401, path
+            assert client.get(path, headers={"authorization": f"Bearer {key}"}).status_code == 200, path

@@ -162,3 +162,9 @@ def test_the_end_of_a_run_that_nobody_reads_in_pieces_is_its_first() -> None:
         return str(await ending.wait(5))
 
     assert asyncio.run(first_of_two()) == "first"
+
+
+def test_a_body_in_a_coding_that_is_not_read_is_refused(service: Service) -> None:
+    body = b"5\r\nhello\r\n0\r\n\r\n"
+    head = post(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: gzip, chunked")
+    assert received(service, head + body).startswith(b"HTTP/1.1 400")

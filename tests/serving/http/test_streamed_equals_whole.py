@@ -374,3 +374,11 @@ def test_any_object_is_given_as_it_was_written(value: Any) -> None:
     assert kind is not None
     text = json.dumps({"a": value})
     assert json.loads(kind.read(text)) == json.loads(text)
+
+
+def test_thoughts_among_the_parts_of_a_content_are_the_reasoning(tmp_path: Path) -> None:
+    parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "Here."}]
+    with scripted_agent.agent(tmp_path, lambda asked: whole({"role": "assistant", "content": parts})) as (service, _):
+        body = {"model": "agentkit", "messages": [{"role": "user", "content": "Hello"}]}
+        (choice,) = service.ask("POST", "/v1/chat/completions", body).json()["choices"]
+    assert (choice["message"]["content"], choice["message"]["reasoning_content"]) == ("Here.", "Hm.")

@@ -12,6 +12,7 @@ from typing import Any, Protocol, get_args
 
 from agentkit._text import json_bytes
 from agentkit.backend import ending_of
+from agentkit.backends.streamed_parts import text_of_part
 from agentkit.event import (
     CutOff,
     Event,
@@ -87,6 +88,9 @@ class SaidAtOnce:
         """Take the texts of a reply that was not streamed."""
         reasoning = message.get("reasoning_content") or message.get("reasoning")
         self._arriving["reasoning_content"].append(reasoning if isinstance(reasoning, str) else "")
+        content = message.get("content")
+        thoughts = [part for part in content if part.get("type") == "thinking"] if isinstance(content, list) else []
+        self._arriving["reasoning_content"] += [text_of_part(part) or "" for part in thoughts]
         self._arriving["content"].append(text_of(message))
 
     def _finish(self) -> None:
