@@ -1,5 +1,6 @@
 """The entry point of `agentkit` and `python -m agentkit`."""
 
+import os
 import sys
 from contextlib import suppress
 
@@ -9,9 +10,13 @@ def main() -> None:
     if sys.argv[1:] == ["--version"]:  # answered without loading the command line
         from agentkit import __version__
 
-        with suppress(OSError):  # which the command line reports
+        try:
             print(f"agentkit {__version__}", flush=True)  # noqa: T201
-            return
+        except OSError as error:
+            with suppress(OSError, ValueError):  # what is buffered would be written again at the end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(f"agentkit: standard output can't be written: {error.strerror}")
+        return
     from agentkit.errors import MissingExtraError
 
     try:

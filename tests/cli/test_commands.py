@@ -47,15 +47,21 @@ def test_the_version_is_said_without_loading_the_command_line() -> None:
     assert not {"typer", "rich", "agentkit.cli", *HEAVY} & loaded
 
 
-def test_a_version_that_cannot_be_written_is_reported() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_version_that_cannot_be_written_is_reported(unbuffered: str) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("this system has no device that is always full")
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "agentkit", "--version"], stdout=full, stderr=subprocess.PIPE, check=False
+            [sys.executable, "-m", "agentkit", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
         )
     assert done.returncode == 1
-    assert b"Traceback" not in done.stderr
+    assert done.stderr.startswith(b"agentkit: standard output can't be written")
+    assert done.stderr.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
