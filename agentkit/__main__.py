@@ -1,5 +1,6 @@
 """The entry point of `agentkit` and `python -m agentkit`."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
@@ -15,6 +16,8 @@ def main() -> None:
         except OSError as error:
             with suppress(OSError, ValueError):  # what is buffered would be written again at the end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if error.errno == errno.EPIPE:  # its reader has left, and needs no message
+                sys.exit(1)
             sys.exit(f"agentkit: standard output can't be written: {error.strerror}")
         return
     from agentkit.errors import MissingExtraError
