@@ -769,17 +769,21 @@ def test_a_host_name_that_can_not_be_one_is_not_found() -> None:
     transport.close()
 
 
-def test_a_slow_upload_that_goes_on_is_not_a_silent_server() -> None:
+def test_a_slow_upload_that_goes_on_is_not_a_silent_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer = (socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)  # else the system takes most of it at once
+    monkeypatch.setattr("agentkit.net.connections._OPTIONS", [buffer])
+
     def take_slowly(made: socket.socket, number: int) -> None:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)
-        read, length = 0, 6_000_000
-        while read < length:
-            read += len(made.recv(1 << 18))
-            time.sleep(0.02)
+        read = 0
+        for step in range(1, 13):
+            while read < step * 500_000:
+                read += len(made.recv(1 << 16))
+            time.sleep(0.25)
         made.sendall(response(b"{}"))
 
     with serve_raw(take_slowly) as server:
-        transport = Transport(f"http://127.0.0.1:{server.port}", timeout=(5.0, 0.7), max_retries=0)
+        transport = Transport(f"http://127.0.0.1:{server.port}", timeout=(5.0, 1.5), max_retries=0)
         assert transport.post("/x", {"text": "x" * 6_000_000}) == {}
         transport.close()
 
