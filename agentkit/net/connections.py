@@ -33,6 +33,7 @@ KEPT_SECONDS = 60.0
 STALE_AFTER = 1.0
 """Seconds of idleness after which a server may have closed a connection in the moment in which it is used again."""
 MAX_KEPT = 256
+OUT_OF_TIME = "the time for the whole response is over"
 SLICE_BYTES = 1 << 18
 REFUSED_WHILE_SENDING = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
@@ -139,6 +140,24 @@ class Connection:
         """Whether the seconds of `limit` are over."""
         return self._limit is not None and self._limit.is_due(time.monotonic())
 
+    def check(self) -> None:
+        """Raise Aborted, or TimeoutError, if that is why what was read has come to an end."""
+        if is_aborted():
+            raise Aborted
+        if self.is_out_of_time:
+            raise TimeoutError(OUT_OF_TIME)
+
+    def fail(self, error: BaseException) -> None:
+        """Close it after an error; raise Aborted, or TimeoutError, if that is what has caused it."""
+        is_late = self.is_out_of_time
+        self.close()
+        if not isinstance(error, Exception):
+            return
+        if is_aborted():
+            raise Aborted from None
+        if is_late:
+            raise TimeoutError(OUT_OF_TIME) from error
+
     @property
     def is_usable(self) -> bool:
         """Whether it can carry a request: it is kept not too long, and has nothing to say."""
@@ -197,24 +216,33 @@ class Connections:
         notice_fork()
         if self.is_closed:
             raise ConfigurationError("this client is closed: create a new one")
-        pool = self._pool() if is_new or not self._idle else None
-        while pool is None:
+        connection = None if is_new else self._kept()
+        if connection is not None:
+            begin = partial(record_owner, connection)
+        else:
+            pool = self._pool()
+            is_forwarded = pool.proxy is not None and self._origin.startswith("http:")
+            connection = Connection(pool, self._origin if is_forwarded else "")
+            begin = partial(connection.connect, pool, seconds)
+        try:
+            begin()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _kept(self) -> Connection | None:
+        """An idle connection that can be used again; those that can't are closed."""
+        while self._idle:
             try:
                 found = self._idle.pop()
-            except IndexError:
-                pool = self._pool()
-                break
+            except IndexError:  # another thread was quicker
+                return None
             if found.is_usable and not _is_played():
                 found.was_idle = time.monotonic() - found.idle_since
-                return _owned(found)
+                return found
             found.close()
-        made = Connection(pool, self._origin if pool.proxy is not None and self._origin.startswith("http:") else "")
-        try:
-            made.connect(pool, seconds)
-        except BaseException:
-            made.close()
-            raise
-        return made
+        return None
 
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose response was read to its end."""
@@ -265,15 +293,6 @@ def _manager(proxy: str | None, options: dict[str, Any]) -> Any:
     if proxy.startswith("https:"):
         options["proxy_ssl_context"] = options["ssl_context"]
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
-
-
-def _owned(connection: Connection) -> Connection:
-    try:
-        record_owner(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _innermost(made: Any) -> Any:

@@ -19,7 +19,6 @@ import urllib3
 
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
-from agentkit.net.abort import Aborted, is_aborted
 from agentkit.net.connections import REFUSED_WHILE_SENDING, Connection, Connections
 from agentkit.net.content_coding import accepted
 from agentkit.net.error_body import error_in
@@ -91,9 +90,8 @@ class Transport:
             {"User-Agent": _user_agent(), "Accept": "application/json, text/event-stream", **(headers or {})}
         )
         self._headers.setdefault("accept-encoding", accepted())
-        authorization = basic_authorization(parts.username, parts.password) or (
-            f"Bearer {self._key}" if self._key else ""
-        )
+        bearer = f"Bearer {self._key}" if self._key else ""
+        authorization = basic_authorization(parts.username, parts.password) or bearer
         if authorization:
             self._headers.setdefault("authorization", authorization)
         self._with_body = {"content-type": "application/json", **self._headers}
@@ -220,10 +218,14 @@ class Transport:
     def _sent(
         self, method: str, path: str, data: bytes | None, limits: Limits, headers: Mapping[str, str | None] | None
     ) -> Response:
-        url = path if path.startswith(("http://", "https://")) else self.base_url + path
+        url = self._url_of(path)
         sent = self._headers_of(data, headers)
         send = functools.partial(self._followed, method, url, data, sent, limits)
         return exchanged(method, url, lambda: data or b"", send, functools.partial(_replayed, method, url))
+
+    def _url_of(self, path: str) -> str:
+        """The URL of a path, which may be a whole one of this server."""
+        return path if path.startswith(("http://", "https://")) else self.base_url + path
 
     def _headers_of(self, data: bytes | None, own: Mapping[str, str | None] | None) -> dict[str, str]:
         """The headers of a request, in lower case."""
@@ -298,25 +300,19 @@ class Transport:
         headers: dict[str, str],
         limits: Limits,
     ) -> http.client.HTTPResponse:
+        raw = None
         try:
             connection.limit(limits.all)
             raw = connection.exchange(method, self._target(url), data, headers, limits.reading)
-            if is_aborted():  # its end was the hang-up
-                raw.close()
-                raise Aborted
+            connection.check()
             if raw.status == 101:
                 raise http.client.UnknownProtocol("the server switches to another protocol")
             return raw
         except BaseException as error:
-            is_late = connection.is_out_of_time
-            connection.close()
-            if isinstance(error, Exception) and is_aborted():
-                raise Aborted from None
-            if is_late and isinstance(error, Exception):
-                raise TimeoutError("the time for the whole response is over") from error
-            if isinstance(error, ValueError) and not isinstance(
-                error, OSError
-            ):  # a header, which may be a key, is in its text
+            if raw is not None:
+                raw.close()
+            connection.fail(error)
+            if isinstance(error, ValueError) and not isinstance(error, OSError):  # its text has a header, perhaps a key
                 raise ConfigurationError("a header of a request can't be sent (it is not shown here)") from None
             raise
 
@@ -375,8 +371,7 @@ class Transport:
     def _unanswered(self, method: str, path: str, error: Exception) -> Exception:
         from agentkit.net import api_errors
 
-        url = path if path.startswith(("http://", "https://")) else self.base_url + path
-        return api_errors.connection_error(self.base_url, method, url, error, self.wording, False)
+        return api_errors.connection_error(self.base_url, method, self._url_of(path), error, self.wording, False)
 
     def _refused(self, response: Response) -> Exception:
         from agentkit.net import api_errors
@@ -386,7 +381,7 @@ class Transport:
     def _too_large(self, path: str) -> Exception:
         from agentkit.net import api_errors
 
-        return api_errors.too_large(path if "://" in path else self.base_url + path, self.max_bytes)
+        return api_errors.too_large(self._url_of(path), self.max_bytes)
 
 
 def _raise_if_error(answer: Any, key: str) -> None:

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agentkit.net.abort import Aborted, is_aborted
 from agentkit.net.drain import DRAIN_SECONDS
 from agentkit.net.exchanges import heard
 
@@ -116,21 +115,20 @@ class Response:
                     yield piece
                 if left and isinstance(left, int):
                     raise http.client.IncompleteRead(b"", left)
-            if is_aborted():  # its end was the hang-up
-                raise Aborted
-            if self._connection is not None and self._connection.is_out_of_time:
-                raise TimeoutError("the time for the whole response is over")
+            if self._connection is not None:
+                self._connection.check()
         except BaseException as error:
-            is_late = self._connection is not None and self._connection.is_out_of_time
-            self.close()
-            if not isinstance(error, Exception):
-                raise
-            if is_aborted():
-                raise Aborted from None
-            if is_late:
-                raise TimeoutError("the time for the whole response is over") from error
+            self._fail(error)
             raise
         self._end()
+
+    def _fail(self, error: BaseException) -> None:
+        """Close it after an error in its body; raise what has caused that, if it was the connection's end."""
+        try:
+            if self._connection is not None:
+                self._connection.fail(error)
+        finally:
+            self.close()
 
     def _end(self) -> None:
         if not self._is_over:
