@@ -4,8 +4,9 @@ Encoded JSON goes through agentkit's own transport, or through a client of the o
 errors are that package's in both cases.
 """
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -115,14 +116,11 @@ class OpenAIBackend:
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        try:
-            yield from self._replied(request)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
-        except Exception as error:
-            if not is_api_error(error):
-                raise
-            raise self._without_key(error) from error.__cause__
+        with self._without_key():
+            try:
+                yield from self._replied(request)
+            except (AttributeError, KeyError, TypeError) as error:
+                raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
 
     def forward(self, path: str, fields: Mapping[str, Any]) -> Any:
         """Send a request to another endpoint of the server (`/embeddings`) and return its response, whose body is not
@@ -130,23 +128,24 @@ class OpenAIBackend:
 
         Raises the openai package's APIError, with the server's key in none of them.
         """
-        try:
+        with self._without_key():
             return self._connected().answered("POST", path, json_bytes(fields), max_retries=0)  # the client has its own
-        except Exception as error:
-            if not is_api_error(error):
-                raise
-            raise self._without_key(error) from error.__cause__
 
     def broken(self, response: Any, error: Exception) -> Exception:
         """The openai package's error for a response of `forward` that broke off; any other error as it is."""
         return self._connected().broken(response, error)
 
-    def _without_key(self, error: Any) -> Exception:
-        """An error without the server's key, which some servers repeat when they reject it."""
-        from agentkit.net.api_errors import without_key
+    @contextlib.contextmanager
+    def _without_key(self) -> Iterator[None]:
+        """Errors without the server's key, which some servers repeat when they reject it."""
+        try:
+            yield
+        except Exception as error:
+            if self._api_key != NO_KEY and is_api_error(error):
+                from agentkit.net.api_errors import without_key
 
-        cleaned: Exception = error if self._api_key == NO_KEY else without_key(error, self._api_key)
-        return cleaned
+                without_key(error, self._api_key)  # type: ignore[arg-type]  # it is one of the openai package
+            raise
 
     def _replied(self, request: Request) -> ReplyStream:
         """Send a request, and again without what the server refuses of it."""

@@ -1,6 +1,5 @@
 """Final answers that their sources don't support: the model is told once (`evidence="ask again"`)."""
 
-import logging
 from contextlib import closing
 from dataclasses import replace
 
@@ -13,10 +12,7 @@ from agentkit.limits import Budget
 from agentkit.message import INVALID_ANSWER, Message, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer
-from agentkit.running.cited_answers import citations_of, relevant
-from agentkit.tooling.error_log import log_raised
-
-logger = logging.getLogger("agentkit")
+from agentkit.running.cited_answers import citations_of, failures_logged, relevant
 
 MAX_NAMED = 10
 """How many sentences the model is told of."""
@@ -52,11 +48,9 @@ class SupportedAnswers(Middleware):
         return replace(reply, then=(_complaint(wrong),))
 
     def _wrong(self, text: str) -> list[Citation]:
-        try:
+        found: list[Citation] = []
+        with failures_logged():
             found = citations_of(text, relevant(text, self._executor))
-        except Exception as error:  # noqa: BLE001 - an answer is not lost for its check
-            log_raised(logger, logging.WARNING, "the check of the answer raised", error)
-            return []
         return [each for each in found if each.verdict in ("not found", "no source")]
 
 

@@ -8,11 +8,6 @@ def is_api_error(error: BaseException) -> bool:
     return _is_kind(error, "APIError")
 
 
-def is_status_error(error: BaseException) -> bool:
-    """Whether an error is the openai package's APIStatusError: a response with an error status."""
-    return _is_kind(error, "APIStatusError")
-
-
 def is_connection_error(error: BaseException) -> bool:
     """Whether an error is the openai package's APIConnectionError, or APITimeoutError."""
     return _is_kind(error, "APIConnectionError")

@@ -184,13 +184,13 @@ def requests_options(url: str) -> dict[str, Any]:
     proxy = proxy_for(url, REQUESTS)
     if is_tls(url, proxy):
         check_tls(REQUESTS)
-    authorities = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-    return {"proxies": {"all": proxy.url} if proxy else {}, "verify": authorities}
+    found = authorities(REQUESTS)
+    return {"proxies": {"all": proxy.url} if proxy else {}, "verify": found[1] if found else True}
 
 
 def check_key_log() -> None:
     """Raise ConfigurationError when the file that SSLKEYLOGFILE names can't be written, which no TLS client ignores."""
-    path = os.environ.get("SSLKEYLOGFILE")
+    path = key_log()
     if not path:
         return
     try:
@@ -253,7 +253,7 @@ def _httpx_context(is_needed: bool) -> "ssl.SSLContext":
     except OSError as error:  # ssl.SSLError is one
         if is_needed:
             raise ConfigurationError(
-                f"the CA certificates that {_authority_variables()} names can't be used ({error}): correct it, or "
+                f"the CA certificates that {authorities_named(HTTPX)} names can't be used ({error}): correct it, or "
                 "unset it"
             ) from None
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -276,8 +276,10 @@ def _state_of(variable: str) -> tuple[str, int] | None:
     return path, 0 if variable == "SSLKEYLOGFILE" else os.stat(path).st_mtime_ns
 
 
-def _authority_variables() -> str:
-    return next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "the system")
+def authorities_named(library: str) -> str:
+    """What names the CA certificates, for messages."""
+    found = authorities(library)
+    return found[0] if found else "the system"
 
 
 def authorities(library: str) -> tuple[str, str] | None:

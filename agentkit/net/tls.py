@@ -6,21 +6,22 @@ import ssl
 import sys
 
 from agentkit.errors import ConfigurationError
-from agentkit.net.outgoing import URLLIB3, authorities, check_tls, key_log
+from agentkit.net.outgoing import URLLIB3, authorities, authorities_named, check_tls, key_log
 
 
 def tls_context() -> ssl.SSLContext:
     """Return the context for connections that are made now, shared as long as the environment and its files are the
     same. Raises ConfigurationError for files that can't be used."""
     check_tls(URLLIB3)
-    variable, path = authorities(URLLIB3) or (None, None)
+    found = authorities(URLLIB3)
+    path = found[1] if found else None
     changed = os.stat(path).st_mtime_ns if path is not None else 0
     try:
         return _context(path, changed, key_log())
     except OSError as error:  # ssl.SSLError is one
         raise ConfigurationError(
-            f"the CA certificates that {variable or 'the system'} names can't be used ({error}): correct it, or unset "
-            "it"
+            f"the CA certificates that {authorities_named(URLLIB3)} names can't be used ({error}): correct it, or "
+            "unset it"
         ) from None
 
 

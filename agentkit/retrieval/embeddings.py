@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from agentkit._forking import awaited_by_forks
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError, ToolError
-from agentkit.net.error_kinds import is_api_error, is_status_error
+from agentkit.net.error_kinds import is_api_error
 from agentkit.net.keys import blotted, checked_key
 from agentkit.net.model_names import (
     LOCAL,
@@ -118,8 +118,7 @@ class OpenAIEmbedder:
         try:
             return self._posted(texts)
         except Exception as error:
-            status = getattr(error, "status_code", None) if is_status_error(error) else None
-            if status not in _TOO_LARGE or (len(texts) == 1 and len(texts[0]) <= LEAST):
+            if getattr(error, "status_code", None) not in _TOO_LARGE or (len(texts) == 1 and len(texts[0]) <= LEAST):
                 raise
         if len(texts) == 1:
             return self._taken([texts[0][: max(len(texts[0]) // 2, LEAST)]])

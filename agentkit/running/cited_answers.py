@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import Any
 
 from agentkit.backend import NO_ANSWER, newest_question
@@ -34,17 +34,24 @@ def with_citations(events: Steps, executor: Executor, evidence: Evidence) -> Ste
 
 def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Iterator[Event]:
     result = event.result  # nobody has seen it; a copy would read the messages of a long session
-    try:
+    with failures_logged():
         sources = relevant(result.output, executor)
         _set(result, "sources", list(sources.values()))
         _set(result, "citations", _checked(result, sources, executor, evidence))
-    except Exception as error:  # noqa: BLE001 - an answer is not lost for its check, such as of a session that is damaged
-        log_raised(logger, logging.WARNING, "the check of the answer raised", error)
     if result.citations:
         checked = CitationsChecked(tuple(result.citations))
         _set(checked, "at", event.at)
         yield checked
     yield event
+
+
+@contextmanager
+def failures_logged() -> Iterator[None]:
+    """An answer is not lost for its check, such as that of a session that is damaged: what it raises is in the log."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001
+        log_raised(logger, logging.WARNING, "the check of the answer raised", error)
 
 
 def relevant(output: Any, executor: Executor) -> dict[int, Source]:
