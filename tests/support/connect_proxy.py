@@ -1,7 +1,6 @@
 """A proxy on loopback: CONNECT for https, and whole addresses for http."""
 
 import base64
-import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from tests.support.raw_server import serve_raw
+from tests.support.tls_proxy import pass_on
 
 
 @dataclass
@@ -47,15 +47,8 @@ def serve_proxy(user: str = "", target: int | None = None) -> Iterator[Proxy]:
             rest = head.replace(address.encode(), parts.path.encode(), 1) + b"\r\n\r\n" + rest
         with socket.create_connection(("127.0.0.1", target or port)) as server:
             server.sendall(rest)
-            threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()
-            _pass_on(client, server)
+            threading.Thread(target=pass_on, args=(server, client), daemon=True).start()
+            pass_on(client, server)
 
     with serve_raw(handle) as server:
         yield Proxy(server.port, heads)
-
-
-def _pass_on(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
-        target.shutdown(socket.SHUT_RDWR)

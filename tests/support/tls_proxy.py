@@ -27,8 +27,8 @@ def serve_tls(folder: Path, target: int) -> Iterator[tuple[int, Path]]:
             with contextlib.suppress(OSError):
                 client = context.wrap_socket(self.request, server_side=True)
                 with client, socket.create_connection(("127.0.0.1", target)) as server:
-                    threading.Thread(target=_pass_on, args=(server, client), daemon=True).start()
-                    _pass_on(client, server)
+                    threading.Thread(target=pass_on, args=(server, client), daemon=True).start()
+                    pass_on(client, server)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as proxy:
         proxy.daemon_threads = True
@@ -37,7 +37,8 @@ def serve_tls(folder: Path, target: int) -> Iterator[tuple[int, Path]]:
         proxy.shutdown()
 
 
-def _pass_on(source: Any, target: Any) -> None:
+def pass_on(source: Any, target: Any) -> None:
+    """Pass what a socket gets on to another, until its end."""
     with contextlib.suppress(OSError):
         while data := source.recv(65536):
             target.sendall(data)
