@@ -9,7 +9,6 @@ from agentkit.message import Part
 
 _TEXTS = ("text", "input_text", "output_text", "summary_text")
 _IMAGES = ("image_url", "input_image", "image")
-_IMAGE_KEYS = ("image_url", "image", "source", "inline_data", "inlineData")
 _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
 _AS_THEY_ARE = frozenset(
     (

@@ -29,7 +29,6 @@ _MARKED = r"\u0900-\u0963\u0966-\u0df3\u0f00-\u0fff\u1a00-\u1cff\ua8e0-\uabff"
 """Indic and other alphabets, whose vowel signs are combining marks, which `\\w` does not include."""
 
 _RUN = re.compile(f"[{_PAIRED}{_UNSPACED}]+")
-_PAIRED_RUN = re.compile(f"[{_PAIRED}]+")
 _WORD = re.compile(rf"[{_PAIRED}{_UNSPACED}]+|(?:(?![{_PAIRED}{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+")
 _ASCII_WORD = re.compile("[a-z0-9]+")
 _NO_WORD = re.compile(rf"(?:(?![{_MARKED}{_UNSPACED}])[\W_{_PAIRED}])+")
