@@ -6,6 +6,7 @@ import { join } from "node:path";
 
 const BUNDLED = ["dompurify", "marked"];
 const TOP = ["docs.html", "index.html", "package-lock.json", "vite.config.ts"];
+const FOLDERS = ["public", "src"];
 
 function filesIn(folder) {
   return readdirSync(folder)
@@ -15,7 +16,7 @@ function filesIn(folder) {
 }
 
 const digest = createHash("sha256");
-for (const path of [...TOP, ...filesIn("src")].sort()) {
+for (const path of [...TOP, ...FOLDERS.flatMap(filesIn)].sort()) {
   digest.update(path.replaceAll("\\", "/")).update("\0").update(readFileSync(path)).update("\0");
 }
 const told = digest.digest("hex");

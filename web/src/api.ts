@@ -30,6 +30,8 @@ export interface SessionOptions extends ChatOptions {
   prompt?: string | null;
   /** Images, as data URLs. */
   images?: string[];
+  attachments?: Attachment[];
+  background?: boolean;
   /** The id of this message (idempotency key): sent again with the same id, it gets the same answer. By default each
    * message has a new one, with which it is sent once more when the connection fails before there is a response. */
   requestId?: string;
@@ -159,6 +161,17 @@ export interface DecisionOptions extends ChatOptions {
   asked?: string | null;
   /** The id of this decision, as for a message. */
   requestId?: string;
+  background?: boolean;
+}
+
+export interface Attachment {
+  name: string;
+  text: string;
+}
+
+export interface AttachmentOut {
+  name: string;
+  characters: number;
 }
 
 export interface Turn {
@@ -167,6 +180,12 @@ export interface Turn {
   tool_calls: ToolCallOut[];
   images: string[];
   citations?: Citation[];
+  begins: number;
+  attachments?: AttachmentOut[];
+  usage?: Usage | null;
+  stopped?: string;
+  reasoning?: string;
+  time?: string | null;
 }
 
 export interface History {
@@ -177,6 +196,16 @@ export interface History {
   /** The calls that wait for a person. */
   pending?: PendingCall[];
   asked?: string | null;
+  running?: boolean;
+  pinned?: boolean;
+  shared?: string | null;
+  branches?: { session_id: string; begins: number; updated: string }[];
+}
+
+export interface SharedOut {
+  name: string;
+  messages: Turn[];
+  time: string;
 }
 
 export interface SessionOut {
@@ -202,6 +231,7 @@ export interface Health {
 /** What a stream tells, one after another; the last is `done`. */
 export type Frame =
   | { content: string; session_id?: string }
+  | { question: { content: string; images: string[]; attachments: AttachmentOut[] } }
   | { reasoning: string }
   | { tool: Partial<ToolCallOut> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
   /** Discard the content since the last tool call: the request is retried. */
@@ -290,6 +320,26 @@ export class LLMAPI {
   ): AsyncGenerator<Frame, void, undefined> {
     const body = { session_id: sessionId, approve, ...given(options) };
     return this.frames("/api/llm/chat/session/stream", body, options.signal, options.requestId ?? newId());
+  }
+
+  joinStream(sessionId: string, options: { signal?: AbortSignal } = {}): AsyncGenerator<Frame, void, undefined> {
+    return this.frames("/api/llm/chat/session/join", { session_id: sessionId }, options.signal);
+  }
+
+  stopSession(sessionId: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/stop", { session_id: sessionId });
+  }
+
+  branchSession(sessionId: string, begins: number, newSessionId: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/branch", { session_id: sessionId, begins, new_session_id: newSessionId });
+  }
+
+  getAttachment(sessionId: string, begins: number, number: number): Promise<Answered<Attachment>> {
+    return this.json("POST", "/api/llm/chat/session/attachment", { session_id: sessionId, begins, number });
+  }
+
+  getShared(token: string): Promise<Answered<SharedOut>> {
+    return this.json("POST", "/api/llm/shared", { token });
   }
 
   getSessionHistory(sessionId: string): Promise<Answered<History>> {

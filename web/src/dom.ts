@@ -9,3 +9,27 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   made.append(...children);
   return made;
 }
+
+/** The element of the page with an id. */
+export function at<T extends HTMLElement>(id: string): T {
+  return document.getElementById(id) as T;
+}
+
+/** A button that shows words. */
+export function button(words: string, className: string, act: () => void): HTMLButtonElement {
+  const made = element("button", className, words);
+  made.type = "button";
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** A button that shows a sign; label: what it does, in words. */
+export function iconButton(sign: string, label: string, act: () => void): HTMLButtonElement {
+  const made = button("", "icon", act);
+  const shown = element("span", "", sign);
+  shown.setAttribute("aria-hidden", "true");
+  made.append(shown);
+  made.setAttribute("aria-label", label);
+  made.title = label;
+  return made;
+}

@@ -246,7 +246,7 @@ def test_it_fits_a_phone_in_light_and_dark(service: Service, browser: Any, schem
     answered(page)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert not page.locator("#new").is_visible()
-    page.get_by_label("Open the list of sessions").click()
+    page.get_by_label("Open the list of conversations").click()
     playwright.expect(page.locator("#new")).to_be_visible()
     page.keyboard.press("Escape")
     playwright.expect(page.locator("#new")).to_be_hidden()
@@ -294,7 +294,7 @@ def test_the_built_page_is_current() -> None:
     """If it fails: cd web && npm ci && npm run build."""
     web = ROOT / "web"
     files = [web / name for name in ("docs.html", "index.html", "package-lock.json", "vite.config.ts")]
-    files += [path for path in (web / "src").rglob("*") if path.is_file()]
+    files += [path for folder in ("public", "src") for path in (web / folder).rglob("*") if path.is_file()]
     digest = hashlib.sha256()
     for name, path in sorted((path.relative_to(web).as_posix(), path) for path in files):
         digest.update(name.encode() + b"\0" + path.read_bytes() + b"\0")

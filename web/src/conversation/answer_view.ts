@@ -1,9 +1,11 @@
-// The conversation on the page: what was said, and the tool calls in between.
-import type { Approval, Citation, Decision, Frame, History, ToolCallOut, Turn, Usage } from "./api";
-import { ApprovalView } from "./approval";
-import { citedMarkdown, summaryOf } from "./citations";
-import { element } from "./dom";
-import { pretty, visible } from "./texts";
+// An answer: its text, and the tool calls in between.
+import type { Approval, Citation, Decision, Frame, ToolCallOut, Turn, Usage } from "../api";
+import { ApprovalView } from "../approval";
+import { citedMarkdown, summaryOf } from "../citations";
+import { button, element } from "../dom";
+import { pretty, visible } from "../texts";
+import { language, t } from "../words";
+import { imageView } from "./question_view";
 
 /** Told the decisions on the calls of an answer that wait for a person. */
 export type Decide = (view: AnswerView, asked: string, approve: Record<string, Decision>) => void;
@@ -11,6 +13,11 @@ export type Decide = (view: AnswerView, asked: string, approve: Record<string, D
 /** One answer as it arrives: chunks of text, and the tool calls between them. */
 export class AnswerView {
   readonly root = element("article", "turn assistant");
+  /** What it says, as Markdown. */
+  written = "";
+  /** Why it ended; "" before that. */
+  stopped = "";
+  private readonly body = element("div", "body");
   private readonly tools = new Map<string, HTMLDetailsElement>();
   private text: HTMLElement | undefined;
   private said = "";
@@ -18,16 +25,19 @@ export class AnswerView {
   private isDue = false;
   private citations: Citation[] = [];
   private waiting: ApprovalView | undefined;
+  private note: HTMLElement | undefined;
 
   constructor(
     private readonly grown: () => void,
     private readonly decide?: Decide,
   ) {
-    this.root.setAttribute("aria-label", "Answer");
+    this.root.setAttribute("aria-label", t.answer);
     this.root.setAttribute("aria-busy", "true");
+    this.root.append(this.body);
   }
 
   take(frame: Frame): void {
+    this.note?.remove();
     if ("content" in frame) this.say(frame.content);
     else if ("reasoning" in frame) this.think(frame.reasoning);
     else if ("tool" in frame) this.tool(frame.tool, frame.tool.state);
@@ -38,14 +48,34 @@ export class AnswerView {
     else if ("error" in frame) this.fail(frame.error);
   }
 
+  /** The same answer comes again, from its beginning. */
+  restart(): void {
+    this.body.replaceChildren();
+    this.tools.clear();
+    this.text = this.thoughts = this.waiting = undefined;
+    this.said = this.written = this.stopped = "";
+    this.citations = [];
+    this.root.setAttribute("aria-busy", "true");
+  }
+
+  /** The connection broke, and is made again. */
+  joining(): void {
+    this.note?.remove();
+    this.note = element("p", "note", t.joining);
+    this.note.setAttribute("role", "status");
+    this.root.append(this.note);
+    this.grown();
+  }
+
   say(delta: string): void {
     if (!this.text) {
       this.said = "";
       this.citations = [];
       this.text = element("div", "said");
-      this.root.append(this.text);
+      this.body.append(this.text);
     }
     this.said += delta;
+    this.written = this.said;
     this.draw();
   }
 
@@ -67,14 +97,15 @@ export class AnswerView {
   /** What the sources say of the last text. */
   cite(citations: Citation[]): void {
     this.citations = citations;
-    this.root.append(summaryOf(citations));
+    this.body.append(summaryOf(citations));
     this.draw();
   }
 
-  private think(delta: string): void {
+  think(delta: string): void {
     if (!this.thoughts) {
       this.thoughts = element("div", "thoughts");
-      this.root.append(element("details", "fold", element("summary", "", "Thoughts"), this.thoughts));
+      this.thoughts.dir = "auto";
+      this.body.append(element("details", "fold", element("summary", "", t.thoughts), this.thoughts));
     }
     this.thoughts.append(delta);
   }
@@ -83,18 +114,15 @@ export class AnswerView {
     let fold = this.tools.get(tool.id);
     if (!fold) {
       this.endText();
-      const name = element("code", "", tool.name ?? "tool");
+      const name = element("code", "", tool.name ?? t.tool);
       fold = element("details", "fold tool", element("summary", "", name, " ", element("span", "state")));
       if (tool.arguments) fold.append(element("pre", "arguments", visible(pretty(tool.arguments))));
       this.tools.set(tool.id, fold);
-      this.root.append(fold);
+      this.body.append(fold);
     }
     const text = tool.error ?? tool.response;
     fold.dataset["state"] = tool.error ? "failed" : state;
-    const seconds = tool.seconds ? ` in ${tool.seconds.toFixed(1)} s` : "";
-    const words = { started: "runs…", running: tool.progress ?? "runs…", finished: `done${seconds}` };
-    const label = tool.error ? "failed" : (words[state as keyof typeof words] ?? state);
-    fold.querySelector(".state")!.textContent = label;
+    fold.querySelector(".state")!.textContent = tool.error ? t.failed : stateOf(tool, state);
     if (text !== undefined && text !== null) {
       fold.querySelector(".response")?.remove();
       fold.append(element("pre", "response", text));
@@ -111,7 +139,7 @@ export class AnswerView {
       this.tools.delete(id);
     }
     this.waiting = new ApprovalView(approval, (approve) => this.decide?.(this, approval.asked, approve));
-    this.root.append(this.waiting.root);
+    this.body.append(this.waiting.root);
     this.grown();
   }
 
@@ -136,72 +164,60 @@ export class AnswerView {
   private discard(): void {
     this.text?.remove();
     this.text = undefined;
-    this.said = "";
+    this.said = this.written = "";
   }
 
-  private finish(usage: Usage, stopped: string): void {
-    const parts = [`${usage.input_tokens + usage.output_tokens} tokens`, `${usage.seconds.toFixed(1)} s`];
-    if (usage.tool_calls) parts.unshift(`${usage.tool_calls} tool call${usage.tool_calls > 1 ? "s" : ""}`);
-    if (usage.cost) parts.push(`$${usage.cost.toFixed(4)}`);
+  finish(usage: Usage | null | undefined, stopped: string): void {
+    this.stopped = stopped;
     if (stopped === "approval") return this.end();
-    if (stopped !== "answer") parts.push(`ended by: ${stopped}`);
-    this.root.append(element("footer", "usage", parts.join(" · ")));
+    const parts = usage ? partsOf(usage) : [];
+    if (stopped === "cancelled") parts.push(t.stopped);
+    else if (stopped && stopped !== "answer") parts.push(t.endedBy(stopped));
+    if (parts.length) this.body.append(element("footer", "usage", parts.join(" · ")));
     this.end();
   }
 
-  fail(problem: string): void {
+  /** It broke off; what was said so far stays. again: what is done when the reader wants it. */
+  fail(problem: string, again?: [string, () => void]): void {
     const text = element("p", "failed", problem);
     text.setAttribute("role", "alert");
-    this.root.append(text);
+    if (again) text.append(" ", button(again[0], "", again[1]));
+    this.body.append(text);
     this.end();
   }
 
   end(): void {
+    this.note?.remove();
     this.endText();
     this.root.removeAttribute("aria-busy");
     this.grown();
   }
+
+  /** Show an answer of the history. */
+  fill(turn: Turn, hidden: ReadonlySet<string> = new Set()): void {
+    if (turn.reasoning) this.think(turn.reasoning);
+    for (const tool of turn.tool_calls) {
+      if (tool.response != null || tool.error != null || !hidden.has(tool.id)) this.tool(tool, "finished");
+    }
+    this.body.append(...turn.images.map((url) => imageView(url, t.imageOfTool)));
+    if (turn.content) this.say(turn.content);
+    if (turn.citations?.length) this.cite(turn.citations);
+    this.finish(turn.usage, turn.stopped ?? "answer");
+  }
 }
 
-/** What a user said. */
-export function questionView(text: string, images: string[]): HTMLElement {
-  const made = element("article", "turn user", element("div", "said", text));
-  made.setAttribute("aria-label", "You");
-  made.append(...images.map((url) => imageView(url, "Image you sent")));
-  return made;
+function stateOf(tool: { seconds?: number | null; progress?: string }, state: string): string {
+  if (state === "finished") return tool.seconds ? t.doneIn(decimal(tool.seconds)) : t.done;
+  return state === "running" ? (tool.progress ?? t.runs) : t.runs;
 }
 
-function imageView(url: string, alt: string): HTMLImageElement {
-  const image = element("img");
-  image.src = url;
-  image.alt = alt;
-  return image;
+function partsOf(usage: Usage): string[] {
+  const parts = usage.tool_calls ? [t.toolCalls(usage.tool_calls)] : [];
+  parts.push(t.tokens(usage.input_tokens + usage.output_tokens), t.seconds(decimal(usage.seconds)));
+  if (usage.cost) parts.push(`$${usage.cost.toFixed(4)}`);
+  return parts;
 }
 
-/** A session of an earlier day. */
-export function historyViews(history: History, grown: () => void, decide: Decide): [HTMLElement[], AnswerView?] {
-  const approval = { asked: history.asked ?? "", calls: history.pending ?? [] };
-  const last = history.messages.at(-1);
-  if (!approval.calls.length || last?.role !== "assistant") return [history.messages.map((turn) => turnView(turn))];
-  const view = new AnswerView(grown, decide);
-  const waiting = new Set(approval.calls.map((call) => call.id));
-  drawTurn(view, { ...last, tool_calls: last.tool_calls.filter((call) => call.response != null || !waiting.has(call.id)) });
-  view.wait(approval);
-  return [[...history.messages.slice(0, -1).map((turn) => turnView(turn)), view.root], view];
-}
-
-/** A turn of an earlier day. */
-function turnView(turn: Turn): HTMLElement {
-  if (turn.role === "user") return questionView(turn.content, turn.images);
-  const view = new AnswerView(() => undefined);
-  drawTurn(view, turn);
-  return view.root;
-}
-
-function drawTurn(view: AnswerView, turn: Turn): void {
-  for (const tool of turn.tool_calls) view.tool(tool, "finished");
-  view.root.append(...turn.images.map((url) => imageView(url, "Image of a tool")));
-  if (turn.content) view.say(turn.content);
-  if (turn.citations?.length) view.cite(turn.citations);
-  view.end();
+function decimal(value: number): string {
+  return value.toLocaleString(language, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 }

@@ -1,0 +1,134 @@
+// Where a message is written.
+import type { Message } from "../conversation/conversation";
+import type { QuestionView } from "../conversation/question_view";
+import { at, button, element } from "../dom";
+import { newId } from "../routing";
+import { t } from "../words";
+import { Attached } from "./attached";
+import { draftOf, keepDraft } from "./drafts";
+import { EnterKey } from "./enter_key";
+
+const MAX_REMEMBERED = 50;
+
+export class Composer {
+  private readonly field = at<HTMLTextAreaElement>("message");
+  readonly attached: Attached;
+  private readonly sent: string[] = [];
+  private place = 0;
+  private session = "";
+  /** A message that was not answered: sent again as it was, it has the same id. */
+  private returned: Message | undefined;
+  private editing: ((message: Message) => void) | undefined;
+
+  constructor(
+    private readonly send: (message: Message) => void,
+    private readonly canSend: () => boolean,
+    showProblem: (text: string) => void,
+  ) {
+    const { field } = this;
+    this.attached = new Attached(field, showProblem);
+    const enter = new EnterKey(field);
+    field.addEventListener("keydown", (event) => {
+      if (enter.sends(event)) {
+        event.preventDefault();
+        this.submit();
+      } else if (event.key === "ArrowUp") this.recall(event, -1);
+      else if (event.key === "ArrowDown") this.recall(event, 1);
+      else if (event.key === "Escape" && this.editing) {
+        event.stopPropagation();
+        this.stopEditing();
+      }
+    });
+    field.addEventListener("input", () => this.changed());
+    at("composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.submit();
+    });
+  }
+
+  focus(): void {
+    this.field.focus();
+  }
+
+  /** Show what was being written in a conversation. */
+  open(session: string): void {
+    this.stopEditing();
+    this.session = session;
+    this.returned = undefined;
+    this.attached.clear();
+    this.write(draftOf(session));
+  }
+
+  /** A message was not answered: it can be sent again. */
+  putBack(message: Message): void {
+    if (this.field.value.trim() || !this.attached.isEmpty) return;
+    this.returned = message;
+    this.attached.set(message.images, message.attachments);
+    this.write(message.text);
+  }
+
+  /** Write an earlier message anew. */
+  edit(view: QuestionView, send: (message: Message) => void): void {
+    this.stopEditing();
+    this.editing = send;
+    const bar = element("div", "editing", element("span", "", t.edit), button(t.cancel, "", () => this.stopEditing()));
+    bar.id = "editing";
+    at("composer").prepend(bar);
+    this.attached.set(view.question.images, []);
+    this.write(view.question.content);
+    this.focus();
+  }
+
+  /** Put a text into the box, such as an example. */
+  write(text: string): void {
+    this.field.value = text;
+    this.changed();
+    this.place = this.sent.length;
+  }
+
+  private stopEditing(): void {
+    if (!this.editing) return;
+    this.editing = undefined;
+    at("editing")?.remove();
+    this.attached.clear();
+    this.write(draftOf(this.session));
+  }
+
+  private submit(): void {
+    const text = this.field.value;
+    if (!text.trim() || !this.canSend() || this.attached.isReading) return;
+    const { images, attachments } = this.attached;
+    const isAgain = this.returned?.text === text && !this.editing;
+    const message: Message = { text, images, attachments, id: isAgain ? this.returned!.id : newId() };
+    const { editing } = this;
+    this.editing = this.returned = undefined;
+    at("editing")?.remove();
+    this.sent.push(text);
+    if (this.sent.length > MAX_REMEMBERED) this.sent.shift();
+    this.attached.clear();
+    this.write("");
+    (editing ?? this.send)(message);
+  }
+
+  private changed(): void {
+    const { field } = this;
+    if (!this.editing) keepDraft(this.session, field.value);
+    field.dir = field.value ? "auto" : "";
+    field.style.height = "auto";
+    field.style.height = `${Math.min(field.scrollHeight + 2, innerHeight / 3)}px`;
+  }
+
+  /** Arrow up in an empty box, or in one with an earlier message, goes to the message before. */
+  private recall(event: KeyboardEvent, step: number): void {
+    const { field, sent } = this;
+    const isRecalled = field.value === sent[this.place];
+    if (event.shiftKey || event.isComposing || (field.value && !isRecalled) || !sent.length) return;
+    const isAtEdge = field.selectionStart === (step < 0 ? 0 : field.value.length) || field.selectionEnd === field.value.length;
+    const place = this.place + step;
+    if (!isAtEdge || place < 0 || place > sent.length) return;
+    event.preventDefault();
+    this.write(sent[place] ?? "");
+    this.place = place;
+    field.setSelectionRange(field.value.length, field.value.length);
+  }
+}

@@ -1,0 +1,310 @@
+// The conversation that is shown: its turns, the answer that arrives, and what can be done with both.
+import { type Attachment, type Decision, type Frame, type History, LLMError, type LLMAPI, type Turn } from "../api";
+import { type Ending, LiveAnswer } from "../live";
+import { newId } from "../routing";
+import { t } from "../words";
+import { type Actions, actionsView, type Versions } from "./actions";
+import { AnswerView } from "./answer_view";
+import { QuestionView } from "./question_view";
+import { Scrolling } from "./scrolling";
+
+/** A message that is written. id: its idempotency key. */
+export interface Message {
+  text: string;
+  images: string[];
+  attachments: Attachment[];
+  id: string;
+}
+
+/** What the rest of the page does for the conversation. */
+export interface Around {
+  /** The session list is not current any more. */
+  changed(): void;
+  showError(error: unknown): void;
+  clearError(): void;
+  /** An answer arrives, or none does. */
+  setRunning(isRunning: boolean): void;
+  /** A message was not answered: it goes back to where it was written. */
+  putBack(message: Message): void;
+  /** Show another conversation. */
+  open(session: string): Promise<void>;
+  /** Write a message of this conversation anew. */
+  edit(question: QuestionView, send: (message: Message) => void): void;
+  /** The options of each message: sampling and the named prompt. */
+  options(): Record<string, unknown>;
+}
+
+type TurnView = QuestionView | AnswerView;
+const CAN_GO_ON = new Set(["cancelled", "seconds", "max_tokens", "length"]);
+
+export class Conversation {
+  id = newId();
+  history: History | undefined;
+  private turns: TurnView[] = [];
+  private live: LiveAnswer | undefined;
+  private readonly scrolling: Scrolling;
+
+  constructor(
+    private readonly api: LLMAPI,
+    private readonly log: HTMLElement,
+    private readonly around: Around,
+  ) {
+    this.scrolling = new Scrolling(log);
+  }
+
+  get isEmpty(): boolean {
+    return !this.turns.length;
+  }
+
+  get isRunning(): boolean {
+    return this.live !== undefined;
+  }
+
+  /** Show a conversation from its beginning. An answer that arrives in the one that was shown goes on without a
+   * reader. */
+  async open(id: string): Promise<void> {
+    this.leave();
+    this.id = id;
+    this.history = undefined;
+    this.draw([]);
+    await this.load();
+  }
+
+  /** Read the history, and show it; an answer that is in progress is joined. */
+  private async load(): Promise<void> {
+    const { id } = this;
+    try {
+      const { data } = await this.api.getSessionHistory(id);
+      if (this.id !== id || this.live) return; // another was opened meanwhile
+      this.show(data);
+      this.around.clearError();
+      if (data.running) await this.join();
+    } catch (error) {
+      if (this.id === id && !(error instanceof LLMError && error.status === 404)) this.around.showError(error);
+    }
+  }
+
+  private show(history: History): void {
+    this.history = history;
+    const waiting = history.pending ?? [];
+    const hidden = new Set(waiting.map((call) => call.id));
+    const isWaiting = waiting.length > 0 && history.messages.at(-1)?.role === "assistant";
+    const last = history.messages.length - 1;
+    this.draw(history.messages.map((turn, place) => this.turnView(turn, isWaiting && place === last ? hidden : undefined)));
+    const view = this.turns.at(-1);
+    if (isWaiting && view instanceof AnswerView) view.wait({ asked: history.asked ?? "", calls: waiting });
+    this.addActions();
+    requestAnimationFrame(() => this.scrolling.jump());
+  }
+
+  private turnView(turn: Turn, hidden?: ReadonlySet<string>): TurnView {
+    if (turn.role === "user") return new QuestionView(turn);
+    const view = new AnswerView(this.scrolling.follow, this.decide);
+    view.fill(turn, hidden);
+    return view;
+  }
+
+  private draw(turns: TurnView[]): void {
+    this.turns = turns;
+    this.log.replaceChildren(...turns.map((turn) => turn.root));
+  }
+
+  private add(...views: TurnView[]): void {
+    this.turns.push(...views);
+    this.log.append(...views.map((view) => view.root));
+    this.scrolling.jump();
+  }
+
+  // ---- an answer that arrives
+
+  /** Send a message. */
+  async send(message: Message): Promise<void> {
+    if (this.live) return;
+    const last = this.turns.at(-1);
+    if (last instanceof AnswerView) last.closeWaiting(t.supersededWaiting);
+    const attachments = message.attachments.map(({ name, text }) => ({ name, characters: text.length }));
+    const question = new QuestionView({ content: message.text, images: message.images, attachments });
+    const view = new AnswerView(this.scrolling.follow, this.decide);
+    this.add(question, view);
+    const options = {
+      ...this.around.options(),
+      images: message.images,
+      attachments: message.attachments,
+      requestId: message.id,
+      background: true,
+    };
+    const { id } = this;
+    const isAnswered = await this.follow(view, (live) =>
+      live.send((signal) => this.api.sessionStream(id, message.text, { ...options, signal })),
+    );
+    if (!isAnswered && this.id === id) this.around.putBack(message);
+  }
+
+  /** Go on with an answer that has waited for decisions, in its place. */
+  private readonly decide = (view: AnswerView, asked: string, approve: Record<string, Decision>): void => {
+    const { id } = this;
+    view.goOn();
+    const ask = (signal: AbortSignal): AsyncIterable<Frame> =>
+      this.api.decideStream(id, approve, { asked, signal, background: true });
+    void this.follow(view, (live) => live.send(ask)).then(async (isWhole) => {
+      if (!isWhole && this.id === id) await this.load(); // what waits now is shown
+    });
+  };
+
+  private async join(): Promise<void> {
+    let view = this.turns.at(-1);
+    if (!(view instanceof AnswerView)) {
+      view = new AnswerView(this.scrolling.follow, this.decide);
+      this.add(view);
+    }
+    const shown = view;
+    await this.follow(shown, (live) => live.join());
+  }
+
+  /** Show an answer as it arrives; returns whether it, or a part that is kept, is in the history. */
+  private async follow(view: AnswerView, begin: (live: LiveAnswer) => Promise<Ending>): Promise<boolean> {
+    const { id } = this;
+    this.around.clearError();
+    const live = new LiveAnswer(this.api, id, view);
+    this.live = live;
+    this.around.setRunning(true);
+    let isKept = true;
+    try {
+      const ending = await begin(live);
+      if (ending === "over" && this.live === live) {
+        isKept = await this.showEnd(view, id);
+      }
+    } catch (error) {
+      isKept = false;
+      if (this.live === live) {
+        view.fail(error instanceof LLMError ? error.detail : t.connectionBroke);
+        this.around.showError(error);
+      }
+    }
+    if (this.live !== live) return true; // it was left, and goes on
+    this.live = undefined;
+    this.around.setRunning(false);
+    view.end();
+    if (isKept) await this.refresh();
+    this.around.changed();
+    return isKept;
+  }
+
+  /** An answer ended while the connection was broken: show what the history has of it. Returns whether it has it. */
+  private async showEnd(view: AnswerView, id: string): Promise<boolean> {
+    const { data } = await this.api.getSessionHistory(id);
+    if (this.id !== id) return true;
+    if (data.messages.at(-1)?.role === "assistant") {
+      this.show(data);
+      return true;
+    }
+    view.fail(t.answerLost);
+    return false;
+  }
+
+  /** Stop the answer that arrives; what has come stays. */
+  stop(): void {
+    this.live?.stop().catch(this.around.showError);
+  }
+
+  /** Read no more of the answer that arrives: it goes on. */
+  private leave(): void {
+    const { live } = this;
+    this.live = undefined;
+    live?.leave();
+    this.around.setRunning(false);
+  }
+
+  // ---- what can be done with a turn
+
+  /** What the history says of the turns that are shown. */
+  private async refresh(): Promise<void> {
+    const { id } = this;
+    try {
+      const { data } = await this.api.getSessionHistory(id);
+      if (this.id !== id || this.live) return;
+      if (data.messages.length !== this.turns.length) return this.show(data);
+      this.history = data;
+      this.addActions();
+    } catch {
+      // it is shown without
+    }
+  }
+
+  private addActions(): void {
+    const { history } = this;
+    if (!history) return;
+    this.log.querySelectorAll(".actions").forEach((each) => each.remove());
+    history.messages.forEach((turn, place) => {
+      const view = this.turns[place];
+      if (view) view.root.append(actionsView(this.actionsOf(view, turn, place, history)));
+    });
+  }
+
+  private actionsOf(view: TurnView, turn: Turn, place: number, history: History): Actions {
+    const versions = versionsAt(history, turn, (session) => void this.around.open(session));
+    if (view instanceof QuestionView) {
+      const edit = (): void => this.around.edit(view, (message) => void this.branch(turn.begins, message));
+      return { copy: () => view.question.content, edit, ...(versions ? { versions } : {}) };
+    }
+    const asked = history.messages[place - 1];
+    const isLast = place === history.messages.length - 1;
+    return {
+      copy: () => view.written,
+      ...(asked?.role === "user" ? { regenerate: () => void this.regenerate(asked, place - 1) } : {}),
+      ...(isLast && CAN_GO_ON.has(turn.stopped ?? "") ? { goOn: () => this.goOn() } : {}),
+    };
+  }
+
+  private goOn(): void {
+    void this.send({ text: t.goOnMessage, images: [], attachments: [], id: newId() });
+  }
+
+  private async regenerate(asked: Turn, place: number): Promise<void> {
+    const attachments: Attachment[] = [];
+    try {
+      for (const number of (asked.attachments ?? []).keys()) {
+        attachments.push((await this.api.getAttachment(this.id, asked.begins, number)).data);
+      }
+    } catch (error) {
+      return this.around.showError(error);
+    }
+    const view = this.turns[place];
+    const text = view instanceof QuestionView ? view.question.content : asked.content;
+    await this.branch(asked.begins, { text, images: asked.images, attachments, id: newId() });
+  }
+
+  /** Send a message in the place of an earlier one, in a branch of the conversation. */
+  private async branch(begins: number, message: Message): Promise<void> {
+    const made = newId();
+    const { id } = this;
+    try {
+      await this.api.branchSession(id, begins, made);
+    } catch (error) {
+      return this.around.showError(error);
+    }
+    if (this.id !== id) return;
+    await this.around.open(made);
+    if (this.id === made) await this.send(message);
+  }
+}
+
+/** The conversations that part at a turn; undefined where there is but the one. */
+function versionsAt(history: History, turn: Turn, open: (session: string) => void): Versions | undefined {
+  const others = (history.branches ?? []).filter((each) => each.begins === turn.begins && each.session_id !== history.session_id);
+  if (turn.role !== "user" || !others.length) return undefined;
+  const sessions = (history.branches ?? [])
+    .filter((each) => each.session_id === history.session_id || each.begins === turn.begins)
+    .map((each) => each.session_id);
+  return { sessions, shown: sessions.indexOf(history.session_id), open };
+}
+
+/** The page of a conversation that somebody shares. */
+export function sharedViews(turns: Turn[]): HTMLElement[] {
+  return turns.map((turn) => {
+    if (turn.role === "user") return new QuestionView(turn).root;
+    const view = new AnswerView(() => undefined);
+    view.fill(turn);
+    return view.root;
+  });
+}

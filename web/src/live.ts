@@ -1,0 +1,97 @@
+// An answer as it arrives. The run belongs to the service: when the connection breaks, the page joins it again.
+import { type Frame, type LLMAPI, LLMError } from "./api";
+
+/** What is told of an answer. */
+export interface Watcher {
+  take(frame: Frame): void;
+  /** What was shown of the answer comes again, from its beginning. */
+  restart(): void;
+  /** The connection broke, and is made again. */
+  joining(): void;
+}
+
+/** How it ended: it is whole; nobody reads it any more; or it is over at the service, which shows in the history. */
+export type Ending = "whole" | "left" | "over";
+
+const PAUSES = [500, 1000, 2000, 4000];
+/** Milliseconds before each try to join an answer again. */
+
+export class LiveAnswer {
+  private readonly control = new AbortController();
+  private wake: () => void = () => undefined;
+
+  constructor(
+    private readonly api: LLMAPI,
+    readonly session: string,
+    private readonly watcher: Watcher,
+  ) {}
+
+  /** Send a message, or a decision. Raises LLMError: before the first frame it was not sent. */
+  async send(ask: (signal: AbortSignal) => AsyncIterable<Frame>): Promise<Ending> {
+    let hasBegun = false;
+    try {
+      for await (const frame of ask(this.control.signal)) {
+        hasBegun = true;
+        this.watcher.take(frame);
+      }
+      return "whole";
+    } catch (error) {
+      if (this.control.signal.aborted) return "left";
+      if (!hasBegun || !isBreak(error)) throw error;
+    }
+    return this.join(true);
+  }
+
+  /** Show the answer that is in progress. isAgain: after the connection broke. Raises LLMError. */
+  async join(isAgain = false): Promise<Ending> {
+    let pauses = isAgain ? [...PAUSES] : [];
+    for (;;) {
+      if (pauses.length < PAUSES.length || isAgain) this.watcher.joining();
+      if (isAgain) await this.pause(pauses.shift() ?? 0);
+      if (this.control.signal.aborted) return "left";
+      try {
+        for await (const frame of this.api.joinStream(this.session, { signal: this.control.signal })) {
+          if ("question" in frame) {
+            this.watcher.restart();
+            pauses = [...PAUSES];
+          }
+          this.watcher.take(frame);
+        }
+        return "whole";
+      } catch (error) {
+        if (this.control.signal.aborted) return "left";
+        if (error instanceof LLMError && error.status === 404) return "over";
+        if (!isBreak(error) || !pauses.length) throw error;
+        isAgain = true;
+      }
+    }
+  }
+
+  /** Stop it, at the service. What has come stays. */
+  async stop(): Promise<void> {
+    try {
+      await this.api.stopSession(this.session);
+    } finally {
+      setTimeout(() => this.leave(), 3000); // the stream ends by itself, before that
+    }
+  }
+
+  /** Read no more of it; it goes on. */
+  leave(): void {
+    this.control.abort();
+    this.wake();
+  }
+
+  private pause(milliseconds: number): Promise<void> {
+    return new Promise((resolve) => {
+      this.wake = resolve;
+      setTimeout(resolve, milliseconds);
+      addEventListener("online", () => resolve(), { once: true });
+    });
+  }
+}
+
+/** Whether the connection broke, in contrast to a refusal. */
+function isBreak(error: unknown): boolean {
+  return !(error instanceof LLMError) || error.status === 0 || error.status === 502 || error.status === 504;
+}
