@@ -213,6 +213,31 @@ export interface SessionOut {
   name: string;
   /** ISO 8601, UTC. */
   updated: string;
+  pinned?: boolean;
+  /** Whether an answer is in progress. */
+  running?: boolean;
+}
+
+/** A conversation that has what was looked for. */
+export interface FoundSession extends SessionOut {
+  /** A passage of it, "" where only the name matches. */
+  snippet: string;
+  /** Where the words stand in the snippet. */
+  matches: [number, number][];
+}
+
+/** What the service is and may do. */
+export interface About {
+  title: string;
+  model: string;
+  tools: { name: string; description: string; read_only: boolean }[];
+  prompts: PromptOut[];
+  examples: string[];
+  sampling: boolean;
+  sharing: boolean;
+  images: boolean;
+  attachments: string[];
+  max_attachment_bytes: number;
 }
 
 export interface Done {
@@ -361,6 +386,26 @@ export class LLMAPI {
 
   renameSession(sessionId: string, name: string): Promise<Answered<Done>> {
     return this.json("POST", "/api/llm/chat/session/rename", { session_id: sessionId, name });
+  }
+
+  pinSession(sessionId: string, pinned: boolean): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/pin", { session_id: sessionId, pinned });
+  }
+
+  searchSessions(query: string, options: { signal?: AbortSignal } = {}): Promise<Answered<{ sessions: FoundSession[] }>> {
+    return this.json("POST", "/api/llm/chat/sessions/search", { query }, options.signal);
+  }
+
+  shareSession(sessionId: string): Promise<Answered<{ token: string }>> {
+    return this.json("POST", "/api/llm/chat/session/share", { session_id: sessionId });
+  }
+
+  unshareSession(sessionId: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/unshare", { session_id: sessionId });
+  }
+
+  about(): Promise<Answered<About>> {
+    return this.json("GET", "/api/llm/about");
   }
 
   /** The state of the model server; does not throw when it is unreachable. */
