@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from agentkit.message import Image, Prompt
 from agentkit.serving.decisions import MAX_DECIDED, decision_of
 from agentkit.serving.http.evidence_schemas import CitationOut, EvidenceOut
+from agentkit.serving.http.page.branch_schemas import BranchOut
 from agentkit.session import MAX_REQUEST_ID
 
 IMAGE_URL = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
@@ -326,6 +327,7 @@ class TurnOut(BaseModel):
     citations: list[CitationOut] = Field(
         default=[], description="What the sources say of an answer's sentences; of the last 30 answers."
     )
+    begins: int = Field(default=0, description="Number of messages of the session before this one, those of tools too.")
 
 
 class History(WaitingOut):
@@ -336,6 +338,11 @@ class History(WaitingOut):
     name: str = Field(default="", description="Display name of the session.")
     prompt: PromptOut | None = Field(default=None, description="Named system prompt of the session, if any.")
     usage: UsageOut = Field(default=UsageOut(), description="Resources used by all answers of the session.")
+    branches: list[BranchOut] = Field(
+        default=[], description="The versions of the turns that branches of the conversation have differently."
+    )
+    shared: str | None = Field(default=None, description="Token of the conversation's link; null if it is not shared.")
+    pinned: bool = Field(default=False, description="Whether the conversation is pinned.")
 
 
 class SessionOut(BaseModel):
@@ -344,6 +351,7 @@ class SessionOut(BaseModel):
     session_id: str = Field(description="Session ID.")
     name: str = Field(description="Display name of the session.")
     updated: str = Field(description="Time of the last change in UTC (ISO 8601).")
+    pinned: bool = Field(default=False, description="Whether it is pinned.")
 
 
 class SessionsOut(BaseModel):
