@@ -68,8 +68,10 @@ export class AboutView {
   private draw(): void {
     const chosen = this.prompt?.value;
     const { title = "", model = "", tools = [], prompts = [], examples = [] } = this.about ?? {};
-    const parts: HTMLElement[] = [element("h2", "", title || t.welcome)];
-    if (model) parts.push(element("p", "model", `${t.model}: `, element("span", "", model)));
+    const heading = element("h2", "", title || t.welcome);
+    heading.dir = "auto";
+    const parts: HTMLElement[] = [heading];
+    if (model) parts.push(element("p", "model", t.modelIs(model)));
     this.prompt = prompts.length ? promptsView(prompts.map(({ name }) => name)) : undefined;
     if (this.prompt) {
       if (chosen) this.prompt.value = chosen;
@@ -77,7 +79,6 @@ export class AboutView {
     }
     if (examples.length) parts.push(this.examplesView(examples));
     if (tools.length) parts.push(toolsView(tools));
-    for (const each of parts) each.dir = each.tagName === "H2" ? "auto" : "";
     this.root.replaceChildren(...parts);
   }
 

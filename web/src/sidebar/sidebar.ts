@@ -217,5 +217,6 @@ export class Sidebar {
   private gone({ session_id }: SessionOut): void {
     this.sessions = this.sessions.filter((each) => each.session_id !== session_id);
     keepDraft(session_id, "");
+    void this.load(); // of another branch, it may have had another id in the list
   }
 }

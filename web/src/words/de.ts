@@ -56,7 +56,7 @@ export const de: Words = {
   // sharing
   shareTitle: "Über einen Link teilen",
   shareText:
-    "Wer den Link hat, kann diese Unterhaltung mit ihren Dateien lesen, wie sie jetzt ist. Was später geschrieben wird, ist nicht dabei.",
+    "Wer den Link hat, kann diese Unterhaltung mit ihren Bildern lesen, wie sie jetzt ist. Was später geschrieben wird, ist nicht dabei.",
   link: "Link",
   makeLink: "Link erstellen",
   renewLink: "Aktualisieren",
@@ -68,7 +68,7 @@ export const de: Words = {
   // what is here
   aboutService: "Was es hier gibt",
   welcome: "Was möchten Sie wissen?",
-  model: "Modell",
+  modelIs: (name) => `Modell: ${name}`,
   prompt: "Prompt",
   noPrompt: "Standard",
   examples: "Beispiele",

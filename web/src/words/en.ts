@@ -55,7 +55,7 @@ export const en = {
   attachment: "File",
   // sharing
   shareTitle: "Share by a link",
-  shareText: "Whoever has the link can read this conversation as it is now, with its files. What is written later is not shared.",
+  shareText: "Whoever has the link can read this conversation as it is now, with its images. What is written later is not shared.",
   link: "Link",
   makeLink: "Make a link",
   renewLink: "Update",
@@ -67,7 +67,7 @@ export const en = {
   // what is here
   aboutService: "What is here",
   welcome: "What would you like to know?",
-  model: "Model",
+  modelIs: (name: string): string => `Model: ${name}`,
   prompt: "Prompt",
   noPrompt: "Default",
   examples: "Examples",

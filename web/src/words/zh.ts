@@ -56,7 +56,7 @@ export const zh: Words = {
   attachment: "文件",
   // sharing
   shareTitle: "通过链接分享",
-  shareText: "任何拥有此链接的人都可以查看对话当前的内容，包括其中的文件。之后的新内容不会被分享。",
+  shareText: "任何拥有此链接的人都可以查看对话当前的内容，包括其中的图片。之后的新内容不会被分享。",
   link: "链接",
   makeLink: "创建链接",
   renewLink: "更新",
@@ -68,7 +68,7 @@ export const zh: Words = {
   // what is here
   aboutService: "关于此服务",
   welcome: "有什么可以帮您？",
-  model: "模型",
+  modelIs: (name) => `模型：${name}`,
   prompt: "提示词",
   noPrompt: "默认",
   examples: "示例",
