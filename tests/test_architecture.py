@@ -289,7 +289,7 @@ LAYERS = [
     ["research.report"],
     ["research.running"],
     ["research"],
-    ["serving.decisions", "serving.unattended"],
+    ["serving.decisions", "serving.unattended", "serving.attachments", "serving.documents"],
     ["serving.hook_loading", "serving.exchange", "serving.key_values", "serving.usage_history"],
     ["serving.answer_cache"],
     ["serving.chat_service"],
@@ -301,7 +301,8 @@ LAYERS = [
     ["serving.mqtt.group"],
     ["serving.mqtt.bridge"],
     ["serving.mqtt.embedded"],
-    ["serving.http.env_file", "serving.http.root_path", "serving.http.access_log"],
+    ["serving.http.env_file", "serving.http.root_path", "serving.http.access_log", "serving.http.addresses"],
+    ["serving.http.page.attachment_schemas", "serving.http.page.files"],
     ["serving.http.settings", "serving.http.keys", "serving.http.prompts", "serving.http.evidence_schemas"],
     ["serving.http.schemas"],
     ["serving.http.cited_history"],
@@ -327,10 +328,14 @@ LAYERS = [
     ["serving.http.openai.chat_completions", "serving.http.openai.responses.request"],
     ["serving.http.openai.responses.routes"],
     ["serving.http.chat", "serving.http.health"],
+    ["serving.http.page.attachments", "serving.http.page.about"],
     ["serving.http.websocket"],
     ["serving.http.app"],
     ["serving.http.server"],
-    ["serving", "serving.http", "serving.http.openai", "serving.http.openai.responses", "serving.mqtt"],
+    [
+        *("serving", "serving.http", "serving.http.openai", "serving.http.openai.responses", "serving.http.page"),
+        "serving.mqtt",
+    ],
     ["cli.printable", "cli.deferred"],
     ["cli.own_commands"],
     ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output"],
@@ -370,7 +375,7 @@ LAYERS = [
     ["cli.doctor"],
     ["cli.doctor.command"],
     ["cli"],
-    ["__main__"],
+    ["__main__", "__pyinstaller", "__pyinstaller.hook-agentkit"],
 ]
 """Each module imports only from layers before its own, including imports in functions and for types. A full
 name takes precedence over a pattern."""

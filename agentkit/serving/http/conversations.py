@@ -15,11 +15,13 @@ from agentkit.executor import open_call
 from agentkit.limits import Usage
 from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
 from agentkit.record import call_record, usage_from, usage_record
+from agentkit.serving.attachments import with_attachments
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.cited_history import source_text, with_citations
 from agentkit.serving.http.evidence_schemas import SourceText
+from agentkit.serving.http.page.attachment_schemas import AttachmentOut
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatRequest,
@@ -266,9 +268,15 @@ def turns(messages: Sequence[Message]) -> list[TurnOut]:
             pending.images += _images(message)
         elif message["role"] == "user":
             close()  # after a stopped run, its calls do not belong to a later answer
-            result.append(TurnOut(role="user", content=text_of(message), images=_images(message)))
+            result.append(_question(message))
     close()
     return result
+
+
+def _question(message: Message) -> TurnOut:
+    typed, attached = with_attachments(message)
+    documents = [AttachmentOut(name=each.name, characters=each.characters) for each in attached]
+    return TurnOut(role="user", content=typed, images=_images(message), attachments=documents)
 
 
 def _images(message: Message) -> list[str]:
