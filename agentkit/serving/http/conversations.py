@@ -14,12 +14,14 @@ from agentkit.executor import open_call
 from agentkit.limits import Usage
 from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
 from agentkit.record import call_record, usage_from, usage_record
+from agentkit.serving.attachments import with_attachments
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.cited_history import source_text, with_citations
 from agentkit.serving.http.evidence_schemas import SourceText
 from agentkit.serving.http.page import snapshots
+from agentkit.serving.http.page.attachment_schemas import AttachmentOut
 from agentkit.serving.http.page.branch_schemas import BranchOut
 from agentkit.serving.http.page.metadata import Catalogue, branches_of, read
 from agentkit.serving.http.page.metadata import SessionMeta as SessionMeta
@@ -318,9 +320,15 @@ def turns(messages: Sequence[Message]) -> list[TurnOut]:
             pending.images += _images(message)
         elif message["role"] == "user":
             close()  # after a stopped run, its calls do not belong to a later answer
-            result.append(TurnOut(role="user", content=text_of(message), images=_images(message), begins=number))
+            result.append(_question(message, number))
     close()
     return result
+
+
+def _question(message: Message, begins: int) -> TurnOut:
+    typed, attached = with_attachments(message)
+    documents = [AttachmentOut(name=each.name, characters=each.characters) for each in attached]
+    return TurnOut(role="user", content=typed, images=_images(message), attachments=documents, begins=begins)
 
 
 def _images(message: Message) -> list[str]:
