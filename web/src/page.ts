@@ -30,6 +30,7 @@ const conversation = new Conversation(api, at("log"), {
   options: () => ({}),
 });
 const composer = new Composer(
+  api,
   (message) => void conversation.send(message),
   () => !conversation.isRunning,
   showProblem,
