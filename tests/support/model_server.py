@@ -23,7 +23,7 @@ class Answer:
     body: sent in chunks of `piece` bytes with `pause` seconds between. cut: close the connection in the middle of a
     chunked body. linger: seconds between the last chunk and the end of the body. drop: reset the connection without a
     response. delay: seconds before the response. length: a Content-Length to send instead of a chunked body; the
-    connection is closed after it. hold: what is waited for, a minute at most, before the bytes from `hold_at` on.
+    connection is closed after it. hold: what is waited for after the first chunk.
     """
 
     body: bytes
@@ -38,7 +38,6 @@ class Answer:
     delay: float = 0.0
     length: int | None = None
     hold: threading.Event | None = None
-    hold_at: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,15 +149,13 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
 
         def _send(self, answer: Answer) -> None:
-            if answer.hold is not None:
-                self.wfile.write(b"%x\r\n%s\r\n" % (answer.hold_at, answer.body[: answer.hold_at]))
-                self.wfile.flush()
-                answer.hold.wait(60)
-            for start in range(answer.hold_at, len(answer.body), answer.piece):
+            for start in range(0, len(answer.body), answer.piece):
                 chunk = answer.body[start : start + answer.piece]
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
                 self.wfile.flush()
                 time.sleep(answer.pause)
+                if start == 0 and answer.hold is not None:
+                    answer.hold.wait(30)
             time.sleep(answer.linger)
             if answer.cut:
                 self.close_connection = True
@@ -197,7 +194,7 @@ def streamed(*chunks: dict[str, Any], done: bool = True, **answer: Any) -> Answe
 def held(hold: threading.Event, *chunks: dict[str, Any]) -> Answer:
     """A stream of chunks of which the last is sent when the event is set."""
     before, whole_stream = streamed(*chunks[:-1], done=False), streamed(*chunks)
-    return replace(whole_stream, hold=hold, hold_at=len(before.body))
+    return replace(whole_stream, hold=hold, piece=len(before.body))
 
 
 def delta(finish_reason: str | None = None, **fields: Any) -> dict[str, Any]:

@@ -5,21 +5,21 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.errors import SessionError
-from agentkit.executor import open_call
 from agentkit.limits import Usage
-from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
-from agentkit.record import call_record, usage_from, usage_record
+from agentkit.message import system, text_of
+from agentkit.record import usage_from, usage_record
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.cited_history import source_text, with_citations
 from agentkit.serving.http.evidence_schemas import SourceText
+from agentkit.serving.http.page.live import LiveAnswer, LiveAnswers
+from agentkit.serving.http.page.turns import turns
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatRequest,
@@ -28,15 +28,12 @@ from agentkit.serving.http.schemas import (
     PromptOut,
     SessionOut,
     SessionRequest,
-    ToolCallOut,
-    TurnOut,
     UsageOut,
 )
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
 from agentkit.serving.unattended import unattended
 from agentkit.session import INTERNAL
-from agentkit.sessions.log import messages_of
 from agentkit.sessions.waiting import Waiting, waiting_in
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
@@ -78,13 +75,14 @@ class SessionMeta:
 
 @dataclass
 class Conversations:
-    """The sessions of all subjects. Thread-safe."""
+    """The sessions of all subjects. Thread-safe. live: their answers that belong to the service."""
 
     service: ChatService
     tools: tuple[AnyTool, ...]
     prompts: Prompts
 
     def __post_init__(self) -> None:
+        self.live = LiveAnswers(self.service.sessions)
         self._cleared: dict[tuple[str, str], float] = {}
         self._clearing = threading.Lock()
         self._metadata_of = functools.lru_cache(MAX_SUBJECTS)(self._metadata)
@@ -157,12 +155,13 @@ class Conversations:
 
     def history(self, subject: str, session_id: str) -> History:
         """Return the messages of a session. Raises UnknownSessionError, SessionError."""
-        meta = self._existing(subject, session_id)
-        session = self.service.sessions[_key(subject, session_id)]
+        key = _key(subject, session_id)
+        session, is_live = self.service.sessions[key], self.live.is_live(key)
+        meta = self._existing(subject, session_id, is_live)
+        running = self.live.running(key)  # before it is read: half of an answer is never taken for all of it
         entries = session.entries()
         spent = sum((usage_from(entry.usage) for entry in entries if entry.usage), Usage())
-        ordered, held = messages_of(entries)
-        shown = turns([*ordered, *held])
+        shown = turns(entries)
         return History(
             session_id=session_id,
             messages=shown if self.service.evidence == "off" else with_citations(shown, session, entries),
@@ -170,7 +169,17 @@ class Conversations:
             name=meta.name,
             prompt=meta.prompt_out,
             usage=UsageOut(**usage_record(spent)),
+            running=bool(running),
         )
+
+    def live_answer(self, subject: str, session_id: str) -> LiveAnswer | None:
+        """Return the answer of a session in progress that belongs to the service, None for none."""
+        return self.live.in_progress(_key(subject, session_id))
+
+    async def stop(self, subject: str, session_id: str) -> bool:
+        """Stop the answers of a session that belong to the service; returns whether none is in progress any more. In
+        the event loop. Raises SessionError."""
+        return await self.live.stop(_key(subject, session_id))
 
     def source(self, subject: str, session_id: str, number: int) -> SourceText | None:
         """Return a source of a session as it was read, None when there is none with this number. Raises
@@ -215,15 +224,22 @@ class Conversations:
             _key(subject, each): (each, SessionMeta(**json.loads(text)))
             for each, text in self._metadata_of(subject).all().items()
         }
+        running = self.live.running(_key_prefix(subject))
         return [
-            SessionOut(session_id=known[info.id][0], name=known[info.id][1].name, updated=info.updated.isoformat())
+            SessionOut(
+                session_id=known[info.id][0],
+                name=known[info.id][1].name,
+                updated=info.updated.isoformat(),
+                running=info.id in running,
+            )
             for info in self.service.sessions.list(prefix=_key_prefix(subject))
             if info.id in known
         ]
 
-    def _existing(self, subject: str, session_id: str) -> SessionMeta:
+    def _existing(self, subject: str, session_id: str, is_live: bool = False) -> SessionMeta:
+        """is_live: whether a first message is about to be stored."""
         known = self._metadata_of(subject).get(session_id)
-        if known is None or _key(subject, session_id) not in self.service.sessions:
+        if known is None or not (is_live or _key(subject, session_id) in self.service.sessions):
             raise UnknownSessionError("Session not found")
         return SessionMeta(**json.loads(known))
 
@@ -237,44 +253,6 @@ def waiting_fields(waiting: Waiting | None) -> dict[str, Any]:
         return {}
     record = waiting_record(waiting)
     return {"pending": [PendingCallOut(**call) for call in record["calls"]], "asked": record["asked"]}
-
-
-def turns(messages: Sequence[Message]) -> list[TurnOut]:
-    """Return a transcript as shown to a user: the messages, with each answer's tool calls and images."""
-    result: list[TurnOut] = []
-    pending = TurnOut(role="assistant", content="")
-    open_calls: dict[str, ToolCallOut] = {}  # of the last reply: servers may reuse ids in later replies
-
-    def close() -> None:
-        nonlocal pending
-        if pending.content or pending.tool_calls:
-            result.append(pending)
-        pending = TurnOut(role="assistant", content="")
-
-    for message in messages:
-        if message["role"] == "assistant":
-            records = [call_record(open_call(call), as_text=True) for call in message.get("tool_calls") or ()]
-            calls = [ToolCallOut(**record) for record in records]
-            open_calls = {call.id: call for call in calls}
-            pending.tool_calls += calls
-            pending.content = text_of(message)
-            if not calls:
-                close()
-        elif message["role"] == "tool" and message.get("tool_call_id") in open_calls:
-            open_calls[message["tool_call_id"]].response = response_of(message)
-        elif is_shown_by_a_tool(message):
-            pending.images += _images(message)
-        elif message["role"] == "user":
-            close()  # after a stopped run, its calls do not belong to a later answer
-            result.append(TurnOut(role="user", content=text_of(message), images=_images(message)))
-    close()
-    return result
-
-
-def _images(message: Message) -> list[str]:
-    parts: Any = message.get("content")
-    parts = parts if isinstance(parts, list) else []
-    return [part["image_url"]["url"] for part in parts if part.get("type") == "image_url"]
 
 
 def _as_json(meta: SessionMeta) -> str:

@@ -1,0 +1,1 @@
+"""What the chat page needs beside the chat API, one ability a file."""
