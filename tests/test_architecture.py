@@ -310,6 +310,8 @@ LAYERS = [
     ["serving.http.cited_history"],
     ["serving.http.updates", "serving.http.logs", "serving.http.listening", "serving.http.validation"],
     ["serving.http.runs"],
+    ["serving.http.page.recording", "serving.http.page.announcements", "serving.http.page.turns"],
+    ["serving.http.page.live"],
     ["serving.http.connections"],
     ["serving.http.token_keys", "serving.http.metrics", "serving.http.model_server", "serving.http.conversations"],
     ["serving.http.openai.pruning"],
@@ -332,7 +334,7 @@ LAYERS = [
     ["serving.http.chat", "serving.http.health"],
     ["serving.http.page.attachments", "serving.http.page.about"],
     ["serving.http.page.branches", "serving.http.page.search", "serving.http.page.sharing"],
-    ["serving.http.websocket"],
+    ["serving.http.websocket", "serving.http.page.routes"],
     ["serving.http.app"],
     ["serving.http.server"],
     [

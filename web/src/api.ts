@@ -363,6 +363,11 @@ export class LLMAPI {
     return this.json("POST", "/api/llm/chat/session/attachment", { session_id: sessionId, begins, number });
   }
 
+  async readDocument(name: string, file: Blob): Promise<Answered<Attachment & { characters: number; was_cut: boolean }>> {
+    void file;
+    return this.json("POST", `/api/llm/documents/read?name=${encodeURIComponent(name)}`, {});
+  }
+
   getShared(token: string): Promise<Answered<SharedOut>> {
     return this.json("POST", "/api/llm/shared", { token });
   }

@@ -1,13 +1,13 @@
 // Calls that wait for a person: what would run, and the decision on it. Everything in a call is a model's text, which a
 // hostile page may have written: it is shown as text, with what would hide or reorder it made visible.
 import type { Approval, Decision, PendingCall } from "./api";
-import { element } from "./dom";
+import { EnterKey } from "./composer/enter_key";
+import { button, element } from "./dom";
 import { exactObject, hasExactNumbers, isExact, isObject, parsed, pretty, visible, visibleJSON } from "./texts";
+import { t } from "./words";
 
 type Decide = (approve: Record<string, Decision>) => void;
 type Schema = Record<string, unknown>;
-
-const INEXACT = "This page can't send a number in it as it is written";
 
 let count = 0;
 const newId = (): string => `field-${++count}`;
@@ -27,7 +27,7 @@ export class ApprovalView {
       const card = new Card(call, (decision) => this.take(call, decision));
       this.root.append(card.root);
     }
-    if (calls.length > 1) this.root.append(element("p", "hint", "It goes on when all are decided."));
+    if (calls.length > 1) this.root.append(element("p", "hint", t.allDecided));
   }
 
   private take(call: PendingCall, decision: Decision): void {
@@ -59,12 +59,12 @@ class Card {
     private readonly tell: (decision: Decision) => void,
   ) {
     const { question, reason } = call;
-    const asks = question ? " asks" : " wants to run";
-    const title = element("h2", "", element("code", "", visible(call.name)), asks);
+    const [before, behind] = question ? t.asks : t.wantsToRun;
+    const title = element("h2", "", before, element("code", "", visible(call.name)), behind);
     title.id = newId();
     this.root.setAttribute("aria-labelledby", title.id);
     this.root.append(title);
-    if (reason) this.root.append(element("p", "reason", `It needs your approval: ${visible(reason)}`));
+    if (reason) this.root.append(element("p", "reason", t.needsApproval(visible(reason))));
     if (question) this.root.append(element("p", "question", visible(question.text)));
     this.root.append(argumentsView(call.arguments), this.controls);
     if (question?.problem) this.root.insertBefore(element("p", "failed", visible(question.problem)), this.controls);
@@ -85,26 +85,27 @@ class Card {
 
   private approve(): void {
     const reason = this.reason();
-    const allow = button("Allow", "primary", () => this.settle(true, "Allowed"));
-    const change = button("Change", "", () => this.change());
-    const row = element("div", "choices", allow, change, button("Deny", "", () => this.refuse(reason.value)));
+    const allow = button(t.allow, "primary", () => this.settle(true, t.allowed));
+    const change = button(t.change, "", () => this.change());
+    const row = element("div", "choices", allow, change, button(t.deny, "", () => this.refuse(reason.value)));
     this.controls.replaceChildren(row, reason);
   }
 
   private yesOrNo(): void {
     const reason = this.reason();
-    const yes = button("Yes", "primary", () => this.settle(true, "Answered: yes"));
-    this.controls.replaceChildren(element("div", "choices", yes, button("No", "", () => this.refuse(reason.value))), reason);
+    const yes = button(t.yes, "primary", () => this.settle(true, t.answeredYes));
+    this.controls.replaceChildren(element("div", "choices", yes, button(t.no, "", () => this.refuse(reason.value))), reason);
   }
 
   private reason(): HTMLInputElement {
     const made = element("input", "why");
     made.type = "text";
     made.maxLength = 4000;
-    made.placeholder = "Reason, if you deny it (optional)";
-    made.setAttribute("aria-label", "Reason, if you deny it (optional)");
+    made.placeholder = t.reason;
+    made.setAttribute("aria-label", t.reason);
+    const enter = new EnterKey(made, false);
     made.addEventListener("keydown", (event) => {
-      if (event.key !== "Enter" || event.isComposing) return;
+      if (!enter.sends(event)) return;
       event.preventDefault();
       if (made.value.trim()) this.refuse(made.value);
     });
@@ -113,7 +114,7 @@ class Card {
 
   private refuse(why: string): void {
     const text = why.trim();
-    this.settle(text || false, text ? `Denied: ${text}` : "Denied");
+    this.settle(text || false, text ? t.deniedFor(text) : t.denied);
   }
 
   /** Other arguments. */
@@ -122,15 +123,15 @@ class Card {
     field.value = visibleJSON(pretty(this.call.arguments));
     field.rows = Math.min(12, field.value.split("\n").length + 1);
     field.spellcheck = false;
-    field.setAttribute("aria-label", `Arguments of ${this.call.name}, as JSON`);
+    field.setAttribute("aria-label", t.argumentsOf(this.call.name));
     const problem = problemView();
     const run = (): void => {
       const value = exactObject(field.value);
-      if (value) this.settle(value, `Allowed with ${visible(JSON.stringify(value))}`);
-      else if (!isObject(parsed(field.value))) problem.textContent = "This is not a JSON object.";
-      else problem.textContent = `${INEXACT}: change that number, or deny the call with a reason.`;
+      if (value) this.settle(value, t.allowedWith(visible(JSON.stringify(value))));
+      else if (!isObject(parsed(field.value))) problem.textContent = t.noObject;
+      else problem.textContent = t.inexactCall;
     };
-    const choices = [button("Run with these", "primary", run), button("Back", "", () => this.draw())];
+    const choices = [button(t.runWithThese, "primary", run), button(t.back, "", () => this.draw())];
     this.controls.replaceChildren(field, problem, element("div", "choices", ...choices));
     field.focus();
   }
@@ -141,28 +142,21 @@ class Card {
     const form = element("form", "answer", ...fields.map((field) => field.root));
     form.noValidate = true;
     const problem = problemView();
-    const answer = element("button", "primary", "Answer");
+    const answer = element("button", "primary", t.giveAnswer);
     answer.type = "submit";
     const reason = this.reason();
-    const deny = button("Decline", "", () => this.refuse(reason.value));
+    const deny = button(t.decline, "", () => this.refuse(reason.value));
     form.append(problem, element("div", "choices", answer, deny), reason);
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       try {
-        this.settle(read(fields), "Answered");
+        this.settle(read(fields), t.answered);
       } catch (error) {
         problem.textContent = error instanceof Error ? error.message : String(error);
       }
     });
     this.controls.replaceChildren(form);
   }
-}
-
-function button(text: string, className: string, act: () => void): HTMLButtonElement {
-  const made = element("button", className, text);
-  made.type = "button";
-  made.addEventListener("click", act);
-  return made;
 }
 
 function problemView(): HTMLElement {
@@ -200,13 +194,13 @@ function fieldsOf(schema: Schema): Field[] {
   const made = Object.entries(properties).map(([name, described]) =>
     fieldOf(name, isObject(described) ? described : {}, required.has(name)),
   );
-  return made.length ? made : [jsonField("", "The answer, as JSON", true, schema["default"])];
+  return made.length ? made : [jsonField("", t.asJson(t.theAnswer), true, schema["default"])];
 }
 
 function fieldOf(name: string, described: Schema, isRequired: boolean): Field {
   const title = typeof described["title"] === "string" ? described["title"] : name;
   const about = typeof described["description"] === "string" ? described["description"] : "";
-  const label = `${visible(title)}${isRequired ? "" : " (optional)"}`;
+  const label = isRequired ? visible(title) : t.optional(visible(title));
   const choices = choicesOf(described);
   const given = described["default"];
   if (choices) return choiceField(name, label, about, isRequired, choices, given);
@@ -219,7 +213,7 @@ function fieldOf(name: string, described: Schema, isRequired: boolean): Field {
     case "string":
       return textField(name, label, about, isRequired, given);
     default:
-      return jsonField(name, `${label}, as JSON`, isRequired, given, about);
+      return jsonField(name, t.asJson(label), isRequired, given, about);
   }
 }
 
@@ -258,7 +252,7 @@ function choiceField(
   given: unknown,
 ): Field {
   const select = element("select", "");
-  const none = element("option", "", isRequired ? "Choose…" : "");
+  const none = element("option", "", isRequired ? t.choose : "");
   none.value = "";
   select.append(none);
   choices.forEach(([title, value], place) => {
@@ -297,7 +291,7 @@ function numberField(
   const value = (): unknown => {
     if (!input.validity.valid) throw new Error(`${label}: ${input.validationMessage}`);
     if (input.value === "") return undefined;
-    if (!isExact(input.value)) throw new Error(`${label}: ${INEXACT}.`);
+    if (!isExact(input.value)) throw new Error(`${label}: ${t.inexact}.`);
     return input.valueAsNumber;
   };
   return { root: labelled(label, about, input), name, isRequired, value };
@@ -317,8 +311,8 @@ function jsonField(name: string, label: string, isRequired: boolean, given: unkn
   const value = (): unknown => {
     if (!input.value.trim()) return undefined;
     const made = parsed(input.value);
-    if (made === undefined) throw new Error(`${label}: this is not JSON`);
-    if (!hasExactNumbers(input.value)) throw new Error(`${label}: ${INEXACT}.`);
+    if (made === undefined) throw new Error(`${label}: ${t.noJson}`);
+    if (!hasExactNumbers(input.value)) throw new Error(`${label}: ${t.inexact}.`);
     return made;
   };
   return { root: labelled(label, about, input), name, isRequired, value };
@@ -328,10 +322,10 @@ function jsonField(name: string, label: string, isRequired: boolean, given: unkn
 function read(fields: Field[]): Record<string, unknown> {
   const found = fields.map((field) => [field, field.value()] as const);
   const missing = found.find(([field, value]) => field.isRequired && value === undefined);
-  if (missing) throw new Error(`${missing[0].name || "The answer"} is missing.`);
+  if (missing) throw new Error(t.isMissing(missing[0].name || t.theAnswer));
   const [first] = found;
   if (first && first[0].name === "") {
-    if (!isObject(first[1])) throw new Error("The answer is not a JSON object.");
+    if (!isObject(first[1])) throw new Error(t.noObject);
     return first[1];
   }
   return Object.fromEntries(found.filter(([, value]) => value !== undefined).map(([field, value]) => [field.name, value]));

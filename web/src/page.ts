@@ -37,6 +37,7 @@ const conversation = new Conversation(api, at("log"), {
   options: () => about.options(),
 });
 const composer = new Composer(
+  api,
   (message) => void conversation.send(message),
   () => !conversation.isRunning,
   showProblem,

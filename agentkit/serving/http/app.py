@@ -39,6 +39,7 @@ from agentkit.serving.http.openai.responses import routes as responses
 from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.page import about, attachments, branches, search, sharing
+from agentkit.serving.http.page import routes as live_answers
 from agentkit.serving.http.page.files import page_folder
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
@@ -58,6 +59,7 @@ ROUTERS = (  # a request is compared with their routes in this order
     search.routes,
     sharing.routes,
     sharing.public,
+    live_answers.routes,
     websocket.routes,
     responses.routes,
     models.routes,
@@ -101,6 +103,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         yield {STATE_KEY: connections}
         app.state.on_stop()
         stop_mqtt()
+        await state.conversations.live.finish(settings.agentkit_stop_seconds * 0.7)  # by then they are stopped
         runs.close(min(5.0, settings.agentkit_stop_seconds / 10))
         state.usage.write()
         backend.close()

@@ -113,7 +113,7 @@ def test_a_question_is_a_form_that_fits_a_phone(service: Service, browser: Any) 
     page = context.new_page()
     page.set_default_timeout(10_000)
     page.goto(service.url)
-    ask(page, "book " + "ICE" * 40)
+    ask(page, "book " + "ICE" * 40, on_phone=True)
     card = page.get_by_role("region")
     card.get_by_role("button", name="Answer").click()
     playwright.expect(card.get_by_role("alert")).to_have_text("seat is missing.")
@@ -124,7 +124,7 @@ def test_a_question_is_a_form_that_fits_a_phone(service: Service, browser: Any) 
     assert "Done: booked: window" in answered(page).inner_text()
     assert effects == ["ICE" * 40 + ": window"]
     # What was decided elsewhere meanwhile is told, and what waits now is shown (Agenta-AI/agenta#6312: it was not).
-    ask(page, "send ann")
+    ask(page, "send ann", on_phone=True)
     page.get_by_role("button", name="Allow").wait_for()
     conversations: Conversations = service.app.state.service.conversations
     (session,) = conversations.list("local")

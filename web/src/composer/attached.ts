@@ -1,29 +1,55 @@
-// The images and files that go with a message.
-import type { Attachment } from "../api";
+// The images and files that go with a message. Each that can't go is said.
+import { type Attachment, type LLMAPI, LLMError } from "../api";
 import { at, element, iconButton } from "../dom";
 import { t } from "../words";
+import { imageUrl, isImage } from "./images";
 
-const MAX_IMAGE_BYTES = 4_000_000;
+const MAX_IMAGES = 16;
+
+/** What the service takes. suffixes: of files, such as ".pdf". */
+export interface Taken {
+  images: boolean;
+  suffixes: string[];
+  maxBytes: number;
+}
 
 export class Attached {
   images: string[] = [];
   attachments: Attachment[] = [];
-  isReading = false;
+  private reading: string[] = [];
+  private taken: Taken = { images: true, suffixes: [], maxBytes: 10_000_000 };
+  private began = 0;
 
   constructor(
+    private readonly api: LLMAPI,
     field: HTMLElement,
     private readonly showProblem: (text: string) => void,
   ) {
-    field.addEventListener("paste", (event) => void this.add(event.clipboardData?.files ?? []));
+    field.addEventListener("paste", (event) => this.paste(event));
     at("attach").addEventListener("click", () => at("file").click());
     at<HTMLInputElement>("file").addEventListener("change", (event) => {
       const input = event.target as HTMLInputElement;
-      void this.add([...(input.files ?? [])]).then(() => (input.value = ""));
+      const files = [...(input.files ?? [])];
+      input.value = ""; // the same file can be chosen again
+      void this.add(files);
     });
+    takeDropped(document.querySelector("main")!, (files) => void this.add(files));
   }
 
   get isEmpty(): boolean {
     return !this.images.length && !this.attachments.length;
+  }
+
+  get isReading(): boolean {
+    return this.reading.length > 0;
+  }
+
+  /** What the service takes is known. */
+  allow(taken: Taken): void {
+    this.taken = taken;
+    const kinds = [...(taken.images ? ["image/*"] : []), ...taken.suffixes];
+    at<HTMLInputElement>("file").accept = kinds.join(",");
+    at("attach").hidden = !kinds.length;
   }
 
   clear(): void {
@@ -31,19 +57,60 @@ export class Attached {
   }
 
   set(images: string[], attachments: Attachment[]): void {
+    this.began++; // what is still being read is for another message
+    this.reading = [];
     this.images = images;
     this.attachments = attachments;
     this.draw();
   }
 
-  async add(files: Iterable<File>): Promise<void> {
+  private paste(event: ClipboardEvent): void {
+    const data = event.clipboardData;
+    const files = [...(data?.files ?? [])];
+    // Cells of a spreadsheet, or a piece of a text, come as text and as a picture of it.
+    const isText = data?.types.includes("text/html") && data.getData("text/plain").trim();
+    if (!files.length || isText) return;
+    event.preventDefault();
+    void this.add(files);
+  }
+
+  async add(files: File[]): Promise<void> {
+    const refusals: string[] = [];
+    const { began } = this;
     for (const file of files) {
-      if (!/^image\/(png|jpeg|webp|gif)$/.test(file.type)) continue;
-      if (file.size > MAX_IMAGE_BYTES) {
-        this.showProblem(t.tooLarge(file.name, MAX_IMAGE_BYTES / 1e6));
-        continue;
-      }
-      this.set([...this.images, await dataUrl(file)], this.attachments);
+      this.reading.push(file.name);
+      this.draw();
+      const refusal = await this.take(file, () => this.began === began);
+      if (this.began !== began) return;
+      this.reading.splice(this.reading.indexOf(file.name), 1);
+      if (refusal) refusals.push(refusal);
+      this.draw();
+    }
+    this.showProblem(refusals.join("\n"));
+  }
+
+  /** Take a file; returns why it is refused. */
+  private async take(file: File, isWanted: () => boolean): Promise<string> {
+    if (isImage(file)) {
+      if (!this.taken.images) return t.noImages(file.name);
+      if (this.images.length >= MAX_IMAGES) return t.tooManyImages(file.name, MAX_IMAGES);
+      const url = await imageUrl(file);
+      if (!url) return t.unreadableImage(file.name);
+      if (isWanted()) this.images = [...this.images, url];
+      return "";
+    }
+    const { suffixes, maxBytes } = this.taken;
+    const suffix = /\.[^.]+$/.exec(file.name.toLowerCase())?.[0] ?? "";
+    if (!suffixes.includes(suffix)) return t.unknownFile(file.name, suffixes.join(" "));
+    if (!file.size) return t.emptyFile(file.name);
+    if (file.size > maxBytes) return t.tooLarge(file.name, Math.floor(maxBytes / 1e6));
+    try {
+      const { data } = await this.api.readDocument(file.name, file);
+      if (!isWanted()) return "";
+      this.attachments = [...this.attachments, { name: data.name, text: data.text }];
+      return data.was_cut ? t.cutFile(file.name) : "";
+    } catch (error) {
+      return error instanceof LLMError ? error.detail : t.connectionBroke;
     }
   }
 
@@ -52,14 +119,21 @@ export class Attached {
       const image = element("img");
       image.src = url;
       image.alt = t.imageNumber(place + 1);
-      const drop = (): void => this.set(without(this.images, place), this.attachments);
-      return element("li", "", image, iconButton("×", t.remove(image.alt), drop));
+      return this.item(image, image.alt, () => this.set(without(this.images, place), this.attachments));
     });
-    const files = this.attachments.map(({ name }, place) => {
-      const drop = (): void => this.set(this.images, without(this.attachments, place));
-      return element("li", "file", name, iconButton("×", t.remove(name), drop));
+    const files = this.attachments.map(({ name }, place) =>
+      this.item(element("bdi", "file", name), name, () => this.set(this.images, without(this.attachments, place))),
+    );
+    const reading = this.reading.map((name) => {
+      const made = element("li", "", element("bdi", "file", name));
+      made.setAttribute("aria-busy", "true");
+      return made;
     });
-    at("images").replaceChildren(...images, ...files);
+    at("images").replaceChildren(...images, ...files, ...reading);
+  }
+
+  private item(shown: HTMLElement, name: string, drop: () => void): HTMLElement {
+    return element("li", "", shown, iconButton("×", t.remove(name), drop));
   }
 }
 
@@ -67,11 +141,20 @@ function without<T>(list: T[], place: number): T[] {
   return list.filter((_, each) => each !== place);
 }
 
-function dataUrl(file: File): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(String(reader.result));
-    reader.onerror = () => reject(reader.error);
-    reader.readAsDataURL(file);
+/** Take the files that are dropped: without this the browser would show them in place of the page. */
+function takeDropped(area: HTMLElement, take: (files: File[]) => void): void {
+  const hasFiles = (event: DragEvent): boolean => Boolean(event.dataTransfer?.types.includes("Files"));
+  const mark = (isOver: boolean): void => void area.classList.toggle("drop", isOver);
+  document.addEventListener("dragover", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    mark(true);
+  });
+  document.addEventListener("dragleave", (event) => event.relatedTarget ?? mark(false));
+  document.addEventListener("drop", (event) => {
+    mark(false);
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    take([...(event.dataTransfer?.files ?? [])]);
   });
 }

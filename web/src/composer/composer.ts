@@ -1,4 +1,5 @@
 // Where a message is written.
+import type { LLMAPI } from "../api";
 import type { Message } from "../conversation/conversation";
 import type { QuestionView } from "../conversation/question_view";
 import { at, button, element } from "../dom";
@@ -21,12 +22,13 @@ export class Composer {
   private editing: ((message: Message) => void) | undefined;
 
   constructor(
+    api: LLMAPI,
     private readonly send: (message: Message) => void,
     private readonly canSend: () => boolean,
     showProblem: (text: string) => void,
   ) {
     const { field } = this;
-    this.attached = new Attached(field, showProblem);
+    this.attached = new Attached(api, field, showProblem);
     const enter = new EnterKey(field);
     field.addEventListener("keydown", (event) => {
       if (enter.sends(event)) {

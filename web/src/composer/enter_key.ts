@@ -7,7 +7,11 @@ const AFTER_COMPOSITION = 50; // milliseconds
 export class EnterKey {
   private ended = -Infinity;
 
-  constructor(field: HTMLElement) {
+  /** isOfLines: whether the field takes several lines, so that Enter on a phone makes a new one. */
+  constructor(
+    field: HTMLElement,
+    private readonly isOfLines = true,
+  ) {
     field.addEventListener("compositionend", (event) => (this.ended = event.timeStamp));
   }
 
@@ -15,7 +19,7 @@ export class EnterKey {
     if (event.key !== "Enter" || event.isComposing || event.keyCode === COMPOSING) return false;
     if (event.timeStamp - this.ended < AFTER_COMPOSITION) return false;
     if (event.ctrlKey || event.metaKey) return true;
-    return !event.shiftKey && !event.altKey && !isPhone();
+    return !event.shiftKey && !event.altKey && !(this.isOfLines && isPhone());
   }
 }
 

@@ -67,6 +67,7 @@ export class Conversation {
     this.id = id;
     this.history = undefined;
     this.draw([]);
+    this.around.clearError();
     await this.load();
   }
 
@@ -77,7 +78,6 @@ export class Conversation {
       const { data } = await this.api.getSessionHistory(id);
       if (this.id !== id || this.live) return; // another was opened meanwhile
       this.show(data);
-      this.around.clearError();
       if (data.running) await this.join();
     } catch (error) {
       if (this.id === id && !(error instanceof LLMError && error.status === 404)) this.around.showError(error);

@@ -32,8 +32,15 @@ export const en = {
   toSend: "Files and images to send",
   remove: (name: string): string => `Remove ${name}`,
   imageNumber: (number: number): string => `Image ${number}`,
-  tooLarge: (name: string, megabytes: number): string =>
-    `${name} is too large: images may have up to ${megabytes} MB`,
+  tooLarge: (name: string, megabytes: number): string => `${name} is too large: files may have up to ${megabytes} MB.`,
+  emptyFile: (name: string): string => `${name} is empty.`,
+  cutFile: (name: string): string => `${name} is long: only its beginning is sent.`,
+  noImages: (name: string): string => `${name} is an image, and the model sees none.`,
+  tooManyImages: (name: string, most: number): string => `${name}: a message may have up to ${most} images.`,
+  unreadableImage: (name: string): string =>
+    `${name} is an image that this browser can't read: save it as JPEG or PNG, and add it again.`,
+  unknownFile: (name: string, kinds: string): string => `${name} can't be read here. What can: images ${kinds}`.trim(),
+  dropHere: "Drop files here",
   // the list
   search: "Search conversations",
   found: (count: number): string => (count ? `${count} found` : "Nothing found"),
@@ -119,12 +126,44 @@ export const en = {
   version: (number: number, count: number): string => `${number} of ${count}`,
   toEnd: "To the end",
   supersededWaiting: "Not run: you wrote a message instead.",
+  // decisions
+  /** What stands before and behind the name of a tool. */
+  asks: ["", " asks"] as [string, string],
+  wantsToRun: ["", " wants to run"] as [string, string],
+  needsApproval: (reason: string): string => `It needs your approval: ${reason}`,
+  argumentsOf: (name: string): string => `Arguments of ${name}, as JSON`,
+  noObject: "This is not a JSON object.",
+  noJson: "this is not JSON",
+  inexactCall: "This page can't send a number in it as it is written: change that number, or deny the call with a reason.",
+  runWithThese: "Run with these",
+  back: "Back",
+  giveAnswer: "Answer",
+  decline: "Decline",
+  answered: "Answered",
+  theAnswer: "The answer",
+  asJson: (name: string): string => `${name}, as JSON`,
+  optional: (name: string): string => `${name} (optional)`,
+  choose: "Choose…",
+  isMissing: (name: string): string => `${name} is missing.`,
+  inexact: "This page can't send a number in it as it is written",
+  allDecided: "It goes on when all are decided.",
+  allow: "Allow",
+  allowed: "Allowed",
+  allowedWith: (json: string): string => `Allowed with ${json}`,
+  change: "Change",
+  deny: "Deny",
+  denied: "Denied",
+  deniedFor: (reason: string): string => `Denied: ${reason}`,
+  reason: "Reason, if you deny it (optional)",
+  yes: "Yes",
+  no: "No",
+  answeredYes: "Answered: yes",
   // a connection that breaks
   connectionBroke: "The connection broke.",
   joining: "The connection broke. Joining the answer again…",
   notSent: "This message was not sent.",
   answerLost: "The service ended before the answer was complete. Your message is in the box again.",
   working: "The answer is being written elsewhere…",
-};
+} satisfies Record<string, string | [string, string] | ((...given: never[]) => string)>;
 
 export type Words = typeof en;

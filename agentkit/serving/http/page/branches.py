@@ -5,10 +5,11 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException
 from pydantic import Field
 
-from agentkit.serving.http.conversations import Conversations, turns
+from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import Service, Subject
 from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.page.metadata import Catalogue, SessionMeta
+from agentkit.serving.http.page.turns import turns
 from agentkit.serving.http.schemas import Done, ErrorResponse, SessionId, SessionReference
 
 MAX_BRANCHES = 100
@@ -66,7 +67,7 @@ def _place(conversations: Conversations, subject: str, body: BranchRequest) -> i
     messages = conversations.session(subject, body.session_id).messages
     if body.begins is None or body.begins in (0, len(messages)):
         return len(messages) if body.begins is None else body.begins
-    if body.begins not in {turn.begins for turn in turns(messages)}:
+    if body.begins not in {turn.begins for turn in turns(conversations.session(subject, body.session_id).entries())}:
         raise HTTPException(400, "begins: no turn of the session begins there; the history has the begins of each")
     return body.begins
 
