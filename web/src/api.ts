@@ -397,8 +397,8 @@ export class LLMAPI {
     return this.json("POST", "/api/llm/chat/session/pin", { session_id: sessionId, pinned });
   }
 
-  searchSessions(query: string, options: { signal?: AbortSignal } = {}): Promise<Answered<{ sessions: FoundSession[] }>> {
-    return this.json("POST", "/api/llm/chat/sessions/search", { query }, options.signal);
+  searchSessions(query: string, signal?: AbortSignal): Promise<Answered<{ sessions: FoundSession[] }>> {
+    return this.json("POST", "/api/llm/chat/sessions/search", { query }, signal);
   }
 
   shareSession(sessionId: string): Promise<Answered<{ token: string }>> {
