@@ -81,6 +81,18 @@ class Sessions(Closable):
         with self._lock(session_id, self.wait if wait is None else wait):
             self._delete(session_id)
 
+    def delete_all(self, session_ids: Iterable[str], *, wait: float | None = None) -> None:
+        """Delete sessions with their images, once no writer holds any of them; ids without a session are passed over.
+        wait: seconds to wait for each writer; None: the store's setting. Raises SessionBusyError, with all of them
+        still there, SessionError."""
+        ids = sorted({checked_id(each) for each in session_ids})  # in one order, so that two callers don't block
+        with contextlib.ExitStack() as locks:
+            for session_id in ids:
+                locks.enter_context(self._lock(session_id, self.wait if wait is None else wait))
+            for session_id in ids:
+                if session_id in self:
+                    self._delete(session_id)
+
     def rename(self, session_id: str, new_id: str) -> None:
         """Give a session another id. Raises SessionError when it does not exist or the new id is taken,
         SessionBusyError when a writer holds it."""
@@ -93,9 +105,9 @@ class Sessions(Closable):
             self._rename(session_id, new_id)
 
     def fork(self, session_id: str, new_id: str, *, at: int | None = None, skip_damaged: bool = False) -> "Session":
-        """Create a session with the first `at` messages of another (None: all). skip_damaged: see `Session.entries`.
-        Raises SessionError when the other does not exist or can't be read, the new id is taken or `at` is out of
-        range."""
+        """Create a session with the first `at` messages of another (None: all), with their times and what they took.
+        skip_damaged: see `Session.entries`. Raises SessionError when the other does not exist or can't be read, the new
+        id is taken or `at` is out of range."""
         entries = self._existing(session_id).entries(skip_damaged=skip_damaged)
         sent, held = messages_of(entries)
         messages = [*sent, *held]
@@ -105,8 +117,7 @@ class Sessions(Closable):
         with made.hold() as writer:
             self._free(new_id)
             copied = [entry for part in ordered(entries) for entry in part][:at]
-            records = [entry.extra.get("sources") for entry in copied]
-            writer.append_copies(messages[:at], records, functools.partial(self._blob, session_id))
+            writer.append_copies(messages[:at], copied, functools.partial(self._blob, session_id))
         return made
 
     def _existing(self, session_id: str) -> "Session":
@@ -209,11 +220,13 @@ class Session:
         kept = [each for records in reader.sources() for each in restored(records)]
         return Sources(Ledger(load=reader.text, earlier=lambda: kept)).as_mapping()
 
-    def entries(self, start: int = 0, *, count: int | None = None, skip_damaged: bool = False) -> list[Entry]:
+    def entries(
+        self, start: int = 0, *, count: int | None = None, skip_damaged: bool = False, images: bool = True
+    ) -> list[Entry]:
         """The log from entry number `start`, at most `count` entries (None: all). skip_damaged: leave out entries of a
-        wrong shape, instead of raising the error that names the first. Raises SessionError when it can't be read, or
-        was written by a newer agentkit."""
-        blob = functools.partial(self._sessions._blob, self.id)
+        wrong shape, instead of raising the error that names the first. images: False leaves their data URLs empty, and
+        reads none. Raises SessionError when it can't be read, or was written by a newer agentkit."""
+        blob = functools.partial(self._sessions._blob, self.id) if images else _no_image
         return read_entries(
             self._sessions._read(self.id, start, count), start, self.id, blob, skip_damaged=skip_damaged
         )
@@ -308,6 +321,10 @@ class Session:
                     f"session {self.id!r} is locked by another writer, and the run that waited for it was cancelled or "
                     "its time was up"
                 )
+
+
+def _no_image(digest: str) -> bytes:
+    return b""
 
 
 def busy(session_id: str, wait: float) -> SessionBusyError:

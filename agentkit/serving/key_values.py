@@ -1,6 +1,8 @@
 """A key-value store of texts, kept in a session, so that all processes that use the session store share it."""
 
 import threading
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit.message import text_of
@@ -23,15 +25,21 @@ class KeyValueStore:
 
     def set(self, name: str, text: str, *, alone: bool = False) -> None:
         """Set the text of a name; "" deletes the name. alone: delete all other names. Raises SessionError."""
-        self._session.append([{"role": "system", "name": name, "content": text, **({"alone": True} if alone else {})}])
+        self._session.append([{**_stored(name, text), **({"alone": True} if alone else {})}])
 
     def add(self, name: str, text: str) -> str:
         """Set the text of a name unless it has one; returns the stored text. Raises SessionError."""
         with self._session.hold() as writer:
             known = self.get(name)
             if known is None:
-                writer.append([{"role": "system", "name": name, "content": text}])
+                writer.append([_stored(name, text)])
         return known or text
+
+    def change(self, made: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
+        """Set the names that `made` returns, "" deletes one, all together. made: called with all names and texts, which
+        nobody else can change meanwhile; what it raises is raised, and nothing is set. Raises SessionError."""
+        with self._session.hold() as writer:
+            writer.append([_stored(name, text) for name, text in made(self.all()).items()])
 
     def get(self, name: str) -> str | None:
         """Return the text of a name, or None. Raises SessionError."""
@@ -66,3 +74,7 @@ class KeyValueStore:
             self._known[name] = text
         else:
             self._known.pop(name, None)
+
+
+def _stored(name: str, text: str) -> dict[str, Any]:
+    return {"role": "system", "name": name, "content": text}

@@ -80,17 +80,18 @@ class Writer:
         self.write(*message_entries(storable_messages(messages), usage))
 
     def append_copies(
-        self, messages: Sequence[Message], sources: Sequence[Any], text: Callable[[str], bytes | None]
+        self, messages: Sequence[Message], copied: Sequence[Entry], text: Callable[[str], bytes | None]
     ) -> None:
-        """Append the messages of another session. sources: what the entry of each has of sources. text: returns one of
-        their texts, by its SHA-256."""
+        """Append the messages of another session. copied: the entry of each, from which the copy has its time, its
+        usage and what else is known of it. text: returns a text of a source, by its SHA-256."""
         entries, blobs = message_entries(messages)
-        for entry, records in zip(entries, sources, strict=True):
-            if records:
-                entry["sources"] = records
-                digests = [digest for kept in restored(records) for digest in kept.texts]
-                blobs |= {digest: found for digest in digests if (found := text(digest)) is not None}
-        last = max((place for place, records in enumerate(sources) if records), default=None)
+        for entry, original in zip(entries, copied, strict=True):
+            entry |= {"at": original.at} if original.at else {}
+            entry |= {"usage": original.usage} if original.usage else {}
+            entry |= original.extra
+            digests = [digest for kept in restored(original.extra.get("sources")) for digest in kept.texts]
+            blobs |= {digest: found for digest in digests if (found := text(digest)) is not None}
+        last = max((place for place, entry in enumerate(entries) if entry.get("sources")), default=None)
         self.write(entries, blobs, Marks({} if last is None else {"sources": last}))
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:

@@ -39,6 +39,7 @@ from agentkit.serving.http.openai.continuations import Continuations
 from agentkit.serving.http.openai.responses import routes as responses
 from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.openai.upstream import Upstream
+from agentkit.serving.http.page import branches, search, sharing
 from agentkit.serving.http.page import routes as live_answers
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
@@ -55,6 +56,10 @@ ROUTERS = (  # a request is compared with their routes in this order
     chat_completions.routes,
     chat.routes,
     live_answers.routes,
+    branches.routes,
+    search.routes,
+    sharing.routes,
+    sharing.public,
     websocket.routes,
     responses.routes,
     models.routes,

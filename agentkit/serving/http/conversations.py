@@ -2,10 +2,10 @@
 
 import functools
 import hashlib
-import json
 import threading
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agentkit._text import in_a_line
@@ -18,14 +18,17 @@ from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.cited_history import source_text, with_citations
 from agentkit.serving.http.evidence_schemas import SourceText
+from agentkit.serving.http.page import snapshots
+from agentkit.serving.http.page.branch_schemas import BranchOut
 from agentkit.serving.http.page.live import LiveAnswer, LiveAnswers
+from agentkit.serving.http.page.metadata import Catalogue, branches_of, read
+from agentkit.serving.http.page.metadata import SessionMeta as SessionMeta
 from agentkit.serving.http.page.turns import turns
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatRequest,
     History,
     PendingCallOut,
-    PromptOut,
     SessionOut,
     SessionRequest,
     UsageOut,
@@ -33,7 +36,7 @@ from agentkit.serving.http.schemas import (
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
 from agentkit.serving.unattended import unattended
-from agentkit.session import INTERNAL
+from agentkit.session import INTERNAL, Session, SessionInfo, busy
 from agentkit.sessions.waiting import Waiting, waiting_in
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
@@ -55,22 +58,6 @@ class UnknownSessionError(Exception):
 
 class UnknownPromptError(Exception):
     """The named system prompt does not exist."""
-
-
-@dataclass(frozen=True)
-class SessionMeta:
-    """Stored metadata of a session. name: display name. told: digest under which its system prompt is stored. prompt,
-    version: the named system prompt it uses, or ""."""
-
-    name: str = ""
-    told: str = ""
-    prompt: str = ""
-    version: str = ""
-
-    @property
-    def prompt_out(self) -> PromptOut | None:
-        """The named system prompt of the session, or None."""
-        return PromptOut(name=self.prompt, version=self.version) if self.prompt else None
 
 
 @dataclass
@@ -115,7 +102,7 @@ class Conversations:
 
     def _begun(self, subject: str, body: SessionRequest) -> SessionMeta:
         known = self._metadata_of(subject).get(body.session_id)
-        return SessionMeta(**json.loads(known)) if known is not None else self._first(subject, body)
+        return read(known) if known is not None else self._first(subject, body)
 
     def _first(self, subject: str, body: SessionRequest) -> SessionMeta:
         """Create a session; of several concurrent calls the first one wins. Each distinct system prompt is stored once
@@ -131,8 +118,7 @@ class Conversations:
         if not stored_prompt.entries():
             stored_prompt.append([system(text)])
         meta = SessionMeta(name, digest, version.prompt if version else "", version.version if version else "")
-        stored = self._metadata_of(subject).add(body.session_id, _as_json(meta))
-        return SessionMeta(**json.loads(stored))
+        return read(self._metadata_of(subject).add(body.session_id, meta.as_json))
 
     def _system_prompt(self, subject: str, meta: SessionMeta) -> str:
         return self._prompt_of(_prompt_key(subject, meta.told)) or DEFAULT_SYSTEM_PROMPT
@@ -142,9 +128,11 @@ class Conversations:
         return text_of(messages[0]) if messages else ""
 
     def keep(self, subject: str, session_id: str, meta: SessionMeta) -> None:
-        """Restore the metadata of a session that was deleted while it was answered. Raises SessionError."""
+        """Restore the metadata of a session that was deleted while it was answered, as a conversation of its own.
+        Raises SessionError."""
         if self._metadata_of(subject).get(session_id) is None:
-            self._metadata_of(subject).add(session_id, _as_json(meta))
+            alone = replace(meta, of="", parent="", begins=0, shared="")
+            self._metadata_of(subject).add(session_id, alone.as_json)
 
     def version(self, prompt: str, who: str) -> Version:
         """Return the version of a named system prompt for a session. Raises UnknownPromptError."""
@@ -170,7 +158,19 @@ class Conversations:
             prompt=meta.prompt_out,
             usage=UsageOut(**usage_record(spent)),
             running=bool(running),
+            branches=self._branches(subject, session_id),
+            shared=meta.shared or None,
+            pinned=meta.pinned,
         )
+
+    def _branches(self, subject: str, session_id: str) -> list[BranchOut]:
+        branches = self._catalogue(subject).conversation(session_id)
+        if len(branches) < 2:
+            return []
+        keys = {_key(subject, each): each for each in branches}
+        infos = self.service.sessions.list(prefix=_key_prefix(subject))
+        updated = {keys[info.id]: info.updated.isoformat() for info in infos if info.id in keys}
+        return branches_of(session_id, branches, updated)
 
     def live_answer(self, subject: str, session_id: str) -> LiveAnswer | None:
         """Return the answer of a session in progress that belongs to the service, None for none."""
@@ -188,19 +188,29 @@ class Conversations:
         return source_text(self.service.sessions[_key(subject, session_id)], number)
 
     def clear(self, subject: str, session_id: str) -> None:
-        """Delete a session. Raises UnknownSessionError, SessionError, and SessionBusyError without waiting."""
-        self._existing(subject, session_id)
-        key = _key(subject, session_id)
-        self._note_cleared(subject, session_id)  # another request that finds it gone must see why at once
+        """Delete a session with all branches of its conversation, and its link. Raises UnknownSessionError,
+        SessionError, and SessionBusyError without waiting."""
+        branches = self.branches(subject, session_id)
+        held = next((each for each in branches if self.session(subject, each).is_held), None)
+        if held is not None:
+            raise busy(held, 0.0)
+        for each in branches:
+            self._note_cleared(subject, each)  # another request that finds it gone must see why at once
         try:
-            self.service.sessions.delete(key, wait=0.0)
+            self.change(subject, lambda known: self._deleted(subject, known.conversation(session_id)))
         except SessionError:
-            if key in self.service.sessions:
-                with self._clearing:
-                    self._cleared.pop((subject, session_id), None)
-                raise  # else another request has deleted it meanwhile
-        self._metadata_of(subject).set(session_id, "")
-        self._note_cleared(subject, session_id)
+            with self._clearing:
+                for each in branches:
+                    self._cleared.pop((subject, each), None)
+            raise
+        for each in branches:
+            self._note_cleared(subject, each)
+
+    def _deleted(self, subject: str, branches: Mapping[str, SessionMeta]) -> dict[str, None]:
+        """Delete sessions of a conversation. Returns their changed metadata."""
+        links = [key for meta in branches.values() if meta.shared for key in snapshots.keys(meta.shared)]
+        self.service.sessions.delete_all([*(_key(subject, each) for each in branches), *links], wait=0.0)
+        return dict.fromkeys(branches)
 
     def _note_cleared(self, subject: str, session_id: str) -> None:
         with self._clearing:
@@ -214,34 +224,76 @@ class Conversations:
             return self._cleared.get((subject, session_id), float("-inf")) >= since
 
     def rename(self, subject: str, session_id: str, name: str) -> None:
-        """Set the display name of a session. Raises UnknownSessionError, SessionError."""
-        meta = self._existing(subject, session_id)
-        self._metadata_of(subject).set(session_id, _as_json(replace(meta, name=name)))
+        """Set the display name of a conversation. Raises UnknownSessionError, SessionError."""
+        self.set_fields(subject, session_id, name=name)
+
+    def set_fields(self, subject: str, session_id: str, **values: Any) -> None:
+        """Set fields of the metadata of all branches of a conversation. Raises UnknownSessionError, SessionError."""
+        self.branches(subject, session_id)
+        self.change(
+            subject,
+            lambda known: {each: replace(meta, **values) for each, meta in known.conversation(session_id).items()},
+        )
+
+    def change(self, subject: str, made: Callable[[Catalogue], Mapping[str, SessionMeta | None]]) -> None:
+        """Change metadata, which nobody else changes meanwhile. made: called with that of all sessions of the subject;
+        returns what changes, None deletes. What it raises is raised, and nothing is changed. Raises SessionError."""
+        self._metadata_of(subject).change(
+            lambda texts: {each: meta.as_json if meta else "" for each, meta in made(Catalogue(texts)).items()}
+        )
+
+    def branches(self, subject: str, session_id: str) -> dict[str, SessionMeta]:
+        """Return the branches of a session's conversation, oldest first, at least this one. Raises UnknownSessionError,
+        SessionError."""
+        self._existing(subject, session_id)
+        found = self._catalogue(subject).conversation(session_id)
+        if session_id not in found:
+            raise UnknownSessionError("Session not found")  # it was deleted just now
+        return found
+
+    def session(self, subject: str, session_id: str) -> Session:
+        """Return a session in the store, whether it exists or not."""
+        return self.service.sessions[_key(subject, session_id)]
 
     def list(self, subject: str) -> list[SessionOut]:
-        """Return the sessions of a subject, most recently updated first. Raises SessionError."""
-        known = {
-            _key(subject, each): (each, SessionMeta(**json.loads(text)))
-            for each, text in self._metadata_of(subject).all().items()
-        }
+        """Return the conversations of a subject, most recently updated first, each as the branch that was written last.
+        Raises SessionError."""
+        shown: dict[str, SessionOut] = {}
         running = self.live.running(_key_prefix(subject))
-        return [
-            SessionOut(
-                session_id=known[info.id][0],
-                name=known[info.id][1].name,
-                updated=info.updated.isoformat(),
-                running=info.id in running,
-            )
-            for info in self.service.sessions.list(prefix=_key_prefix(subject))
-            if info.id in known
-        ]
+        for session_id, meta, info in self.newest(subject):
+            conversation = meta.of or session_id
+            is_running = info.id in running
+            if conversation not in shown:
+                shown[conversation] = SessionOut(
+                    session_id=session_id,
+                    name=meta.name,
+                    updated=info.updated.isoformat(),
+                    pinned=meta.pinned,
+                    running=is_running,
+                )
+            elif is_running:
+                shown[conversation].running = True
+        return [*shown.values()]
+
+    def newest(self, subject: str) -> Iterator[tuple[str, SessionMeta, SessionInfo]]:
+        """Yield the sessions of a subject that have messages, most recently updated first, as the client names them and
+        as the store knows them. Raises SessionError."""
+        known = {_key(subject, each): (each, meta) for each, meta in self._catalogue(subject)}
+        for info in self.service.sessions.list(prefix=_key_prefix(subject)):
+            if info.id in known:
+                yield (*known[info.id], info)
 
     def _existing(self, subject: str, session_id: str, is_live: bool = False) -> SessionMeta:
-        """is_live: whether a first message is about to be stored."""
-        known = self._metadata_of(subject).get(session_id)
-        if known is None or not (is_live or _key(subject, session_id) in self.service.sessions):
+        """The metadata of a session that has messages, or is a branch from its first one. is_live: whether a first
+        message is about to be stored. Raises UnknownSessionError."""
+        meta = self._catalogue(subject).get(session_id)
+        is_expected = is_live or (meta is not None and meta.parent != "" and meta.begins == 0)
+        if meta is None or not (is_expected or _key(subject, session_id) in self.service.sessions):
             raise UnknownSessionError("Session not found")
-        return SessionMeta(**json.loads(known))
+        return meta
+
+    def _catalogue(self, subject: str) -> Catalogue:
+        return Catalogue(self._metadata_of(subject).all())
 
     def _metadata(self, subject: str) -> KeyValueStore:
         return KeyValueStore(self.service.sessions, f"{INTERNAL}http.{_digest(subject)}.names")
@@ -253,10 +305,6 @@ def waiting_fields(waiting: Waiting | None) -> dict[str, Any]:
         return {}
     record = waiting_record(waiting)
     return {"pending": [PendingCallOut(**call) for call in record["calls"]], "asked": record["asked"]}
-
-
-def _as_json(meta: SessionMeta) -> str:
-    return json.dumps(asdict(meta), ensure_ascii=False)
 
 
 def _digest(subject: str) -> str:

@@ -2,7 +2,9 @@
 bodies that are too large or no JSON; and HEAD, which is GET without the body of its response."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
@@ -26,7 +28,9 @@ OVERLOADED = "agentkit.overloaded"
 
 LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 METRICS = "/metrics"
-PUBLIC = ("/api/llm/health",)
+SHARED = "/api/llm/shared"
+"""Where shared conversations are read, which needs no key, but counts for the rate of the client's address."""
+PUBLIC = ("/api/llm/health", SHARED)
 BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 
 
@@ -63,6 +67,8 @@ class Gate:
         self._check_body(scope, headers, protected)
         if protected and path != METRICS:
             await self.check_rate(scope[SUBJECT])
+        elif path == SHARED:
+            await self.check_rate(address_of(scope))
 
     async def check_rate(self, subject: str) -> None:
         """Count a request of a subject. Raises Refusal when there were too many. A service that needs no key has one
@@ -144,6 +150,16 @@ def _path_of(scope: Scope) -> str:
 def is_protected(path: str) -> bool:
     """Whether a path is part of the API, which only authenticated callers may use."""
     return (path.startswith(("/api/", "/v1/")) or path == METRICS) and path not in PUBLIC
+
+
+def address_of(scope: Scope) -> str:
+    """The name under which the requests of a client without a key are counted: its address, of IPv6 the network, in
+    which one client has all addresses."""
+    host = (scope.get("client") or ("",))[0]
+    with suppress(ValueError):
+        network = ip_network((host.partition("%")[0], 64 if ":" in host else 32), strict=False)
+        host = str(network.network_address)
+    return f"address:{host}"
 
 
 async def subject(authenticator: Authenticator, headers: Headers) -> str:

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from agentkit.message import Image, Prompt
 from agentkit.serving.decisions import MAX_DECIDED, decision_of
 from agentkit.serving.http.evidence_schemas import CitationOut, EvidenceOut
+from agentkit.serving.http.page.branch_schemas import BranchOut
 from agentkit.session import MAX_REQUEST_ID
 
 IMAGE_URL = re.compile(r"data:(image/(?:png|jpeg|webp|gif));base64,")
@@ -332,6 +333,7 @@ class TurnOut(BaseModel):
     citations: list[CitationOut] = Field(
         default=[], description="What the sources say of an answer's sentences; of the last 30 answers."
     )
+    begins: int = Field(default=0, description="Number of messages of the session before this one, those of tools too.")
     reasoning: str = Field(default="", description="The model's reasoning before and between the parts of an answer.")
     stopped: str = Field(
         default="",
@@ -351,6 +353,11 @@ class History(WaitingOut):
     prompt: PromptOut | None = Field(default=None, description="Named system prompt of the session, if any.")
     usage: UsageOut = Field(default=UsageOut(), description="Resources used by all answers of the session.")
     running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
+    branches: list[BranchOut] = Field(
+        default=[], description="The versions of the turns that branches of the conversation have differently."
+    )
+    shared: str | None = Field(default=None, description="Token of the conversation's link; null if it is not shared.")
+    pinned: bool = Field(default=False, description="Whether the conversation is pinned.")
 
 
 class SessionOut(BaseModel):
@@ -360,6 +367,7 @@ class SessionOut(BaseModel):
     name: str = Field(description="Display name of the session.")
     updated: str = Field(description="Time of the last change in UTC (ISO 8601).")
     running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
+    pinned: bool = Field(default=False, description="Whether it is pinned.")
 
 
 class SessionsOut(BaseModel):

@@ -75,6 +75,9 @@ class HttpSettings(BaseSettings):
         le=2_592_000,
         description="Seconds that answers are kept for the same question; default: not.",
     )
+    agentkit_sharing: bool = Field(
+        default=False, description="Whether a conversation can be shared by a link that needs no key."
+    )
     agentkit_cors: Names = Field(default=(), description="Allowed CORS origins, comma-separated.")
     agentkit_image_hosts: Names = Field(
         default=(), description="Hosts that images may be fetched from although they are not public, comma-separated."

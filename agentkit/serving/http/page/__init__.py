@@ -1,1 +1,1 @@
-"""What the chat page needs beside the chat API, one ability a file."""
+"""Routes of the chat page beside those of `chat`, one file an ability."""

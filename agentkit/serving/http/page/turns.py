@@ -36,8 +36,9 @@ def turns(entries: Sequence[Entry]) -> list[TurnOut]:
     """The messages of a session, each answer with its tool calls and images, what it took and why it ended."""
     sent, held = ordered(entries)
     made = _Turns(_seconds_worked(entries))
-    for entry, message in zip([*sent, *held], [each for part in messages_of(entries) for each in part], strict=True):
-        made.add(entry, message)
+    messages = [each for part in messages_of(entries) for each in part]
+    for number, (entry, message) in enumerate(zip([*sent, *held], messages, strict=True)):
+        made.add(number, entry, message)
     made.close("approval" if waiting_in(entries) is not None else "")
     return made.turns
 
@@ -63,16 +64,18 @@ class _Turns:
         self._pending = TurnOut(role="assistant", content="")
         self._spent = _Spent()
 
-    def add(self, entry: Entry, message: Message) -> None:
-        """Add a message. entry: that of the log."""
+    def add(self, number: int, entry: Entry, message: Message) -> None:
+        """Add a message. number: how many are before it. entry: that of the log."""
         seconds = self._worked[id(entry)]
         if begins_turn(entry) and not is_shown_by_a_tool(message):
             self.close("")  # after a stopped run, its calls do not belong to a later answer
-            self.turns.append(question_turn(message).model_copy(update={"time": entry.at or None}))
+            self.turns.append(question_turn(message).model_copy(update={"time": entry.at or None, "begins": number}))
             self._spent = _Spent(begun=seconds)
             return
         self._spent = replace(self._spent, ended=seconds)
         self._pending.time = entry.at or None
+        if not self._pending.content and not self._pending.tool_calls:
+            self._pending.begins = number
         if message["role"] == "assistant":
             self._add_reply(entry, message)
         elif message["role"] == "tool":

@@ -1,0 +1,192 @@
+"""Search in the conversations of a caller: names and texts, the newest first, in bounded time and memory."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, Field
+
+from agentkit.errors import SessionError
+from agentkit.message import text_of
+from agentkit.serving.http.conversations import Conversations
+from agentkit.serving.http.dependencies import caller_of
+from agentkit.serving.http.errors import error_responses
+from agentkit.serving.http.page.folding import folded, snippet_of, words_of
+from agentkit.serving.http.page.turns import turns
+from agentkit.serving.http.schemas import ErrorResponse, NonBlank, SessionOut, TurnOut
+from agentkit.session import Session
+from agentkit.sessions.log import Entry
+
+MAX_QUERY = 300
+"""Maximum characters of a query."""
+MAX_FOUND = 50
+"""Maximum number of conversations that a search finds."""
+MAX_READ = 10_000_000
+"""Maximum characters that a search reads."""
+MAX_OF_ONE = 2_000_000
+"""Maximum characters that it reads of one session; the rest is not searched."""
+MAX_TURN = 500_000
+"""Maximum characters of one message that are searched."""
+SECONDS = 2.0
+"""After this time no further conversation is read."""
+AT_ONCE = 4
+"""How many searches a process does at a time, so that they leave threads to others."""
+
+_CHUNK = 50
+_ENTRY = 100
+"""Characters that an entry counts beside its texts."""
+
+routes = APIRouter(prefix="/api/llm", tags=["chat"], responses=error_responses(ErrorResponse))
+
+
+class SearchRequest(BaseModel):
+    """What is looked for."""
+
+    query: NonBlank = Field(
+        max_length=MAX_QUERY,
+        description="Words, separated by spaces, all of which a conversation has to have, in its name or in its texts. "
+        "Parts of words count, upper and lower case and full and half width are the same.",
+    )
+
+
+class FoundOut(SessionOut):
+    """A conversation that was found, as the branch in which it was."""
+
+    snippet: str = Field(description="The text around the first words; empty when only the name has them.")
+    matches: list[tuple[int, int]] = Field(
+        description="Where the words are in the snippet: begin and end, in characters (Unicode code points)."
+    )
+    begins: int | None = Field(default=None, description="The `begins` of the turn that has the snippet.")
+
+
+class SearchOut(BaseModel):
+    """The conversations that were found."""
+
+    sessions: list[FoundOut] = Field(description="At most 50, most recently updated first.")
+    complete: bool = Field(
+        description="Whether everything was searched; false: older conversations may have the words."
+    )
+
+
+@routes.post("/chat/sessions/search", summary="Search in the sessions")
+async def search(body: SearchRequest, request: Request) -> SearchOut:
+    """Returns the caller's conversations that have all words of the query, in their names and texts, also in branches
+    that are not shown in the list."""
+    state, subject = caller_of(request)
+    work = partial(_searched, state.conversations, subject, words_of(body.query))
+    return await to_thread.run_sync(work, limiter=_limiter(request.app))
+
+
+def _limiter(app: FastAPI) -> CapacityLimiter:
+    """What searches wait for, without a thread meanwhile: those of other requests stay free."""
+    if not hasattr(app.state, "searches"):
+        app.state.searches = CapacityLimiter(AT_ONCE)
+    limiter: CapacityLimiter = app.state.searches
+    return limiter
+
+
+@dataclass
+class Reading:
+    """What a search may still read. was_cut: whether there is more."""
+
+    left: int = MAX_READ
+    end: float = field(default_factory=lambda: time.monotonic() + SECONDS)
+    was_cut: bool = False
+
+    def goes_on(self) -> bool:
+        """Whether more may be read; it is noted when not."""
+        self.was_cut = self.was_cut or self.left <= 0 or time.monotonic() > self.end
+        return self.left > 0 and time.monotonic() <= self.end
+
+    def turns_of(self, session: Session, count: int) -> list[TurnOut]:
+        """The turns of a session, without what tools were given and have returned. count: number of its entries."""
+        entries: list[Entry] = []
+        least = self.left - MAX_OF_ONE
+        for start in range(0, count, _CHUNK):
+            if self.left <= least or not self.goes_on():
+                self.was_cut = True
+                break
+            try:
+                entries += map(self._counted, session.entries(start, count=_CHUNK, skip_damaged=True, images=False))
+            except SessionError:  # such as one that a newer version has written
+                self.was_cut = True
+                break
+        return turns(entries)
+
+    def _counted(self, entry: Entry) -> Entry:
+        """An entry with no more than what is searched and what its place follows from."""
+        if entry.kind != "message":
+            self.left -= _ENTRY
+            return Entry(entry.kind, entry.value, entry.at, None, entry.extra)
+        self.left -= _ENTRY + len(text_of(entry.value))
+        return Entry(entry.kind, _bare(entry.value), entry.at, None, entry.extra)
+
+
+def _bare(message: Mapping[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {"role": message["role"], "content": message.get("content")}
+    if message["role"] == "tool":
+        return {**kept, "content": "", "tool_call_id": ""}
+    if calls := message.get("tool_calls"):
+        kept["tool_calls"] = [_CALL] * len(calls)
+    return kept
+
+
+_CALL = {"id": "", "type": "function", "function": {"name": "", "arguments": "{}"}}
+
+
+def _searched(conversations: Conversations, subject: str, words: Sequence[str]) -> SearchOut:
+    reading = Reading()
+    found = list(islice(_found(conversations, subject, words, reading), MAX_FOUND + 1))
+    return SearchOut(sessions=found[:MAX_FOUND], complete=not reading.was_cut and len(found) <= MAX_FOUND)
+
+
+def _found(conversations: Conversations, subject: str, words: Sequence[str], reading: Reading) -> Iterator[FoundOut]:
+    """The conversations that have all words, each once."""
+    found: set[str] = set()
+    for session_id, meta, info in conversations.newest(subject):
+        if (meta.of or session_id) in found:
+            continue
+        if not reading.goes_on():
+            return
+        match = _match(meta.name, reading.turns_of(conversations.session(subject, session_id), info.entries), words)
+        if match is not None:
+            found.add(meta.of or session_id)
+            snippet, places, begins = match
+            yield FoundOut(
+                session_id=session_id,
+                name=meta.name,
+                updated=info.updated.isoformat(),
+                pinned=meta.pinned,
+                snippet=snippet,
+                matches=places,
+                begins=begins,
+            )
+
+
+Match = tuple[str, list[tuple[int, int]], int | None]
+"""A snippet, the places of the words in it, and where the turn that has it begins."""
+
+
+def _match(name: str, shown: Sequence[TurnOut], words: Sequence[str]) -> Match | None:
+    """The snippet of a conversation: from the first of the turns that have the most words. None when it has not all
+    words."""
+    missing = {word for word in words if word not in folded(name)}
+    best, best_words = None, 0
+    for turn in shown:
+        text = folded(turn.content[:MAX_TURN])
+        has = [word for word in words if word in text]
+        missing.difference_update(has)
+        if len(has) > best_words:
+            best, best_words = turn, len(has)
+        if best_words == len(words):
+            break
+    if missing:
+        return None
+    if best is None:
+        return "", [], None
+    return (*snippet_of(best.content[:MAX_TURN], words), best.begins)
