@@ -67,7 +67,7 @@ async function checkHealth(): Promise<void> {
     const { data } = await api.health();
     shown.dataset["status"] = data.status;
     shown.textContent = HEALTH[data.status];
-    shown.title = data.detail ?? data.server_url;
+    shown.title = data.detail ?? "";
   } catch {
     shown.dataset["status"] = "unavailable";
     shown.textContent = "The service is unreachable";
