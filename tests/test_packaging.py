@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,23 @@ def test_what_the_core_imports_is_what_it_depends_on() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     names = {requirement.split(">")[0].split("[")[0] for requirement in project["dependencies"]}
     assert {"openai", "requests", "pydantic", "jsonschema", "urllib3", "idna"} <= names
+
+
+def test_the_files_of_the_page_are_found_in_a_zip_file(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    """python/importlib_resources#62"""
+    code = (
+        "import agentkit; from agentkit.serving.http.page.files import page_folder; assert '.whl' in agentkit.__file__; "
+        "print(*sorted(each.name for each in page_folder().iterdir() if each.suffix == '.html'))"
+    )
+    command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {wheel.filename!r}); {code}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env={}, check=False)
+    assert done.stdout == "docs.html index.html\n", done.stderr
+
+
+def test_pyinstaller_is_told_of_the_data_files(wheel: zipfile.ZipFile) -> None:
+    """zauberzeug/nicegui#619"""
+    (info,) = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
+    assert "hook-dirs = agentkit.__pyinstaller:get_hook_dirs" in wheel.read(f"{info}/entry_points.txt").decode()
+    assert "agentkit/__pyinstaller/hooks/hook-agentkit.py" in wheel.namelist()
+    (folder,) = import_module("agentkit.__pyinstaller").get_hook_dirs()
+    assert (Path(folder) / "hook-agentkit.py").is_file()

@@ -1,6 +1,5 @@
 """What is sent with a question: images as they are, other files and pages as their text."""
 
-import codecs
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
@@ -10,6 +9,8 @@ from agentkit.cli.piped import piped_bytes
 from agentkit.message import Image
 from agentkit.net.image_bytes import SUPPORTED, bytes_of, media_type
 from agentkit.net.upright import upright
+from agentkit.serving.attachments import attachment_text
+from agentkit.serving.documents import plain_text
 
 MAX_BYTES = 20_000_000
 """Maximum size of an attachment, in bytes."""
@@ -64,7 +65,7 @@ def _of_page(url: str) -> str | Image:
         from agentkit_tools.unreadable import UnreadableError
 
         try:
-            return _named(shown, readable(page).text)
+            return attachment_text(shown, readable(page).text)
         except UnreadableError as error:
             raise ConfigurationError(f"--attachment {shown}: {error}") from None
     return _of_bytes(name or shown, page.content)
@@ -79,18 +80,9 @@ def _of_bytes(name: str, content: bytes) -> str | Image:
         raise ConfigurationError(f"--attachment {name}: models don't take {kind}: convert it to PNG or JPEG")
     if not content.strip():
         raise ConfigurationError(f"--attachment {name}: it is empty")
-    text = _plain(content) if kind in (None, "image/svg+xml") else None
-    return _named(name, _document(name, content) if text is None else text)
-
-
-def _plain(content: bytes) -> str | None:
-    """Return what is a text without further ado: that needs no reader, whose import takes a third of a second."""
-    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    try:
-        text = content.decode("utf-16" if content.startswith(marks) else "utf-8-sig")
-    except UnicodeDecodeError:
-        return None
-    return None if "\0" in text else text
+    # a plain text needs no reader, whose import takes a third of a second
+    text = plain_text(content) if kind in (None, "image/svg+xml") else None
+    return attachment_text(name, _document(name, content) if text is None else text)
 
 
 def _document(name: str, content: bytes) -> str:
@@ -106,7 +98,3 @@ def _document(name: str, content: bytes) -> str:
         return read_file(name, content).text
     except UnreadableError as error:
         raise ConfigurationError(f"--attachment {name}: {error}") from None
-
-
-def _named(name: str, text: str) -> str:
-    return f'<attachment name="{name}">\n{text.strip()}\n</attachment>'

@@ -177,7 +177,7 @@ class ChatService:
     ) -> Answer:
         options: Any = {
             "sampling": user_input.sampling,
-            "tools": self._tools_of(user_input.tools),
+            "tools": self.tools_of(user_input.tools),
             "instructions": user_input.system_prompt,
             "cancel": cancel,
             **conversation,
@@ -196,7 +196,7 @@ class ChatService:
             assert run.result is not None
             return Answer(str(run.result.output).strip(), False, run.result, tuple(added), extra)
 
-    def _tools_of(self, tools: tuple[AnyTool, ...]) -> AgentTools:
+    def tools_of(self, tools: tuple[AnyTool, ...]) -> AgentTools:
         """What offers these tools; it is kept for the next request, unless they are many."""
         return (self._tools if len(tools) <= MAX_KEPT_TOOLS else _kept_tools)(tools)
 

@@ -41,7 +41,7 @@ def loop() -> NoReturn:
         pass
 
 
-def crash() -> None:
+def crash(*_: object) -> None:
     """End the process as a fault of a C library does."""
     import os
 

@@ -12,7 +12,7 @@ from urllib.parse import quote_from_bytes
 import pathspec
 
 from agentkit import Page, ToolError
-from agentkit_tools.file_text.kinds import GENERATED, LEFT_OUT_NAMES, WITHOUT_TEXT
+from agentkit_tools.kinds import GENERATED, LEFT_OUT_NAMES, WITHOUT_TEXT
 
 State = tuple[int, int]
 """When a file was last changed (nanoseconds) and its size (bytes)."""

@@ -14,8 +14,8 @@ from agentkit import ConfigurationError, Context, Tool, ToolError, tool
 from agentkit.retrieval import Embedder, embedder
 from agentkit_tools.cutting import cut_for
 from agentkit_tools.file_text import FileText, read_file
-from agentkit_tools.file_text.kinds import WITHOUT_TEXT
 from agentkit_tools.files import Folder, State, content_of
+from agentkit_tools.kinds import WITHOUT_TEXT
 from agentkit_tools.library import Contents, Document, Hit, Library, cache_file
 from agentkit_tools.reader_process import NO_RUN, numbering
 from agentkit_tools.results import (

@@ -21,10 +21,10 @@ from weakref import WeakSet
 from agentkit import Context, ToolError
 from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
 from agentkit_tools.cutting import split_into_passages
-from agentkit_tools.file_text import FileText, MissingReaderError
+from agentkit_tools.file_text import FileText
 from agentkit_tools.files import State
 from agentkit_tools.reader_process import check
-from agentkit_tools.unreadable import NotNowError, UnreadableError
+from agentkit_tools.unreadable import MissingReaderError, NotNowError, UnreadableError
 from agentkit_tools.vectors import VectorTable, transaction
 
 VERSION = 3

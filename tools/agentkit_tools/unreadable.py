@@ -11,3 +11,7 @@ class TooComplexError(UnreadableError):
 
 class NotNowError(UnreadableError):
     """A file is not read now, for a reason that is not in the file; it is tried again in the next process."""
+
+
+class MissingReaderError(UnreadableError):
+    """The package that reads a kind of file is not installed."""

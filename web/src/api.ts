@@ -30,11 +30,65 @@ export interface SessionOptions extends ChatOptions {
   prompt?: string | null;
   /** Images, as data URLs. */
   images?: string[];
+  /** Documents, which the model is shown behind the message; `readDocument` makes them of files. */
   attachments?: Attachment[];
+  /** The answer belongs to the service: it goes on when this client leaves, and `joinStream` follows it. */
   background?: boolean;
   /** The id of this message (idempotency key): sent again with the same id, it gets the same answer. By default each
    * message has a new one, with which it is sent once more when the connection fails before there is a response. */
   requestId?: string;
+}
+
+/** A document of a message: its name, and its text. */
+export interface Attachment {
+  name: string;
+  text: string;
+}
+
+/** The same in the history: how long its text is. */
+export interface AttachmentOut {
+  name: string;
+  characters: number;
+}
+
+/** The text of a file. */
+export interface DocumentOut extends Attachment {
+  /** Length of the whole text; that of a long document is cut. */
+  characters: number;
+  was_cut: boolean;
+}
+
+export interface ToolOut {
+  name: string;
+  description: string;
+  /** It has no effect. */
+  read_only: boolean;
+}
+
+/** What the service is and may do. */
+export interface About {
+  /** "" where the service has none of its own. */
+  title: string;
+  /** "" where it is not known. */
+  model: string;
+  tools: ToolOut[];
+  prompts: PromptOut[];
+  /** Questions to begin with. */
+  examples: string[];
+  /** Whether the page lets its user set temperature, top_p and max_tokens. */
+  sampling: boolean;
+  /** Whether sessions can be shared by a link. */
+  sharing: boolean;
+  /** Whether messages may have images. */
+  images: boolean;
+  /** Endings of the documents that can be read, such as ".pdf"; other files are if they are texts. [] for none. */
+  attachments: string[];
+  /** Size of a document to read. */
+  max_attachment_bytes: number;
+  /** Documents of one message. */
+  max_attachments: number;
+  /** Length of all of them together. */
+  max_attachment_characters: number;
 }
 
 export interface ToolCallOut {
@@ -164,24 +218,16 @@ export interface DecisionOptions extends ChatOptions {
   background?: boolean;
 }
 
-export interface Attachment {
-  name: string;
-  text: string;
-}
-
-export interface AttachmentOut {
-  name: string;
-  characters: number;
-}
-
 export interface Turn {
   role: "user" | "assistant";
   content: string;
   tool_calls: ToolCallOut[];
   images: string[];
-  citations?: Citation[];
-  begins: number;
+  /** Documents that the user has sent with the message; `content` is without them. */
   attachments?: AttachmentOut[];
+  citations?: Citation[];
+  /** Number of messages of the session before this one, those of tools too. */
+  begins: number;
   usage?: Usage | null;
   stopped?: string;
   reasoning?: string;
@@ -222,10 +268,11 @@ export interface Done {
 
 export interface Health {
   status: "ok" | "degraded" | "unavailable";
-  server_url: string;
-  temperature: number;
-  max_tokens: number;
   detail?: string | null;
+  /** This and the following only with a valid key. */
+  server_url?: string;
+  temperature?: number;
+  max_tokens?: number;
 }
 
 /** What a stream tells, one after another; the last is `done`. */
@@ -335,12 +382,7 @@ export class LLMAPI {
   }
 
   getAttachment(sessionId: string, begins: number, number: number): Promise<Answered<Attachment>> {
-    return this.json("POST", "/api/llm/chat/session/attachment", { session_id: sessionId, begins, number });
-  }
-
-  async readDocument(name: string, file: Blob): Promise<Answered<Attachment & { characters: number; was_cut: boolean }>> {
-    void file;
-    return this.json("POST", `/api/llm/documents/read?name=${encodeURIComponent(name)}`, {});
+    return this.json("POST", "/api/llm/documents/sent", { session_id: sessionId, begins, number });
   }
 
   getShared(token: string): Promise<Answered<SharedOut>> {
@@ -366,6 +408,18 @@ export class LLMAPI {
 
   renameSession(sessionId: string, name: string): Promise<Answered<Done>> {
     return this.json("POST", "/api/llm/chat/session/rename", { session_id: sessionId, name });
+  }
+
+  /** The text of a file, which is sent with a message as one of its `attachments`. Throws an LLMError whose detail says
+   * why a file can't be read. */
+  async readDocument(name: string, file: Blob, signal?: AbortSignal): Promise<Answered<DocumentOut>> {
+    const whole = name.replace(/\p{Surrogate}/gu, "\ufffd"); // half a character can't be part of an address
+    return this.json("POST", `/api/llm/documents/read?name=${encodeURIComponent(whole)}`, file, signal);
+  }
+
+  /** What the service is and may do. */
+  about(): Promise<Answered<About>> {
+    return this.json("GET", "/api/llm/about");
   }
 
   /** The state of the model server; does not throw when it is unreachable. */
@@ -415,13 +469,14 @@ export class LLMAPI {
     const { baseUrl = "", token, fetch: ask = fetch } = this.settings;
     const key = typeof token === "function" ? token() : token;
     const headers: Record<string, string> = {};
-    if (body !== undefined) headers["Content-Type"] = "application/json";
+    const isFile = body instanceof Blob;
+    if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
     if (key) headers["Authorization"] = `Bearer ${key}`;
     if (requestId) headers["Idempotency-Key"] = `"${requestId.replace(/["\\]/g, "\\$&")}"`;
     const request = {
       method,
       headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(body === undefined ? {} : { body: isFile ? body : JSON.stringify(body) }),
       ...(signal ? { signal } : {}),
     };
     for (let triesLeft = requestId ? 1 : 0; ; triesLeft--) {

@@ -117,9 +117,27 @@ async function runs(): Promise<number> {
   return Number(/^agentkit_runs (.*)$/m.exec(await response.text())?.[1]);
 }
 
-test("health does not throw", async () => {
+test("a file is read, and sent with a message", async () => {
+  const read = await api.readDocument("Bericht ü\ud800.md", new Blob(["# Tower\n\n31 metres"]));
+  expect(read.data).toEqual({ name: "Bericht ü\ufffd.md", text: "# Tower\n\n31 metres", characters: 18, was_cut: false });
+  const { name, text: content } = read.data;
+  const id = fresh();
+  await api.sessionChat(id, "How high?", { attachments: [{ name, text: content }] });
+  const [question] = (await api.getSessionHistory(id)).data.messages;
+  expect(question).toMatchObject({ content: "How high?", attachments: [{ name, characters: 18 }] });
+  await expect(api.readDocument("a.txt", new Blob([]))).rejects.toMatchObject({ status: 422, detail: "a.txt is empty" });
+});
+
+test("what the service is", async () => {
+  const { data } = await api.about();
+  expect(data.attachments).toContain(".pdf");
+  expect(data.tools.every((each) => typeof each.read_only === "boolean")).toBe(true);
+});
+
+test("health does not throw, and says more to who has a key", async () => {
   const r = await new LLMAPI({ baseUrl: url }).health();
-  expect(r.data.status).toBe("ok");
+  expect(r.data).toEqual({ status: "ok", detail: null });
+  expect((await api.health()).data.server_url).toContain("http");
 });
 
 test("what is refused says why", async () => {

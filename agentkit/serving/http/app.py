@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -39,8 +38,9 @@ from agentkit.serving.http.openai.continuations import Continuations
 from agentkit.serving.http.openai.responses import routes as responses
 from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.openai.upstream import Upstream
-from agentkit.serving.http.page import branches, search, sharing
+from agentkit.serving.http.page import about, attachments, branches, search, sharing
 from agentkit.serving.http.page import routes as live_answers
+from agentkit.serving.http.page.files import page_folder
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
@@ -65,8 +65,9 @@ ROUTERS = (  # a request is compared with their routes in this order
     models.routes,
     passed_through.routes,
     health.routes,
+    attachments.routes,
+    about.routes,
 )
-STATIC = Path(__file__).parent / "static"
 OPENAI = "https://api.openai.com/v1"
 USUAL_RATE = 60
 """Requests per subject and minute where none are set."""
@@ -117,6 +118,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.service = state
+    app.state.document_places = attachments.DocumentPlaces()
     app.state.on_stop = lambda: None
     add_handlers(app)
     app.add_middleware(Entrance, state=state)
@@ -239,14 +241,17 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
 
 
 def _add_pages(app: FastAPI) -> None:
-    """Add the chat page and the API documentation page."""
+    """Add the chat page and the API documentation page, if their files are there."""
+    folder = page_folder()
+    if folder is None:
+        return
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(folder / "index.html", headers={"Cache-Control": "no-cache"})
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return HTMLResponse((STATIC / "docs.html").read_text(encoding="utf-8"))
+        return HTMLResponse((folder / "docs.html").read_text(encoding="utf-8"))
 
-    app.mount("/static", StaticFiles(directory=STATIC, check_dir=False), name="static")
+    app.mount("/static", StaticFiles(directory=folder), name="static")

@@ -1,7 +1,6 @@
 """Error responses: {"detail": "..."}, and under /v1 the error format of the OpenAI API."""
 
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from agentkit._text import in_a_line
 from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptError
 from agentkit.running.append_only import ReplyChangedError
 from agentkit.serving.decisions import DecisionError
+from agentkit.serving.http.addresses import without_addresses
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
 from agentkit.serving.http.page.recording import SlowReaderError, StoppedBeforeError
 from agentkit.serving.http.runs import ClientDisconnectedError, StoppingError, TooManyRunsError
@@ -95,18 +95,15 @@ def status_and_detail(error: Exception) -> tuple[int, str]:
     if isinstance(error, APIError):
         return _model_server_status(error), f"model server error: {in_a_line(without_address(error), 500)}"
     if isinstance(error, AgentkitError):
-        return 500, in_a_line(str(error), 500)
+        return 500, in_a_line(without_addresses(str(error)), 500)
     return 500, "internal server error"
 
 
 def without_address(error: APIError) -> str:
-    """The message of an error of the model server, as clients are told it: without the server's address, which may be
-    inside of a network that is not theirs. The log has it."""
-    url = getattr(error, "request", None) and error.request.url
-    if not url:
-        return error.message
-    server = re.escape(url.netloc.decode("ascii", "replace"))
-    return re.sub(rf"(?:https?://)?{server}[^\s,;)\"']*", "(its address)", error.message, flags=re.IGNORECASE)
+    """The message of an error of the model server, as clients are told it: without the server's address, and others
+    inside of a network that is not theirs. The log has them."""
+    request = getattr(error, "request", None)
+    return without_addresses(error.message, str(request.url) if request else "")
 
 
 def _model_server_status(error: APIError) -> int:

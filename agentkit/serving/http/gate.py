@@ -31,6 +31,12 @@ METRICS = "/metrics"
 SHARED = "/api/llm/shared"
 """Where shared conversations are read, which needs no key, but counts for the rate of the client's address."""
 PUBLIC = ("/api/llm/health", SHARED)
+FILES = ("/api/llm/documents/read",)
+"""Where the body is a file, of whatever kind."""
+
+FORMS = ("application/x-www-form-urlencoded", "multipart/form-data", "text/plain", "")
+"""What any web page may send to any host without being asked whether it may."""
+
 BODILESS = ("GET", "HEAD", "OPTIONS", "DELETE")
 
 
@@ -112,7 +118,9 @@ class Gate:
         if scope["method"] in BODILESS or not has_body or not protected:
             return
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        if _path_of(scope) in FILES:
+            self._check_file(kind)
+        elif kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise Refusal(
                 415,
                 f"the body has the Content-Type {in_a_line(kind, 80) or '(none)'}: send JSON with the header "
@@ -121,6 +129,14 @@ class Gate:
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding != "identity":
             raise Refusal(415, f"the Content-Encoding {in_a_line(encoding, 80)} is not supported: send plain JSON")
+
+    def _check_file(self, kind: str) -> None:
+        if kind in FORMS:
+            raise Refusal(
+                415,
+                f"the body has the Content-Type {in_a_line(kind, 80) or '(none)'}: send the bytes of the file with the "
+                "header Content-Type: application/octet-stream",
+            )
 
     def limited(self, receive: Receive) -> Receive:
         """`receive`, which raises HTTPException when the body is too large."""

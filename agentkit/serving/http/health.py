@@ -1,6 +1,8 @@
 """Health, liveness, readiness and metrics endpoints."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from agentkit.serving.http.auth import TOKEN
@@ -17,20 +19,29 @@ routes = APIRouter()
     tags=["health"],
     summary="Check the model server",
     responses={503: {"model": Health, "description": "The model server is unavailable"}},
+    response_model_exclude_unset=True,
 )
-def health(state: Service, response: Response) -> Health:
+def health(
+    state: Service, response: Response, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
+) -> Health:
     """Returns the state of the model server: 200 if it is reachable, otherwise 503. `degraded` means that it answers,
-    but that the tools of the service do not reach the model."""
+    but that the tools of the service do not reach the model. Only callers with a valid key are told its address and
+    the settings."""
     problem = state.model_server.problem()
     degradation = None if problem else state.model_server.degradation()
     if problem:
         response.status_code = 503
-    return Health(
-        status="unavailable" if problem else "degraded" if degradation else "ok",
-        server_url=state.model_server.display_url,
-        temperature=state.settings.llm_temperature,
-        max_tokens=state.settings.llm_max_tokens,
-        detail=problem or degradation,
+    found = Health(
+        status="unavailable" if problem else "degraded" if degradation else "ok", detail=problem or degradation
+    )
+    if state.authenticator.subject(authorization) is None:
+        return found
+    return found.model_copy(
+        update={
+            "server_url": state.model_server.display_url,
+            "temperature": state.settings.llm_temperature,
+            "max_tokens": state.settings.llm_max_tokens,
+        }
     )
 
 

@@ -13,6 +13,7 @@ from agentkit.backends.tool_arrival import Arrival, check_arrival
 from agentkit.errors import ConfigurationError
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.net.outgoing import requests_options
+from agentkit.serving.http.addresses import without_addresses
 
 TIMEOUT = 3.0
 CACHE_SECONDS = 1.0
@@ -51,7 +52,9 @@ class ToolArrival:
         if thread is not None:
             thread.join(ARRIVAL_PATIENCE)
         found = self._found
-        return f"tools do not reach the model: {found.detail}" if found is not None and found.reach is False else None
+        if found is None or found.reach is not False:
+            return None
+        return f"tools do not reach the model: {without_addresses(found.detail)}"
 
     def _find_out(self) -> None:
         found = Arrival(None, "")
@@ -105,8 +108,11 @@ class ModelServer:
                     f"{url.rstrip('/')}/models", timeout=TIMEOUT, allow_redirects=False, **requests_options(url)
                 )
         except ConfigurationError as error:
-            return str(error)
+            return without_addresses(str(error), url)
         except OSError as error:  # requests' own are OSErrors; those of CA certificates are not always among them
-            return f"{type(error).__name__}: can't connect to {urlsplit(without_credentials(url)).netloc}"
+            if self._problem is None:
+                where = urlsplit(without_credentials(url)).netloc
+                logger.warning("%s: can't connect to the model server at %s", type(error).__name__, where)
+            return f"{type(error).__name__}: the model server can't be reached"
         # a server that requires a key or does not list models is available
         return f"responded with status {response.status_code}" if response.status_code >= 500 else None

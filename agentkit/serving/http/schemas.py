@@ -9,8 +9,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from agentkit.message import Image, Prompt
+from agentkit.serving.attachments import attachment_part
 from agentkit.serving.decisions import MAX_DECIDED, decision_of
 from agentkit.serving.http.evidence_schemas import CitationOut, EvidenceOut
+from agentkit.serving.http.page.attachment_schemas import AttachmentOut, Attachments
 from agentkit.serving.http.page.branch_schemas import BranchOut
 from agentkit.session import MAX_REQUEST_ID
 
@@ -157,6 +159,7 @@ class SessionRequest(SamplingOptions):
         list[ImageDataUrl] | None,
         Field(max_length=16, description="Images as base64 data URLs (PNG, JPEG, WebP or GIF)."),
     ] = None
+    attachments: Attachments = None
 
     background: bool = Field(
         default=False,
@@ -177,10 +180,11 @@ class SessionRequest(SamplingOptions):
 
     @property
     def user_message(self) -> Prompt | None:
-        """The user message with its images; None for a decision."""
-        if self.message is None or not self.images:
+        """The user message with its documents and images; None for a decision."""
+        if self.message is None or not (self.images or self.attachments):
             return self.message
-        return [self.message, *(_image(url) for url in self.images)]
+        documents = (attachment_part(each.name, each.text) for each in self.attachments or ())
+        return [self.message, *documents, *(_image(url) for url in self.images or ())]
 
 
 class SourceReference(BaseModel):
@@ -330,6 +334,9 @@ class TurnOut(BaseModel):
     content: str = Field(description="Text of the message.")
     tool_calls: list[ToolCallOut] = Field(default=[], description="Tool calls made for this answer.")
     images: list[str] = Field(default=[], description="Images of the message as data URLs.")
+    attachments: list[AttachmentOut] = Field(
+        default=[], description="Documents that the user has sent with the message; `content` is without them."
+    )
     citations: list[CitationOut] = Field(
         default=[], description="What the sources say of an answer's sentences; of the last 30 answers."
     )
@@ -411,14 +418,18 @@ class Done(BaseModel):
 
 
 class Health(BaseModel):
-    """State of the model server and default sampling settings."""
+    """State of the model server and, for callers with a key, its address and the default sampling settings."""
 
     model_config = ConfigDict(extra="allow")
 
     status: Literal["ok", "degraded", "unavailable"] = Field(
         description="Whether the model server is reachable; `degraded` if it is, but the tools do not reach the model."
     )
-    server_url: str = Field(description="URL of the model server, without credentials.")
-    temperature: float = Field(description="Default sampling temperature.")
-    max_tokens: int = Field(description="Default maximum number of tokens per model reply.")
     detail: str | None = Field(default=None, description="What is wrong with the model server; null if nothing is.")
+    server_url: str | None = Field(
+        default=None, description="URL of the model server, without credentials; only with a key."
+    )
+    temperature: float | None = Field(default=None, description="Default sampling temperature; only with a key.")
+    max_tokens: int | None = Field(
+        default=None, description="Default maximum number of tokens per model reply; only with a key."
+    )

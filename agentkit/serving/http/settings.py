@@ -10,9 +10,13 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from agentkit.evidence.settings import Word
 from agentkit.serving.environment import Level, check_environment, check_names, data_folder, session_store
 from agentkit.serving.http.env_file import EnvFile
+from agentkit.serving.http.page.attachment_schemas import MAX_CHARACTERS
 from agentkit.taint.settings import TaintMode
 
 Names = Annotated[tuple[str, ...], NoDecode]
+
+MAX_EXAMPLES = 12
+"""Questions that the empty page offers."""
 
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
 
@@ -68,6 +72,17 @@ class HttpSettings(BaseSettings):
         description="Maximum requests per subject and minute; default: 60, and none while no key is needed.",
     )
     agentkit_max_body: int = Field(default=10_000_000, ge=1000, description="Maximum request body size in bytes.")
+    agentkit_max_attachment: int | None = Field(
+        default=None,
+        ge=1000,
+        description="Maximum size of a document to read in bytes; default, and at most, a body's.",
+    )
+    agentkit_attachment_characters: int | None = Field(
+        default=None,
+        ge=100,
+        le=MAX_CHARACTERS,
+        description="Maximum length of the text of a document; default: two characters for each token of a history.",
+    )
     agentkit_max_runs: int = Field(default=256, ge=1, description="Maximum number of concurrent answers.")
     agentkit_answer_cache_seconds: float | None = Field(
         default=None,
@@ -81,6 +96,14 @@ class HttpSettings(BaseSettings):
     agentkit_cors: Names = Field(default=(), description="Allowed CORS origins, comma-separated.")
     agentkit_image_hosts: Names = Field(
         default=(), description="Hosts that images may be fetched from although they are not public, comma-separated."
+    )
+
+    agentkit_page_title: str = Field(default="", max_length=100, description="Title of the chat page.")
+    agentkit_examples: Names = Field(
+        default=(), description="Questions that the empty page offers, one a line.", max_length=MAX_EXAMPLES
+    )
+    agentkit_page_sampling: bool = Field(
+        default=True, description="Whether the page lets its user set sampling fields."
     )
 
     agentkit_max_connections: int | None = Field(
@@ -129,7 +152,7 @@ class HttpSettings(BaseSettings):
     def _split(cls, value: Any) -> Any:
         return tuple(filter(None, value.replace(",", " ").split())) if isinstance(value, str) else value
 
-    @field_validator("agentkit_mcp", mode="before")
+    @field_validator("agentkit_mcp", "agentkit_examples", mode="before")
     @classmethod
     def _in_lines(cls, value: Any) -> Any:
         return tuple(filter(None, map(str.strip, value.splitlines()))) if isinstance(value, str) else value
@@ -173,6 +196,17 @@ class HttpSettings(BaseSettings):
                 "AGENTKIT_JWT_SECRET is too short: HS256 requires at least 32 bytes (RFC 7518, section 3.2)"
             )
         return self
+
+    @property
+    def max_attachment(self) -> int:
+        """Maximum size of a document to read in bytes."""
+        return min(self.agentkit_max_attachment or self.agentkit_max_body, self.agentkit_max_body)
+
+    @property
+    def attachment_characters(self) -> int:
+        """Maximum length of the text of a document that is read. By default it fits into the history that the model is
+        sent, together with some turns about it: a longer one would be left out after two turns."""
+        return self.agentkit_attachment_characters or min(2 * self.llm_max_history_tokens, MAX_CHARACTERS)
 
     @property
     def accepts_jwt(self) -> bool:

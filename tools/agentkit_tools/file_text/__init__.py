@@ -5,12 +5,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from agentkit import Context
-from agentkit_tools import reader_process
-from agentkit_tools.file_text import kinds
+from agentkit_tools import kinds, reader_process
 from agentkit_tools.file_text.books import read_book
 from agentkit_tools.file_text.code import read_code
 from agentkit_tools.file_text.data import read_json, read_json_lines
-from agentkit_tools.file_text.form import FileText, MissingReaderError
+from agentkit_tools.file_text.form import FileText
 from agentkit_tools.file_text.mail import read_mail
 from agentkit_tools.file_text.notebooks import read_notebook
 from agentkit_tools.file_text.open_document import read_open_document
@@ -22,7 +21,7 @@ from agentkit_tools.file_text.texts import read_page, read_pdf, read_text
 from agentkit_tools.file_text.word import read_word
 from agentkit_tools.page_text import is_pdf
 from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
-from agentkit_tools.unreadable import TooComplexError, UnreadableError
+from agentkit_tools.unreadable import MissingReaderError, TooComplexError, UnreadableError
 
 __all__ = ["READERS", "FileText", "MissingReaderError", "read_file"]
 
@@ -36,7 +35,7 @@ READERS: dict[str, Reader] = {
     ".pdf": read_pdf,
     **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), read_word),
     **dict.fromkeys((".pptx", ".pptm", ".ppsx", ".ppsm", ".potx"), read_slides),
-    **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xltm"), read_sheets),
+    **dict.fromkeys(kinds.SHEETS, read_sheets),
     **dict.fromkeys((".odt", ".ott", ".odp", ".otp", ".ods", ".ots"), read_open_document),
     ".epub": read_book,
     **dict.fromkeys((".csv", ".tsv", ".tab", ".psv"), read_csv),

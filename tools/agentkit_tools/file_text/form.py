@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agentkit_tools.page_text import Readable
-from agentkit_tools.unreadable import UnreadableError
 
 SECONDS = 30.0
 """After this time no further part of a file is read."""
@@ -24,10 +23,6 @@ class FileText:
     title: str
     text: str
     passages: Sequence[str] | None = None
-
-
-class MissingReaderError(UnreadableError):
-    """The package that reads a kind of file is not installed."""
 
 
 def joined(parts: Iterable[str], separator: str = "\n\n") -> str:

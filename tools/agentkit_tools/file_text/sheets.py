@@ -8,11 +8,11 @@ from io import BytesIO
 from typing import Any
 
 from agentkit import Context
-from agentkit_tools.file_text.form import FileText, MissingReaderError, joined
+from agentkit_tools.file_text.form import FileText, joined
 from agentkit_tools.file_text.package import Package
 from agentkit_tools.file_text.tables import table_text
 from agentkit_tools.reader_process import FILE_SECONDS, NO_RUN, in_reader_process
-from agentkit_tools.unreadable import UnreadableError
+from agentkit_tools.unreadable import MissingReaderError, UnreadableError
 
 
 def read_sheets(path: str, content: bytes, context: Context[Any] = NO_RUN) -> FileText:

@@ -11,6 +11,7 @@ from agentkit.errors import ConfigurationError, OutputError
 from agentkit.net.error_body import message_of
 from agentkit.net.error_words import words_of
 from agentkit.net.overflow import too_long
+from agentkit.serving.http.addresses import without_addresses
 from agentkit.serving.http.errors import logged_status_and_detail, without_address
 
 _NO_RETRY = {"x-should-retry": "false"}
@@ -65,7 +66,7 @@ def refusal_of(error: Exception, fields: Collection[str]) -> Exception:
 def _said(error: Exception) -> str:
     body = getattr(error, "body", None)
     text = without_address(error) if isinstance(error, APIError) else str(error)
-    text = message_of(body) if body else text
+    text = without_addresses(message_of(body)) if body else text
     return f"the model server refused the request: {in_a_line(text, 500)}"
 
 

@@ -10,7 +10,9 @@ from agentkit.executor import open_call
 from agentkit.limits import LAST_WORDS, Usage
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, user, without_stop_note
 from agentkit.record import call_record, usage_from, usage_record
+from agentkit.serving.attachments import with_attachments
 from agentkit.serving.exchange import UserInput
+from agentkit.serving.http.page.attachment_schemas import AttachmentOut
 from agentkit.serving.http.schemas import ToolCallOut, TurnOut, UsageOut
 from agentkit.sessions.log import Entry, begins_turn, messages_of, ordered
 from agentkit.sessions.waiting import is_waiting, waiting_in
@@ -29,7 +31,9 @@ def question_record(user_input: UserInput) -> dict[str, Any] | None:
 
 def question_turn(message: Message) -> TurnOut:
     """A message of the user."""
-    return TurnOut(role="user", content=text_of(message), images=_images(message))
+    typed, attached = with_attachments(message)
+    documents = [AttachmentOut(name=each.name, characters=len(each.text)) for each in attached]
+    return TurnOut(role="user", content=typed, images=_images(message), attachments=documents)
 
 
 def turns(entries: Sequence[Entry]) -> list[TurnOut]:

@@ -21,6 +21,15 @@ CODE = _endings(
 )
 """Source code, and settings that are written like it."""
 
+SHEETS = _endings("xlsx xlsm xltx xltm")
+"""Workbooks, which are read with openpyxl."""
+
+DOCUMENTS = SHEETS | _endings(
+    "html htm xhtml pdf docx docm dotx dotm pptx pptm ppsx ppsm potx odt ott odp otp ods ots epub csv tsv tab psv json "
+    "geojson webmanifest jsonl ndjson ipynb eml"
+)
+"""What has a reader of its own."""
+
 WITHOUT_TEXT = _endings(
     "png jpg jpeg jpe jfif gif bmp tif tiff webp avif heic heif ico icns psd ai eps svg svgz raw cr2 nef arw xcf blend "
     "fbx obj stl glb gltf dwg dxf "
