@@ -259,6 +259,17 @@ export interface SessionOut {
   name: string;
   /** ISO 8601, UTC. */
   updated: string;
+  pinned?: boolean;
+  /** Whether an answer is in progress. */
+  running?: boolean;
+}
+
+/** A conversation that has what was looked for. */
+export interface FoundSession extends SessionOut {
+  /** A passage of it, "" where only the name matches. */
+  snippet: string;
+  /** Where the words stand in the snippet. */
+  matches: [number, number][];
 }
 
 export interface Done {
@@ -408,6 +419,22 @@ export class LLMAPI {
 
   renameSession(sessionId: string, name: string): Promise<Answered<Done>> {
     return this.json("POST", "/api/llm/chat/session/rename", { session_id: sessionId, name });
+  }
+
+  pinSession(sessionId: string, pinned: boolean): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/pin", { session_id: sessionId, pinned });
+  }
+
+  searchSessions(query: string, options: { signal?: AbortSignal } = {}): Promise<Answered<{ sessions: FoundSession[] }>> {
+    return this.json("POST", "/api/llm/chat/sessions/search", { query }, options.signal);
+  }
+
+  shareSession(sessionId: string): Promise<Answered<{ token: string }>> {
+    return this.json("POST", "/api/llm/chat/session/share", { session_id: sessionId });
+  }
+
+  unshareSession(sessionId: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/unshare", { session_id: sessionId });
   }
 
   /** The text of a file, which is sent with a message as one of its `attachments`. Throws an LLMError whose detail says

@@ -1,8 +1,11 @@
 // The chat page: conversations at the side, the one that is shown, and a place to write.
+import { AboutView } from "./about";
 import { LLMAPI } from "./api";
 import { Composer } from "./composer/composer";
 import { Conversation, sharedViews } from "./conversation/conversation";
+import { preparesDialogs } from "./dialogs";
 import { at } from "./dom";
+import { listenToKeys } from "./keyboard";
 import { currentRoute, newId, onRoute, showInAddress } from "./routing";
 import { askForKeys, key, showError, showProblem, watchHealth } from "./service";
 import { Sidebar } from "./sidebar/sidebar";
@@ -14,7 +17,10 @@ document.documentElement.lang = language;
 translate(document);
 
 // The page may lie under a path of a reverse proxy.
-const api = new LLMAPI({ baseUrl: new URL(".", location.href).pathname, token: key });
+const settings = { baseUrl: new URL(".", location.href).pathname, token: key };
+const api = new LLMAPI(settings);
+/** Its requests are sent even if the page is left. */
+const leaving = new LLMAPI({ ...settings, fetch: (url, request) => fetch(url, { ...request, keepalive: true }) });
 
 const conversation = new Conversation(api, at("log"), {
   changed: () => void sidebar.load(),
@@ -23,11 +29,12 @@ const conversation = new Conversation(api, at("log"), {
   setRunning: (isRunning) => {
     at("send").hidden = isRunning;
     at("stop").hidden = !isRunning;
+    sidebar.setRunning(isRunning);
   },
   putBack: (message) => composer.putBack(message),
   open,
   edit: (question, send) => composer.edit(question, send),
-  options: () => ({}),
+  options: () => about.options(),
 });
 const composer = new Composer(
   api,
@@ -35,11 +42,23 @@ const composer = new Composer(
   () => !conversation.isRunning,
   showProblem,
 );
-const sidebar = new Sidebar(api, {
+const about: AboutView = new AboutView(api, {
+  write: (text) => {
+    composer.write(text);
+    composer.focus();
+  },
+  changed: () => {
+    sidebar.draw();
+    composer.attached.allow(about.taken);
+  },
+});
+const sidebar = new Sidebar(api, leaving, {
   current: () => conversation.id,
   open: (session) => void open(session),
-  startNew,
+  startNew: () => void open(newId()),
   showError,
+  title: () => about.title,
+  canShare: () => about.canShare,
 });
 
 /** Show a conversation, and put it into the address. */
@@ -51,10 +70,12 @@ async function open(id: string): Promise<void> {
 async function show(id: string): Promise<void> {
   document.body.classList.remove("shared");
   sidebar.hide();
+  about.begin();
   composer.open(id);
   const opened = conversation.open(id);
   sidebar.draw();
   await opened;
+  if (conversation.id === id && conversation.isEmpty) about.show();
 }
 
 function startNew(): void {
@@ -86,21 +107,23 @@ async function follow(): Promise<void> {
   }
 }
 
-askForKeys(() => void sidebar.load().then((isThere) => isThere && void conversation.open(conversation.id)));
+askForKeys(() => {
+  void about.load();
+  void sidebar.load().then((isThere) => isThere && void conversation.open(conversation.id));
+});
 at("stop").addEventListener("click", () => conversation.stop());
 at("new").addEventListener("click", startNew);
 at("theme").addEventListener("click", switchTheme);
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
-    if (sidebar.isOpen) sidebar.hide();
-    else conversation.stop();
-  } else if (event.altKey && event.code === "KeyN") {
-    event.preventDefault();
-    startNew();
-  }
+listenToKeys({
+  startNew,
+  search: () => sidebar.focusSearch(),
+  escape: () => (sidebar.isOpen ? sidebar.hide() : conversation.stop()),
+  undo: () => sidebar.undo(),
 });
+preparesDialogs();
 onRoute(() => void follow());
 watchHealth(api);
 void sidebar.load();
+void about.load();
 void follow();
 composer.focus();

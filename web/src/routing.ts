@@ -22,7 +22,8 @@ export function currentRoute(): Route | undefined {
   return named ? { conversation: named } : undefined;
 }
 
-function addressOf(id: string): string {
+/** The address of a conversation. */
+export function addressOf(id: string): string {
   return `${location.pathname}${location.search}#${encodeURIComponent(id)}`;
 }
 

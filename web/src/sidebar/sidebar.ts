@@ -1,7 +1,19 @@
-// The list of conversations.
-import { LLMError, type LLMAPI, type SessionOut } from "../api";
-import { at, element, iconButton } from "../dom";
-import { language, t } from "../words";
+// The conversations at the side: those that there are, by date, and what can be done with them.
+import type { LLMAPI, SessionOut } from "../api";
+import { keepDraft } from "../composer/drafts";
+import { openDialog } from "../dialogs";
+import { at } from "../dom";
+import { t } from "../words";
+import { Deletions } from "./deletions";
+import { exportJSON, exportMarkdown } from "./export";
+import { List } from "./list";
+import type { Item } from "./menu";
+import { Search } from "./search";
+import { Sharing } from "./sharing";
+import { Side } from "./side";
+import "./sidebar.css";
+
+const POLL_SECONDS = 4;
 
 /** What the rest of the page does for the list. */
 export interface Chosen {
@@ -11,28 +23,79 @@ export interface Chosen {
   /** The conversation that is shown was deleted. */
   startNew(): void;
   showError(error: unknown): void;
+  /** Title of the page; "" is its own. */
+  title(): string;
+  /** Whether the service shares conversations by a link. */
+  canShare(): boolean;
 }
 
 export class Sidebar {
   private sessions: SessionOut[] = [];
+  /** The conversation whose answer arrives in this page. */
+  private running = "";
+  private polling: ReturnType<typeof setTimeout> | undefined;
+  /** A conversation that was shown when it was deleted, and the new one in its place. */
+  private left: { id: string; now: string } | undefined;
+  private readonly side = new Side();
+  private readonly list: List;
+  private readonly search: Search;
+  private readonly deletions: Deletions;
+  private readonly sharing: Sharing;
 
+  /** leaving: a client whose requests outlive the page. */
   constructor(
     private readonly api: LLMAPI,
+    leaving: LLMAPI,
     private readonly chosen: Chosen,
   ) {
-    at("open-side").addEventListener("click", () => document.body.classList.add("side-open"));
-    at("close-side").addEventListener("click", () => this.hide());
-    at("name-cancel").addEventListener("click", () => at<HTMLDialogElement>("name-dialog").close());
+    this.list = new List(at("sessions"), {
+      open: (session) => chosen.open(session.session_id),
+      rename: (session) => this.askForName(session),
+      remove: (session) => this.remove(session),
+      items: (session) => this.itemsOf(session),
+    });
+    this.search = new Search(api, {
+      sessions: () => this.there(),
+      changed: () => this.draw(),
+      toFound: () => this.list.focusFirst(),
+      failed: chosen.showError,
+    });
+    this.deletions = new Deletions(api, leaving, {
+      changed: () => this.draw(),
+      restored: (session) => this.restored(session),
+      gone: (session) => this.gone(session),
+      isShown: (session) => session.session_id === chosen.current(),
+      failed: chosen.showError,
+    });
+    this.sharing = new Sharing(api);
     at("name-form").addEventListener("submit", () => void this.rename());
+    document.addEventListener("visibilitychange", () => document.hidden || void this.load());
   }
 
   /** Whether it lies over the conversation. */
   get isOpen(): boolean {
-    return document.body.classList.contains("side-open");
+    return this.side.isOpen;
   }
 
   hide(): void {
-    document.body.classList.remove("side-open");
+    this.side.hide();
+  }
+
+  focusSearch(): void {
+    this.side.show();
+    this.search.focus();
+  }
+
+  /** Take the last deletion back; returns whether there was one. */
+  undo(): boolean {
+    return this.deletions.undo();
+  }
+
+  /** An answer arrives in the conversation that is shown, or none does. */
+  setRunning(isRunning: boolean): void {
+    this.running = isRunning ? this.chosen.current() : "";
+    this.draw();
+    this.poll();
   }
 
   /** Read the list anew; returns whether that was possible. */
@@ -44,52 +107,116 @@ export class Sidebar {
       return false;
     }
     this.draw();
+    this.poll();
     return true;
   }
 
+  /** While an answer is in progress somewhere, look whether it still is. */
+  private poll(): void {
+    clearTimeout(this.polling);
+    if (!this.running && !this.sessions.some((each) => each.running)) return;
+    this.polling = setTimeout(() => (document.hidden ? this.poll() : void this.load()), POLL_SECONDS * 1000);
+  }
+
   draw(): void {
-    at("sessions").replaceChildren(...this.sessions.map((each) => this.itemOf(each)));
-    const current = this.sessions.find((each) => each.session_id === this.chosen.current());
-    at("title").textContent = current?.name || t.newConversation;
-    document.title = current?.name || "agentkit";
+    const current = this.chosen.current();
+    const known = {
+      current,
+      isRunning: ({ session_id, running }: SessionOut) => (session_id === current ? session_id === this.running : !!running),
+    };
+    if (this.search.found) {
+      const newest = new Map(this.sessions.map((each) => [each.session_id, each]));
+      const found = this.search.found.map((each) => ({ ...each, ...newest.get(each.session_id) }));
+      this.list.showFound(this.without(found), this.search.words, known);
+    } else {
+      this.list.showGroups(this.there(), known);
+    }
+    const shown = this.sessions.find((each) => each.session_id === current);
+    at("title").textContent = shown?.name || t.newConversation;
+    document.title = shown?.name || this.chosen.title() || "agentkit";
   }
 
-  private itemOf(seen: SessionOut): HTMLElement {
-    const open = element("button", "open", seen.name || seen.session_id);
-    open.type = "button";
-    open.dir = "auto";
-    open.title = new Date(seen.updated).toLocaleString(language);
-    open.addEventListener("click", () => this.chosen.open(seen.session_id));
-    if (seen.session_id === this.chosen.current()) open.setAttribute("aria-current", "true");
-    const rename = iconButton("✎", t.rename(seen.name), () => this.askForName(seen));
-    return element("li", "", open, rename, iconButton("×", t.delete(seen.name), () => void this.remove(seen)));
+  private there(): SessionOut[] {
+    return this.without(this.sessions);
   }
 
-  private askForName(seen: SessionOut): void {
-    const dialog = at<HTMLDialogElement>("name-dialog");
-    dialog.dataset["session"] = seen.session_id;
-    at<HTMLInputElement>("name").value = seen.name;
-    dialog.showModal();
+  private without<T extends SessionOut>(sessions: T[]): T[] {
+    return sessions.filter((each) => !this.deletions.has(each.session_id));
+  }
+
+  // ---- what can be done with a conversation
+
+  private itemsOf(session: SessionOut): Item[] {
+    const items: Item[] = [{ words: t.rename, act: () => this.askForName(session) }];
+    if (session.pinned !== undefined) {
+      items.push({ words: session.pinned ? t.unpin : t.pin, act: () => void this.pin(session) });
+    }
+    if (this.chosen.canShare()) items.push({ words: t.share, act: () => void this.sharing.open(session) });
+    items.push(
+      { words: t.exportMarkdown, act: () => void this.export(session, exportMarkdown) },
+      { words: t.exportJSON, act: () => void this.export(session, exportJSON) },
+      { words: t.delete, act: () => this.remove(session), isDangerous: true },
+    );
+    return items;
+  }
+
+  private askForName({ session_id, name }: SessionOut): void {
+    const field = at<HTMLInputElement>("name");
+    field.value = name;
+    openDialog("name-dialog").dataset["session"] = session_id;
+    field.select();
   }
 
   private async rename(): Promise<void> {
     const name = at<HTMLInputElement>("name").value.trim();
-    if (!name) return;
+    const id = at("name-dialog").dataset["session"] ?? "";
+    if (name) await this.change(id, { name }, () => this.api.renameSession(id, name));
+  }
+
+  private async pin({ session_id, pinned }: SessionOut): Promise<void> {
+    await this.change(session_id, { pinned: !pinned }, () => this.api.pinSession(session_id, !pinned));
+  }
+
+  /** Show a change at once, and make it at the service. */
+  private async change(id: string, fields: Partial<SessionOut>, ask: () => Promise<unknown>): Promise<void> {
+    this.sessions = this.sessions.map((each) => (each.session_id === id ? { ...each, ...fields } : each));
+    this.draw();
     try {
-      await this.api.renameSession(at("name-dialog").dataset["session"] ?? "", name);
-      await this.load();
+      await ask();
+    } catch (error) {
+      this.chosen.showError(error);
+    }
+    await this.load();
+  }
+
+  private async export({ session_id }: SessionOut, write: typeof exportJSON): Promise<void> {
+    try {
+      write((await this.api.getSessionHistory(session_id)).data);
     } catch (error) {
       this.chosen.showError(error);
     }
   }
 
-  private async remove(seen: SessionOut): Promise<void> {
-    try {
-      await this.api.clearSession(seen.session_id);
-    } catch (error) {
-      if (!(error instanceof LLMError && error.status === 404)) return this.chosen.showError(error);
-    }
-    if (seen.session_id === this.chosen.current()) this.chosen.startNew();
-    await this.load();
+  private remove(session: SessionOut): void {
+    const { session_id } = session;
+    const hadFocus = at("sessions").contains(document.activeElement);
+    const next = this.list.neighbour(session_id);
+    this.deletions.add(session);
+    if (session_id === this.chosen.current()) {
+      this.chosen.startNew();
+      this.left = { id: session_id, now: this.chosen.current() };
+    } else if (hadFocus && next) this.list.focus(next);
+    else if (hadFocus) at("new").focus();
+  }
+
+  private restored({ session_id }: SessionOut): void {
+    if (this.left?.id === session_id && this.left.now === this.chosen.current()) this.chosen.open(session_id);
+    if (document.activeElement === document.body) this.list.focus(session_id);
+  }
+
+  private gone({ session_id }: SessionOut): void {
+    this.sessions = this.sessions.filter((each) => each.session_id !== session_id);
+    keepDraft(session_id, "");
+    void this.load(); // of another branch, it may have had another id in the list
   }
 }

@@ -1,0 +1,132 @@
+// Deleting with a way back: what is deleted goes from the list at once, and from the service when its time is over or
+// the page is left.
+import { type LLMAPI, LLMError, type SessionOut } from "../api";
+import { at, button, element } from "../dom";
+import { t } from "../words";
+
+const UNDO_SECONDS = 8;
+const BUSY_PAUSES = [200, 500, 1000, 2000]; // milliseconds; an answer that is stopped ends soon
+
+interface Deletion {
+  session: SessionOut;
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** What the rest of the page does for deletions. */
+export interface Around {
+  /** What is deleted has changed. */
+  changed(): void;
+  /** It is there again. */
+  restored(session: SessionOut): void;
+  /** It is gone at the service. */
+  gone(session: SessionOut): void;
+  /** Whether the reader has gone back to it: then it stays. */
+  isShown(session: SessionOut): boolean;
+  failed(error: unknown): void;
+}
+
+export class Deletions {
+  private readonly waiting: Deletion[] = [];
+  private readonly committing = new Set<string>();
+  private readonly bar = at("undo");
+
+  /** leaving: a client whose requests outlive the page. */
+  constructor(
+    private readonly api: LLMAPI,
+    private readonly leaving: LLMAPI,
+    private readonly around: Around,
+  ) {
+    addEventListener("pagehide", () => this.leave());
+  }
+
+  /** Whether a conversation is not to be shown any more. */
+  has(id: string): boolean {
+    return this.committing.has(id) || this.waiting.some(({ session }) => session.session_id === id);
+  }
+
+  add(session: SessionOut): void {
+    if (this.has(session.session_id)) return;
+    const deletion: Deletion = { session, timer: undefined };
+    this.waiting.push(deletion);
+    this.wait(deletion, UNDO_SECONDS);
+    this.changed();
+  }
+
+  /** Take the last deletion back; returns whether there was one. */
+  undo(): boolean {
+    const deletion = this.waiting.pop();
+    if (!deletion) return false;
+    clearTimeout(deletion.timer);
+    this.changed();
+    this.around.restored(deletion.session);
+    return true;
+  }
+
+  private wait(deletion: Deletion, seconds: number): void {
+    deletion.timer = setTimeout(() => {
+      // whoever is about to press the button has the time for it
+      if (this.bar.matches(":hover, :focus-within") && deletion === this.waiting.at(-1)) this.wait(deletion, 1);
+      else void this.commit(deletion);
+    }, seconds * 1000);
+  }
+
+  private async commit(deletion: Deletion): Promise<void> {
+    const { session } = deletion;
+    this.waiting.splice(this.waiting.indexOf(deletion), 1);
+    if (this.around.isShown(session)) return this.changed();
+    this.committing.add(session.session_id);
+    this.changed();
+    try {
+      await this.clear(session.session_id);
+      this.around.gone(session);
+    } catch (error) {
+      this.around.failed(error);
+    } finally {
+      this.committing.delete(session.session_id);
+      this.around.changed();
+    }
+  }
+
+  /** Delete it at the service. An answer that is in progress is stopped before. Raises LLMError. */
+  private async clear(id: string): Promise<void> {
+    for (const pause of [...BUSY_PAUSES, 0]) {
+      try {
+        await this.api.clearSession(id);
+        return;
+      } catch (error) {
+        const status = error instanceof LLMError ? error.status : 0;
+        if (status === 404) return;
+        if (status !== 409 || !pause) throw error;
+      }
+      await this.api.stopSession(id).catch(() => undefined); // an older service has no such route
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+
+  /** The page is left: what waits is deleted now. */
+  private leave(): void {
+    for (const { session, timer } of this.waiting.splice(0)) {
+      clearTimeout(timer);
+      if (session.running) void this.leaving.stopSession(session.session_id).catch(() => undefined);
+      void this.leaving.clearSession(session.session_id).catch(() => undefined);
+    }
+    this.changed();
+  }
+
+  private changed(): void {
+    this.draw();
+    this.around.changed();
+  }
+
+  private draw(): void {
+    const last = this.waiting.at(-1)?.session;
+    const hadFocus = this.bar.contains(document.activeElement);
+    if (!last) this.bar.replaceChildren();
+    else {
+      const words = element("span", "", t.deleted(last.name || last.session_id));
+      this.bar.replaceChildren(words, button(t.undo, "", () => this.undo()));
+      if (hadFocus) this.bar.querySelector("button")?.focus();
+    }
+    this.bar.hidden = !last;
+  }
+}

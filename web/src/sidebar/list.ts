@@ -1,0 +1,100 @@
+// The conversations as they are shown: groups, or what was found. Rows stay the same elements when the list changes.
+import type { SessionOut } from "../api";
+import { element } from "../dom";
+import { grouped } from "./groups";
+import { markedText, placesOf } from "./marked";
+import { Row, type RowActions } from "./row";
+import type { Found } from "./search";
+
+/** What is known of a conversation beside what the service tells. */
+export interface Known {
+  current: string;
+  isRunning(session: SessionOut): boolean;
+}
+
+export class List {
+  private readonly rows = new Map<string, Row>();
+
+  constructor(
+    private readonly root: HTMLElement,
+    private readonly actions: RowActions,
+  ) {}
+
+  /** Show conversations in groups. */
+  showGroups(sessions: readonly SessionOut[], known: Known): void {
+    const groups = grouped(sessions).map((group) => ({ key: group.key, name: group.name, rows: group.sessions }));
+    this.show(groups, known);
+    for (const row of this.rows.values()) row.unmark();
+  }
+
+  /** Show what was found. */
+  showFound(found: readonly Found[], words: readonly string[], known: Known): void {
+    this.show([{ key: "found", name: "", rows: found }], known);
+    for (const { session_id, name, snippet = "", matches = [] } of found) {
+      this.rows.get(session_id)?.mark(markedText(name || session_id, placesOf(words, name)), markedText(snippet, matches));
+    }
+  }
+
+  /** Move the focus to the first conversation. */
+  focusFirst(): void {
+    this.root.querySelector<HTMLElement>(".open")?.focus();
+  }
+
+  focus(id: string): void {
+    this.rows.get(id)?.link.focus();
+  }
+
+  /** The conversation that follows one in the list, or is before the last one. */
+  neighbour(id: string): string | undefined {
+    const shown = [...this.root.querySelectorAll("li")].map((each) => each.dataset["session"]);
+    const place = shown.indexOf(id);
+    return shown[place + 1] ?? shown[place - 1];
+  }
+
+  private show(groups: { key: string; name: string; rows: readonly SessionOut[] }[], known: Known): void {
+    const focused = document.activeElement;
+    const hadFocus = this.root.contains(focused);
+    const sections = groups.map(({ key, name, rows }) => {
+      const section = this.section(key, name);
+      arrange(section.querySelector("ul")!, rows.map((session) => this.row(session, known).root));
+      return section;
+    });
+    const kept = new Set(groups.flatMap(({ rows }) => rows.map((each) => each.session_id)));
+    for (const id of this.rows.keys()) if (!kept.has(id)) this.rows.delete(id);
+    arrange(this.root, sections);
+    if (hadFocus && document.activeElement !== focused && this.root.contains(focused)) (focused as HTMLElement).focus();
+  }
+
+  private section(key: string, name: string): HTMLElement {
+    const there = [...this.root.children].find((each) => (each as HTMLElement).dataset["group"] === key);
+    const section = (there as HTMLElement | undefined) ?? element("section", "", element("h2"), element("ul"));
+    const heading = section.querySelector("h2")!;
+    section.dataset["group"] = key;
+    heading.textContent = name;
+    heading.hidden = !name;
+    return section;
+  }
+
+  private row(session: SessionOut, known: Known): Row {
+    const { session_id } = session;
+    let row = this.rows.get(session_id);
+    if (!row) {
+      row = new Row(session, this.actions);
+      row.root.dataset["session"] = session_id;
+      this.rows.set(session_id, row);
+    }
+    row.update(session, session_id === known.current, known.isRunning(session));
+    return row;
+  }
+}
+
+/** Give an element these children in this order; those that are in their places are not touched. */
+function arrange(parent: HTMLElement, children: HTMLElement[]): void {
+  const kept = new Set<Element>(children);
+  for (const each of [...parent.children]) if (!kept.has(each)) each.remove();
+  let next = parent.firstElementChild;
+  for (const child of children) {
+    if (child === next) next = next.nextElementSibling;
+    else parent.insertBefore(child, next);
+  }
+}

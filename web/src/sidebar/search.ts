@@ -1,0 +1,125 @@
+// Looking for conversations: by their names at once, and at the service, which also looks into their texts.
+import { type FoundSession, type LLMAPI, LLMError, type SessionOut } from "../api";
+import { at } from "../dom";
+import { t } from "../words";
+
+const PAUSE = 250; // milliseconds after the last key
+
+/** A conversation that was found. snippet: a passage of it. */
+export type Found = SessionOut & Partial<Pick<FoundSession, "snippet" | "matches">>;
+
+/** What the list does for the search. */
+export interface Around {
+  sessions(): readonly SessionOut[];
+  /** There is something else to show. */
+  changed(): void;
+  /** Move the focus into what was found. */
+  toFound(): void;
+  failed(error: unknown): void;
+}
+
+export class Search {
+  /** What was found; undefined where nothing is looked for. */
+  found: Found[] | undefined;
+  private readonly field = at<HTMLInputElement>("search");
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private asked: AbortController | undefined;
+  private isAtService = true;
+
+  constructor(
+    private readonly api: LLMAPI,
+    private readonly around: Around,
+  ) {
+    this.field.addEventListener("input", (event) => {
+      if (!(event as InputEvent).isComposing) this.begin();
+    });
+    this.field.addEventListener("compositionend", () => this.begin());
+    this.field.addEventListener("keydown", (event) => this.keyPressed(event));
+  }
+
+  get query(): string {
+    return this.field.value.trim();
+  }
+
+  /** The words that are looked for. */
+  get words(): string[] {
+    return this.query.split(/\s+/).filter(Boolean);
+  }
+
+  focus(): void {
+    this.field.focus();
+    this.field.select();
+  }
+
+  clear(): void {
+    this.field.value = "";
+    this.begin();
+  }
+
+  private begin(pause = PAUSE): void {
+    clearTimeout(this.timer);
+    this.asked?.abort();
+    this.asked = undefined;
+    if (!this.query) {
+      this.found = undefined;
+      this.say("");
+      return this.around.changed();
+    }
+    if (pause) this.show(this.byName()); // until the service has answered
+    this.timer = setTimeout(() => void this.ask(), pause);
+  }
+
+  private byName(): SessionOut[] {
+    const words = this.words.map(plain);
+    return this.around.sessions().filter(({ name }) => words.every((word) => plain(name).includes(word)));
+  }
+
+  private async ask(): Promise<void> {
+    if (!this.isAtService) return this.finish(this.byName());
+    const asked = new AbortController();
+    this.asked = asked;
+    try {
+      const { sessions } = (await this.api.searchSessions(this.query, { signal: asked.signal })).data;
+      if (this.asked === asked) this.finish(sessions);
+    } catch (error) {
+      if (this.asked !== asked) return; // something else is looked for
+      this.isAtService = !(error instanceof LLMError && (error.status === 404 || error.status === 405));
+      this.finish(this.byName());
+      if (this.isAtService) this.around.failed(error);
+    }
+  }
+
+  private finish(found: Found[]): void {
+    this.show(found);
+    this.say(t.found(found.length));
+  }
+
+  private show(found: Found[]): void {
+    this.found = found;
+    this.around.changed();
+  }
+
+  private say(text: string): void {
+    at("found").textContent = text;
+  }
+
+  private keyPressed(event: KeyboardEvent): void {
+    if (event.isComposing || event.keyCode === 229) return;
+    if (event.key === "Escape" && this.field.value) {
+      event.preventDefault();
+      event.stopPropagation();
+      this.clear();
+    } else if (event.key === "ArrowDown") {
+      event.preventDefault();
+      this.around.toFound();
+    } else if (event.key === "Enter") {
+      event.preventDefault();
+      this.begin(0);
+    }
+  }
+}
+
+/** A text as it is compared: without case, width and accents' forms. */
+export function plain(text: string): string {
+  return text.normalize("NFKC").toLowerCase();
+}
