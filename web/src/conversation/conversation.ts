@@ -291,12 +291,10 @@ export class Conversation {
 
 /** The conversations that part at a turn; undefined where there is but the one. */
 function versionsAt(history: History, turn: Turn, open: (session: string) => void): Versions | undefined {
-  const others = (history.branches ?? []).filter((each) => each.begins === turn.begins && each.session_id !== history.session_id);
-  if (turn.role !== "user" || !others.length) return undefined;
-  const sessions = (history.branches ?? [])
-    .filter((each) => each.session_id === history.session_id || each.begins === turn.begins)
-    .map((each) => each.session_id);
-  return { sessions, shown: sessions.indexOf(history.session_id), open };
+  const apart = (history.branches ?? []).filter((each) => each.begins === turn.begins);
+  const sessions = apart.map((each) => each.session_id);
+  const shown = sessions.indexOf(history.session_id);
+  return turn.role === "user" && sessions.length > 1 && shown >= 0 ? { sessions, shown, open } : undefined;
 }
 
 /** The page of a conversation that somebody shares. */
