@@ -289,7 +289,7 @@ def test_a_service_that_is_killed_leaves_the_text_and_the_question(
         relay.close()
         playwright.expect(page.locator(".failed")).to_be_visible(timeout=15_000)
         said(page, "The beginning.")
-        assert "can't be reached" in page.locator("#problem").inner_text()
+        assert "unreachable" in page.locator("#problem").inner_text()
         assert page.get_by_label("Your message").input_value() == "slowly until the end"
 
 
