@@ -329,9 +329,7 @@ def test_a_link_is_made_and_taken_back(service: Service, page: Any, browser: Any
 
 
 @in_a_browser
-def test_the_empty_page_says_what_is_here_and_sampling_is_kept(
-    service: Service, page: Any, model: ModelServer
-) -> None:
+def test_the_empty_page_says_what_is_here_and_sampling_is_kept(service: Service, page: Any, model: ModelServer) -> None:
     """mckaywrigley/chatbot-ui#807: a temperature of 0 was taken for none."""
     page.goto(service.url)
     welcome = page.get_by_role("region", name="What is here")

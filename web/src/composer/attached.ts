@@ -20,6 +20,8 @@ export class Attached {
   private reading: string[] = [];
   private taken: Taken = { images: true, suffixes: [], maxBytes: 10_000_000 };
   private began = 0;
+  /** Called when all files are read; isWhole: whether none was refused. */
+  onRead: (isWhole: boolean) => void = () => undefined;
 
   constructor(
     private readonly api: LLMAPI,
@@ -87,6 +89,7 @@ export class Attached {
       this.draw();
     }
     this.showProblem(refusals.join("\n"));
+    if (!this.isReading) this.onRead(!refusals.length);
   }
 
   /** Take a file; returns why it is refused. */
