@@ -380,7 +380,7 @@ LAYERS = [
     ["cli.doctor"],
     ["cli.doctor.command"],
     ["cli"],
-    ["__main__", "__pyinstaller", "__pyinstaller.hook-agentkit"],
+    ["__main__", "__pyinstaller", "__pyinstaller.hooks.hook-agentkit"],
 ]
 """Each module imports only from layers before its own, including imports in functions and for types. A full
 name takes precedence over a pattern."""

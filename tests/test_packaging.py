@@ -68,7 +68,7 @@ def test_what_the_core_imports_is_what_it_depends_on() -> None:
 def test_the_files_of_the_page_are_found_in_a_zip_file(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
     """python/importlib_resources#62"""
     code = (
-        "from agentkit.serving.http.page.files import page_folder; import agentkit; assert '.whl' in agentkit.__file__; "
+        "import agentkit; from agentkit.serving.http.page.files import page_folder; assert '.whl' in agentkit.__file__; "
         "print(*sorted(each.name for each in page_folder().iterdir() if each.suffix == '.html'))"
     )
     command = [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {wheel.filename!r}); {code}"]
@@ -80,6 +80,6 @@ def test_pyinstaller_is_told_of_the_data_files(wheel: zipfile.ZipFile) -> None:
     """zauberzeug/nicegui#619"""
     (info,) = {name.split("/")[0] for name in wheel.namelist() if ".dist-info/" in name}
     assert "hook-dirs = agentkit.__pyinstaller:get_hook_dirs" in wheel.read(f"{info}/entry_points.txt").decode()
-    assert "agentkit/__pyinstaller/hook-agentkit.py" in wheel.namelist()
+    assert "agentkit/__pyinstaller/hooks/hook-agentkit.py" in wheel.namelist()
     (folder,) = import_module("agentkit.__pyinstaller").get_hook_dirs()
     assert (Path(folder) / "hook-agentkit.py").is_file()

@@ -19,10 +19,10 @@ _CLOSING_TAG = pattern(r"<(?=\s*/\s*attachment)")
 
 @dataclass(frozen=True)
 class Attached:
-    """A document in a message. characters: length of its text, as the model sees it."""
+    """A document in a message. text: as the model sees it."""
 
     name: str
-    characters: int
+    text: str
 
 
 def attachment_text(name: str, text: str) -> str:
@@ -52,4 +52,4 @@ def _attached(part: str) -> Attached | None:
     name, ends, rest = text.removeprefix(_BEGINS).partition(_TITLE_ENDS)
     if not (text.startswith(_BEGINS) and ends and rest.endswith(_ENDS)):
         return None
-    return Attached(html.unescape(name), len(rest) - len(_ENDS))
+    return Attached(html.unescape(name), rest.removesuffix(_ENDS))

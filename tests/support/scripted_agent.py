@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agentkit.serving.http.keys import Keys
 from tests.support.http_service import Service, serve_http, settings_for
 from tests.support.model_server import Answer, Asked, ModelServer, serve, whole
 
@@ -32,3 +34,9 @@ def close_agents() -> None:
     """Stop all of them."""
     _running.clear()
     _open.close()
+
+
+def somebody(service: Service, folder: Path) -> Service:
+    """The service, for a caller who has not asked it anything before. folder: where its files are."""
+    keys = Keys(folder / "keys.json")
+    return replace(service, key=keys.add(f"caller{len(keys.names())}"))

@@ -1,6 +1,7 @@
 // What the service is and may do: shown where a conversation has no message yet, with what one may begin with. Nothing of
 // it is needed: an older service, or one that wants a key first, tells nothing.
 import { type About, type LLMAPI, LLMError } from "./api";
+import type { Taken } from "./composer/attached";
 import { at, button, element } from "./dom";
 import { Sampling } from "./sampling";
 import { t } from "./words";
@@ -33,6 +34,12 @@ export class AboutView {
 
   get canShare(): boolean {
     return this.about?.sharing ?? false;
+  }
+
+  /** What may go with a message; where nothing is known, images. */
+  get taken(): Taken {
+    const { images = true, attachments = [], max_attachment_bytes: maxBytes = 0 } = this.about ?? {};
+    return { images, suffixes: attachments, maxBytes };
   }
 
   /** Ask the service; to be called again with another key. */

@@ -1,11 +1,11 @@
 // An answer as it arrives. The run belongs to the service: when the connection breaks, the page joins it again.
-import { type Frame, type LLMAPI, LLMError } from "./api";
+import { type Frame, type JoinedQuestion, type LLMAPI, LLMError } from "./api";
 
 /** What is told of an answer. */
 export interface Watcher {
   take(frame: Frame): void;
-  /** What was shown of the answer comes again, from its beginning. */
-  restart(): void;
+  /** What was shown of the answer comes again, from its beginning. question: what is answered, null for a decision. */
+  restart(question: JoinedQuestion | null): void;
   /** The connection broke, and is made again. */
   joining(): void;
 }
@@ -52,10 +52,9 @@ export class LiveAnswer {
       try {
         for await (const frame of this.api.joinStream(this.session, { signal: this.control.signal })) {
           if ("question" in frame) {
-            this.watcher.restart();
+            this.watcher.restart(frame.question);
             pauses = [...PAUSES];
-          }
-          this.watcher.take(frame);
+          } else this.watcher.take(frame);
         }
         return "whole";
       } catch (error) {

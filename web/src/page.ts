@@ -47,7 +47,10 @@ const about: AboutView = new AboutView(api, {
     composer.write(text);
     composer.focus();
   },
-  changed: () => sidebar.draw(),
+  changed: () => {
+    sidebar.draw();
+    composer.attached.allow(about.taken);
+  },
 });
 const sidebar = new Sidebar(api, leaving, {
   current: () => conversation.id,

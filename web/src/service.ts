@@ -19,14 +19,17 @@ export function showError(error: unknown): void {
   if (error instanceof LLMError && error.status === 401) {
     showProblem(key() ? t.keyRejected : t.keyRequired);
     at("problem").append(" ", button(t.enterKey, "", askForKey));
-  } else if (error instanceof LLMError) {
-    showProblem(`${error.detail}${error.retryAfter ? ` ${t.again(error.retryAfter)}` : ""}`);
-  } else if (error instanceof TypeError && /fetch|network|load failed/i.test(error.message)) {
-    showProblem(t.connectionBroke);
   } else {
-    showProblem(t.pageProblem);
-    console.error(error);
+    showProblem(wordsOf(error) || t.pageProblem);
+    if (!(error instanceof LLMError)) console.error(error);
   }
+}
+
+/** What is told of an error; "" for one of the page itself. */
+export function wordsOf(error: unknown): string {
+  if (!(error instanceof LLMError)) return "";
+  if (error.lost) return error.lost === "unreachable" ? t.serviceUnreachable : t.connectionBroke;
+  return `${error.detail}${error.retryAfter ? ` ${t.again(error.retryAfter)}` : ""}`;
 }
 
 function askForKey(): void {

@@ -55,11 +55,11 @@ logger = logging.getLogger("agentkit.http")
 ROUTERS = (  # a request is compared with their routes in this order
     chat_completions.routes,
     chat.routes,
+    live_answers.routes,
     branches.routes,
     search.routes,
     sharing.routes,
     sharing.public,
-    live_answers.routes,
     websocket.routes,
     responses.routes,
     models.routes,

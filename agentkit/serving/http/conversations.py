@@ -157,10 +157,10 @@ class Conversations:
             name=meta.name,
             prompt=meta.prompt_out,
             usage=UsageOut(**usage_record(spent)),
+            running=bool(running),
             branches=self._branches(subject, session_id),
             shared=meta.shared or None,
             pinned=meta.pinned,
-            running=bool(running),
         )
 
     def _branches(self, subject: str, session_id: str) -> list[BranchOut]:
@@ -262,14 +262,17 @@ class Conversations:
         running = self.live.running(_key_prefix(subject))
         for session_id, meta, info in self.newest(subject):
             conversation = meta.of or session_id
+            is_running = info.id in running
             if conversation not in shown:
                 shown[conversation] = SessionOut(
                     session_id=session_id,
                     name=meta.name,
                     updated=info.updated.isoformat(),
                     pinned=meta.pinned,
-                    running=info.id in running,
+                    running=is_running,
                 )
+            elif is_running:
+                shown[conversation].running = True
         return [*shown.values()]
 
     def newest(self, subject: str) -> Iterator[tuple[str, SessionMeta, SessionInfo]]:
@@ -281,11 +284,11 @@ class Conversations:
                 yield (*known[info.id], info)
 
     def _existing(self, subject: str, session_id: str, is_live: bool = False) -> SessionMeta:
-        """The metadata of a session that has messages, or is a branch from its first one. is_live:
-        whether a first message is about to be stored. Raises UnknownSessionError."""
+        """The metadata of a session that has messages, or is a branch from its first one. is_live: whether a first
+        message is about to be stored. Raises UnknownSessionError."""
         meta = self._catalogue(subject).get(session_id)
-        is_empty_branch = meta is not None and meta.parent != "" and meta.begins == 0
-        if meta is None or not (is_live or is_empty_branch or _key(subject, session_id) in self.service.sessions):
+        is_expected = is_live or (meta is not None and meta.parent != "" and meta.begins == 0)
+        if meta is None or not (is_expected or _key(subject, session_id) in self.service.sessions):
             raise UnknownSessionError("Session not found")
         return meta
 

@@ -254,7 +254,7 @@ def test_the_page_can_be_used_with_the_keyboard_only(service: Service, page: Any
     answered(page)
     unnamed = page.evaluate(
         "[...document.querySelectorAll('button, input:not([hidden]), textarea')]"
-        ".filter(e => !e.textContent.trim() && !e.ariaLabel && !e.getAttribute('aria-label')).length"
+        ".filter(e => !e.textContent.trim() && !e.getAttribute('aria-label') && !e.labels?.length).length"
     )
     assert unnamed == 0
 

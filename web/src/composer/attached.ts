@@ -6,7 +6,8 @@ import { imageUrl, isImage } from "./images";
 
 const MAX_IMAGES = 16;
 
-/** What the service takes. suffixes: of files, such as ".pdf". */
+/** What the service takes. suffixes: of the documents that it knows, such as ".pdf"; of others it reads texts. None: it
+ * reads no files. */
 export interface Taken {
   images: boolean;
   suffixes: string[];
@@ -19,6 +20,8 @@ export class Attached {
   private reading: string[] = [];
   private taken: Taken = { images: true, suffixes: [], maxBytes: 10_000_000 };
   private began = 0;
+  /** Called when all files are read; isWhole: whether none was refused. */
+  onRead: (isWhole: boolean) => void = () => undefined;
 
   constructor(
     private readonly api: LLMAPI,
@@ -47,9 +50,8 @@ export class Attached {
   /** What the service takes is known. */
   allow(taken: Taken): void {
     this.taken = taken;
-    const kinds = [...(taken.images ? ["image/*"] : []), ...taken.suffixes];
-    at<HTMLInputElement>("file").accept = kinds.join(",");
-    at("attach").hidden = !kinds.length;
+    at<HTMLInputElement>("file").accept = taken.suffixes.length ? "" : "image/*";
+    at("attach").hidden = !taken.images && !taken.suffixes.length;
   }
 
   clear(): void {
@@ -87,6 +89,7 @@ export class Attached {
       this.draw();
     }
     this.showProblem(refusals.join("\n"));
+    if (!this.isReading) this.onRead(!refusals.length);
   }
 
   /** Take a file; returns why it is refused. */
@@ -100,8 +103,7 @@ export class Attached {
       return "";
     }
     const { suffixes, maxBytes } = this.taken;
-    const suffix = /\.[^.]+$/.exec(file.name.toLowerCase())?.[0] ?? "";
-    if (!suffixes.includes(suffix)) return t.unknownFile(file.name, suffixes.join(" "));
+    if (!suffixes.length) return t.unknownFile(file.name);
     if (!file.size) return t.emptyFile(file.name);
     if (file.size > maxBytes) return t.tooLarge(file.name, Math.floor(maxBytes / 1e6));
     try {

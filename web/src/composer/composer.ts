@@ -98,7 +98,13 @@ export class Composer {
 
   private submit(): void {
     const text = this.field.value;
-    if (!text.trim() || !this.canSend() || this.attached.isReading) return;
+    if (!text.trim() || !this.canSend()) return;
+    this.attached.onRead = (isWhole) => {
+      this.attached.onRead = () => undefined;
+      if (isWhole && this.field.value === text) this.submit();
+    };
+    if (this.attached.isReading) return; // it is sent when they are read
+    this.attached.onRead = () => undefined;
     const { images, attachments } = this.attached;
     const isAgain = this.returned?.text === text && !this.editing;
     const message: Message = { text, images, attachments, id: isAgain ? this.returned!.id : newId() };

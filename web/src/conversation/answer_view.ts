@@ -26,6 +26,8 @@ export class AnswerView {
   private citations: Citation[] = [];
   private waiting: ApprovalView | undefined;
   private note: HTMLElement | undefined;
+  /** How many parts are from before the run that goes on. */
+  private before = 0;
 
   constructor(
     private readonly grown: () => void,
@@ -50,7 +52,7 @@ export class AnswerView {
 
   /** The same answer comes again, from its beginning. */
   restart(): void {
-    this.body.replaceChildren();
+    while (this.body.childElementCount > this.before) this.body.lastElementChild!.remove();
     this.tools.clear();
     this.text = this.thoughts = this.waiting = undefined;
     this.said = this.written = this.stopped = "";
@@ -151,6 +153,8 @@ export class AnswerView {
 
   /** The answer goes on after a decision. */
   goOn(): void {
+    this.endText();
+    this.before = this.body.childElementCount;
     this.waiting = undefined;
     this.root.setAttribute("aria-busy", "true");
   }

@@ -1,7 +1,8 @@
 // The conversation that is shown: its turns, the answer that arrives, and what can be done with both.
-import { type Attachment, type Decision, type Frame, type History, LLMError, type LLMAPI, type Turn } from "../api";
+import { type Attachment, type Decision, type Frame, type History, type JoinedQuestion, LLMError, type LLMAPI, type Turn } from "../api";
 import { type Ending, LiveAnswer } from "../live";
 import { newId } from "../routing";
+import { wordsOf } from "../service";
 import { t } from "../words";
 import { type Actions, actionsView, type Versions } from "./actions";
 import { AnswerView } from "./answer_view";
@@ -161,11 +162,31 @@ export class Conversation {
     await this.follow(shown, (live) => live.join());
   }
 
+  /** What comes of an answer comes from its beginning. A question that waits for another one is not in the history. */
+  private restart(view: AnswerView, question: JoinedQuestion | null): void {
+    if (!question) view.goOn();
+    view.restart();
+    const place = this.turns.indexOf(view);
+    const before = this.turns[place - 1];
+    if (!question || (before instanceof QuestionView && before.question.content === question.content)) return;
+    const missing = new QuestionView(question);
+    this.turns.splice(place, 0, missing);
+    view.root.before(missing.root);
+  }
+
   /** Show an answer as it arrives; returns whether it, or a part that is kept, is in the history. */
   private async follow(view: AnswerView, begin: (live: LiveAnswer) => Promise<Ending>): Promise<boolean> {
     const { id } = this;
     this.around.clearError();
-    const live = new LiveAnswer(this.api, id, view);
+    let isDecision = false;
+    const live = new LiveAnswer(this.api, id, {
+      take: (frame) => view.take(frame),
+      joining: () => view.joining(),
+      restart: (question) => {
+        isDecision = !question;
+        this.restart(view, question);
+      },
+    });
     this.live = live;
     this.around.setRunning(true);
     let isKept = true;
@@ -177,7 +198,7 @@ export class Conversation {
     } catch (error) {
       isKept = false;
       if (this.live === live) {
-        view.fail(error instanceof LLMError ? error.detail : t.connectionBroke);
+        view.fail(wordsOf(error) || t.connectionBroke);
         this.around.showError(error);
       }
     }
@@ -185,7 +206,7 @@ export class Conversation {
     this.live = undefined;
     this.around.setRunning(false);
     view.end();
-    if (isKept) await this.refresh();
+    if (isKept) await (isDecision ? this.load() : this.refresh());
     this.around.changed();
     return isKept;
   }
@@ -291,12 +312,10 @@ export class Conversation {
 
 /** The conversations that part at a turn; undefined where there is but the one. */
 function versionsAt(history: History, turn: Turn, open: (session: string) => void): Versions | undefined {
-  const others = (history.branches ?? []).filter((each) => each.begins === turn.begins && each.session_id !== history.session_id);
-  if (turn.role !== "user" || !others.length) return undefined;
-  const sessions = (history.branches ?? [])
-    .filter((each) => each.session_id === history.session_id || each.begins === turn.begins)
-    .map((each) => each.session_id);
-  return { sessions, shown: sessions.indexOf(history.session_id), open };
+  const apart = (history.branches ?? []).filter((each) => each.begins === turn.begins);
+  const sessions = apart.map((each) => each.session_id);
+  const shown = sessions.indexOf(history.session_id);
+  return turn.role === "user" && sessions.length > 1 && shown >= 0 ? { sessions, shown, open } : undefined;
 }
 
 /** The page of a conversation that somebody shares. */

@@ -40,7 +40,7 @@ export const de: Words = {
   tooManyImages: (name, most) => `${name}: Eine Nachricht darf bis zu ${most} Bilder haben.`,
   unreadableImage: (name) =>
     `${name} ist ein Bild, das dieser Browser nicht lesen kann: Speichern Sie es als JPEG oder PNG und fügen Sie es neu hinzu.`,
-  unknownFile: (name, kinds) => `${name} kann hier nicht gelesen werden. Was gelesen werden kann: Bilder ${kinds}`.trim(),
+  unknownFile: (name) => `${name} kann hier nicht gelesen werden, nur Bilder.`,
   dropHere: "Dateien hier ablegen",
   // the list
   search: "Unterhaltungen suchen",

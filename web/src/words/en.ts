@@ -39,7 +39,7 @@ export const en = {
   tooManyImages: (name: string, most: number): string => `${name}: a message may have up to ${most} images.`,
   unreadableImage: (name: string): string =>
     `${name} is an image that this browser can't read: save it as JPEG or PNG, and add it again.`,
-  unknownFile: (name: string, kinds: string): string => `${name} can't be read here. What can: images ${kinds}`.trim(),
+  unknownFile: (name: string): string => `${name} can't be read here: only images can.`,
   dropHere: "Drop files here",
   // the list
   search: "Search conversations",

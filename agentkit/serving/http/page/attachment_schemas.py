@@ -68,3 +68,18 @@ class DocumentOut(BaseModel):
     text: str = Field(description="The text; the beginning of a long one.")
     characters: int = Field(description="Length of the whole text in characters.")
     was_cut: bool = Field(description="Whether the document has more text than `text`.")
+
+
+class SentReference(BaseModel):
+    """A document that was sent with a message of a session."""
+
+    session_id: Annotated[str, Field(max_length=1000, description="Session ID.")]
+    begins: int = Field(ge=0, description="The `begins` of the message in the history.")
+    number: int = Field(ge=0, description="Place among the `attachments` of the message, from 0.")
+
+
+class SentOut(BaseModel):
+    """A document that was sent with a message."""
+
+    name: str = Field(description="Name of the document.")
+    text: str = Field(description="Its text, as the model was shown it.")

@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.requests import ClientDisconnect
 
 from agentkit._threads import WORKERS
+from agentkit.serving.attachments import with_attachments
 from agentkit.serving.documents import (
     DocumentText,
     MissingDocumentReaderError,
@@ -25,11 +26,12 @@ from agentkit.serving.documents import (
     UnreadableDocumentError,
     document_text,
 )
-from agentkit.serving.http.dependencies import caller_of
+from agentkit.serving.http.dependencies import Service, Subject, caller_of
 from agentkit.serving.http.errors import error_responses
-from agentkit.serving.http.page.attachment_schemas import DocumentOut, file_name
+from agentkit.serving.http.page.attachment_schemas import DocumentOut, SentOut, SentReference, file_name
 from agentkit.serving.http.runs import POLL_SECONDS, ClientDisconnectedError
 from agentkit.serving.http.schemas import ErrorResponse
+from agentkit.sessions.log import messages_of
 
 READ_AT_ONCE = 2
 """Documents of one caller that are read at the same time; further ones wait."""
@@ -110,6 +112,21 @@ async def read_document(
         async with turn:
             found = await _read(partial(document_text, name, content, characters), request.is_disconnected)
     return DocumentOut(name=name, text=found.text, characters=found.characters, was_cut=found.was_cut)
+
+
+@routes.post("/sent", summary="Get a document of a message", responses=error_responses(ErrorResponse))
+def sent_document(body: SentReference, state: Service, subject: Subject) -> SentOut:
+    """Returns a document that was sent with a message of a session, such as to send it again."""
+    conversations = state.conversations
+    conversations.branches(subject, body.session_id)
+    messages = [
+        each for part in messages_of(conversations.session(subject, body.session_id).entries()) for each in part
+    ]
+    _, attached = with_attachments(messages[body.begins]) if body.begins < len(messages) else ("", [])
+    if body.number >= len(attached):
+        raise HTTPException(404, "Document not found")
+    found = attached[body.number]
+    return SentOut(name=found.name, text=found.text)
 
 
 async def _body(request: Request, limit: int) -> bytes:

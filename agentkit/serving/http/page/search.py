@@ -124,8 +124,7 @@ class Reading:
             self.left -= _ENTRY
             return Entry(entry.kind, entry.value, entry.at, None, entry.extra)
         self.left -= _ENTRY + len(text_of(entry.value))
-        extra = {key: entry.extra[key] for key in ("by",) if key in entry.extra}
-        return Entry(entry.kind, _bare(entry.value), entry.at, None, extra)
+        return Entry(entry.kind, _bare(entry.value), entry.at, None, entry.extra)
 
 
 def _bare(message: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentkit.backend import ending_of
 from agentkit.executor import open_call
-from agentkit.limits import LAST_WORDS, Usage
+from agentkit.limits import LAST_WORDS, Usage, is_remark_of_the_run
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, user, without_stop_note
 from agentkit.record import call_record, usage_from, usage_record
 from agentkit.serving.attachments import with_attachments
@@ -32,7 +32,7 @@ def question_record(user_input: UserInput) -> dict[str, Any] | None:
 def question_turn(message: Message) -> TurnOut:
     """A message of the user."""
     typed, attached = with_attachments(message)
-    documents = [AttachmentOut(name=each.name, characters=each.characters) for each in attached]
+    documents = [AttachmentOut(name=each.name, characters=len(each.text)) for each in attached]
     return TurnOut(role="user", content=typed, images=_images(message), attachments=documents)
 
 
@@ -42,7 +42,7 @@ def turns(entries: Sequence[Entry]) -> list[TurnOut]:
     made = _Turns(_seconds_worked(entries))
     messages = [each for part in messages_of(entries) for each in part]
     for number, (entry, message) in enumerate(zip([*sent, *held], messages, strict=True)):
-        made.add(entry, message, number)
+        made.add(number, entry, message)
     made.close("approval" if waiting_in(entries) is not None else "")
     return made.turns
 
@@ -68,26 +68,26 @@ class _Turns:
         self._pending = TurnOut(role="assistant", content="")
         self._spent = _Spent()
 
-    def add(self, entry: Entry, message: Message, number: int) -> None:
-        """Add a message. entry: that of the log. number: how many messages the session has before it."""
+    def add(self, number: int, entry: Entry, message: Message) -> None:
+        """Add a message. number: how many are before it. entry: that of the log."""
         seconds = self._worked[id(entry)]
-        if begins_turn(entry) and not is_shown_by_a_tool(message):
+        if begins_turn(entry) and not _is_of_the_run(message):
             self.close("")  # after a stopped run, its calls do not belong to a later answer
             self.turns.append(question_turn(message).model_copy(update={"time": entry.at or None, "begins": number}))
             self._spent = _Spent(begun=seconds)
             return
         self._spent = replace(self._spent, ended=seconds)
         self._pending.time = entry.at or None
+        if not self._pending.content and not self._pending.tool_calls:
+            self._pending.begins = number
         if message["role"] == "assistant":
-            if not self._pending.content and not self._pending.tool_calls:
-                self._pending.begins = number
             self._add_reply(entry, message)
         elif message["role"] == "tool":
             self._add_result(entry, message)
         elif is_shown_by_a_tool(message):
             self._pending.images += _images(message)
-        else:
-            self._spent = replace(self._spent, limit=_LIMITS.get(text_of(message), self._spent.limit))
+        elif reached := _LIMITS.get(text_of(message)):
+            self._spent = replace(self._spent, limit=reached)
 
     def _add_reply(self, entry: Entry, message: Message) -> None:
         if entry.usage:
@@ -120,6 +120,11 @@ class _Turns:
             self.turns.append(pending)
         self._pending = TurnOut(role="assistant", content="")
         self._spent = replace(spent, usage=None, begun=spent.ended)
+
+
+def _is_of_the_run(message: Message) -> bool:
+    """Whether the user did not write a message that says nothing of it, as those of a copied session."""
+    return is_shown_by_a_tool(message) or is_remark_of_the_run(text_of(message))
 
 
 def _why(entry: Entry, content: str, limit: str) -> str:
