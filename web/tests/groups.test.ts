@@ -1,5 +1,6 @@
 // The groups of the list are days of the reader, who may be anywhere and read any language.
 import { afterEach, expect, test, vi } from "vitest";
+import type { SessionOut } from "../src/api";
 
 const NOW = new Date("2026-06-15T00:30:00Z");
 const TIMES = ["2026-06-15T00:10:00Z", "2026-06-14T14:00:00Z", "2026-06-09T12:00:00Z", "2026-03-29T12:00:00Z", "2025-12-31T12:00:00Z"];
@@ -10,6 +11,10 @@ async function loaded(languages: string[]): Promise<{ words: typeof import("../s
   vi.stubGlobal("navigator", { languages, language: languages[0] ?? "" });
   return { words: await import("../src/words"), groups: await import("../src/sidebar/groups") };
 }
+
+const listed = (number: number, updated: string, pinned = false): SessionOut => {
+  return { session_id: String(number), name: "", updated, pinned, running: false };
+};
 
 afterEach(() => {
   process.env["TZ"] = zone;
@@ -23,7 +28,7 @@ test.each([
 ])("%s %s", async (timeZone, language, expected) => {
   process.env["TZ"] = timeZone;
   const { groups } = await loaded([language]);
-  const sessions = TIMES.map((updated, number) => ({ session_id: String(number), name: "", updated }));
+  const sessions = TIMES.map((updated, number) => listed(number, updated));
   expect(groups.grouped(sessions, NOW).map((each) => `${each.name} ${each.sessions.length}`)).toEqual(expected);
 });
 
@@ -32,7 +37,7 @@ test("a day of 23 hours is a day, a clock that is behind sees today, and what is
   const { groups } = await loaded(["en"]);
   const sessions = ["2026-03-30T12:00:00Z", "2026-03-29T22:30:00Z", "2026-03-28T23:30:00Z", "2026-03-28T22:30:00Z"];
   const found = groups.grouped(
-    sessions.map((updated, number) => ({ session_id: String(number), name: "", updated, pinned: number === 3 })),
+    sessions.map((updated, number) => listed(number, updated, number === 3)),
     new Date("2026-03-29T23:00:00Z"), // 1:00 on the 30th, after the shortest day of the year
   );
   expect(found.map((each) => [each.key, each.sessions.map((session) => session.session_id).join("")])).toEqual([
