@@ -42,8 +42,8 @@ test("a day of 23 hours is a day, a clock that is behind sees today, and what is
   );
   expect(found.map((each) => [each.key, each.sessions.map((session) => session.session_id).join("")])).toEqual([
     ["pinned", "3"],
-    ["0", "01"],
-    ["1", "2"],
+    ["today", "01"],
+    ["yesterday", "2"],
   ]);
 });
 

@@ -1,5 +1,6 @@
 """The list of conversations, the empty page and the keys of the chat page, in a real browser."""
 
+import contextlib
 import hashlib
 import json
 import re
@@ -48,12 +49,13 @@ def model() -> Iterator[ModelServer]:
         yield server
 
 
-@pytest.fixture
-def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
-    prompts = tmp_path / "prompts.toml"
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, model: ModelServer) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("sidebar")
+    prompts = folder / "prompts.toml"
     prompts.write_text('[tutor.v1]\ntext = "You are a patient tutor."\n', encoding="utf-8")
     settings = settings_for(
-        tmp_path,
+        folder,
         model.url,
         agentkit_tools=(f"{__name__}:fenced",),
         agentkit_prompts=prompts,
@@ -61,19 +63,29 @@ def service(tmp_path: Path, model: ModelServer) -> Iterator[Service]:
         agentkit_page_title="Harbour desk",
         agentkit_examples=("When is high tide?", "潮汐是什么？"),
     )
-    with serve_http(settings) as running:
-        yield running
+    with serve_http(settings) as service:
+        yield service
 
 
-def written_at(folder: Path, session: str, time: str) -> None:
+@pytest.fixture
+def service(running: Service) -> Service:
+    """The service without sessions."""
+    for session in sessions(running):
+        running.ask("POST", "/api/llm/chat/session/stop", {"session_id": session})
+        running.ask("POST", "/api/llm/chat/session/clear", {"session_id": session})
+    assert sessions(running) == []
+    return running
+
+
+def written_at(service: Service, session: str, time: str) -> None:
     """Set when a session was written last."""
     digest = hashlib.sha256(session.encode()).hexdigest()[:40]
     at = datetime.fromisoformat(time).timestamp()
-    with sqlite3.connect(folder / "sessions.db") as database:
+    with contextlib.closing(sqlite3.connect(service.app.state.service.settings.agentkit_sessions)) as database:
         changed = database.execute(
             "UPDATE sessions SET created = ?, updated = ? WHERE id LIKE ?", (at, at, f"http.%:{digest}")
         ).rowcount
-    database.close()
+        database.commit()
     assert changed == 1
 
 
@@ -109,7 +121,7 @@ def composed(page: Any, text: str, *keys: str) -> None:
 
 
 @in_a_browser
-def test_conversations_are_in_groups_of_the_readers_own_days(service: Service, browser: Any, tmp_path: Path) -> None:
+def test_conversations_are_in_groups_of_the_readers_own_days(service: Service, browser: Any) -> None:
     """BasedHardware/omi#10198: grouped by UTC, the conversations of this morning were yesterday's."""
     times = {
         "morning": "2026-06-15T00:10:00+00:00",  # in Los Angeles it is the 14th, still
@@ -121,7 +133,7 @@ def test_conversations_are_in_groups_of_the_readers_own_days(service: Service, b
     }
     for name, time in times.items():
         talk(service, name, name)
-        written_at(tmp_path, name, time)
+        written_at(service, name, time)
     assert service.ask("POST", "/api/llm/chat/session/pin", {"session_id": "kept", "pinned": True}).status_code == 200
     context = browser.new_context(timezone_id="America/Los_Angeles", locale="de-AT")
     page = context.new_page()
@@ -303,7 +315,9 @@ def test_what_is_said_is_found_and_an_older_answer_shows_nothing(service: Servic
 
 
 @in_a_browser
-def test_a_conversation_is_exported(service: Service, page: Any, tmp_path: Path) -> None:
+def test_a_conversation_leaves_as_a_file_and_by_a_link(
+    service: Service, page: Any, browser: Any, tmp_path: Path
+) -> None:
     """Nano-Collective/nanocoder#1347: a fence in a tool's output ended the block. AppFlowy-IO/AppFlowy#2873: a name
     with slashes gave no file. revivalstack/ai-chat-exporter#16: other scripts were taken out of file names."""
     question = "look up tides\n# not a heading"
@@ -325,12 +339,7 @@ def test_a_conversation_is_exported(service: Service, page: Any, tmp_path: Path)
     headings = re.findall(r"^#+ \w+", re.sub(r"(?s)````.*?````", "", markdown), re.MULTILINE)
     assert headings == ["# Tides", "## You", "## Answer"]
     assert json.loads(exported) == service.ask("POST", "/api/llm/chat/session/history", {"session_id": "one"}).json()
-
-
-@in_a_browser
-def test_a_link_is_made_and_taken_back(service: Service, page: Any, browser: Any) -> None:
-    talk(service, "one", "shown to all")
-    page.goto(service.url)
+    # and a link
     page.locator("#sessions .icon").focus()
     page.keyboard.press("Enter")
     page.get_by_role("menuitem", name="Share…").click()
@@ -340,12 +349,12 @@ def test_a_link_is_made_and_taken_back(service: Service, page: Any, browser: Any
     link = dialog.get_by_label("Link", exact=True).input_value()
     reader = browser.new_context().new_page()
     reader.goto(link)
-    playwright.expect(reader.locator(".user")).to_contain_text("shown to all")
+    playwright.expect(reader.locator(".user")).to_contain_text("look up tides")
     playwright.expect(reader.locator("#side, #composer, #welcome").first).to_be_hidden()
     dialog.get_by_role("button", name="Revoke").click()
     playwright.expect(dialog.get_by_role("button", name="Make a link")).to_be_focused()
     page.keyboard.press("Escape")
-    assert focused(page) == "More for shown to all"
+    assert focused(page) == 'More for Tides: 6/20/2023 "潮汐"?'
     reader.reload()
     playwright.expect(reader.get_by_role("alert").first).to_contain_text("no such shared conversation")
     reader.context.close()
@@ -393,8 +402,8 @@ def test_the_empty_page_says_what_is_here_and_sampling_is_kept(service: Service,
     assert (sent.get("temperature") == 0, sent.get("max_tokens") == 55) == (False, False)
     assert "patient tutor" not in str(sent["messages"][0]["content"])  # the choice was for the other conversation
     page.route("**/api/llm/about", lambda route: route.fulfill(status=404, json={"detail": "Not Found"}))
-    page.goto("about:blank")
-    page.goto(service.url)  # an older service
+    page.reload()  # an older service
+    page.keyboard.press("Alt+n")
     playwright.expect(welcome.get_by_role("heading")).to_have_text("What would you like to know?")
     playwright.expect(page.locator("#sampling, #problem").first).to_be_hidden()
 

@@ -18,23 +18,31 @@ export function grouped(sessions: readonly SessionOut[], now = new Date()): Grou
   const groups = new Map<string, Group>();
   const pinnedFirst = [...sessions.filter((each) => each.pinned), ...sessions.filter((each) => !each.pinned)];
   for (const session of pinnedFirst) {
-    const [key, name] = session.pinned ? ["pinned", t.pinned] : dateGroup(new Date(session.updated), now);
+    const time = new Date(session.updated);
+    const key = session.pinned ? "pinned" : keyOf(time, now);
     const group = groups.get(key);
     if (group) group.sessions.push(session);
-    else groups.set(key, { key, name, sessions: [session] });
+    else groups.set(key, { key, name: nameOf(key, time, now), sessions: [session] });
   }
   return [...groups.values()];
 }
 
-/** Key and name of the group of a time. */
-function dateGroup(time: Date, now: Date): [string, string] {
+/** The group of a time. */
+function keyOf(time: Date, now: Date): string {
   const days = Math.round((dayOf(now) - dayOf(time)) / DAY);
-  if (!(days > 0)) return ["0", capital(relative.format(0, "day"))]; // a clock that is behind sees times to come
-  if (days === 1) return ["1", capital(relative.format(-1, "day"))];
-  if (days <= WEEK_DAYS) return ["week", t.lastDays(WEEK_DAYS)];
+  if (!(days > 0)) return "today"; // a clock that is behind sees times to come
+  if (days === 1) return "yesterday";
+  return days <= WEEK_DAYS ? "week" : `${time.getFullYear()}-${time.getMonth()}`;
+}
+
+/** What a group is called. time: one in it. To make a formatter takes long: it is done once a group. */
+function nameOf(key: string, time: Date, now: Date): string {
+  if (key === "pinned") return t.pinned;
+  if (key === "today") return capital(relative.format(0, "day"));
+  if (key === "yesterday") return capital(relative.format(-1, "day"));
+  if (key === "week") return t.lastDays(WEEK_DAYS);
   const isThisYear = time.getFullYear() === now.getFullYear();
-  const options: Intl.DateTimeFormatOptions = isThisYear ? { month: "long" } : { month: "long", year: "numeric" };
-  return [`${time.getFullYear()}-${time.getMonth()}`, capital(time.toLocaleDateString(language, options))];
+  return capital(time.toLocaleDateString(language, isThisYear ? { month: "long" } : { month: "long", year: "numeric" }));
 }
 
 /** A number for the reader's calendar day of a time; days in which the clock is changed have other lengths. */

@@ -20,8 +20,10 @@ export class List {
     private readonly actions: RowActions,
   ) {}
 
-  /** Show conversations in groups. */
+  /** Show conversations in groups: all that there are. */
   showGroups(sessions: readonly SessionOut[], known: Known): void {
+    const there = new Set(sessions.map((each) => each.session_id));
+    for (const id of this.rows.keys()) if (!there.has(id)) this.rows.delete(id);
     const groups = grouped(sessions).map((group) => ({ key: group.key, name: group.name, rows: group.sessions }));
     this.show(groups, known);
     for (const row of this.rows.values()) row.unmark();
@@ -59,8 +61,6 @@ export class List {
       arrange(section.querySelector("ul")!, rows.map((session) => this.row(session, known).root));
       return section;
     });
-    const kept = new Set(groups.flatMap(({ rows }) => rows.map((each) => each.session_id)));
-    for (const id of this.rows.keys()) if (!kept.has(id)) this.rows.delete(id);
     arrange(this.root, sections);
     if (hadFocus && document.activeElement !== focused && this.root.contains(focused)) (focused as HTMLElement).focus();
   }

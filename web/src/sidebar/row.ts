@@ -14,6 +14,8 @@ export interface RowActions {
   items(session: SessionOut): Item[];
 }
 
+const TIME = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
+
 export class Row {
   readonly root: HTMLLIElement;
   readonly link = element("a", "open");
@@ -52,7 +54,8 @@ export class Row {
     const name = session.name || session.session_id;
     this.name.textContent = name;
     this.link.href = addressOf(session.session_id);
-    this.link.title = `${name}\n${new Date(session.updated).toLocaleString(language)}`;
+    const time = new Date(session.updated);
+    this.link.title = Number.isNaN(time.getTime()) ? name : `${name}\n${TIME.format(time)}`;
     if (isCurrent) this.link.setAttribute("aria-current", "page");
     else this.link.removeAttribute("aria-current");
     if (isRunning) this.link.append(this.running);

@@ -10,7 +10,7 @@ const LANGUAGES: Record<string, Words> = { en, de, zh };
 function chosen(): [string, Words] {
   for (const language of navigator.languages.length ? navigator.languages : [navigator.language]) {
     const found = LANGUAGES[language.toLowerCase().split("-")[0] ?? ""];
-    if (found) return [language, found];
+    if (found) return [/^zh-(hant|tw|hk|mo)/i.test(language) ? "zh-Hans" : language, found]; // what is shown is simplified
   }
   return ["en", en];
 }
