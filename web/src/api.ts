@@ -167,6 +167,18 @@ export interface Turn {
   tool_calls: ToolCallOut[];
   images: string[];
   citations?: Citation[];
+  /** Where it begins in the session; a branch can be made there. */
+  begins: number;
+}
+
+/** A version of a turn. For each turn that has several, all of them are in the history, in the order in which they were
+ * made; the session itself is among them. */
+export interface Branch {
+  /** The session that has this version. */
+  session_id: string;
+  /** The turn: its `begins`. */
+  begins: number;
+  updated: string;
 }
 
 export interface History {
@@ -177,13 +189,43 @@ export interface History {
   /** The calls that wait for a person. */
   pending?: PendingCall[];
   asked?: string | null;
+  branches: Branch[];
+  /** The token of the conversation's link; null when it is not shared. */
+  shared: string | null;
+  pinned: boolean;
 }
 
+/** A conversation, as the branch that was written last. */
 export interface SessionOut {
   session_id: string;
   name: string;
   /** ISO 8601, UTC. */
   updated: string;
+  pinned: boolean;
+}
+
+/** A conversation that was found, as the branch that has the words. */
+export interface FoundSession extends SessionOut {
+  /** What stands around the first words; "" when only the name has them. */
+  snippet: string;
+  /** Where the words are in it: begin and end in whole characters (code points); JavaScript counts some twice. */
+  matches: [number, number][];
+  /** The `begins` of the turn that has the snippet. */
+  begins: number | null;
+}
+
+export interface Found {
+  sessions: FoundSession[];
+  /** False when not everything was searched: older conversations may have the words, too. */
+  complete: boolean;
+}
+
+/** A conversation as it was when it was shared: of tool calls the names, of citations no text of their source. */
+export interface SharedConversation {
+  name: string;
+  messages: Turn[];
+  /** ISO 8601, UTC. */
+  time: string;
 }
 
 export interface Done {
@@ -311,6 +353,35 @@ export class LLMAPI {
 
   renameSession(sessionId: string, name: string): Promise<Answered<Done>> {
     return this.json("POST", "/api/llm/chat/session/rename", { session_id: sessionId, name });
+  }
+
+  /** A session of the same conversation with the messages before a turn (its `begins`), or with all of them. */
+  branchSession(sessionId: string, newSessionId: string, begins: number | null = null): Promise<Answered<Done>> {
+    const body = { session_id: sessionId, new_session_id: newSessionId, begins };
+    return this.json("POST", "/api/llm/chat/session/branch", body);
+  }
+
+  pinSession(sessionId: string, pinned: boolean): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/pin", { session_id: sessionId, pinned });
+  }
+
+  /** The conversations that have all words of the query, in their names or texts. */
+  searchSessions(query: string, signal?: AbortSignal): Promise<Answered<Found>> {
+    return this.json("POST", "/api/llm/chat/sessions/search", { query }, signal);
+  }
+
+  /** Share what is there now. Called again, the link stays and has what is there then. */
+  shareSession(sessionId: string): Promise<Answered<{ token: string }>> {
+    return this.json("POST", "/api/llm/chat/session/share", { session_id: sessionId });
+  }
+
+  unshareSession(sessionId: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/unshare", { session_id: sessionId });
+  }
+
+  /** What was shared under a token; needs no key. */
+  getShared(token: string): Promise<Answered<SharedConversation>> {
+    return this.json("POST", "/api/llm/shared", { token });
   }
 
   /** The state of the model server; does not throw when it is unreachable. */
