@@ -23,7 +23,7 @@ class Answer:
     body: sent in chunks of `piece` bytes with `pause` seconds between. cut: close the connection in the middle of a
     chunked body. linger: seconds between the last chunk and the end of the body. drop: reset the connection without a
     response. delay: seconds before the response. length: a Content-Length to send instead of a chunked body; the
-    connection is closed after it.
+    connection is closed after it. hold: what is waited for after the first chunk.
     """
 
     body: bytes
@@ -37,6 +37,7 @@ class Answer:
     drop: bool = False
     delay: float = 0.0
     length: int | None = None
+    hold: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +154,8 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
                 self.wfile.flush()
                 time.sleep(answer.pause)
+                if start == 0 and answer.hold is not None:
+                    answer.hold.wait(30)
             time.sleep(answer.linger)
             if answer.cut:
                 self.close_connection = True

@@ -19,8 +19,11 @@ export interface ChatOptions {
   temperature?: number | null;
   top_p?: number | null;
   max_tokens?: number | null;
-  /** Stops the answer, and the run on the server. */
+  /** Stops the answer, and the run on the server unless it is in the `background`. */
   signal?: AbortSignal;
+  /** Of a stream: seconds without a single byte after which it ends with an error, by default 30; 0: none. The service
+   * sends a sign of life every 10 seconds, so that a dead connection is noticed by its silence. */
+  silence?: number;
 }
 
 export interface SessionOptions extends ChatOptions {
@@ -33,6 +36,9 @@ export interface SessionOptions extends ChatOptions {
   /** The id of this message (idempotency key): sent again with the same id, it gets the same answer. By default each
    * message has a new one, with which it is sent once more when the connection fails before there is a response. */
   requestId?: string;
+  /** The answer belongs to the service: it goes on when this client leaves, until `stopSession`. `joinStream` follows
+   * it again, and so does the same message with the same `requestId`. */
+  background?: boolean;
 }
 
 export interface ToolCallOut {
@@ -159,6 +165,15 @@ export interface DecisionOptions extends ChatOptions {
   asked?: string | null;
   /** The id of this decision, as for a message. */
   requestId?: string;
+  /** As for a message. */
+  background?: boolean;
+}
+
+export interface JoinOptions {
+  /** Leaves the answer, which goes on. */
+  signal?: AbortSignal;
+  /** As for a message. */
+  silence?: number;
 }
 
 export interface Turn {
@@ -167,6 +182,15 @@ export interface Turn {
   tool_calls: ToolCallOut[];
   images: string[];
   citations?: Citation[];
+  /** The model's reasoning before and between the parts of an answer. */
+  reasoning: string;
+  /** Why an answer ended ("answer", "cancelled", "length", ...); "" for a question, and for an answer that is not
+   * complete: it is in progress, or its run has failed. */
+  stopped: string;
+  /** What an answer took; null for a question. */
+  usage: Usage | null;
+  /** When it was complete: ISO 8601, UTC. */
+  time: string | null;
   /** Where it begins in the session; a branch can be made there. */
   begins: number;
 }
@@ -193,6 +217,9 @@ export interface History {
   /** The token of the conversation's link; null when it is not shared. */
   shared: string | null;
   pinned: boolean;
+  /** Whether an answer in the `background` is in progress: `joinStream` follows it. `messages` ends with what is stored
+   * of it; the joined stream has it from its beginning. */
+  running: boolean;
 }
 
 /** A conversation, as the branch that was written last. */
@@ -202,6 +229,8 @@ export interface SessionOut {
   /** ISO 8601, UTC. */
   updated: string;
   pinned: boolean;
+  /** Whether an answer in the `background` is in progress. */
+  running: boolean;
 }
 
 /** A conversation that was found, as the branch that has the words. */
@@ -228,6 +257,14 @@ export interface SharedConversation {
   time: string;
 }
 
+/** What the answer of a joined stream answers. */
+export interface JoinedQuestion {
+  content: string;
+  images: string[];
+  /** The beginning of the answer is too long ago to be told: the history will have it. */
+  was_cut?: boolean;
+}
+
 export interface Done {
   ok: boolean;
   message: string;
@@ -243,6 +280,8 @@ export interface Health {
 
 /** What a stream tells, one after another; the last is `done`. */
 export type Frame =
+  /** The first of a joined stream: what is answered; null for a decision on calls of the last answer. */
+  | { question: JoinedQuestion | null }
   | { content: string; session_id?: string }
   | { reasoning: string }
   | { tool: Partial<ToolCallOut> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
@@ -261,6 +300,9 @@ export interface Answered<T> {
   status: number;
 }
 
+/** What is wrong with a connection: there is none, it was silent for too long, or it broke before the end. */
+export type Lost = "unreachable" | "silent" | "broken";
+
 /** The service refused, or could not be reached (status 0). */
 export class LLMError extends Error {
   constructor(
@@ -268,6 +310,8 @@ export class LLMError extends Error {
     readonly detail: string,
     /** Seconds after which it may go better, where the service tells. */
     readonly retryAfter?: number,
+    /** With status 0. */
+    readonly lost?: Lost,
   ) {
     super(detail);
     this.name = "LLMError";
@@ -281,6 +325,12 @@ export interface Settings {
   token?: string | null | (() => string | null | undefined);
   fetch?: typeof fetch;
 }
+
+/** Seconds without a byte after which a stream counts as dead. */
+const SILENCE = 30;
+
+/** The slowest upload, in characters a second, for which the response to a long message is waited. */
+const SLOWEST = 8_000;
 
 export class LLMAPI {
   constructor(private settings: Settings = {}) {}
@@ -301,17 +351,18 @@ export class LLMAPI {
 
   /** A single request, streamed. Leaving the loop or aborting the signal stops the run. */
   stream(messages: ChatMessage[], options: ChatOptions = {}): AsyncGenerator<Frame, void, undefined> {
-    return this.frames("/api/llm/chat/stream", { messages, ...given(options) }, options.signal);
+    return this.frames("/api/llm/chat/stream", { messages, ...given(options) }, options);
   }
 
-  /** The next message of a session, streamed. */
+  /** The next message of a session, streamed. Leaving the loop or aborting the signal stops the run, unless it is in
+   * the `background`. */
   sessionStream(
     sessionId: string,
     message: string,
     options: SessionOptions = {},
   ): AsyncGenerator<Frame, void, undefined> {
     const body = { session_id: sessionId, message, ...given(options) };
-    return this.frames("/api/llm/chat/session/stream", body, options.signal, options.requestId ?? newId());
+    return this.frames("/api/llm/chat/session/stream", body, options, options.requestId ?? newId());
   }
 
   /** A decision on calls that the session waits for, by their ids; answers as `sessionChat` does. */
@@ -331,7 +382,18 @@ export class LLMAPI {
     options: DecisionOptions = {},
   ): AsyncGenerator<Frame, void, undefined> {
     const body = { session_id: sessionId, approve, ...given(options) };
-    return this.frames("/api/llm/chat/session/stream", body, options.signal, options.requestId ?? newId());
+    return this.frames("/api/llm/chat/session/stream", body, options, options.requestId ?? newId());
+  }
+
+  /** The answer in the `background` that is in progress, from its beginning; the first frame is `question`. Status 404
+   * when none is. Leaving the loop or aborting the signal does not stop it. */
+  joinStream(sessionId: string, options: JoinOptions = {}): AsyncGenerator<Frame, void, undefined> {
+    return this.frames("/api/llm/chat/session/join", { session_id: sessionId }, options);
+  }
+
+  /** Stop the answer in the `background` that is in progress, if there is one; what came of it is in the history. */
+  stopSession(sessionId: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/stop", { session_id: sessionId });
   }
 
   getSessionHistory(sessionId: string): Promise<Answered<History>> {
@@ -406,19 +468,28 @@ export class LLMAPI {
   private async *frames(
     path: string,
     body: unknown,
-    signal?: AbortSignal,
+    options: JoinOptions,
     requestId?: string,
   ): AsyncGenerator<Frame, void, undefined> {
-    const response = await this.send("POST", path, body, signal, requestId);
+    const { signal, silence = SILENCE } = options;
+    const response = await this.send("POST", path, body, signal, requestId, silence);
     if (!response.ok || !response.body) throw await refusal(response);
-    let isDone = false;
-    for await (const data of events(response.body)) {
-      const frame = JSON.parse(data) as Frame;
-      yield frame;
-      isDone = "done" in frame;
-      if (isDone) return;
+    const pieces = events(response.body, silence);
+    try {
+      while (true) {
+        const { value, done } = await pieces.next().catch((error: unknown) => {
+          if (signal?.aborted || error instanceof LLMError) throw error;
+          throw new LLMError(0, "the connection broke", undefined, "broken");
+        });
+        if (done) break;
+        const frame = JSON.parse(value) as Frame;
+        yield frame;
+        if ("done" in frame) return;
+      }
+    } finally {
+      await pieces.return();
     }
-    if (!isDone) throw new LLMError(0, "the stream ended too early");
+    throw new LLMError(0, "the stream ended too early", undefined, "broken");
   }
 
   private async send(
@@ -427,6 +498,7 @@ export class LLMAPI {
     body?: unknown,
     signal?: AbortSignal,
     requestId?: string,
+    silence = 0,
   ): Promise<Response> {
     const { baseUrl = "", token, fetch: ask = fetch } = this.settings;
     const key = typeof token === "function" ? token() : token;
@@ -434,18 +506,22 @@ export class LLMAPI {
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (key) headers["Authorization"] = `Bearer ${key}`;
     if (requestId) headers["Idempotency-Key"] = `"${requestId.replace(/["\\]/g, "\\$&")}"`;
-    const request = {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(signal ? { signal } : {}),
-    };
+    const text = body === undefined ? {} : { body: JSON.stringify(body) };
+    const seconds = silence && silence + (text.body?.length ?? 0) / SLOWEST;
     for (let triesLeft = requestId ? 1 : 0; ; triesLeft--) {
+      const control = new AbortController();
+      const abort = (): void => control.abort(signal?.reason);
+      if (signal?.aborted) abort();
+      signal?.addEventListener("abort", abort, { once: true });
+      const request = { method, headers, ...text, signal: control.signal };
       try {
-        return await ask(baseUrl.replace(/\/+$/, "") + path, request);
+        return await within(seconds, ask(baseUrl.replace(/\/+$/, "") + path, request));
       } catch (error) {
+        signal?.removeEventListener("abort", abort);
         if (signal?.aborted) throw error;
-        if (triesLeft === 0) throw new LLMError(0, "the service can't be reached");
+        control.abort();
+        if (error instanceof LLMError) throw error;
+        if (triesLeft === 0) throw new LLMError(0, "the service can't be reached", undefined, "unreachable");
       }
     }
   }
@@ -454,7 +530,7 @@ export class LLMAPI {
 export const llmAPI = new LLMAPI();
 
 function given(options: SessionOptions & DecisionOptions): Record<string, unknown> {
-  const { signal: _, requestId: __, ...fields } = options;
+  const { signal: _, requestId: __, silence: ___, ...fields } = options;
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null));
 }
 
@@ -476,15 +552,30 @@ async function refusal(response: Response): Promise<LLMError> {
   return new LLMError(response.status, detail, Number.isFinite(wait) && wait > 0 ? wait : undefined);
 }
 
-/** The data of server-sent events (WHATWG HTML, section 9.2): comments and other fields are left out. */
-export async function* events(body: ReadableStream<Uint8Array>): AsyncGenerator<string, void, undefined> {
+/** What comes within so many seconds (0: whenever), else an error. */
+function within<T>(seconds: number, coming: Promise<T>): Promise<T> {
+  if (!seconds) return coming;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silent = new Promise<never>((_, reject) => {
+    const text = `nothing came from the service for ${Math.round(seconds)} seconds`;
+    timer = setTimeout(() => reject(new LLMError(0, text, undefined, "silent")), seconds * 1000);
+  });
+  return Promise.race([coming, silent]).finally(() => clearTimeout(timer));
+}
+
+/** The data of server-sent events (WHATWG HTML, section 9.2): comments and other fields are left out. silence: seconds
+ * without a byte after which this is an error; 0: none. */
+export async function* events(
+  body: ReadableStream<Uint8Array>,
+  silence = 0,
+): AsyncGenerator<string, void, undefined> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   let pending = "";
   let data: string[] = [];
   try {
     while (true) {
-      const { value, done } = await reader.read();
+      const { value, done } = await within(silence, reader.read());
       pending += done ? decoder.decode() : decoder.decode(value, { stream: true });
       // A "\r" at the end may be half of a "\r\n".
       const lines = pending.split(done ? /\r\n|\n|\r/ : /\r\n|\n|\r(?!$)/);

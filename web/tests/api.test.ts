@@ -132,6 +132,83 @@ test("leaving the loop stops the run too", async () => {
   await expect.poll(runs, { timeout: 10_000 }).toBe(0);
 });
 
+test("an answer in the background goes on, is joined, and is stopped", async () => {
+  const id = fresh();
+  for await (const frame of api.sessionStream(id, "endless", { background: true })) if ("content" in frame) break;
+  expect((await api.getSessionHistory(id)).data.running).toBe(true);
+  expect((await api.listSessions()).data.sessions.find((each) => each.session_id === id)?.running).toBe(true);
+  const control = new AbortController();
+  const leaving = async (): Promise<void> => {
+    for await (const frame of api.joinStream(id, { signal: control.signal })) if ("content" in frame) control.abort();
+  };
+  await expect(leaving()).rejects.toMatchObject({ name: "AbortError" });
+  const frames: Frame[] = [];
+  for await (const frame of api.joinStream(id)) {
+    frames.push(frame);
+    if (frames.length === 3) expect((await api.stopSession(id)).status).toBe(200);
+  }
+  expect(frames[0]).toEqual({ question: expect.objectContaining({ content: "endless", images: [] }) });
+  expect(frames.flatMap((each) => ("stopped" in each ? [each.stopped] : []))).toEqual(["cancelled"]);
+  const { running, messages } = (await api.getSessionHistory(id)).data;
+  expect([running, messages.map((turn) => turn.stopped)]).toEqual([false, ["", "cancelled"]]);
+  expect(messages[1]?.content).toBe(text(frames).trim());
+  expect(messages[1]?.usage?.requests).toBe(1);
+  expect(Date.parse(messages[1]!.time!)).toBeGreaterThanOrEqual(Date.parse(messages[0]!.time!));
+  await expect(all(api.joinStream(id))).rejects.toMatchObject({ status: 404 });
+  expect((await api.stopSession(id)).status).toBe(200);
+});
+
+test("a message that is sent again with its id goes on where it is", async () => {
+  const id = fresh();
+  const options = { background: true, requestId: "r1" };
+  for await (const frame of api.sessionStream(id, "endless", options)) if ("content" in frame) break;
+  let count = 0;
+  for await (const frame of api.sessionStream(id, "endless", options)) {
+    if (++count === 2 && "content" in frame) break;
+  }
+  expect(await runs()).toBe(1);
+  await api.clearSession(id);
+  await expect.poll(runs).toBe(0);
+  await expect(api.getSessionHistory(id)).rejects.toMatchObject({ status: 404 });
+});
+
+/** A service whose streams have these pieces, and then nothing. */
+function stalling(...pieces: string[]): LLMAPI {
+  const start = (control: ReadableStreamDefaultController<Uint8Array>): void =>
+    pieces.forEach((each) => control.enqueue(new TextEncoder().encode(each)));
+  return new LLMAPI({ fetch: async () => new Response(new ReadableStream({ start })) });
+}
+
+test("a stream without a sign of life ends with an error", async () => {
+  const frames: Frame[] = [];
+  const service = stalling('data: {"content": "a"}\n\n', ": still here\n\n");
+  const reading = async (): Promise<void> => {
+    for await (const frame of service.joinStream("s", { silence: 0.05 })) frames.push(frame);
+  };
+  await expect(reading()).rejects.toMatchObject({ name: "LLMError", status: 0, lost: "silent" });
+  expect(frames).toEqual([{ content: "a" }]);
+});
+
+test("comments are signs of life", async () => {
+  let sent = 0;
+  const pull = async (control: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    control.enqueue(new TextEncoder().encode(++sent < 16 ? ": still here\n\n" : 'data: {"done": true}\n\n'));
+  };
+  const slow = new LLMAPI({ fetch: async () => new Response(new ReadableStream({ pull })) });
+  expect(await all(slow.sessionStream("s", "x", { silence: 2 }))).toEqual([{ done: true }]);
+});
+
+test("a service that does not respond is silent too, and a connection that breaks says so", async () => {
+  const deaf: typeof fetch = (_, init) =>
+    new Promise((_resolve, reject) => init!.signal!.addEventListener("abort", () => reject(init!.signal!.reason)));
+  const silent = new LLMAPI({ fetch: deaf }).joinStream("s", { silence: 0.05 });
+  await expect(all(silent)).rejects.toMatchObject({ status: 0, lost: "silent" });
+  const start = (control: ReadableStreamDefaultController<Uint8Array>): void => control.error(new TypeError("reset"));
+  const broken = new LLMAPI({ fetch: async () => new Response(new ReadableStream({ start })) });
+  await expect(all(broken.joinStream("s"))).rejects.toMatchObject({ status: 0, lost: "broken" });
+});
+
 async function runs(): Promise<number> {
   const response = await fetch(`${url}/metrics`, { headers: { Authorization: `Bearer ${key}` } });
   return Number(/^agentkit_runs (.*)$/m.exec(await response.text())?.[1]);

@@ -40,6 +40,7 @@ from agentkit.serving.http.openai.responses import routes as responses
 from agentkit.serving.http.openai.responses.store import Responses
 from agentkit.serving.http.openai.upstream import Upstream
 from agentkit.serving.http.page import branches, search, sharing
+from agentkit.serving.http.page import routes as live_answers
 from agentkit.serving.http.prompts import Prompts
 from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
@@ -54,6 +55,7 @@ logger = logging.getLogger("agentkit.http")
 ROUTERS = (  # a request is compared with their routes in this order
     chat_completions.routes,
     chat.routes,
+    live_answers.routes,
     branches.routes,
     search.routes,
     sharing.routes,
@@ -100,6 +102,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         yield {STATE_KEY: connections}
         app.state.on_stop()
         stop_mqtt()
+        await state.conversations.live.finish(settings.agentkit_stop_seconds * 0.7)  # by then they are stopped
         runs.close(min(5.0, settings.agentkit_stop_seconds / 10))
         state.usage.write()
         backend.close()

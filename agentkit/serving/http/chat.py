@@ -3,7 +3,7 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
@@ -19,6 +19,8 @@ from agentkit.serving.http.conversations import SessionMeta, UnknownSessionError
 from agentkit.serving.http.dependencies import Service, State, Subject, caller_of
 from agentkit.serving.http.errors import error_responses, logged_status_and_detail
 from agentkit.serving.http.evidence_schemas import SourceText, evidence_fields
+from agentkit.serving.http.page.live import LiveAnswer, stays
+from agentkit.serving.http.page.recording import Frames
 from agentkit.serving.http.schemas import (
     ChatAnswer,
     ChatRequest,
@@ -89,10 +91,14 @@ async def session_chat(body: SessionRequest, request: Request, idempotency_key: 
     state, subject = caller_of(request)
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
-    note = state.noting(subject, _version(meta))
-    answer = await state.runs.answer(user_input, request.is_disconnected, note)
-    note(answer)
-    await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta)
+    if body.background:
+        live = _in_background(state, user_input, {"session_id": body.session_id}, meta, subject)
+        answer = await live.whole(request.is_disconnected)
+    else:
+        note = state.noting(subject, _version(meta))
+        answer = await state.runs.answer(user_input, request.is_disconnected, note)
+        note(answer)
+        await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta)
     return SessionAnswer(
         session_id=body.session_id,
         history_was_cut=answer.was_cut,
@@ -124,7 +130,22 @@ async def session_stream(
     state, subject = caller_of(request)
     request_id = _request_id(body, idempotency_key)
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
-    return await _streamed(state, request, user_input, {"session_id": body.session_id}, meta, subject)
+    session_fields = {"session_id": body.session_id}
+    if body.background:
+        live = _in_background(state, user_input, session_fields, meta, subject)
+        return await stream_of(live.recording.read(), session_fields)
+    return await _streamed(state, request, user_input, session_fields, meta, subject)
+
+
+def _in_background(
+    state: State, user_input: UserInput, session_fields: dict[str, str], meta: SessionMeta, subject: str
+) -> LiveAnswer:
+    """Begin an answer that belongs to the service, or return the one in progress for the same request."""
+
+    def frames(live: LiveAnswer) -> Frames:
+        return answer_frames(state, stays, user_input, session_fields, meta, subject, live)
+
+    return state.conversations.live.begin(user_input, frames, logged_status_and_detail)
 
 
 def _request_id(body: SessionRequest, idempotency_key: str | None) -> str:
@@ -151,6 +172,12 @@ async def _streamed(
 ) -> StreamingResponse:
     """Return the stream of an answer. session_fields: added to each content frame and to the last frame."""
     frames = answer_frames(state, request.is_disconnected, user_input, session_fields, meta, subject)
+    return await stream_of(frames, session_fields)
+
+
+async def stream_of(frames: Frames, session_fields: dict[str, str]) -> StreamingResponse:
+    """Return the stream of an answer from its frames. session_fields: added to the last frame. Raises what `frames`
+    raises at its beginning."""
 
     def ending(error: Exception | None) -> list[dict[str, Any]]:
         return last_frames({"error": logged_status_and_detail(error)[1]} if error else None, session_fields)
@@ -165,13 +192,18 @@ async def answer_frames(
     session_fields: dict[str, str],
     meta: SessionMeta | None,
     subject: str,
-) -> AsyncGenerator[dict[str, Any] | None, None]:
-    """Yield the frames of an answer; None is a keep-alive. Raises what `Runs.follow` raises."""
+    live: LiveAnswer | None = None,
+) -> Frames:
+    """Yield the frames of an answer; None is a keep-alive. live: the answer, where it belongs to the service. Raises
+    what `Runs.follow` raises."""
     note = state.noting(subject, _version(meta))
-    async with aclosing(state.runs.follow(user_input, is_disconnected, note)) as updates:
+    cancel = live.cancel if live is not None else None
+    async with aclosing(state.runs.follow(user_input, is_disconnected, note, cancel)) as updates:
         async for each in updates:
             if isinstance(each, Answer):
                 note(each)
+                if live is not None:
+                    live.answer = each
                 if meta is not None:
                     await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
                 if each.waiting is not None:
@@ -254,9 +286,11 @@ def rename_by_body(body: SessionRenameRequest, state: Service, subject: Subject)
 
 @routes.delete("/chat/session/{session_id:path}", summary="Delete a session")
 async def clear(session_id: SessionIdPath, state: Service, subject: Subject) -> Done:
-    """Deletes a session with its history. Waits up to 3 seconds for a run in the session to end, then returns 409."""
+    """Deletes a session with its history. An answer that belongs to the service is stopped. Waits up to 3 seconds for
+    any other one of the session to end, then returns 409."""
     began = time.monotonic()
     found = False
+    await state.conversations.stop(subject, session_id)
     while True:
         try:
             await run_in_threadpool(state.conversations.clear, subject, session_id)

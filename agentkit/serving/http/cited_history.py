@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from agentkit.message import text_of
+from agentkit.message import without_stop_note
 from agentkit.record import source_records
 from agentkit.running.cited_answers import among, citations_of
 from agentkit.serving.http.evidence_schemas import SourceText, citations_out
@@ -64,7 +64,7 @@ def _sources_by_answer(entries: Sequence[Entry]) -> list[tuple[str, frozenset[in
             given = set()
         given.update(_numbers(entry.extra.get("sources")))
         if message["role"] == "assistant" and not message.get("tool_calls"):
-            found.append((text_of(message), frozenset(given)))
+            found.append((without_stop_note(message), frozenset(given)))
     return found
 
 

@@ -4,16 +4,15 @@ import functools
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.errors import SessionError
-from agentkit.executor import open_call
 from agentkit.limits import Usage
-from agentkit.message import Message, is_shown_by_a_tool, response_of, system, text_of
-from agentkit.record import call_record, usage_from, usage_record
+from agentkit.message import system, text_of
+from agentkit.record import usage_from, usage_record
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.decisions import waiting_record
 from agentkit.serving.exchange import UserInput
@@ -21,8 +20,10 @@ from agentkit.serving.http.cited_history import source_text, with_citations
 from agentkit.serving.http.evidence_schemas import SourceText
 from agentkit.serving.http.page import snapshots
 from agentkit.serving.http.page.branch_schemas import BranchOut
+from agentkit.serving.http.page.live import LiveAnswer, LiveAnswers
 from agentkit.serving.http.page.metadata import Catalogue, branches_of, read
 from agentkit.serving.http.page.metadata import SessionMeta as SessionMeta
+from agentkit.serving.http.page.turns import turns
 from agentkit.serving.http.prompts import Prompts, Version
 from agentkit.serving.http.schemas import (
     ChatRequest,
@@ -30,15 +31,12 @@ from agentkit.serving.http.schemas import (
     PendingCallOut,
     SessionOut,
     SessionRequest,
-    ToolCallOut,
-    TurnOut,
     UsageOut,
 )
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
 from agentkit.serving.unattended import unattended
 from agentkit.session import INTERNAL, Session, SessionInfo, busy
-from agentkit.sessions.log import messages_of
 from agentkit.sessions.waiting import Waiting, waiting_in
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
@@ -64,13 +62,14 @@ class UnknownPromptError(Exception):
 
 @dataclass
 class Conversations:
-    """The sessions of all subjects. Thread-safe."""
+    """The sessions of all subjects. Thread-safe. live: their answers that belong to the service."""
 
     service: ChatService
     tools: tuple[AnyTool, ...]
     prompts: Prompts
 
     def __post_init__(self) -> None:
+        self.live = LiveAnswers(self.service.sessions)
         self._cleared: dict[tuple[str, str], float] = {}
         self._clearing = threading.Lock()
         self._metadata_of = functools.lru_cache(MAX_SUBJECTS)(self._metadata)
@@ -144,13 +143,13 @@ class Conversations:
 
     def history(self, subject: str, session_id: str) -> History:
         """Return the messages of a session. Raises UnknownSessionError, SessionError."""
-        known = self._catalogue(subject)
-        meta = self._existing(subject, session_id, known)
-        session = self.service.sessions[_key(subject, session_id)]
+        key, known = _key(subject, session_id), self._catalogue(subject)
+        session, is_live = self.service.sessions[key], self.live.is_live(key)
+        meta = self._existing(subject, session_id, known, is_live)
+        running = self.live.running(key)  # before it is read: half of an answer is never taken for all of it
         entries = session.entries()
         spent = sum((usage_from(entry.usage) for entry in entries if entry.usage), Usage())
-        ordered, held = messages_of(entries)
-        shown = turns([*ordered, *held])
+        shown = turns(entries)
         return History(
             session_id=session_id,
             messages=shown if self.service.evidence == "off" else with_citations(shown, session, entries),
@@ -161,6 +160,7 @@ class Conversations:
             branches=self._branches(subject, session_id, known.conversation(session_id)),
             shared=meta.shared or None,
             pinned=meta.pinned,
+            running=bool(running),
         )
 
     def _branches(self, subject: str, session_id: str, branches: Mapping[str, SessionMeta]) -> list[BranchOut]:
@@ -170,6 +170,15 @@ class Conversations:
         infos = self.service.sessions.list(prefix=_key_prefix(subject))
         updated = {keys[info.id]: info.updated.isoformat() for info in infos if info.id in keys}
         return branches_of(session_id, branches, updated)
+
+    def live_answer(self, subject: str, session_id: str) -> LiveAnswer | None:
+        """Return the answer of a session in progress that belongs to the service, None for none."""
+        return self.live.in_progress(_key(subject, session_id))
+
+    async def stop(self, subject: str, session_id: str) -> bool:
+        """Stop the answers of a session that belong to the service; returns whether none is in progress any more. In
+        the event loop. Raises SessionError."""
+        return await self.live.stop(_key(subject, session_id))
 
     def source(self, subject: str, session_id: str, number: int) -> SourceText | None:
         """Return a source of a session as it was read, None when there is none with this number. Raises
@@ -247,12 +256,15 @@ class Conversations:
         """Return the conversations of a subject, most recently updated first, each as the branch that was written last.
         Raises SessionError."""
         shown: dict[str, SessionOut] = {}
+        running = self.live.running(_key_prefix(subject))
         for session_id, meta, info in self.newest(subject):
             conversation = meta.of or session_id
             if conversation not in shown:
                 shown[conversation] = SessionOut(
                     session_id=session_id, name=meta.name, updated=info.updated.isoformat(), pinned=meta.pinned
                 )
+            if info.id in running:
+                shown[conversation].running = True
         return [*shown.values()]
 
     def newest(self, subject: str) -> Iterator[tuple[str, SessionMeta, SessionInfo]]:
@@ -265,12 +277,14 @@ class Conversations:
             if session_id is not None:
                 yield session_id, catalogue[session_id], info
 
-    def _existing(self, subject: str, session_id: str, known: Catalogue | None = None) -> SessionMeta:
+    def _existing(
+        self, subject: str, session_id: str, known: Catalogue | None = None, is_live: bool = False
+    ) -> SessionMeta:
         """The metadata of a session that has messages, or is a branch from its first one. known: what was read of the
-        subject already. Raises UnknownSessionError."""
+        subject already. is_live: whether a first message is about to be stored. Raises UnknownSessionError."""
         meta = (known or self._catalogue(subject)).get(session_id)
         is_empty_branch = meta is not None and meta.parent != "" and meta.begins == 0
-        if meta is None or not (is_empty_branch or _key(subject, session_id) in self.service.sessions):
+        if meta is None or not (is_live or is_empty_branch or _key(subject, session_id) in self.service.sessions):
             raise UnknownSessionError("Session not found")
         return meta
 
@@ -287,46 +301,6 @@ def waiting_fields(waiting: Waiting | None) -> dict[str, Any]:
         return {}
     record = waiting_record(waiting)
     return {"pending": [PendingCallOut(**call) for call in record["calls"]], "asked": record["asked"]}
-
-
-def turns(messages: Sequence[Message]) -> list[TurnOut]:
-    """Return a transcript as shown to a user: the messages, with each answer's tool calls and images."""
-    result: list[TurnOut] = []
-    pending = TurnOut(role="assistant", content="")
-    open_calls: dict[str, ToolCallOut] = {}  # of the last reply: servers may reuse ids in later replies
-
-    def close() -> None:
-        nonlocal pending
-        if pending.content or pending.tool_calls:
-            result.append(pending)
-        pending = TurnOut(role="assistant", content="")
-
-    for number, message in enumerate(messages):
-        if message["role"] == "assistant":
-            if not pending.content and not pending.tool_calls:
-                pending.begins = number
-            records = [call_record(open_call(call), as_text=True) for call in message.get("tool_calls") or ()]
-            calls = [ToolCallOut(**record) for record in records]
-            open_calls = {call.id: call for call in calls}
-            pending.tool_calls += calls
-            pending.content = text_of(message)
-            if not calls:
-                close()
-        elif message["role"] == "tool" and message.get("tool_call_id") in open_calls:
-            open_calls[message["tool_call_id"]].response = response_of(message)
-        elif is_shown_by_a_tool(message):
-            pending.images += _images(message)
-        elif message["role"] == "user":
-            close()  # after a stopped run, its calls do not belong to a later answer
-            result.append(TurnOut(role="user", content=text_of(message), images=_images(message), begins=number))
-    close()
-    return result
-
-
-def _images(message: Message) -> list[str]:
-    parts: Any = message.get("content")
-    parts = parts if isinstance(parts, list) else []
-    return [part["image_url"]["url"] for part in parts if part.get("type") == "image_url"]
 
 
 def _digest(subject: str) -> str:

@@ -18,6 +18,7 @@ from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptEr
 from agentkit.running.append_only import ReplyChangedError
 from agentkit.serving.decisions import DecisionError
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
+from agentkit.serving.http.page.recording import SlowReaderError, StoppedBeforeError
 from agentkit.serving.http.runs import ClientDisconnectedError, StoppingError, TooManyRunsError
 from agentkit.serving.http.validation import problems_of
 from agentkit.serving.outage import STORE_OUTAGE
@@ -85,7 +86,7 @@ def status_and_detail(error: Exception) -> tuple[int, str]:
         return 503, str(error)
     if isinstance(error, UnknownPromptError | TranscriptError | LimitError):
         return 400, in_a_line(str(error), 500)
-    if isinstance(error, RequestConflictError | DecisionError):
+    if isinstance(error, RequestConflictError | DecisionError | StoppedBeforeError | SlowReaderError):
         return 409, in_a_line(str(error), 500)
     if isinstance(error, SessionBusyError):
         return 409, "the session is busy with another message; try again when it is answered"

@@ -128,12 +128,13 @@ class Runs:
         user_input: UserInput,
         is_disconnected: Callable[[], Awaitable[bool]],
         on_left: Callable[[Answer], object] | None = None,
+        cancel: threading.Event | None = None,
     ) -> AsyncGenerator[Update, None]:
         """Yield the events of a run, and finally the answer; None is a keep-alive. When the client disconnects, the run
         is cancelled and the generator ends without an answer; what has become of it by then is told to `on_left`, in
-        any thread. Raises what `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is reached, and
-        StoppingError."""
-        cancel, unread = threading.Event(), _Unread(on_left)
+        any thread. cancel: set it to stop the run; its answer is what came of it. Raises what
+        `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is reached, and StoppingError."""
+        cancel, unread = cancel or threading.Event(), _Unread(on_left)
         updates = Updates(cancel.is_set, lambda: len(self._followed))
         self._begin(user_input, cancel, updates, unread)
         self._followed[cancel] = updates

@@ -158,6 +158,12 @@ class SessionRequest(SamplingOptions):
         Field(max_length=16, description="Images as base64 data URLs (PNG, JPEG, WebP or GIF)."),
     ] = None
 
+    background: bool = Field(
+        default=False,
+        description="Whether the answer belongs to the service: it goes on when the client leaves, and clients join it "
+        "with `/chat/session/join`. Not over a WebSocket.",
+    )
+
     @field_validator("message")
     @classmethod
     def _or_decision(cls, value: str | None, info: ValidationInfo) -> str | None:
@@ -328,6 +334,14 @@ class TurnOut(BaseModel):
         default=[], description="What the sources say of an answer's sentences; of the last 30 answers."
     )
     begins: int = Field(default=0, description="Number of messages of the session before this one, those of tools too.")
+    reasoning: str = Field(default="", description="The model's reasoning before and between the parts of an answer.")
+    stopped: str = Field(
+        default="",
+        description="Why the run of an answer ended, as in `ChatAnswer`. Empty for a question, and for an answer that "
+        "is not complete: it is in progress, or its run has failed.",
+    )
+    usage: UsageOut | None = Field(default=None, description="Resources used by an answer, if the model server said.")
+    time: str | None = Field(default=None, description="When the message was complete, in UTC (ISO 8601).")
 
 
 class History(WaitingOut):
@@ -343,6 +357,7 @@ class History(WaitingOut):
     )
     shared: str | None = Field(default=None, description="Token of the conversation's link; null if it is not shared.")
     pinned: bool = Field(default=False, description="Whether the conversation is pinned.")
+    running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
 
 
 class SessionOut(BaseModel):
@@ -352,6 +367,7 @@ class SessionOut(BaseModel):
     name: str = Field(description="Display name of the session.")
     updated: str = Field(description="Time of the last change in UTC (ISO 8601).")
     pinned: bool = Field(default=False, description="Whether it is pinned.")
+    running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
 
 
 class SessionsOut(BaseModel):

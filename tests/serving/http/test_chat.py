@@ -217,9 +217,10 @@ def test_the_text_that_a_leaving_client_saw_is_kept_and_the_model_knows_of_it(tm
         turns = service.ask("GET", "/api/llm/chat/session/s/history").json()["messages"]
         assert [turn["role"] for turn in turns] == ["user", "assistant"]
         assert turns[1]["content"].startswith("word0 word1 word2 word3")
-        assert turns[1]["content"].endswith(STOP_NOTES["cancelled"])
+        assert turns[1]["stopped"] == "cancelled"
         assert "Still there?" in talk(service, "s", "Still there?")["response"]
-        assert server.requests[1].body["messages"][2] == {"role": "assistant", "content": turns[1]["content"]}
+        told = f"{turns[1]['content']}\n\n{STOP_NOTES['cancelled']}"
+        assert server.requests[1].body["messages"][2] == {"role": "assistant", "content": told}
 
 
 def test_values_that_servers_refuse_stop_no_session(tmp_path: Path) -> None:

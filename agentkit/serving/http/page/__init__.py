@@ -1,1 +1,1 @@
-"""Routes of the chat page beside those of `chat`, one file an ability."""
+"""What the chat page needs beside the chat API, one ability a file."""

@@ -5,11 +5,13 @@ from dataclasses import replace
 from fastapi import APIRouter, HTTPException
 from pydantic import Field
 
-from agentkit.serving.http.conversations import Conversations, turns
+from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import Service, Subject
 from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.page.metadata import Catalogue, SessionMeta
+from agentkit.serving.http.page.turns import turns
 from agentkit.serving.http.schemas import Done, ErrorResponse, SessionId, SessionReference
+from agentkit.sessions.log import ordered
 
 MAX_BRANCHES = 100
 """Maximum number of branches of a conversation."""
@@ -63,10 +65,11 @@ def branch(body: BranchRequest, state: Service, subject: Subject) -> Done:
 def _place(conversations: Conversations, subject: str, body: BranchRequest) -> int:
     """The number of messages that the branch has. Raises HTTPException where no turn begins."""
     conversations.branches(subject, body.session_id)
-    messages = conversations.session(subject, body.session_id).messages
-    if body.begins is None or body.begins in (0, len(messages)):
-        return len(messages) if body.begins is None else body.begins
-    if body.begins not in {turn.begins for turn in turns(messages)}:
+    entries = conversations.session(subject, body.session_id).entries(images=False)
+    count = sum(map(len, ordered(entries)))
+    if body.begins is None or body.begins in (0, count):
+        return count if body.begins is None else body.begins
+    if body.begins not in {turn.begins for turn in turns(entries)}:
         raise HTTPException(400, "begins: no turn of the session begins there; the history has the begins of each")
     return body.begins
 

@@ -13,13 +13,14 @@ from pydantic import BaseModel, Field
 
 from agentkit.errors import SessionError
 from agentkit.message import text_of
-from agentkit.serving.http.conversations import Conversations, turns
+from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import caller_of
 from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.page.folding import folded, snippet_of, words_of
+from agentkit.serving.http.page.turns import turns
 from agentkit.serving.http.schemas import ErrorResponse, NonBlank, SessionOut, TurnOut
 from agentkit.session import Session
-from agentkit.sessions.log import Entry, ordered
+from agentkit.sessions.log import Entry
 
 MAX_QUERY = 300
 """Maximum characters of a query."""
@@ -115,7 +116,7 @@ class Reading:
             except SessionError:  # such as one that a newer version has written
                 self.was_cut = True
                 break
-        return turns([entry.value for part in ordered(entries) for entry in part])
+        return turns(entries)
 
     def _counted(self, entry: Entry) -> Entry:
         """An entry with no more than what is searched and what its place follows from."""
@@ -123,19 +124,20 @@ class Reading:
             self.left -= _ENTRY
             return Entry(entry.kind, entry.value, entry.at, None, entry.extra)
         self.left -= _ENTRY + len(text_of(entry.value))
-        return Entry(entry.kind, _bare(entry.value), entry.at)
+        extra = {name: value for name, value in entry.extra.items() if name != "sources"}
+        return Entry(entry.kind, _bare(entry.value), entry.at, None, extra)
 
 
 def _bare(message: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {"role": message["role"], "content": message.get("content")}
     if message["role"] == "tool":
-        return {**kept, "content": "", "tool_call_id": ""}
+        return {**kept, "content": "", "tool_call_id": message.get("tool_call_id", "")}
     if calls := message.get("tool_calls"):
-        kept["tool_calls"] = [_CALL] * len(calls)
+        kept["tool_calls"] = [{**_CALL, "id": call.get("id", "")} for call in calls]
     return kept
 
 
-_CALL = {"id": "", "type": "function", "function": {"name": "", "arguments": "{}"}}
+_CALL = {"type": "function", "function": {"name": "", "arguments": "{}"}}
 
 
 def _searched(conversations: Conversations, subject: str, words: Sequence[str]) -> SearchOut:

@@ -1,0 +1,184 @@
+"""Answers that belong to the service: they go on when their clients leave, and any number of clients may follow one."""
+
+import asyncio
+import secrets
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing, suppress
+
+from starlette.concurrency import run_in_threadpool
+
+from agentkit.errors import SessionBusyError, SessionError
+from agentkit.serving.exchange import Answer, UserInput
+from agentkit.serving.http.page.announcements import Announcements
+from agentkit.serving.http.page.recording import Frames, Recording, StoppedBeforeError
+from agentkit.serving.http.page.turns import question_record
+from agentkit.serving.http.runs import POLL_SECONDS, ClientDisconnectedError, StoppingError
+from agentkit.session import Sessions
+
+WATCH_SECONDS = 1.0
+"""How often it is looked whether another worker wants an answer stopped."""
+
+STOP_SECONDS = 3.0
+"""How long whoever stops an answer waits for its end."""
+
+
+async def stays() -> bool:
+    """What a run is told that asks whether its client has left."""
+    return False
+
+
+class LiveAnswer:
+    """One answer in progress. user_input: what it answers. cancel: set it to stop it. answer: once it is made."""
+
+    def __init__(self, user_input: UserInput) -> None:
+        self.user_input = user_input
+        self.cancel = threading.Event()
+        self.answer: Answer | None = None
+        self.recording = Recording()
+        self.id = secrets.token_hex(8)
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def key(self) -> str:
+        """Of its session in the store."""
+        return self.user_input.session or ""
+
+    def is_of(self, user_input: UserInput) -> bool:
+        """Whether this is the answer to a request that is sent again."""
+        is_same = bool(user_input.request_id) and user_input.request_id == self.user_input.request_id
+        return is_same and user_input.sent == self.user_input.sent
+
+    async def whole(self, is_disconnected: Callable[[], Awaitable[bool]]) -> Answer:
+        """Return the answer when it is made. Raises the error with which it ends, ClientDisconnectedError."""
+        assert self.task is not None
+        while not self.task.done():
+            await asyncio.wait((self.task,), timeout=POLL_SECONDS)
+            if not self.task.done() and await is_disconnected():
+                raise ClientDisconnectedError
+        if self.answer is None:
+            raise self.recording.error or StoppingError
+        return self.answer
+
+    async def joined(self) -> Frames:
+        """Yield what is answered, and then what `Recording.read` yields."""
+        cut = {"was_cut": True} if self.recording.was_cut else {}
+        question = question_record(self.user_input)
+        yield {"question": None if question is None else {**question, **cut}}
+        async with aclosing(self.recording.read()) as frames:
+            async for frame in frames:
+                yield frame
+
+
+class LiveAnswers:
+    """The answers of this worker that belong to the service. It belongs to the event loop, but for `is_live` and
+    `running`, which any thread may ask."""
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._announcements = Announcements(sessions)
+        self._live: dict[str, list[LiveAnswer]] = {}
+        self._watcher: asyncio.Task[None] | None = None
+
+    def begin(
+        self,
+        user_input: UserInput,
+        frames: Callable[[LiveAnswer], Frames],
+        on_unread: Callable[[Exception], object],
+    ) -> LiveAnswer:
+        """Return the answer to a message of a session: the one in progress where the request is sent again, else a new
+        one. frames: makes its frames. on_unread: called with the error with which it ends when nobody reads it."""
+        found = next((each for each in self._live.get(user_input.session or "", ()) if each.is_of(user_input)), None)
+        if found is not None:
+            return found
+        made = LiveAnswer(user_input)
+        self._live.setdefault(made.key, []).append(made)
+        made.task = asyncio.create_task(self._run(made, frames(made), on_unread))
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._watch())
+        return made
+
+    def in_progress(self, key: str) -> LiveAnswer | None:
+        """The answer of a session that is in progress, None for none; not one that waits for another."""
+        answers = self._live.get(key, [])
+        return next((each for each in answers if each.recording.has_begun), answers[0] if answers else None)
+
+    def is_live(self, key: str) -> bool:
+        """Whether a session has an answer in progress in this worker."""
+        return key in self._live
+
+    def running(self, keys: str) -> set[str]:
+        """The sessions with an answer in progress, in any worker. keys: how their keys begin. Raises SessionError."""
+        own = {key for key in list(self._live) if key.startswith(keys)}
+        return own | self._announcements.running(keys)
+
+    async def stop(self, key: str) -> bool:
+        """Stop the answers of a session, in any worker, and wait up to STOP_SECONDS for their end. Returns whether none
+        is in progress any more. Raises SessionError."""
+        end = time.monotonic() + STOP_SECONDS
+        await self._cancel(list(self._live.get(key, ())), STOP_SECONDS)
+        await run_in_threadpool(self._announcements.stop, key)
+        while await run_in_threadpool(self.running, key):
+            if time.monotonic() > end:
+                return False
+            await asyncio.sleep(0.1)
+        return True
+
+    async def finish(self, seconds: float) -> None:
+        """Wait for the end of all answers, then stop them. seconds: how long to wait; a seventh of it more until they
+        have stopped."""
+        tasks = {each.task for answers in self._live.values() for each in answers if each.task is not None}
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+        await self._cancel([each for answers in self._live.values() for each in answers], seconds / 7)
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def _cancel(self, answers: list[LiveAnswer], seconds: float) -> None:
+        for each in answers:
+            each.cancel.set()
+        if tasks := [each.task for each in answers if each.task is not None]:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def _run(self, answer: LiveAnswer, frames: Frames, on_unread: Callable[[Exception], object]) -> None:
+        """Record the frames of an answer until it ends, whatever happens."""
+        announcing = asyncio.create_task(run_in_threadpool(self._announcements.put, answer.key, answer.id))
+        error: Exception | None = StoppingError()  # where the event loop ends
+        try:
+            await answer.recording.record(frames)
+            error = None
+        except SessionBusyError as problem:
+            error = StoppedBeforeError() if answer.cancel.is_set() else problem
+        except Exception as problem:  # noqa: BLE001 - raised again to whoever reads
+            error = problem
+        finally:
+            answer.recording.end(error)
+            self._remove(answer)
+        with suppress(SessionError):
+            await announcing
+            await run_in_threadpool(self._announcements.remove, answer.key, answer.id)
+        if error is not None and not answer.recording.is_told:
+            on_unread(error)
+
+    def _remove(self, answer: LiveAnswer) -> None:
+        left = [each for each in self._live[answer.key] if each is not answer]
+        if left:
+            self._live[answer.key] = left
+        else:
+            del self._live[answer.key]
+
+    async def _watch(self) -> None:
+        """Stop what other workers want stopped, as long as there are answers."""
+        try:
+            while self._live:
+                await asyncio.sleep(WATCH_SECONDS)
+                with suppress(SessionError):
+                    stopped = await run_in_threadpool(self._announcements.stopped)
+                    self._stop_all(stopped)
+        finally:
+            self._watcher = None
+
+    def _stop_all(self, ids: set[str]) -> None:
+        for each in (each for answers in self._live.values() for each in answers):
+            if each.id in ids:
+                each.cancel.set()
