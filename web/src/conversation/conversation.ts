@@ -300,7 +300,7 @@ export class Conversation {
     const made = newId();
     const { id } = this;
     try {
-      await this.api.branchSession(id, begins, made);
+      await this.api.branchSession(id, made, begins);
     } catch (error) {
       return this.around.showError(error);
     }

@@ -124,19 +124,20 @@ class Reading:
             self.left -= _ENTRY
             return Entry(entry.kind, entry.value, entry.at, None, entry.extra)
         self.left -= _ENTRY + len(text_of(entry.value))
-        return Entry(entry.kind, _bare(entry.value), entry.at, None, entry.extra)
+        extra = {name: value for name, value in entry.extra.items() if name != "sources"}
+        return Entry(entry.kind, _bare(entry.value), entry.at, None, extra)
 
 
 def _bare(message: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {"role": message["role"], "content": message.get("content")}
     if message["role"] == "tool":
-        return {**kept, "content": "", "tool_call_id": ""}
+        return {**kept, "content": "", "tool_call_id": message.get("tool_call_id", "")}
     if calls := message.get("tool_calls"):
-        kept["tool_calls"] = [_CALL] * len(calls)
+        kept["tool_calls"] = [{**_CALL, "id": call.get("id", "")} for call in calls]
     return kept
 
 
-_CALL = {"id": "", "type": "function", "function": {"name": "", "arguments": "{}"}}
+_CALL = {"type": "function", "function": {"name": "", "arguments": "{}"}}
 
 
 def _searched(conversations: Conversations, subject: str, words: Sequence[str]) -> SearchOut:
