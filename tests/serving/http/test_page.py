@@ -173,25 +173,6 @@ def test_stop_cancels_the_run_on_the_server(service: Service, page: Any) -> None
 
 
 @in_a_browser
-def test_sessions_are_renamed_and_deleted(service: Service, page: Any) -> None:
-    page.on("dialog", lambda dialog: dialog.accept())
-    page.goto(service.url)
-    ask(page, "first")
-    answered(page)
-    page.get_by_role("button", name="New conversation").click()
-    ask(page, "second")
-    answered(page)
-    playwright.expect(page.locator("#sessions li")).to_have_count(2)
-    page.get_by_label("Rename first").click()
-    page.locator("#name").fill("<i>One</i>")
-    page.keyboard.press("Enter")
-    playwright.expect(page.locator("#sessions")).to_contain_text("<i>One</i>")
-    page.get_by_label("Delete second").click()
-    playwright.expect(page.locator("#sessions li")).to_have_count(1)
-    playwright.expect(page.locator(".turn")).to_have_count(0)
-
-
-@in_a_browser
 def test_the_page_asks_for_a_key_and_does_not_reveal_it(tmp_path: Path, model: ModelServer, page: Any) -> None:
     key = Keys(tmp_path / "keys.json").add("ann")
     with serve_http(settings_for(tmp_path, model.url)) as service:

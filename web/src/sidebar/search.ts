@@ -79,7 +79,7 @@ export class Search {
     const asked = new AbortController();
     this.asked = asked;
     try {
-      const { sessions } = (await this.api.searchSessions(this.query, { signal: asked.signal })).data;
+      const { sessions } = (await this.api.searchSessions(this.query, asked.signal)).data;
       if (this.asked === asked) this.finish(sessions);
     } catch (error) {
       if (this.asked !== asked) return; // something else is looked for

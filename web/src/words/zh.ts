@@ -40,7 +40,7 @@ export const zh: Words = {
   noImages: (name) => `${name} 是图片，而此模型无法识别图片。`,
   tooManyImages: (name, most) => `${name}：一条消息最多可带 ${most} 张图片。`,
   unreadableImage: (name) => `此浏览器无法读取图片 ${name}：请另存为 JPEG 或 PNG 后重新添加。`,
-  unknownFile: (name) => `这里无法读取 ${name}：只能读取图片。`,
+  unknownFile: (name) => `此处无法读取 ${name}：只能读取图片。`,
   dropHere: "将文件拖放到此处",
   // the list
   search: "搜索对话",
