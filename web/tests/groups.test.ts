@@ -23,7 +23,7 @@ test.each([
 ])("%s %s", async (timeZone, language, expected) => {
   process.env["TZ"] = timeZone;
   const { groups } = await loaded([language]);
-  const sessions = TIMES.map((updated, number) => ({ session_id: String(number), name: "", updated }));
+  const sessions = TIMES.map((updated, number) => ({ session_id: String(number), name: "", updated, pinned: false, running: false }));
   expect(groups.grouped(sessions, NOW).map((each) => `${each.name} ${each.sessions.length}`)).toEqual(expected);
 });
 
@@ -32,7 +32,7 @@ test("a day of 23 hours is a day, a clock that is behind sees today, and what is
   const { groups } = await loaded(["en"]);
   const sessions = ["2026-03-30T12:00:00Z", "2026-03-29T22:30:00Z", "2026-03-28T23:30:00Z", "2026-03-28T22:30:00Z"];
   const found = groups.grouped(
-    sessions.map((updated, number) => ({ session_id: String(number), name: "", updated, pinned: number === 3 })),
+    sessions.map((updated, number) => ({ session_id: String(number), name: "", updated, pinned: number === 3, running: false })),
     new Date("2026-03-29T23:00:00Z"), // 1:00 on the 30th, after the shortest day of the year
   );
   expect(found.map((each) => [each.key, each.sessions.map((session) => session.session_id).join("")])).toEqual([
