@@ -28,11 +28,8 @@ class Announcements:
         self._sessions = sessions
 
     def put(self, key: str, run: str) -> None:
-        """An answer begins. What a killed worker has left of the session goes."""
-        oldest = datetime.now(UTC) - LEFT_AFTER
-        for info in self._sessions.list(_id(key)):
-            if info.updated < oldest and not self._sessions[key].is_held:
-                self._delete(info.id)
+        """An answer begins."""
+        self._of(key)
         self._sessions[_id(key, run)].append([system("begun")])
 
     def remove(self, key: str, run: str) -> None:
@@ -41,9 +38,9 @@ class Announcements:
 
     def stop(self, key: str) -> None:
         """Have all answers of a session stopped."""
-        for info in self._sessions.list(_id(key)):
-            with self._sessions[info.id].hold() as writer:
-                if info.id in self._sessions:  # else it has ended, and would be there again
+        for each in self._of(key):
+            with self._sessions[each].hold() as writer:
+                if each in self._sessions:  # else it has ended, and would be there again
                     writer.append([system("stop")])
 
     def stopped(self) -> set[str]:
@@ -54,6 +51,14 @@ class Announcements:
         """The sessions with an answer in progress. keys: how their keys begin."""
         found = {info.id.removeprefix(PREFIX).rpartition(".")[0] for info in self._sessions.list(PREFIX + keys)}
         return {key for key in found if self._sessions[key].is_held}
+
+    def _of(self, key: str) -> list[str]:
+        """The entries of a session. What a killed worker has left goes."""
+        oldest, found = datetime.now(UTC) - LEFT_AFTER, self._sessions.list(_id(key))
+        left = {info.id for info in found if info.updated < oldest and not self._sessions[key].is_held}
+        for each in left:
+            self._delete(each)
+        return [info.id for info in found if info.id not in left]
 
     def _delete(self, announced: str) -> None:
         with suppress(SessionError):  # it has gone meanwhile

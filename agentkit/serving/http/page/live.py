@@ -94,7 +94,7 @@ class LiveAnswers:
         made = LiveAnswer(user_input)
         self._live.setdefault(made.key, []).append(made)
         made.task = asyncio.create_task(self._run(made, frames(made), on_unread))
-        if self._watcher is None:
+        if self._watcher is None or self._watcher.done():
             self._watcher = asyncio.create_task(self._watch())
         return made
 
@@ -169,14 +169,11 @@ class LiveAnswers:
 
     async def _watch(self) -> None:
         """Stop what other workers want stopped, as long as there are answers."""
-        try:
-            while self._live:
-                await asyncio.sleep(WATCH_SECONDS)
-                with suppress(SessionError):
-                    stopped = await run_in_threadpool(self._announcements.stopped)
-                    self._stop_all(stopped)
-        finally:
-            self._watcher = None
+        while self._live:
+            await asyncio.sleep(WATCH_SECONDS)
+            with suppress(SessionError):
+                stopped = await run_in_threadpool(self._announcements.stopped)
+                self._stop_all(stopped)
 
     def _stop_all(self, ids: set[str]) -> None:
         for each in (each for answers in self._live.values() for each in answers):

@@ -7,7 +7,7 @@ from typing import Any
 
 from agentkit.backend import ending_of
 from agentkit.executor import open_call
-from agentkit.limits import LAST_WORDS, Usage
+from agentkit.limits import LAST_WORDS, Usage, is_remark_of_the_run
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, user, without_stop_note
 from agentkit.record import call_record, usage_from, usage_record
 from agentkit.serving.exchange import UserInput
@@ -68,7 +68,7 @@ class _Turns:
         """Add a message. entry: that of the log."""
         seconds, number = self._worked[id(entry)], self._count
         self._count += 1
-        if begins_turn(entry) and not is_shown_by_a_tool(message):
+        if begins_turn(entry) and not _is_of_the_run(message):
             self.close("")  # after a stopped run, its calls do not belong to a later answer
             self.turns.append(question_turn(message).model_copy(update={"time": entry.at or None, "begins": number}))
             self._spent = _Spent(begun=seconds)
@@ -83,8 +83,8 @@ class _Turns:
             self._add_result(entry, message)
         elif is_shown_by_a_tool(message):
             self._pending.images += _images(message)
-        else:
-            self._spent = replace(self._spent, limit=_LIMITS.get(text_of(message), self._spent.limit))
+        elif reached := _LIMITS.get(text_of(message)):
+            self._spent = replace(self._spent, limit=reached)
 
     def _add_reply(self, entry: Entry, message: Message) -> None:
         if entry.usage:
@@ -117,6 +117,11 @@ class _Turns:
             self.turns.append(pending)
         self._pending = TurnOut(role="assistant", content="")
         self._spent = replace(spent, usage=None, begun=spent.ended)
+
+
+def _is_of_the_run(message: Message) -> bool:
+    """Whether the user did not write a message that says nothing of it, as those of a copied session."""
+    return is_shown_by_a_tool(message) or is_remark_of_the_run(text_of(message))
 
 
 def _why(entry: Entry, content: str, limit: str) -> str:
