@@ -16,8 +16,8 @@ An entry is one JSON object in format 1, or 2 for a view with "from":
 Further keys of a message's entry: "by": "run", a user message that the run wrote itself (images of a tool, what is
 wrong with an answer); "ends": true, the result of a tool that ended the run; "unknown": true, the result says that the
 effect of the call is not known; "stopped": why the reply was stopped in the middle; "finish_reason": the server's, of
-a reply that it cut off; "sources": what a tool has found or read (agentkit/evidence/history.py), whose texts are stored
-as images are, under their SHA-256.
+a reply that it cut off; "copied": true, of a session that this one is a fork of; "sources": what a tool has found or
+read (agentkit/evidence/history.py), whose texts are stored as images are, under their SHA-256.
 
 "started" is written before a call that is not read-only is run: if no result follows, it is not known whether the call
 had its effect. With "waits": true the call has asked a person something ("text", "schema", "problem": the Question),
@@ -214,8 +214,8 @@ def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage
             view = {**entry.value, "number": number}
         elif entry.kind == "message":
             count += 1
-            if entry.usage:
-                spent = usage_from(entry.usage)
+            if entry.usage:  # of a copy, it is that of a request with what the other session sent
+                spent = None if entry.extra.get("copied") else usage_from(entry.usage)
             elif entry.value.get("role") == "tool":
                 spent = None
     if view is not None:

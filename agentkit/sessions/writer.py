@@ -88,7 +88,7 @@ class Writer:
         for entry, original in zip(entries, copied, strict=True):
             entry |= {"at": original.at} if original.at else {}
             entry |= {"usage": original.usage} if original.usage else {}
-            entry |= original.extra
+            entry |= {**original.extra, "copied": True}
             digests = [digest for kept in restored(original.extra.get("sources")) for digest in kept.texts]
             blobs |= {digest: found for digest in digests if (found := text(digest)) is not None}
         last = max((place for place, entry in enumerate(entries) if entry.get("sources")), default=None)

@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 from agentkit import ConfigurationError, SessionError
 from agentkit._text import json_bytes
 from agentkit.errors import SessionBusyError
+from agentkit.limits import Usage
 from agentkit.session import Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions, open_sessions
+from agentkit.sessions.log import last_view
 from tests.sessions.conftest import Store
 from tests.support.redis_server import RedisServer, serve_redis
 
@@ -95,6 +97,46 @@ def test_a_session_is_forked_at_a_message(store: Store) -> None:
         sessions.fork("a", "b")
     with pytest.raises(SessionError, match="at=9"):
         sessions.fork("a", "c", at=9)
+
+
+def test_a_fork_keeps_times_and_usage_but_not_as_those_of_its_own_requests(store: Store) -> None:
+    sessions = store()
+    with sessions["a"].hold() as writer:
+        writer.append([HELLO])
+        writer.append([HI], Usage(requests=1, input_tokens=5))
+        writer.append([HELLO])
+    before = sessions["a"].entries()
+    sessions.fork("a", "b", at=2)
+    sessions.fork("b", "c")
+    for name in ("b", "c"):
+        copies = sessions[name].entries()
+        assert [(each.at, each.usage, each.value) for each in copies] == [
+            (each.at, each.usage, each.value) for each in before[:2]
+        ]
+        assert last_view(copies) == (None, None)  # the next request is estimated, and not by what `a` sent
+    assert last_view(before)[1] == Usage(requests=1, input_tokens=5)
+
+
+def test_several_sessions_are_deleted_all_or_none(store: Store) -> None:
+    sessions = store(wait=0.1)
+    for name in ("a", "b", "c"):
+        sessions[name].append([HELLO])
+    with sessions["b"].hold(), pytest.raises(SessionBusyError):
+        sessions.delete_all(["a", "b"])
+    sessions.delete_all(["a", "b", "a", "none"], wait=0.0)
+    assert [info.id for info in sessions.list()] == ["c"]
+    with pytest.raises(SessionError, match="valid session id"):
+        sessions.delete_all(["c", ".."])
+    sessions["a"].append([HI])
+    assert sessions["a"].messages == [HI]
+
+
+def test_entries_are_read_without_their_images(store: Store) -> None:
+    sessions = store()
+    content = [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": PIXEL}}]
+    sessions["a"].append([HELLO, {"role": "user", "content": content}])
+    (entry,) = sessions["a"].entries(1, images=False)
+    assert entry.value["content"] == [content[0], {"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}]
 
 
 @pytest.mark.parametrize(

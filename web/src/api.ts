@@ -251,6 +251,16 @@ export interface Turn {
   time: string | null;
 }
 
+/** A version of a turn. For each turn that has several, all of them are in the history, in the order in which they were
+ * made; the session itself is among them. */
+export interface Branch {
+  /** The session that has this version. */
+  session_id: string;
+  /** The turn: its `begins`. */
+  begins: number;
+  updated: string;
+}
+
 export interface History {
   session_id: string;
   name: string;
@@ -259,36 +269,48 @@ export interface History {
   /** The calls that wait for a person. */
   pending?: PendingCall[];
   asked?: string | null;
+  branches: Branch[];
+  /** The token of the conversation's link; null when it is not shared. */
+  shared: string | null;
+  pinned: boolean;
   /** Whether an answer in the `background` is in progress: `joinStream` follows it. `messages` ends with what is stored
    * of it; the joined stream has it from its beginning. */
   running: boolean;
-  pinned?: boolean;
-  shared?: string | null;
-  branches?: { session_id: string; begins: number; updated: string }[];
 }
 
-export interface SharedOut {
-  name: string;
-  messages: Turn[];
-  time: string;
-}
-
+/** A conversation, as the branch that was written last. */
 export interface SessionOut {
   session_id: string;
   name: string;
   /** ISO 8601, UTC. */
   updated: string;
-  pinned?: boolean;
+  pinned: boolean;
   /** Whether an answer in the `background` is in progress. */
   running: boolean;
 }
 
-/** A conversation that has what was looked for. */
+/** A conversation that was found, as the branch that has the words. */
 export interface FoundSession extends SessionOut {
-  /** A passage of it, "" where only the name matches. */
+  /** What stands around the first words; "" when only the name has them. */
   snippet: string;
-  /** Where the words stand in the snippet. */
+  /** Where the words are in it: begin and end in whole characters (code points); JavaScript counts some twice. */
   matches: [number, number][];
+  /** The `begins` of the turn that has the snippet. */
+  begins: number | null;
+}
+
+export interface Found {
+  sessions: FoundSession[];
+  /** False when not everything was searched: older conversations may have the words, too. */
+  complete: boolean;
+}
+
+/** A conversation as it was when it was shared: of tool calls the names, of citations no text of their source. */
+export interface SharedConversation {
+  name: string;
+  messages: Turn[];
+  /** ISO 8601, UTC. */
+  time: string;
 }
 
 /** What the answer of a joined stream answers. */
@@ -432,16 +454,10 @@ export class LLMAPI {
     return this.json("POST", "/api/llm/chat/session/stop", { session_id: sessionId });
   }
 
-  branchSession(sessionId: string, begins: number, newSessionId: string): Promise<Answered<Done>> {
-    return this.json("POST", "/api/llm/chat/session/branch", { session_id: sessionId, begins, new_session_id: newSessionId });
-  }
-
+  /** A document that was sent with a message. begins: that of the message in the history. number: the place of the
+   * document among its `attachments`, from 0. */
   getAttachment(sessionId: string, begins: number, number: number): Promise<Answered<Attachment>> {
     return this.json("POST", "/api/llm/documents/sent", { session_id: sessionId, begins, number });
-  }
-
-  getShared(token: string): Promise<Answered<SharedOut>> {
-    return this.json("POST", "/api/llm/shared", { token });
   }
 
   getSessionHistory(sessionId: string): Promise<Answered<History>> {
@@ -465,14 +481,22 @@ export class LLMAPI {
     return this.json("POST", "/api/llm/chat/session/rename", { session_id: sessionId, name });
   }
 
+  /** A session of the same conversation with the messages before a turn (its `begins`), or with all of them. */
+  branchSession(sessionId: string, newSessionId: string, begins: number | null = null): Promise<Answered<Done>> {
+    const body = { session_id: sessionId, new_session_id: newSessionId, begins };
+    return this.json("POST", "/api/llm/chat/session/branch", body);
+  }
+
   pinSession(sessionId: string, pinned: boolean): Promise<Answered<Done>> {
     return this.json("POST", "/api/llm/chat/session/pin", { session_id: sessionId, pinned });
   }
 
-  searchSessions(query: string, signal?: AbortSignal): Promise<Answered<{ sessions: FoundSession[] }>> {
+  /** The conversations that have all words of the query, in their names or texts. */
+  searchSessions(query: string, signal?: AbortSignal): Promise<Answered<Found>> {
     return this.json("POST", "/api/llm/chat/sessions/search", { query }, signal);
   }
 
+  /** Share what is there now. Called again, the link stays and has what is there then. */
   shareSession(sessionId: string): Promise<Answered<{ token: string }>> {
     return this.json("POST", "/api/llm/chat/session/share", { session_id: sessionId });
   }
@@ -491,6 +515,11 @@ export class LLMAPI {
   /** What the service is and may do. */
   about(): Promise<Answered<About>> {
     return this.json("GET", "/api/llm/about");
+  }
+
+  /** What was shared under a token; needs no key. */
+  getShared(token: string): Promise<Answered<SharedConversation>> {
+    return this.json("POST", "/api/llm/shared", { token });
   }
 
   /** The state of the model server; does not throw when it is unreachable. */

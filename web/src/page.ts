@@ -55,24 +55,24 @@ const about: AboutView = new AboutView(api, {
 const sidebar = new Sidebar(api, leaving, {
   current: () => conversation.id,
   open: (session) => void open(session),
-  startNew: () => void open(newId()),
+  startNew: () => void open(newId(), true),
   showError,
   title: () => about.title,
   canShare: () => about.canShare,
 });
 
 /** Show a conversation, and put it into the address. */
-async function open(id: string): Promise<void> {
+async function open(id: string, isNew = false): Promise<void> {
   showInAddress(id);
-  await show(id);
+  await show(id, isNew);
 }
 
-async function show(id: string): Promise<void> {
+async function show(id: string, isNew = false): Promise<void> {
   document.body.classList.remove("shared");
   sidebar.hide();
   about.begin();
   composer.open(id);
-  const opened = conversation.open(id);
+  const opened = conversation.open(id, isNew);
   sidebar.draw();
   await opened;
   if (conversation.id === id && conversation.isEmpty) about.show();
@@ -80,7 +80,7 @@ async function show(id: string): Promise<void> {
 
 function startNew(): void {
   if (conversation.isEmpty && !conversation.isRunning) sidebar.hide();
-  else void open(newId());
+  else void open(newId(), true);
   composer.focus();
 }
 
@@ -103,7 +103,7 @@ async function follow(): Promise<void> {
   else if (!route) {
     const id = newId();
     showInAddress(id, true); // a new conversation has its address at once
-    await show(id);
+    await show(id, true);
   }
 }
 

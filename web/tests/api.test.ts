@@ -38,6 +38,26 @@ test("a session, its history, its name, its end", async () => {
   await expect(api.getSessionHistory(id)).rejects.toMatchObject({ status: 404, detail: "Session not found" });
 });
 
+test("a branch, a pin, a search, a link", async () => {
+  const [id, branch] = [fresh(), fresh()];
+  await api.sessionChat(id, "One heron");
+  await api.sessionChat(id, "two");
+  const turns = (await api.getSessionHistory(id)).data.messages;
+  await api.branchSession(id, branch, turns[2]!.begins);
+  await api.sessionChat(branch, "a stork");
+  const { branches, pinned, shared } = (await api.getSessionHistory(branch)).data;
+  expect(branches.map((each) => [each.begins, each.session_id])).toEqual([[2, id], [2, branch]]);
+  expect([pinned, shared]).toEqual([false, null]);
+  await api.pinSession(id, true);
+  const found = (await api.searchSessions("STORK heron")).data;
+  expect(found.sessions.map((each) => [each.session_id, each.pinned])).toEqual([[branch, true]]);
+  const { snippet, matches } = found.sessions[0]!;
+  expect(matches.map(([begin, end]) => [...snippet].slice(begin, end).join(""))).toContain("stork");
+  await expect(api.shareSession(id)).rejects.toMatchObject({ status: 403 });
+  await expect(api.getShared("x")).rejects.toMatchObject({ status: 404 });
+  expect((await api.unshareSession(id)).data.ok).toBe(true);
+});
+
 test("a message whose response is lost is sent once more, and answered once", async () => {
   const keys: (string | null)[] = [];
   const losing = new LLMAPI({

@@ -143,9 +143,9 @@ class Conversations:
 
     def history(self, subject: str, session_id: str) -> History:
         """Return the messages of a session. Raises UnknownSessionError, SessionError."""
-        key = _key(subject, session_id)
+        key, known = _key(subject, session_id), self._catalogue(subject)
         session, is_live = self.service.sessions[key], self.live.is_live(key)
-        meta = self._existing(subject, session_id, is_live)
+        meta = self._existing(subject, session_id, known, is_live)
         running = self.live.running(key)  # before it is read: half of an answer is never taken for all of it
         entries = session.entries()
         spent = sum((usage_from(entry.usage) for entry in entries if entry.usage), Usage())
@@ -157,14 +157,13 @@ class Conversations:
             name=meta.name,
             prompt=meta.prompt_out,
             usage=UsageOut(**usage_record(spent)),
-            running=bool(running),
-            branches=self._branches(subject, session_id),
+            branches=self._branches(subject, session_id, known.conversation(session_id)),
             shared=meta.shared or None,
             pinned=meta.pinned,
+            running=bool(running),
         )
 
-    def _branches(self, subject: str, session_id: str) -> list[BranchOut]:
-        branches = self._catalogue(subject).conversation(session_id)
+    def _branches(self, subject: str, session_id: str, branches: Mapping[str, SessionMeta]) -> list[BranchOut]:
         if len(branches) < 2:
             return []
         keys = {_key(subject, each): each for each in branches}
@@ -245,11 +244,9 @@ class Conversations:
     def branches(self, subject: str, session_id: str) -> dict[str, SessionMeta]:
         """Return the branches of a session's conversation, oldest first, at least this one. Raises UnknownSessionError,
         SessionError."""
-        self._existing(subject, session_id)
-        found = self._catalogue(subject).conversation(session_id)
-        if session_id not in found:
-            raise UnknownSessionError("Session not found")  # it was deleted just now
-        return found
+        known = self._catalogue(subject)
+        self._existing(subject, session_id, known)
+        return known.conversation(session_id)
 
     def session(self, subject: str, session_id: str) -> Session:
         """Return a session in the store, whether it exists or not."""
@@ -278,17 +275,21 @@ class Conversations:
     def newest(self, subject: str) -> Iterator[tuple[str, SessionMeta, SessionInfo]]:
         """Yield the sessions of a subject that have messages, most recently updated first, as the client names them and
         as the store knows them. Raises SessionError."""
-        known = {_key(subject, each): (each, meta) for each, meta in self._catalogue(subject)}
-        for info in self.service.sessions.list(prefix=_key_prefix(subject)):
-            if info.id in known:
-                yield (*known[info.id], info)
+        prefix, catalogue = _key_prefix(subject), self._catalogue(subject)
+        known = {f"{prefix}{_key_end(each)}": each for each in catalogue}
+        for info in self.service.sessions.list(prefix=prefix):
+            session_id = known.get(info.id)
+            if session_id is not None:
+                yield session_id, catalogue[session_id], info
 
-    def _existing(self, subject: str, session_id: str, is_live: bool = False) -> SessionMeta:
-        """The metadata of a session that has messages, or is a branch from its first one. is_live: whether a first
-        message is about to be stored. Raises UnknownSessionError."""
-        meta = self._catalogue(subject).get(session_id)
-        is_expected = is_live or (meta is not None and meta.parent != "" and meta.begins == 0)
-        if meta is None or not (is_expected or _key(subject, session_id) in self.service.sessions):
+    def _existing(
+        self, subject: str, session_id: str, known: Catalogue | None = None, is_live: bool = False
+    ) -> SessionMeta:
+        """The metadata of a session that has messages, or is a branch from its first one. known: what was read of the
+        subject already. is_live: whether a first message is about to be stored. Raises UnknownSessionError."""
+        meta = (known or self._catalogue(subject)).get(session_id)
+        is_empty_branch = meta is not None and meta.parent != "" and meta.begins == 0
+        if meta is None or not (is_live or is_empty_branch or _key(subject, session_id) in self.service.sessions):
             raise UnknownSessionError("Session not found")
         return meta
 
@@ -317,8 +318,11 @@ def _prompt_key(subject: str, digest: str) -> str:
 
 def _key(subject: str, session_id: str) -> str:
     """Return the id in the store. It contains the subject's digest, so that ids of different subjects never collide."""
-    digest = hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
-    return f"{_key_prefix(subject)}{digest}"
+    return f"{_key_prefix(subject)}{_key_end(session_id)}"
+
+
+def _key_end(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode("utf-8", "surrogatepass")).hexdigest()[:40]
 
 
 def _key_prefix(subject: str) -> str:

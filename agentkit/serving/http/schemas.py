@@ -359,12 +359,12 @@ class History(WaitingOut):
     name: str = Field(default="", description="Display name of the session.")
     prompt: PromptOut | None = Field(default=None, description="Named system prompt of the session, if any.")
     usage: UsageOut = Field(default=UsageOut(), description="Resources used by all answers of the session.")
-    running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
     branches: list[BranchOut] = Field(
         default=[], description="The versions of the turns that branches of the conversation have differently."
     )
     shared: str | None = Field(default=None, description="Token of the conversation's link; null if it is not shared.")
     pinned: bool = Field(default=False, description="Whether the conversation is pinned.")
+    running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
 
 
 class SessionOut(BaseModel):
@@ -373,8 +373,8 @@ class SessionOut(BaseModel):
     session_id: str = Field(description="Session ID.")
     name: str = Field(description="Display name of the session.")
     updated: str = Field(description="Time of the last change in UTC (ISO 8601).")
-    running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
     pinned: bool = Field(default=False, description="Whether it is pinned.")
+    running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
 
 
 class SessionsOut(BaseModel):

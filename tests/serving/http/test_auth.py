@@ -40,6 +40,8 @@ PROTECTED = [
     ("DELETE", "/api/llm/chat/session/s"),
     ("PATCH", "/api/llm/chat/session/s"),
     ("GET", "/api/llm/prompts"),
+    ("GET", "/api/llm/about"),
+    ("POST", "/api/llm/documents/read?name=a.txt"),
     ("POST", "/v1/chat/completions"),
     ("GET", "/v1/models"),
     ("GET", "/metrics"),

@@ -169,7 +169,7 @@ def test_stop_cancels_the_run_on_the_server(service: Service, page: Any) -> None
         page.wait_for_timeout(50)
     assert runs.count == 0
     ask(page, "and now?")
-    assert "You said: and now?" in answered(page).inner_text()
+    assert "You said: and now?" in answered(page, 2).inner_text()
 
 
 @in_a_browser

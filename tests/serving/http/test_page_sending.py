@@ -319,7 +319,7 @@ def test_a_question_is_edited_and_an_answer_made_again_in_branches(service: Serv
     page.get_by_role("button", name="Earlier version").click()
     said(page, "You said: second words")
     playwright.expect(page.locator(".turn")).to_have_count(4)
-    page.locator(".assistant").last.get_by_role("button", name="Answer again").click()
+    page.locator(".assistant").last.get_by_role("button", name="Again").click()
     playwright.expect(page.locator(".user").last.locator(".versions")).to_have_text("‹2 of 2›")
     assert page.locator(".turn").count() == 4
 

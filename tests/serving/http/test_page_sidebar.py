@@ -403,6 +403,7 @@ def test_the_empty_page_says_what_is_here_and_sampling_is_kept(service: Service,
     assert "patient tutor" not in str(sent["messages"][0]["content"])  # the choice was for the other conversation
     page.route("**/api/llm/about", lambda route: route.fulfill(status=404, json={"detail": "Not Found"}))
     page.reload()  # an older service
+    playwright.expect(page.locator(".turn")).to_have_count(2)
     page.keyboard.press("Alt+n")
     playwright.expect(welcome.get_by_role("heading")).to_have_text("What would you like to know?")
     playwright.expect(page.locator("#sampling, #problem").first).to_be_hidden()

@@ -192,7 +192,7 @@ def test_searches_that_wait_for_others_leave_threads_to_other_requests(
         return searched(*given)
 
     monkeypatch.setattr(searching, "_searched", slow)
-    threads = [threading.Thread(target=search, args=(service, "one")) for _ in range(60)]
+    threads = [threading.Thread(target=search, args=(service, "one")) for _ in range(45)]
     for thread in threads:
         thread.start()
     assert talk(service, "b", "two")["response"] == "You are a: two"

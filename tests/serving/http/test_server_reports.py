@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from agentkit.serving.http.protocol import PIPELINED
+from agentkit.serving.http.server import config_of
+from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.http.updates import Ending
 from tests.support.http_service import Service, reply, serve_http, settings_for
 from tests.support.model_server import Answer, Asked, ModelServer, serve
@@ -75,6 +77,15 @@ def test_a_client_that_would_rather_speak_http_2_is_answered(service: Service, c
     assert answered.count(b"HTTP/1.1 200 OK\r\n") == 2
     assert b"hello h2c" in answered
     assert answered.endswith(b"\r\n\r\nok")
+
+
+def test_idle_connections_are_kept_longer_than_proxies_keep_theirs() -> None:
+    """lsst-sqre/phalanx#5103, basetenlabs/truss#2648: a proxy, which keeps them for 60 to 90 seconds, sends its next
+    request into one that the service has just closed."""
+    settings = HttpSettings(_env_file=None)
+    assert config_of("any:app", settings).timeout_keep_alive >= 90
+    settings = HttpSettings(_env_file=None, agentkit_keep_alive=7)
+    assert config_of("any:app", settings).timeout_keep_alive == 7
 
 
 def test_requests_that_arrive_together_are_answered_in_their_order(tmp_path: Path, server: ModelServer) -> None:

@@ -202,3 +202,12 @@ def test_no_home_directory_is_the_root_of_the_file_system(monkeypatch: pytest.Mo
     monkeypatch.setattr(Path, "home", homeless)
     settings = HttpSettings(_env_file=None, agentkit_sessions="memory:")
     assert settings.agentkit_keys_file == Path("/.local/share/agentkit/keys.json")
+
+
+def test_nothing_is_shared_unless_it_is_allowed(folder: Path) -> None:
+    assert not HttpSettings().agentkit_sharing
+    (folder / ".env").write_text("AGENTKIT_SHARING=true\n")
+    assert HttpSettings().agentkit_sharing
+    (folder / ".env").write_text("AGENTKIT_SHARING=friends\n")
+    with pytest.raises(ValidationError, match="agentkit_sharing"):
+        HttpSettings()

@@ -73,7 +73,7 @@ export class Composer {
   edit(view: QuestionView, send: (message: Message) => void): void {
     this.stopEditing();
     this.editing = send;
-    const bar = element("div", "editing", element("span", "", t.edit), button(t.cancel, "", () => this.stopEditing()));
+    const bar = element("div", "editing", element("span", "", t.editLong), button(t.cancel, "", () => this.stopEditing()));
     bar.id = "editing";
     at("composer").prepend(bar);
     this.attached.set(view.question.images, []);

@@ -19,27 +19,29 @@ export interface Actions {
   versions?: Versions;
 }
 
-/** The row of buttons of a turn. */
+/** The row of buttons of a turn. They have words: not every system has signs for them. */
 export function actionsView(actions: Actions): HTMLElement {
   const row = element("div", "actions");
   if (actions.versions) row.append(versionsView(actions.versions));
   if (actions.copy) row.append(copyButton(actions.copy));
-  if (actions.edit) row.append(iconButton("✎", t.edit, actions.edit));
-  if (actions.regenerate) row.append(iconButton("↻", t.regenerate, actions.regenerate));
+  if (actions.edit) row.append(named(t.edit, t.editLong, actions.edit));
+  if (actions.regenerate) row.append(named(t.regenerate, t.regenerateLong, actions.regenerate));
   if (actions.goOn) row.append(button(t.goOn, "", actions.goOn));
   return row;
 }
 
+function named(words: string, label: string, act: () => void): HTMLButtonElement {
+  const made = button(words, "", act);
+  made.title = label;
+  return made;
+}
+
 function copyButton(text: () => string): HTMLElement {
-  const made = iconButton("⧉", t.copy, () => {
+  const made = button(t.copy, "", () => {
     void copied(text()).then((isDone) => {
       if (!isDone) return;
-      made.dataset["done"] = "";
-      made.setAttribute("aria-label", t.copied);
-      setTimeout(() => {
-        delete made.dataset["done"];
-        made.setAttribute("aria-label", t.copy);
-      }, 1500);
+      made.textContent = t.copied;
+      setTimeout(() => (made.textContent = t.copy), 1500);
     });
   });
   return made;

@@ -62,14 +62,14 @@ export class Conversation {
   }
 
   /** Show a conversation from its beginning. An answer that arrives in the one that was shown goes on without a
-   * reader. */
-  async open(id: string): Promise<void> {
+   * reader. isNew: there is nothing to be read of it yet. */
+  async open(id: string, isNew = false): Promise<void> {
     this.leave();
     this.id = id;
     this.history = undefined;
     this.draw([]);
     this.around.clearError();
-    await this.load();
+    if (!isNew) await this.load();
   }
 
   /** Read the history, and show it; an answer that is in progress is joined. */
@@ -300,7 +300,7 @@ export class Conversation {
     const made = newId();
     const { id } = this;
     try {
-      await this.api.branchSession(id, begins, made);
+      await this.api.branchSession(id, made, begins);
     } catch (error) {
       return this.around.showError(error);
     }

@@ -37,6 +37,7 @@ export class Scrolling {
       this.toEnd.hidden = this.isNearEnd();
       return;
     }
+    this.toEnd.hidden = true;
     this.log.scrollTop = this.log.scrollHeight;
     const asks = this.log.querySelector(".approval:not([data-decided])");
     if (asks && asks.getBoundingClientRect().top < this.log.getBoundingClientRect().top) asks.scrollIntoView();

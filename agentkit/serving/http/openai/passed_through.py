@@ -19,7 +19,7 @@ from agentkit._text import in_a_line
 from agentkit.backends.usage import usage_of
 from agentkit.limits import Usage
 from agentkit.serving.http.dependencies import Service, State, Subject
-from agentkit.serving.http.errors import body_of_error, error_responses
+from agentkit.serving.http.errors import body_of_error, error_responses, without_address
 from agentkit.serving.http.openai.errors import RefusedRequestError, refusal_of
 from agentkit.serving.http.openai.models import MODEL, check_model
 from agentkit.serving.http.runs import ClientDisconnectedError
@@ -172,5 +172,5 @@ def _absent(path: str, why: str) -> RefusedRequestError:
 def _told(error: APIStatusError, path: str, fields: Mapping[str, Any]) -> Exception:
     """What the client is told of an error of the model server."""
     if error.status_code in _ABSENT:
-        return _absent(path, in_a_line(error.message, 500))
+        return _absent(path, in_a_line(without_address(error), 500))
     return refusal_of(error, fields)

@@ -9,7 +9,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Annotated
 
@@ -36,6 +36,9 @@ from agentkit.sessions.log import messages_of
 READ_AT_ONCE = 2
 """Documents of one caller that are read at the same time; further ones wait."""
 
+READ_OF_ALL = 3
+"""The same of all callers: fewer than may be read at once in a process, so that the tools of an answer have room."""
+
 MAX_OF_ONE = 16
 """Documents of one caller that are received, wait or are read."""
 
@@ -59,6 +62,7 @@ class DocumentPlaces:
     def __init__(self) -> None:
         self._taken: Counter[str] = Counter()
         self._turns: dict[str, asyncio.Semaphore] = {}
+        self._turn_of_all = asyncio.Semaphore(READ_OF_ALL)
 
     @property
     def count(self) -> int:
@@ -66,8 +70,8 @@ class DocumentPlaces:
         return self._taken.total()
 
     @asynccontextmanager
-    async def taken(self, subject: str) -> AsyncIterator[asyncio.Semaphore]:
-        """Hold a place for a document of a caller. Yields what it waits for before it is read. Raises HTTPException
+    async def taken(self, subject: str) -> AsyncIterator[AbstractAsyncContextManager[None]]:
+        """Hold a place for a document of a caller. Yields its turn to be read, which it waits for. Raises HTTPException
         when there are too many."""
         if self._taken[subject] >= MAX_OF_ONE:
             detail = f"{MAX_OF_ONE} of your documents are being read; send this one when they are done"
@@ -76,12 +80,17 @@ class DocumentPlaces:
             raise HTTPException(503, "too many documents are being read; try again later")
         self._taken[subject] += 1
         try:
-            yield self._turns.setdefault(subject, asyncio.Semaphore(READ_AT_ONCE))
+            yield self._turn(self._turns.setdefault(subject, asyncio.Semaphore(READ_AT_ONCE)))
         finally:
             self._taken[subject] -= 1
             if not self._taken[subject]:
                 del self._taken[subject]
                 self._turns.pop(subject, None)
+
+    @asynccontextmanager
+    async def _turn(self, of_one: asyncio.Semaphore) -> AsyncIterator[None]:
+        async with of_one, self._turn_of_all:
+            yield
 
 
 @routes.post(

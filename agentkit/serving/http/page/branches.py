@@ -11,7 +11,7 @@ from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.page.metadata import Catalogue, SessionMeta
 from agentkit.serving.http.page.turns import turns
 from agentkit.serving.http.schemas import Done, ErrorResponse, SessionId, SessionReference
-from agentkit.sessions.log import messages_of
+from agentkit.sessions.log import ordered
 
 MAX_BRANCHES = 100
 """Maximum number of branches of a conversation."""
@@ -65,8 +65,8 @@ def branch(body: BranchRequest, state: Service, subject: Subject) -> Done:
 def _place(conversations: Conversations, subject: str, body: BranchRequest) -> int:
     """The number of messages that the branch has. Raises HTTPException where no turn begins."""
     conversations.branches(subject, body.session_id)
-    entries = conversations.session(subject, body.session_id).entries()
-    count = sum(map(len, messages_of(entries)))
+    entries = conversations.session(subject, body.session_id).entries(images=False)
+    count = sum(map(len, ordered(entries)))
     if body.begins is None or body.begins in (0, count):
         return count if body.begins is None else body.begins
     if body.begins not in {turn.begins for turn in turns(entries)}:

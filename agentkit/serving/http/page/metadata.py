@@ -1,5 +1,6 @@
 """What is stored of a session beside its messages, and which sessions are branches of one conversation."""
 
+import functools
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -10,6 +11,9 @@ from agentkit.serving.http.schemas import PromptOut
 
 ALWAYS = ("name", "told", "prompt", "version")
 """The fields that older versions of agentkit know; others are written where they say something."""
+
+MAX_READ = 10_000
+"""Metadata of how many sessions is kept as it was read: that of all is needed for each list."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class SessionMeta:
 _FIELDS = frozenset(each.name for each in fields(SessionMeta))
 
 
+@functools.lru_cache(MAX_READ)
 def read(text: str) -> SessionMeta:
     """Stored metadata; what a newer version of agentkit has written beside it is left out."""
     stored: dict[str, Any] = json.loads(text)
@@ -59,8 +64,11 @@ class Catalogue:
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
 
-    def __iter__(self) -> Iterator[tuple[str, SessionMeta]]:
-        return ((session_id, read(text)) for session_id, text in self._texts.items())
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __getitem__(self, session_id: str) -> SessionMeta:
+        return read(self._texts[session_id])
 
     def get(self, session_id: str) -> SessionMeta | None:
         """The metadata of a session, or None."""

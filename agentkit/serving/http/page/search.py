@@ -1,10 +1,10 @@
 """Search in the conversations of a caller: names and texts, the newest first, in bounded time and memory."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from anyio import CapacityLimiter, to_thread
@@ -103,8 +103,8 @@ class Reading:
         self.was_cut = self.was_cut or self.left <= 0 or time.monotonic() > self.end
         return self.left > 0 and time.monotonic() <= self.end
 
-    def turns_of(self, session: Session, count: int) -> list[TurnOut]:
-        """The turns of a session, without what tools were given and have returned. count: number of its entries."""
+    def entries_of(self, session: Session, count: int) -> list[Entry]:
+        """The log of a session, without what tools were given and have returned. count: number of its entries."""
         entries: list[Entry] = []
         least = self.left - MAX_OF_ONE
         for start in range(0, count, _CHUNK):
@@ -116,7 +116,7 @@ class Reading:
             except SessionError:  # such as one that a newer version has written
                 self.was_cut = True
                 break
-        return turns(entries)
+        return entries
 
     def _counted(self, entry: Entry) -> Entry:
         """An entry with no more than what is searched and what its place follows from."""
@@ -124,19 +124,20 @@ class Reading:
             self.left -= _ENTRY
             return Entry(entry.kind, entry.value, entry.at, None, entry.extra)
         self.left -= _ENTRY + len(text_of(entry.value))
-        return Entry(entry.kind, _bare(entry.value), entry.at, None, entry.extra)
+        extra = {name: value for name, value in entry.extra.items() if name != "sources"}
+        return Entry(entry.kind, _bare(entry.value), entry.at, None, extra)
 
 
 def _bare(message: Mapping[str, Any]) -> dict[str, Any]:
     kept: dict[str, Any] = {"role": message["role"], "content": message.get("content")}
     if message["role"] == "tool":
-        return {**kept, "content": "", "tool_call_id": ""}
+        return {**kept, "content": "", "tool_call_id": message.get("tool_call_id", "")}
     if calls := message.get("tool_calls"):
-        kept["tool_calls"] = [_CALL] * len(calls)
+        kept["tool_calls"] = [{**_CALL, "id": call.get("id", "")} for call in calls]
     return kept
 
 
-_CALL = {"id": "", "type": "function", "function": {"name": "", "arguments": "{}"}}
+_CALL = {"type": "function", "function": {"name": "", "arguments": "{}"}}
 
 
 def _searched(conversations: Conversations, subject: str, words: Sequence[str]) -> SearchOut:
@@ -153,8 +154,10 @@ def _found(conversations: Conversations, subject: str, words: Sequence[str], rea
             continue
         if not reading.goes_on():
             return
-        match = _match(meta.name, reading.turns_of(conversations.session(subject, session_id), info.entries), words)
-        if match is not None:
+        entries = reading.entries_of(conversations.session(subject, session_id), info.entries)
+        texts = (text_of(entry.value) for entry in entries if entry.kind == "message")
+        has_all = not _missing(meta.name, texts, words)  # most have not: what they look like need not be known
+        if has_all and (match := _match(meta.name, turns(entries), words)) is not None:
             found.add(meta.of or session_id)
             snippet, places, begins = match
             yield FoundOut(
@@ -172,21 +175,30 @@ Match = tuple[str, list[tuple[int, int]], int | None]
 """A snippet, the places of the words in it, and where the turn that has it begins."""
 
 
+def _missing(name: str, texts: Iterable[str], words: Sequence[str]) -> list[str]:
+    """The words that are neither in the name nor in the texts."""
+    missing = list(words)
+    for text in chain((name,), texts):
+        whole = folded(text[:MAX_TURN])
+        missing = [word for word in missing if word not in whole]
+        if not missing:
+            break
+    return missing
+
+
 def _match(name: str, shown: Sequence[TurnOut], words: Sequence[str]) -> Match | None:
     """The snippet of a conversation: from the first of the turns that have the most words. None when it has not all
     words."""
-    missing = {word for word in words if word not in folded(name)}
+    if _missing(name, (turn.content for turn in shown), words):
+        return None
     best, best_words = None, 0
     for turn in shown:
         text = folded(turn.content[:MAX_TURN])
-        has = [word for word in words if word in text]
-        missing.difference_update(has)
-        if len(has) > best_words:
-            best, best_words = turn, len(has)
-        if best_words == len(words):
+        count = sum(word in text for word in words)
+        if count > best_words:
+            best, best_words = turn, count
+        if count == len(words):
             break
-    if missing:
-        return None
     if best is None:
         return "", [], None
     return (*snippet_of(best.content[:MAX_TURN], words), best.begins)

@@ -21,6 +21,8 @@ MAX_SHARED = 20_000_000
 MAX_REQUEST = 1000
 """Maximum bytes of the request for one, which needs no key."""
 
+SHOWN = {"role", "content", "images", "attachments", "stopped", "time"}
+"""Fields of a turn that are shown as they are."""
 NOT_FOUND = "There is no such shared conversation"
 PRIVATE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 _WEB = re.compile("https?://", re.IGNORECASE)
@@ -111,9 +113,7 @@ def _snapshot(conversations: Conversations, subject: str, session_id: str) -> st
 def _shown(turn: TurnOut) -> TurnOut:
     """What anybody may see of a turn: what is named here, and nothing that is added to turns later."""
     return TurnOut(
-        role=turn.role,
-        content=turn.content,
-        images=turn.images,
+        **turn.model_dump(include=SHOWN),
         tool_calls=[ToolCallOut(id="", name=call.name, arguments="", raw_arguments="") for call in turn.tool_calls],
         citations=[_without_text(each) for each in turn.citations],
     )

@@ -41,8 +41,8 @@ def turns(entries: Sequence[Entry]) -> list[TurnOut]:
     sent, held = ordered(entries)
     made = _Turns(_seconds_worked(entries))
     messages = [each for part in messages_of(entries) for each in part]
-    for number, (entry, message) in enumerate(zip([*sent, *held], messages, strict=True)):
-        made.add(number, entry, message)
+    for entry, message in zip([*sent, *held], messages, strict=True):
+        made.add(entry, message)
     made.close("approval" if waiting_in(entries) is not None else "")
     return made.turns
 
@@ -67,10 +67,12 @@ class _Turns:
         self._open_calls: dict[str, ToolCallOut] = {}  # of the last reply: servers may reuse ids in later replies
         self._pending = TurnOut(role="assistant", content="")
         self._spent = _Spent()
+        self._count = 0
 
-    def add(self, number: int, entry: Entry, message: Message) -> None:
-        """Add a message. number: how many are before it. entry: that of the log."""
-        seconds = self._worked[id(entry)]
+    def add(self, entry: Entry, message: Message) -> None:
+        """Add a message. entry: that of the log."""
+        seconds, number = self._worked[id(entry)], self._count
+        self._count += 1
         if begins_turn(entry) and not _is_of_the_run(message):
             self.close("")  # after a stopped run, its calls do not belong to a later answer
             self.turns.append(question_turn(message).model_copy(update={"time": entry.at or None, "begins": number}))

@@ -1,1 +1,1 @@
-function e(e,t=``,...n){let r=document.createElement(e);return t&&(r.className=t),r.append(...n),r}export{e as t};
+function e(e,t=``,...n){let r=document.createElement(e);return t&&(r.className=t),r.append(...n),r}function t(e){return document.getElementById(e)}function n(t,n,r){let i=e(`button`,n,t);return i.type=`button`,i.addEventListener(`click`,r),i}function r(t,r,i){let a=n(``,`icon`,i),o=e(`span`,``,t);return o.setAttribute(`aria-hidden`,`true`),a.append(o),a.setAttribute(`aria-label`,r),a.title=r,a}export{r as i,n,e as r,t};
