@@ -5,7 +5,7 @@ import { en, type Words } from "../src/words/en";
 import { zh } from "../src/words/zh";
 
 const SAME = ["API", "Name", "Ctrl", "Shift", "Delete", "Link", "Sampling", "Prompt", "<7> s", "<7>, as JSON"];
-const COUNTS = ["found", "lastDays", "toolsHere", "toolCalls", "tokens", "again", "imageNumber", "version"];
+const COUNTS = ["found", "foundSome", "lastDays", "toolsHere", "toolCalls", "tokens", "again", "imageNumber", "version"];
 
 function said(words: Words, name: keyof Words): string {
   const word: unknown = words[name];

@@ -36,6 +36,7 @@ function show(opener: HTMLElement, items: Item[], fromEnd = false): void {
   opener.setAttribute("aria-expanded", "true");
   (root.children[fromEnd ? items.length - 1 : 0] as HTMLElement).focus();
   addEventListener("pointerdown", pressedOutside, true);
+  addEventListener("wheel", pressedOutside, { capture: true, passive: true });
   addEventListener("resize", closeQuietly);
 }
 
@@ -79,7 +80,8 @@ function byLetter(items: HTMLElement[], place: number, letter: string): HTMLElem
   return [...items.slice(place + 1), ...items.slice(0, place + 1)].find(begins);
 }
 
-function pressedOutside(event: PointerEvent): void {
+/** Something was pressed, or the list is scrolled away from under the menu. */
+function pressedOutside(event: Event): void {
   const target = event.target as Node;
   if (open && !open.root.contains(target) && !open.opener.contains(target)) close(false);
 }
@@ -94,6 +96,7 @@ function close(givesBack = true): void {
   const { root, opener } = open;
   open = undefined;
   removeEventListener("pointerdown", pressedOutside, true);
+  removeEventListener("wheel", pressedOutside, true);
   removeEventListener("resize", closeQuietly);
   opener.setAttribute("aria-expanded", "false");
   if (givesBack) opener.focus();

@@ -79,8 +79,8 @@ export class Search {
     const asked = new AbortController();
     this.asked = asked;
     try {
-      const { sessions } = (await this.api.searchSessions(this.query, asked.signal)).data;
-      if (this.asked === asked) this.finish(sessions);
+      const { sessions, complete } = (await this.api.searchSessions(this.query, asked.signal)).data;
+      if (this.asked === asked) this.finish(sessions, complete);
     } catch (error) {
       if (this.asked !== asked) return; // something else is looked for
       this.isAtService = !(error instanceof LLMError && (error.status === 404 || error.status === 405));
@@ -89,9 +89,10 @@ export class Search {
     }
   }
 
-  private finish(found: Found[]): void {
+  /** isAll: whether all conversations were searched. */
+  private finish(found: Found[], isAll = true): void {
     this.show(found);
-    this.say(t.found(found.length));
+    this.say(isAll ? t.found(found.length) : t.foundSome(found.length));
   }
 
   private show(found: Found[]): void {

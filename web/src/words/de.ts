@@ -45,6 +45,7 @@ export const de: Words = {
   // the list
   search: "Unterhaltungen suchen",
   found: (count) => (count ? `${count} gefunden` : "Nichts gefunden"),
+  foundSome: (count) => (count ? `Mindestens ${count} gefunden` : "Nichts gefunden in den neuesten Unterhaltungen"),
   pinned: "Angeheftet",
   lastDays: (days) => `Letzte ${days} Tage`,
   answering: "Eine Antwort wird geschrieben",

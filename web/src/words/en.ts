@@ -44,6 +44,8 @@ export const en = {
   // the list
   search: "Search conversations",
   found: (count: number): string => (count ? `${count} found` : "Nothing found"),
+  foundSome: (count: number): string =>
+    count ? `At least ${count} found` : "Nothing found in the newest conversations",
   pinned: "Pinned",
   lastDays: (days: number): string => `Previous ${days} days`,
   answering: "An answer is being written",

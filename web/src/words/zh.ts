@@ -45,6 +45,7 @@ export const zh: Words = {
   // the list
   search: "搜索对话",
   found: (count) => (count ? `找到 ${count} 个对话` : "没有找到"),
+  foundSome: (count) => (count ? `找到至少 ${count} 个对话` : "在最近的对话中没有找到"),
   pinned: "已置顶",
   lastDays: (days) => `过去 ${days} 天`,
   answering: "正在回答",
