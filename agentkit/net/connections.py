@@ -110,16 +110,28 @@ class Connection:
             made.request(method, self._prefix + target, body=body, headers=headers)
             played: http.client.HTTPResponse = made.getresponse()
             return played
-        self.sock.settimeout(seconds)
+        if self.sock.gettimeout() != seconds:
+            self.sock.settimeout(seconds)
         if self._for_proxy:
             headers = headers | self._for_proxy
-        content: Any = body
-        if body is not None and len(body) > SLICE_BYTES:  # each slice has the limit of time for itself
-            headers = {**headers, "content-length": str(len(body))}
-            content = (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
         with contextlib.suppress(*REFUSED_WHILE_SENDING):  # it may have answered before it has read all
-            http.client.HTTPConnection.request(made, method, self._prefix + target, content, headers)
+            if body is None or len(body) <= SLICE_BYTES:
+                self._send_at_once(method, target, body, headers)
+            else:  # each slice has the limit of time for itself
+                slices = (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
+                headers = {**headers, "content-length": str(len(body))}
+                http.client.HTTPConnection.request(made, method, self._prefix + target, slices, headers)
         return http.client.HTTPConnection.getresponse(made)
+
+    def _send_at_once(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> None:
+        """Send the headers and the body in one piece: `http.client` sends two, for each of which the server wakes."""
+        made, pieces = self._http, deque[bytes]()
+        made.send = pieces.append
+        try:
+            http.client.HTTPConnection.request(made, method, self._prefix + target, body, headers)
+        finally:
+            del made.send
+        made.sock.sendall(b"".join(pieces))
 
     def limit(self, seconds: float | None) -> None:
         """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
