@@ -44,7 +44,8 @@ LAYERS = [
     ["evidence.ledger", "taint.index"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers", "net.bounded", "net.wording", "net.time_limits"],
-    ["net.error_text", "net.dialling", "net.server_urls"],
+    ["net.error_text", "net.dialling", "net.parsed_url"],
+    ["net.plain_http", "net.server_urls"],
     [
         *(
             "net.watcher",

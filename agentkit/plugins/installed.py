@@ -130,7 +130,7 @@ def _may_have_any(folder: str) -> bool:
 def _mentions_us(place: str) -> bool:
     try:
         with open(os.path.join(place, "entry_points.txt"), "rb") as file:
-            return PREFIX.encode() in file.read()
+            return re.search(rb"\[\s*agentkit\.", file.read()) is not None
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
