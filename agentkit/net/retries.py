@@ -6,7 +6,6 @@ rate (429) end by themselves: where nobody has said how often, they are tried ag
 """
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Collection
@@ -14,7 +13,6 @@ from typing import Any
 
 from agentkit.net.abort import Aborted, is_aborted, stop_on_abort
 from agentkit.net.attempts import retries_allowed
-from agentkit.net.rate_headers import told_by
 
 logger = logging.getLogger("agentkit.run")
 
@@ -56,6 +54,8 @@ class Retries:
         status, headers = response.status_code, response.headers
         if not self._is_retried(status, str(headers.get("x-should-retry") or "").lower()):
             return False
+        from agentkit.net.rate_headers import told_by  # of a server that refuses
+
         told = told_by(headers).retry_after
         wait = told if told is not None and 0 < told <= MAX_RETRY_AFTER else self._backoff()
         if self._count >= self._most:
@@ -73,6 +73,8 @@ class Retries:
         return said == "true" or status in _RETRIED or status >= 500
 
     def _backoff(self) -> float:
+        import random  # takes longer than most else
+
         return min(FIRST_BACKOFF * 2.0 ** min(self._count, 10), MAX_BACKOFF) * (1 - 0.25 * random.random())
 
     def _wait(self, seconds: float | None) -> None:
