@@ -317,3 +317,16 @@ def test_the_commands_of_agentkit_are_known_by_their_names() -> None:
 
     group = typer.main.get_group(app)
     assert {*group.commands, "help"} == set(OWN)
+
+
+@pytest.mark.parametrize("folder", ["odd-1.dist-info", "Odd-1.EGG-INFO"])
+def test_an_entry_point_is_seen_however_its_group_is_written(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "entry_points.txt").write_text(
+        "[console_scripts]\na = b:c\n\n  [  agentkit.tools ]\nodd = odd:it\n"
+    )
+    assert [each.name for each in plugins("agentkit.tools")] == []
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert [each.name for each in plugins("agentkit.tools")] == ["odd"]
