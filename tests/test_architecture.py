@@ -624,7 +624,7 @@ def test_a_run_loads_what_it_uses() -> None:
     library = {"asyncio", "concurrent.futures", "ctypes", "decimal", "html", "multiprocessing", "sqlite3", "uuid"}
     library |= {"difflib", "importlib.metadata", "random", "secrets", "ssl", "http.client"}
     own = {"evidence.check", "taint.guard", "middleware.failover", "middleware.pricing", "retrieval", "tooling.schema"}
-    own |= {"tooling.coercion", "tooling.results", "tooling.settling", "tooling.pickling", "evidence.written_numbers"}
+    own |= {"tooling.coercion", "tooling.results", "tooling.settling", "tooling.pickling"}
     own |= {"running.text_pieces", "text.parser", "text.any_format", "plugins.installed", "backends.parsed_text"}
     own |= {
         "tooling.foreign.kinds",

@@ -132,7 +132,7 @@ class Adapting:
             return True
         most = refusals.most_images(words)
         if most is not None:
-            return self._images.leave_out_old(most)
+            return bool(self._images.leave_out_old(most))
         reason = _reason(error)
         if refusals.is_about_images(words):
             if self._images.leave_out_next(reason):

@@ -6,6 +6,7 @@ rate (429) end by themselves: where nobody has said how often, they are tried ag
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Collection
@@ -73,8 +74,6 @@ class Retries:
         return said == "true" or status in _RETRIED or status >= 500
 
     def _backoff(self) -> float:
-        import random  # takes longer than most else
-
         return min(FIRST_BACKOFF * 2.0 ** min(self._count, 10), MAX_BACKOFF) * (1 - 0.25 * random.random())
 
     def _wait(self, seconds: float | None) -> None:

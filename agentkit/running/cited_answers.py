@@ -11,6 +11,7 @@ from agentkit.evidence.citation import Citation
 from agentkit.evidence.history import found_in
 from agentkit.evidence.settings import Evidence
 from agentkit.evidence.source import Source
+from agentkit.evidence.written_numbers import numbers_in
 from agentkit.executor import Executor
 from agentkit.message import response_of
 from agentkit.tooling.error_log import log_raised
@@ -65,8 +66,6 @@ def relevant(output: Any, executor: Executor) -> dict[int, Source]:
 
 def among(known: Mapping[int, Source], given: Collection[int], text: str) -> dict[int, Source]:
     """Those of the known sources that have been given, and those that a text may cite."""
-    from agentkit.evidence.written_numbers import numbers_in  # of an answer with sources
-
     numbers = {*given, *numbers_in(text)}
     return {number: known[number] for number in sorted(numbers) if number in known}
 
