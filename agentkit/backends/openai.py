@@ -297,7 +297,7 @@ class OpenAIBackend:
             return self._server
 
     def _transport(self) -> "Transport":
-        from agentkit.net.http_client import Transport  # loads urllib3, so at the first request
+        from agentkit.net.http_client import Transport  # loads `http.client`, so at the first request
 
         return Transport(
             self.base_url or OPENAI_URL,
