@@ -70,7 +70,7 @@ def about(state: Service, subject: Subject) -> About:
         prompts=[PromptOut(name=each.prompt, version=each.version, weight=each.weight) for each in versions],
         examples=list(settings.agentkit_examples),
         sampling=settings.agentkit_page_sampling and known.samples,
-        sharing=bool(settings.agentkit_sharing),
+        sharing=settings.agentkit_sharing,
         images=known.images is not False and known.samples,
         attachments=readable_kinds() if known.samples else [],
         max_attachment_bytes=settings.max_attachment,
