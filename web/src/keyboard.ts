@@ -13,7 +13,7 @@ export interface Keys {
   undo(): boolean;
 }
 
-const IS_MAC = /mac|iphone|ipad/i.test(navigator.platform);
+export const IS_MAC = /mac|iphone|ipad/i.test(navigator.platform);
 const CONTROL = IS_MAC ? "⌘" : t.controlKey;
 const ALT = IS_MAC ? "⌥" : "Alt";
 
@@ -51,13 +51,15 @@ function showHelp(): void {
     [["Esc"], t.keyEscape],
     [[ALT, "N"], t.newConversation],
     [[CONTROL, "K"], t.search],
+    [["↑", "↓"], t.keyRows],
     [["F2"], t.keyRename],
-    [[t.deleteKey], t.keyDelete],
+    [[IS_MAC ? "⌫" : t.deleteKey], t.keyDelete],
     [[CONTROL, "Z"], t.keyUndo],
     [["?"], t.keyboardHelp],
   ];
   const list = rows.flatMap(([names, does]) => {
-    const shown = names.flatMap((name, place) => [...(place ? [" + "] : []), element("kbd", "", name)]);
+    const between = names[0] === "↑" ? " " : " + ";
+    const shown = names.flatMap((name, place) => [...(place ? [between] : []), element("kbd", "", name)]);
     return [element("dt", "", ...shown), element("dd", "", does)];
   });
   at("keys").replaceChildren(...list);

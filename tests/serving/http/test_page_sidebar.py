@@ -159,6 +159,11 @@ def test_a_menu_is_used_with_the_keyboard_and_names_are_composed(service: Servic
     page.goto(service.url)
     playwright.expect(page.get_by_role("navigation").get_by_role("link", name="ships", exact=True)).to_be_visible()
     page.keyboard.press("Control+k")
+    for key, expected in (("ArrowDown", "ships"), ("ArrowDown", "tides"), ("Home", "ships")):
+        page.keyboard.press(key)
+        assert focused(page).strip() == expected
+    page.keyboard.press("ArrowUp")
+    playwright.expect(page.locator("#search")).to_be_focused()
     for expected in ("ships", "More for ships", "tides", "More for tides"):
         page.keyboard.press("Tab")
         assert focused(page) == expected

@@ -18,7 +18,10 @@ export class List {
   constructor(
     private readonly root: HTMLElement,
     private readonly actions: RowActions,
-  ) {}
+    private readonly toSearch: () => void,
+  ) {
+    root.addEventListener("keydown", (event) => this.keyPressed(event));
+  }
 
   /** Show conversations in groups: all that there are. */
   showGroups(sessions: readonly SessionOut[], known: Known): void {
@@ -51,6 +54,18 @@ export class List {
     const shown = [...this.root.querySelectorAll("li")].map((each) => each.dataset["session"]);
     const place = shown.indexOf(id);
     return shown[place + 1] ?? shown[place - 1];
+  }
+
+  /** The arrow keys go from conversation to conversation, so that Tab need not go through all of them. */
+  private keyPressed(event: KeyboardEvent): void {
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const links = [...this.root.querySelectorAll<HTMLElement>(".open")];
+    const place = links.indexOf(event.target as HTMLElement);
+    const next = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: links.length - 1 }[event.key];
+    if (place < 0 || next === undefined) return;
+    event.preventDefault();
+    if (next < 0) this.toSearch();
+    else links[next]?.focus();
   }
 
   private show(groups: { key: string; name: string; rows: readonly SessionOut[] }[], known: Known): void {

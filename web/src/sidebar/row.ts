@@ -2,6 +2,7 @@
 // anew, so that it keeps the focus.
 import type { SessionOut } from "../api";
 import { element, iconButton } from "../dom";
+import { IS_MAC } from "../keyboard";
 import { addressOf } from "../routing";
 import { language, t } from "../words";
 import { type Item, opensMenu } from "./menu";
@@ -78,9 +79,9 @@ export class Row {
   }
 
   private keyPressed(event: KeyboardEvent): void {
-    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.repeat) return;
     if (event.key === "F2") this.actions.rename(this.session);
-    else if (event.key === "Delete") this.actions.remove(this.session);
+    else if (event.key === (IS_MAC ? "Backspace" : "Delete")) this.actions.remove(this.session);
     else return;
     event.preventDefault();
   }

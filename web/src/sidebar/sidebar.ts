@@ -48,12 +48,13 @@ export class Sidebar {
     leaving: LLMAPI,
     private readonly chosen: Chosen,
   ) {
-    this.list = new List(at("sessions"), {
-      open: (session) => chosen.open(session.session_id),
-      rename: (session) => this.askForName(session),
-      remove: (session) => this.remove(session),
-      items: (session) => this.itemsOf(session),
-    });
+    const actions = {
+      open: (session: SessionOut) => chosen.open(session.session_id),
+      rename: (session: SessionOut) => this.askForName(session),
+      remove: (session: SessionOut) => this.remove(session),
+      items: (session: SessionOut) => this.itemsOf(session),
+    };
+    this.list = new List(at("sessions"), actions, () => this.search.focus());
     this.search = new Search(api, {
       sessions: () => this.there(),
       changed: () => this.draw(),

@@ -99,6 +99,7 @@ export const de: Words = {
   keyLine: "Neue Zeile",
   keyRecall: "Ihre vorige Nachricht, wenn das Feld leer ist",
   keyEscape: "Offenes schließen; Antwort anhalten",
+  keyRows: "In der Liste: die Unterhaltung darüber, darunter",
   keyRename: "In der Liste: umbenennen",
   keyDelete: "In der Liste: löschen",
   keyUndo: "Löschen rückgängig machen",

@@ -98,6 +98,7 @@ export const en = {
   keyLine: "New line",
   keyRecall: "The message you sent before, in the empty box",
   keyEscape: "Close what is open; stop the answer",
+  keyRows: "In the list: the conversation above, below",
   keyRename: "In the list: rename",
   keyDelete: "In the list: delete",
   keyUndo: "Take a deletion back",

@@ -98,6 +98,7 @@ export const zh: Words = {
   keyLine: "换行",
   keyRecall: "输入框为空时：上一条已发送的消息",
   keyEscape: "关闭已打开的内容；停止回答",
+  keyRows: "在列表中：上一个、下一个对话",
   keyRename: "在列表中：重命名",
   keyDelete: "在列表中：删除",
   keyUndo: "撤销删除",
