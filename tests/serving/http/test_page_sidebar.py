@@ -239,6 +239,15 @@ def test_a_deletion_is_taken_back_or_made_when_its_time_is_over_or_the_page_is_l
     playwright.expect(page.get_by_text("Deleted: two")).to_be_visible()
     page.goto("about:blank")
     until(lambda: sessions(service) == ["four", "three"])
+    # what the service refused, since an answer was in progress, is done by the next page
+    talk(service, "five", "five")
+    page.goto(f"{service.url}/#four")
+    page.locator("#sessions .open", has_text="five").press("Delete")
+    body = {"session_id": "five", "message": "endless", "background": True}
+    service.ask("POST", "/api/llm/chat/session/stream", body, stream=True).close()
+    page.reload()
+    playwright.expect(page.locator("#sessions .name")).to_have_text(["four", "three"])
+    until(lambda: page.clock.run_for(500) or sessions(service) == ["four", "three"])
 
 
 @in_a_browser

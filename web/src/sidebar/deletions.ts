@@ -2,9 +2,11 @@
 // the page is left.
 import { type LLMAPI, LLMError, type SessionOut } from "../api";
 import { at, button, element } from "../dom";
+import { kept } from "../storage";
 import { t } from "../words";
 
 const UNDO_SECONDS = 8;
+const LEFT = "agentkit-deleted"; // what was deleted when the page was left, until the service is known to have done it
 const BUSY_PAUSES = [200, 500, 1000, 2000]; // milliseconds; an answer that is stopped ends soon
 
 interface Deletion {
@@ -19,7 +21,7 @@ export interface Around {
   /** It is there again. */
   restored(session: SessionOut): void;
   /** It is gone at the service. */
-  gone(session: SessionOut): void;
+  gone(id: string): void;
   /** Whether the reader has gone back to it: then it stays. */
   isShown(session: SessionOut): boolean;
   failed(error: unknown): void;
@@ -73,17 +75,29 @@ export class Deletions {
   private async commit(deletion: Deletion): Promise<void> {
     const { session } = deletion;
     this.waiting.splice(this.waiting.indexOf(deletion), 1);
-    if (this.around.isShown(session)) return this.changed();
-    this.committing.add(session.session_id);
+    if (!this.around.isShown(session)) await this.erase(session.session_id, this.around.failed);
+    this.changed();
+  }
+
+  private async erase(id: string, failed: (error: unknown) => void): Promise<void> {
+    this.committing.add(id);
     this.changed();
     try {
-      await this.clear(session.session_id);
-      this.around.gone(session);
+      await this.clear(id);
+      keepLeft(left().filter((each) => each !== id));
+      this.around.gone(id);
     } catch (error) {
-      this.around.failed(error);
+      failed(error);
     } finally {
-      this.committing.delete(session.session_id);
-      this.around.changed();
+      this.committing.delete(id);
+    }
+  }
+
+  /** Delete what was deleted when the page was left, if the service has not done it: its answer was in progress, or the
+   * connection broke. To be called when the list was read. */
+  takeUp(): void {
+    for (const id of left()) {
+      if (!this.has(id)) void this.erase(id, () => undefined).then(() => this.changed());
     }
   }
 
@@ -105,6 +119,8 @@ export class Deletions {
 
   /** The page is left: what waits is deleted now. */
   private leave(): void {
+    if (!this.waiting.length) return;
+    keepLeft([...left(), ...this.waiting.map(({ session }) => session.session_id)]);
     for (const { session, timer } of this.waiting.splice(0)) {
       clearTimeout(timer);
       if (session.running) void this.leaving.stopSession(session.session_id).catch(() => undefined);
@@ -127,6 +143,19 @@ export class Deletions {
       this.bar.replaceChildren(words, button(t.undo, "", () => this.undo()));
       if (hadFocus) this.bar.querySelector("button")?.focus();
     }
-    this.bar.hidden = !last;
   }
+}
+
+function left(): string[] {
+  try {
+    const found: unknown = JSON.parse(kept.get(LEFT) ?? "[]");
+    return Array.isArray(found) ? found.filter((each): each is string => typeof each === "string") : [];
+  } catch {
+    return [];
+  }
+}
+
+function keepLeft(ids: string[]): void {
+  if (ids.length) kept.set(LEFT, JSON.stringify(ids));
+  else kept.remove(LEFT);
 }

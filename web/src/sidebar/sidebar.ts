@@ -64,7 +64,7 @@ export class Sidebar {
     this.deletions = new Deletions(api, leaving, {
       changed: () => this.draw(),
       restored: (session) => this.restored(session),
-      gone: (session) => this.gone(session),
+      gone: (id) => this.gone(id),
       isShown: (session) => session.session_id === chosen.current(),
       failed: chosen.showError,
     });
@@ -107,6 +107,7 @@ export class Sidebar {
       this.chosen.showError(error);
       return false;
     }
+    this.deletions.takeUp();
     this.draw();
     this.poll();
     return true;
@@ -215,9 +216,9 @@ export class Sidebar {
     if (document.activeElement === document.body) this.list.focus(session_id);
   }
 
-  private gone({ session_id }: SessionOut): void {
-    this.sessions = this.sessions.filter((each) => each.session_id !== session_id);
-    keepDraft(session_id, "");
+  private gone(id: string): void {
+    this.sessions = this.sessions.filter((each) => each.session_id !== id);
+    keepDraft(id, "");
     void this.load(); // of another branch, it may have had another id in the list
   }
 }
