@@ -35,6 +35,7 @@ export interface Around {
   options(): Record<string, unknown>;
 }
 
+const POLL_MILLISECONDS = 2000;
 type TurnView = QuestionView | AnswerView;
 const CAN_GO_ON = new Set(["cancelled", "seconds", "max_tokens", "length"]);
 
@@ -192,9 +193,7 @@ export class Conversation {
     let isKept = true;
     try {
       const ending = await begin(live);
-      if (ending === "over" && this.live === live) {
-        isKept = await this.showEnd(view, id);
-      }
+      if (ending === "over" && this.live === live) isKept = await this.showEnd(view, live);
     } catch (error) {
       isKept = false;
       if (this.live === live) {
@@ -211,10 +210,16 @@ export class Conversation {
     return isKept;
   }
 
-  /** An answer ended while the connection was broken: show what the history has of it. Returns whether it has it. */
-  private async showEnd(view: AnswerView, id: string): Promise<boolean> {
-    const { data } = await this.api.getSessionHistory(id);
-    if (this.id !== id) return true;
+  /** An answer ended while the connection was broken, or another worker of the service makes it: show what the history
+   * has of it in the end. Returns whether it has it. */
+  private async showEnd(view: AnswerView, live: LiveAnswer): Promise<boolean> {
+    let { data } = await this.api.getSessionHistory(live.session);
+    while (data.running && this.live === live) {
+      view.tell(t.working);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+      ({ data } = await this.api.getSessionHistory(live.session));
+    }
+    if (this.live !== live) return true;
     if (data.messages.at(-1)?.role === "assistant") {
       this.show(data);
       return true;
