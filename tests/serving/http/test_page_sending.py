@@ -61,7 +61,7 @@ def at_first_held(slow: Held) -> Iterator[None]:
 
 
 def said(page: Any, text: str) -> None:
-    playwright.expect(page.locator("#log")).to_contain_text(text)
+    playwright.expect(page.locator("#log")).to_contain_text(text, timeout=15_000)
 
 
 def address_of(page: Any) -> str:
@@ -373,7 +373,7 @@ def test_a_file_is_read_sent_and_shown_as_a_file(service: Service, page: Any, mo
     page.goto(service.url)
     notes = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The tide is high at noon."}
     page.locator("#file").set_input_files(notes)
-    playwright.expect(page.locator("#images .file")).to_have_text("notes.txt")
+    playwright.expect(page.get_by_label("Remove notes.txt")).to_be_visible(timeout=30_000)
     ask(page, "When is the tide high?")
     said(page, "You said: When is the tide high?")
     assert any("high at noon" in str(each.body["messages"]) for each in model.requests)
