@@ -281,6 +281,30 @@ def test_a_message_that_was_not_sent_is_in_the_box_again(service: Service, page:
     assert len(asked) == 1
 
 
+def test_a_message_is_sent_though_the_reader_goes_elsewhere_at_once(service: Service, page: Any) -> None:
+    page.goto(service.url)
+    first = address_of(page)
+    waiting: list[Any] = []
+    page.route("**/session/stream", waiting.append)
+    ask(page, "sent in passing")
+    page.keyboard.press("Alt+n")
+    playwright.expect(page.locator(".turn")).to_have_count(0)
+    waiting.pop().continue_()
+    page.wait_for_timeout(500)
+    page.evaluate("address => { location.hash = address }", first)
+    said(page, "You said: sent in passing")
+    assert page.get_by_label("Your message").input_value() == ""
+    ask(page, "not sent")
+    page.keyboard.press("Alt+n")
+    playwright.expect(page.locator(".turn")).to_have_count(0)
+    waiting.pop().abort()
+    page.wait_for_timeout(200)
+    waiting.pop().abort()  # it is tried twice
+    page.wait_for_timeout(200)
+    page.go_back()
+    playwright.expect(page.get_by_label("Your message")).to_have_value("not sent")
+
+
 def test_a_service_that_is_killed_leaves_the_text_and_the_question(
     tmp_path: Any, page: Any, model: ModelServer
 ) -> None:

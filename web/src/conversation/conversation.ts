@@ -25,8 +25,10 @@ export interface Around {
   clearError(): void;
   /** An answer arrives, or none does. */
   setRunning(isRunning: boolean): void;
+  /** The service has the message that was sent in a conversation. */
+  sent(session: string): void;
   /** A message was not answered: it goes back to where it was written. */
-  putBack(message: Message): void;
+  putBack(session: string, message: Message): void;
   /** Show another conversation. */
   open(session: string): Promise<void>;
   /** Write a message of this conversation anew. */
@@ -139,7 +141,7 @@ export class Conversation {
     const isAnswered = await this.follow(view, (live) =>
       live.send((signal) => this.api.sessionStream(id, message.text, { ...options, signal })),
     );
-    if (!isAnswered && this.id === id) this.around.putBack(message);
+    if (!isAnswered) this.around.putBack(id, message);
   }
 
   /** Go on with an answer that has waited for decisions, in its place. */
@@ -181,6 +183,7 @@ export class Conversation {
     this.around.clearError();
     let isDecision = false;
     const live = new LiveAnswer(this.api, id, {
+      begun: () => this.around.sent(id),
       take: (frame) => view.take(frame),
       joining: () => view.joining(),
       restart: (question) => {
@@ -201,7 +204,7 @@ export class Conversation {
         this.around.showError(error);
       }
     }
-    if (this.live !== live) return true; // it was left, and goes on
+    if (this.live !== live) return isKept; // it was left, and goes on, or it was not sent
     this.live = undefined;
     this.around.setRunning(false);
     view.end();
