@@ -3,6 +3,8 @@ import { type Frame, type JoinedQuestion, type LLMAPI, LLMError } from "./api";
 
 /** What is told of an answer. */
 export interface Watcher {
+  /** The service has the message. */
+  begun(): void;
   take(frame: Frame): void;
   /** What was shown of the answer comes again, from its beginning. question: what is answered, null for a decision. */
   restart(question: JoinedQuestion | null): void;
@@ -19,6 +21,8 @@ const PAUSES = [500, 1000, 2000, 4000];
 export class LiveAnswer {
   private readonly control = new AbortController();
   private wake: () => void = () => undefined;
+  private isSending = false;
+  private isLeft = false;
 
   constructor(
     private readonly api: LLMAPI,
@@ -28,18 +32,24 @@ export class LiveAnswer {
 
   /** Send a message, or a decision. Raises LLMError: before the first frame it was not sent. */
   async send(ask: (signal: AbortSignal) => AsyncIterable<Frame>): Promise<Ending> {
-    let hasBegun = false;
+    this.isSending = true;
     try {
       for await (const frame of ask(this.control.signal)) {
-        hasBegun = true;
+        if (this.isSending) this.begin();
+        if (this.isLeft) return "left";
         this.watcher.take(frame);
       }
       return "whole";
     } catch (error) {
       if (this.control.signal.aborted) return "left";
-      if (!hasBegun || !isBreak(error)) throw error;
+      if (this.isSending || !isBreak(error)) throw error;
     }
     return this.join(true);
+  }
+
+  private begin(): void {
+    this.isSending = false;
+    this.watcher.begun();
   }
 
   /** Show the answer that is in progress. isAgain: after the connection broke. Raises LLMError. */
@@ -75,9 +85,10 @@ export class LiveAnswer {
     }
   }
 
-  /** Read no more of it; it goes on. */
+  /** Read no more of it; it goes on. A message that is on its way is sent. */
   leave(): void {
-    this.control.abort();
+    this.isLeft = true;
+    if (!this.isSending) this.control.abort();
     this.wake();
   }
 

@@ -31,7 +31,8 @@ const conversation = new Conversation(api, at("log"), {
     at("stop").hidden = !isRunning;
     sidebar.setRunning(isRunning);
   },
-  putBack: (message) => composer.putBack(message),
+  sent: (session) => composer.noteSent(session),
+  putBack: (session, message) => composer.putBack(session, message),
   open,
   edit: (question, send) => composer.edit(question, send),
   options: () => about.options(),

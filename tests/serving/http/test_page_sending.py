@@ -61,7 +61,7 @@ def at_first_held(slow: Held) -> Iterator[None]:
 
 
 def said(page: Any, text: str) -> None:
-    playwright.expect(page.locator("#log")).to_contain_text(text)
+    playwright.expect(page.locator("#log")).to_contain_text(text, timeout=15_000)
 
 
 def address_of(page: Any) -> str:
@@ -281,6 +281,30 @@ def test_a_message_that_was_not_sent_is_in_the_box_again(service: Service, page:
     assert len(asked) == 1
 
 
+def test_a_message_is_sent_though_the_reader_goes_elsewhere_at_once(service: Service, page: Any) -> None:
+    page.goto(service.url)
+    first = address_of(page)
+    waiting: list[Any] = []
+    page.route("**/session/stream", lambda route: waiting.append(route))  # noqa: PLW0108 - it needs attributes
+    ask(page, "sent in passing")
+    page.keyboard.press("Alt+n")
+    playwright.expect(page.locator(".turn")).to_have_count(0)
+    waiting.pop().continue_()
+    page.wait_for_timeout(500)
+    page.evaluate("address => { location.hash = address }", first)
+    said(page, "You said: sent in passing")
+    assert page.get_by_label("Your message").input_value() == ""
+    ask(page, "not sent")
+    page.keyboard.press("Alt+n")
+    playwright.expect(page.locator(".turn")).to_have_count(0)
+    waiting.pop().abort()
+    page.wait_for_timeout(200)
+    waiting.pop().abort()  # it is tried twice
+    page.wait_for_timeout(200)
+    page.go_back()
+    playwright.expect(page.get_by_label("Your message")).to_have_value("not sent")
+
+
 def test_a_service_that_is_killed_leaves_the_text_and_the_question(
     tmp_path: Any, page: Any, model: ModelServer
 ) -> None:
@@ -373,7 +397,7 @@ def test_a_file_is_read_sent_and_shown_as_a_file(service: Service, page: Any, mo
     page.goto(service.url)
     notes = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"The tide is high at noon."}
     page.locator("#file").set_input_files(notes)
-    playwright.expect(page.locator("#images .file")).to_have_text("notes.txt")
+    playwright.expect(page.get_by_label("Remove notes.txt")).to_be_visible(timeout=30_000)
     ask(page, "When is the tide high?")
     said(page, "You said: When is the tide high?")
     assert any("high at noon" in str(each.body["messages"]) for each in model.requests)

@@ -17,6 +17,8 @@ export class Composer {
   private readonly sent: string[] = [];
   private place = 0;
   private session = "";
+  /** What was sent, until the service has it: the draft of its conversation. */
+  private unsent = "";
   /** A message that was not answered: sent again as it was, it has the same id. */
   private returned: Message | undefined;
   private editing: ((message: Message) => void) | undefined;
@@ -57,12 +59,23 @@ export class Composer {
     this.stopEditing();
     this.session = session;
     this.returned = undefined;
+    this.unsent = "";
     this.attached.clear();
     this.write(draftOf(session));
   }
 
-  /** A message was not answered: it can be sent again. */
-  putBack(message: Message): void {
+  /** The service has the message that was sent in a conversation. */
+  noteSent(session: string): void {
+    if (session === this.session) {
+      this.unsent = "";
+      this.changed();
+    } else keepDraft(session, "");
+  }
+
+  /** A message of a conversation was not answered: it can be sent again. */
+  putBack(session: string, message: Message): void {
+    if (session !== this.session) return keepDraft(session, message.text);
+    this.unsent = "";
     if (this.field.value.trim() || !this.attached.isEmpty) return;
     this.returned = message;
     this.attached.set(message.images, message.attachments);
@@ -114,13 +127,14 @@ export class Composer {
     this.sent.push(text);
     if (this.sent.length > MAX_REMEMBERED) this.sent.shift();
     this.attached.clear();
+    this.unsent = editing ? "" : text;
     this.write("");
     (editing ?? this.send)(message);
   }
 
   private changed(): void {
     const { field } = this;
-    if (!this.editing) keepDraft(this.session, field.value);
+    if (!this.editing) keepDraft(this.session, field.value || this.unsent);
     field.dir = field.value ? "auto" : "";
     field.style.height = "auto";
     field.style.height = `${Math.min(field.scrollHeight + 2, innerHeight / 3)}px`;

@@ -62,8 +62,13 @@ export class AnswerView {
 
   /** The connection broke, and is made again. */
   joining(): void {
+    this.tell(t.joining);
+  }
+
+  /** Say what is going on, until more of the answer comes. */
+  tell(words: string): void {
     this.note?.remove();
-    this.note = element("p", "note", t.joining);
+    this.note = element("p", "note", words);
     this.note.setAttribute("role", "status");
     this.root.append(this.note);
     this.grown();

@@ -25,8 +25,10 @@ export interface Around {
   clearError(): void;
   /** An answer arrives, or none does. */
   setRunning(isRunning: boolean): void;
+  /** The service has the message that was sent in a conversation. */
+  sent(session: string): void;
   /** A message was not answered: it goes back to where it was written. */
-  putBack(message: Message): void;
+  putBack(session: string, message: Message): void;
   /** Show another conversation. */
   open(session: string): Promise<void>;
   /** Write a message of this conversation anew. */
@@ -35,6 +37,7 @@ export interface Around {
   options(): Record<string, unknown>;
 }
 
+const POLL_MILLISECONDS = 2000;
 type TurnView = QuestionView | AnswerView;
 const CAN_GO_ON = new Set(["cancelled", "seconds", "max_tokens", "length"]);
 
@@ -138,7 +141,7 @@ export class Conversation {
     const isAnswered = await this.follow(view, (live) =>
       live.send((signal) => this.api.sessionStream(id, message.text, { ...options, signal })),
     );
-    if (!isAnswered && this.id === id) this.around.putBack(message);
+    if (!isAnswered) this.around.putBack(id, message);
   }
 
   /** Go on with an answer that has waited for decisions, in its place. */
@@ -180,6 +183,7 @@ export class Conversation {
     this.around.clearError();
     let isDecision = false;
     const live = new LiveAnswer(this.api, id, {
+      begun: () => this.around.sent(id),
       take: (frame) => view.take(frame),
       joining: () => view.joining(),
       restart: (question) => {
@@ -192,9 +196,7 @@ export class Conversation {
     let isKept = true;
     try {
       const ending = await begin(live);
-      if (ending === "over" && this.live === live) {
-        isKept = await this.showEnd(view, id);
-      }
+      if (ending === "over" && this.live === live) isKept = await this.showEnd(view, live);
     } catch (error) {
       isKept = false;
       if (this.live === live) {
@@ -202,7 +204,7 @@ export class Conversation {
         this.around.showError(error);
       }
     }
-    if (this.live !== live) return true; // it was left, and goes on
+    if (this.live !== live) return isKept; // it was left, and goes on, or it was not sent
     this.live = undefined;
     this.around.setRunning(false);
     view.end();
@@ -211,10 +213,16 @@ export class Conversation {
     return isKept;
   }
 
-  /** An answer ended while the connection was broken: show what the history has of it. Returns whether it has it. */
-  private async showEnd(view: AnswerView, id: string): Promise<boolean> {
-    const { data } = await this.api.getSessionHistory(id);
-    if (this.id !== id) return true;
+  /** An answer ended while the connection was broken, or another worker of the service makes it: show what the history
+   * has of it in the end. Returns whether it has it. */
+  private async showEnd(view: AnswerView, live: LiveAnswer): Promise<boolean> {
+    let { data } = await this.api.getSessionHistory(live.session);
+    while (data.running && this.live === live) {
+      view.tell(t.working);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
+      ({ data } = await this.api.getSessionHistory(live.session));
+    }
+    if (this.live !== live) return true;
     if (data.messages.at(-1)?.role === "assistant") {
       this.show(data);
       return true;
