@@ -5,8 +5,15 @@ import { element } from "./dom";
 import { markdown } from "./markdown";
 import { addressView, showsCard } from "./source_card";
 import { visible } from "./texts";
+import { t } from "./words";
 
 const VERDICTS: Verdict[] = ["supported", "weak", "not found", "no source"];
+const SHORT: Record<Verdict, string> = {
+  supported: t.supported,
+  weak: t.weak,
+  "not found": t.notFound,
+  "no source": t.noSourceHere,
+};
 /** As an answer cites: "[3]", "[3, 4]", "[3-5]", "[^3]", "[source 3]", "[3, p. 7]", "【3†L5】". */
 const CITES = new RegExp(
   String.raw`[[【［〔]\s?(?:(?:sources?|ref|id)[\s:]\s?)?\^?(\d{1,6}(?:\s?[-–—,，、;]\s?\^?\d{1,6}){0,29})` +
@@ -77,7 +84,7 @@ class Marks {
     made.tabIndex = 0;
     made.dataset["verdict"] = citation.verdict;
     const reason = citation.reason ? `: ${visible(citation.reason)}` : "";
-    made.setAttribute("aria-label", `Source ${citation.source}, ${citation.verdict}${reason}`);
+    made.setAttribute("aria-label", `${t.source(citation.source!)}, ${SHORT[citation.verdict]}${reason}`);
     showsCard(made, citation);
     this.shown.add(citation.source!);
     this.last = made;
@@ -88,7 +95,7 @@ class Marks {
   complete(): void {
     const behind = this.last?.closest("a, code") ?? this.last;
     const missing = this.claim.citations.filter((each) => each.source === null || !this.shown.has(each.source));
-    behind?.after(...missing.map((each) => (each.source === null ? unseen(" (no source)") : this.added(each))));
+    behind?.after(...missing.map((each) => (each.source === null ? unseen(` (${t.noSourceHere})`) : this.added(each))));
   }
 }
 
@@ -144,10 +151,10 @@ export function summaryOf(citations: Citation[]): HTMLElement {
   const verdicts = [...worst.values()].map((each) => VERDICTS[each]);
   const said = VERDICTS.flatMap((verdict) => {
     const count = verdicts.filter((each) => each === verdict).length;
-    return count ? element("span", "count", `${count} ${verdict === "no source" ? "without a source" : verdict}`) : [];
+    return count ? element("span", "count", t.counted(count, verdict === "no source" ? t.withoutSource : SHORT[verdict])) : [];
   });
   const sources = new Map(citations.flatMap((each) => (each.address ? [[each.source, each]] : [])));
-  const head = element("summary", "", "Sources: ", ...said);
+  const head = element("summary", "", t.sources, " ", ...said);
   const list = [...sources.values()].sort((a, b) => a.source! - b.source!).map(sourceLine);
   return element("details", "fold cited", head, element("ul", "", ...list));
 }

@@ -4,12 +4,13 @@
 import type { Citation, Verdict } from "./api";
 import { element } from "./dom";
 import { visible } from "./texts";
+import { t } from "./words";
 
 const WORDS: Record<Verdict, string> = {
-  supported: "The source says so",
-  weak: "Only partly in the source",
-  "not found": "Not in the source",
-  "no source": "No such source",
+  supported: t.sourceSays,
+  weak: t.sourceSaysPartly,
+  "not found": t.sourceSaysNot,
+  "no source": t.noSuchSource,
 };
 const CLOSE_MILLISECONDS = 200;
 const GAP = 6;
@@ -106,11 +107,11 @@ function place(): void {
 }
 
 function cardOf(citation: Citation): HTMLElement {
-  const said = citation.source === null ? "No source" : WORDS[citation.verdict];
+  const said = citation.source === null ? t.noSource : WORDS[citation.verdict];
   const made = element("span", "card", element("strong", "verdict", said));
   made.dataset["verdict"] = citation.verdict;
   made.setAttribute("role", "dialog");
-  made.setAttribute("aria-label", citation.source === null ? "No source" : `Source ${citation.source}`);
+  made.setAttribute("aria-label", citation.source === null ? t.noSource : t.source(citation.source));
   if (citation.reason) made.append(element("span", "reason", element("bdi", "", visible(citation.reason))));
   if (citation.quote) made.append(element("q", "quote", element("bdi", "", visible(citation.quote))));
   if (citation.address) made.append(element("span", "from", `[${citation.source}] `, addressView(citation)));

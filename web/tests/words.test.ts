@@ -4,7 +4,7 @@ import { de } from "../src/words/de";
 import { en, type Words } from "../src/words/en";
 import { zh } from "../src/words/zh";
 
-const SAME = ["API", "Name", "Ctrl", "Shift", "Delete", "Link", "Sampling", "Prompt", "<7> s", "<7>, as JSON"];
+const SAME = ["<7> <5>", "API", "Name", "Ctrl", "Shift", "Delete", "Link", "Sampling", "Prompt", "<7> s", "<7>, as JSON"];
 const COUNTS = ["found", "foundSome", "lastDays", "toolsHere", "toolCalls", "tokens", "again", "imageNumber", "version"];
 
 function said(words: Words, name: keyof Words): string {

@@ -131,6 +131,20 @@ export const en = {
   version: (number: number, count: number): string => `${number} of ${count}`,
   toEnd: "To the end",
   supersededWaiting: "Not run: you wrote a message instead.",
+  // what the sources say
+  sources: "Sources:",
+  source: (number: number): string => `Source ${number}`,
+  sourceSays: "The source says so",
+  sourceSaysPartly: "Only partly in the source",
+  sourceSaysNot: "Not in the source",
+  noSuchSource: "No such source",
+  noSource: "No source",
+  supported: "supported",
+  weak: "weak",
+  notFound: "not found",
+  noSourceHere: "no source",
+  withoutSource: "without a source",
+  counted: (count: number, verdict: string): string => `${count} ${verdict}`,
   // decisions
   /** What stands before and behind the name of a tool. */
   asks: ["", " asks"] as [string, string],
