@@ -1,8 +1,9 @@
 // The conversation on the page: what was said, and the tool calls in between.
 import type { Approval, Citation, Decision, Frame, History, ToolCallOut, Turn, Usage } from "./api";
 import { ApprovalView } from "./approval";
-import { citedMarkdown, summaryOf } from "./citations";
+import { summaryOf } from "./citations";
 import { element } from "./dom";
+import { MarkdownView } from "./markdown/view";
 import { pretty, visible } from "./texts";
 
 /** Told the decisions on the calls of an answer that wait for a person. */
@@ -12,7 +13,7 @@ export type Decide = (view: AnswerView, asked: string, approve: Record<string, D
 export class AnswerView {
   readonly root = element("article", "turn assistant");
   private readonly tools = new Map<string, HTMLDetailsElement>();
-  private text: HTMLElement | undefined;
+  private text: MarkdownView | undefined;
   private said = "";
   private thoughts: HTMLElement | undefined;
   private isDue = false;
@@ -42,8 +43,9 @@ export class AnswerView {
     if (!this.text) {
       this.said = "";
       this.citations = [];
-      this.text = element("div", "said");
-      this.root.append(this.text);
+      this.text = new MarkdownView();
+      this.text.root.classList.add("said");
+      this.root.append(this.text.root);
     }
     this.said += delta;
     this.draw();
@@ -60,8 +62,8 @@ export class AnswerView {
     });
   }
 
-  private render(): void {
-    this.text?.replaceChildren(citedMarkdown(this.said, this.citations));
+  private render(isWhole = false): void {
+    this.text?.update(this.said, { citations: this.citations, isWhole });
   }
 
   /** What the sources say of the last text. */
@@ -128,13 +130,13 @@ export class AnswerView {
   }
 
   private endText(): void {
-    this.render();
+    this.render(true);
     this.text = undefined;
     this.thoughts = undefined;
   }
 
   private discard(): void {
-    this.text?.remove();
+    this.text?.root.remove();
     this.text = undefined;
     this.said = "";
   }
