@@ -10,12 +10,26 @@ import { words } from "./words";
 const MOST_UNFINISHED = 20_000;
 const COPIED_MILLISECONDS = 2_000;
 
+const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc]/;
+
+/** block: has an element, of which it is a block. */
 export function dress(block: Element, isFinished: boolean): void {
+  for (const each of block.children) direct(each);
   for (const each of block.querySelectorAll<HTMLElement>(".code, .task, .maths")) {
     if (each.classList.contains("code")) dressCode(each, isFinished);
     else if (each.classList.contains("maths")) showFormula(each);
     else dressTask(each);
   }
+}
+
+/** A block begins at the side at which its first word does. The browser looks for that word (dir="auto") again with each
+ * element that is added: in a paragraph it finds it soon, if there is one, in lists and tables it would not. */
+function direct(block: Element): void {
+  if (block.matches(".code, .maths")) return;
+  const first = /\p{L}/u.exec(block.textContent ?? "")?.[0];
+  if (!first) return;
+  const own = RIGHT_TO_LEFT.test(first) ? "rtl" : "ltr";
+  block.setAttribute("dir", /^(?:P|H\d)$/.test(block.tagName) ? "auto" : own);
 }
 
 function dressCode(block: HTMLElement, isFinished: boolean): void {

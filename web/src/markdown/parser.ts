@@ -16,19 +16,17 @@ parser.normalizeLinkText = (address) => address; // as it was written
 parser.use(cjkFriendly).use(places).use(tables).use(maths).use(html).use(notes);
 parser.core.ruler.push("page", forThePage);
 
-const DIRECTED = new Set(["p", "li", "ul", "ol", "blockquote", "td", "th", "summary", "table", "h1", "h2", "h3", "h4", "h5", "h6"]);
 const TASK = /^\[([ xX])\](?:\s|$)/;
 
-/** What the page wants otherwise: its own h1 is the only one, each text has its own direction, and no style is inline. */
+/** What the page wants otherwise: its own h1 is the only one, and no style is inline. */
 function forThePage(state: StateCore): void {
   state.tokens.forEach((token, index) => {
     if (/^h[1-6]$/.test(token.tag)) {
       token.attrSet("class", `level${token.tag[1]}`);
       token.tag = `h${Math.min(6, Number(token.tag[1]) + 1)}`;
     }
-    if (token.nesting === 1 && (DIRECTED.has(token.tag) || token.type === "heading_open")) token.attrSet("dir", "auto");
     const style = token.attrGet("style");
-    if (style) token.attrs = [["dir", "auto"], ["class", String(style).replace("text-align:", "to-")]];
+    if (style) token.attrs = [["class", String(style).replace("text-align:", "to-")]];
     if (token.type === "inline" && state.tokens[index - 2]?.type === "list_item_open") task(token, state.tokens[index - 2]!);
   });
 }
@@ -45,7 +43,7 @@ function task(inline: Token, item: Token): void {
 const rules = parser.renderer.rules;
 const escaped = parser.utils.escapeHtml;
 
-rules["table_open"] = () => '<div class="table" tabindex="0"><table dir="auto">\n';
+rules["table_open"] = () => '<div class="table" tabindex="0"><table>\n';
 rules["table_close"] = () => "</table></div>\n";
 rules["fence"] = (tokens, index) => code(tokens[index]!.content, tokens[index]!.info);
 rules["code_block"] = (tokens, index) => code(tokens[index]!.content, "");

@@ -4,7 +4,7 @@ import type { MarkdownIt, StateInline } from "markdown-it";
 
 const FIRST = 0xfdd0;
 const LAST = 0xfdef;
-export const PLACES = /[\ufdd0-\ufdef]+/g;
+export const PLACES = /[\ufdd0-\ufdef]/g;
 
 const isPlace = (code: number): boolean => code >= FIRST && code <= LAST;
 

@@ -7,6 +7,7 @@ import { dress, listen } from "./dress";
 import "./markdown.css";
 import { definedIn, type Env, htmlOf, lastBeginning, newEnv, type Part, partsOf } from "./parser";
 import { patch } from "./patch";
+import { PLACES } from "./places";
 import { sanitised } from "./sanitise";
 
 /** Drawing the end of a text again and again, while it is long, takes at most this part of the time. */
@@ -63,7 +64,7 @@ export class MarkdownView {
   private draw(): void {
     const started = performance.now();
     if (!this.text.startsWith(this.done)) this.forget();
-    const rest = normal(this.text.slice(this.done.length), !this.isWhole);
+    const rest = normal(this.text.slice(this.done.length), !this.isWhole).replace(PLACES, "\ufffd");
     const last = this.isWhole ? rest.length : lastBeginning(rest, newEnv(this.env));
     const complete = rest.slice(0, last);
     if (complete.trim()) {
