@@ -17,7 +17,7 @@ from tests.support.model_server import Answer, Asked, serve, streamed
 __all__ = ["browser"]
 pytestmark = in_a_browser
 
-DOT = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+DOT = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 TABLE = "| a | b |\n|---|--:|\n| `x|y` | 1<br>2 |\n| 1 | 2 | 3 |"
 
 
@@ -34,7 +34,9 @@ CASES = {
     "a name in brackets": Case("Dear <name>, keep <exact lines>", ("Dear &lt;name&gt;, keep &lt;exact lines&gt;",)),
     "types": Case("Promise<void> and Option<T>", ("Promise&lt;void&gt; and Option&lt;T&gt;",)),
     "comparisons": Case("if a<b then c>d", ("if a&lt;b then c&gt;d",), ("<b>",)),
-    "an unknown tag": Case("<script>x</script> <div>y</div>", ("&lt;script&gt;x&lt;/script&gt;", "&lt;div&gt;"), ("<script",)),
+    "an unknown tag": Case(
+        "<script>x</script> <div>y</div>", ("&lt;script&gt;x&lt;/script&gt;", "&lt;div&gt;"), ("<script",)
+    ),
     # agegr/pi-web#392, ziatdinovmax/SciLink#640
     "ranges": Case("8~9点，100~200元, ~$0.79/m³ … $300/t", ("8~9点，100~200元, ~$0.79/m³ … $300/t",), ("<s>", "<span")),
     "struck through": Case("~~gone~~", ("<s>gone</s>",)),
@@ -42,12 +44,22 @@ CASES = {
     "bold before Chinese": Case("**注意：**请看", ("<strong>注意：</strong>请看",)),
     "bold quotation": Case("他说**「重要」**的事", ("他说<strong>「重要」</strong>的事",)),
     # openchamber/openchamber#3039, tiann/hapi#478
-    "an address before a full stop": Case("See https://example.com/路径。谢谢", (">https://example.com/路径</a>。谢谢",)),
-    "an address before a bracket": Case("https://example.com/docs（中文说明）了解", (">https://example.com/docs</a>（中文说明）",)),
+    "an address before a full stop": Case(
+        "See https://example.com/路径。谢谢", (">https://example.com/路径</a>。谢谢",)
+    ),
+    "an address before a bracket": Case(
+        "https://example.com/docs（中文说明）了解", (">https://example.com/docs</a>（中文说明）",)
+    ),
     "file names": Case("main.py and README.md", ("main.py and README.md",), ("<a",)),
     # stablyai/orca#13330, lobehub/lobehub#8553, danny-avila/LibreChat#7894, get-bb/bb#512
-    "prices": Case("$5 to $10, **$4** or **$1.50**", ("$5 to $10, <strong>$4</strong> or <strong>$1.50</strong>",), ("<span",)),
-    "prices in Chinese": Case("**$148+ → $19**（年省 ~$1,550）再到 $15.4/月", ("<strong>$148+ → $19</strong>", "~$1,550", "$15.4/月"), ("<span",)),
+    "prices": Case(
+        "$5 to $10, **$4** or **$1.50**", ("$5 to $10, <strong>$4</strong> or <strong>$1.50</strong>",), ("<span",)
+    ),
+    "prices in Chinese": Case(
+        "**$148+ → $19**（年省 ~$1,550）再到 $15.4/月",
+        ("<strong>$148+ → $19</strong>", "~$1,550", "$15.4/月"),
+        ("<span",),
+    ),
     "prices in reais": Case("R$ 12,29/metro, R$ 15,83 (R$18)", ("R$ 12,29/metro, R$ 15,83 (R$18)",), ("<span",)),
     "variables of a shell": Case("$HOME and $USER, $PATH:$HOME", ("$HOME and $USER, $PATH:$HOME",), ("<span",)),
     # openchamber/openchamber#3643, cp-algorithms/cp-algorithms#243, scruel/tampermonkey-scripts#12
@@ -58,24 +70,40 @@ CASES = {
     "no formula": Case(r"\(\frac{a\)", (r"\(\frac{a\)",), ("<math",)),
     "a formula that would never end": Case(r"\(\def\a{\a\a}\a\)", (r"\def\a",), ("<math",)),
     # huggingface/chat-ui#128
-    "a table": Case(TABLE, ("<code>x|y</code>", "1<br>", "2 | 3", 'class="to-right"', '<div class="table"'), ("style=",)),
+    "a table": Case(
+        TABLE, ("<code>x|y</code>", "1<br>", "2 | 3", 'class="to-right"', '<div class="table"'), ("style=",)
+    ),
     "HTML for people": Case("H<sub>2</sub>O <kbd>Esc</kbd>", ("H<sub>2</sub>O <kbd>Esc</kbd>",)),
-    "details": Case("<details><summary>S</summary>inner **b**</details>", ("<summary>S</summary>", "<strong>b</strong>"), ("&lt;",)),
-    "tasks": Case("- [ ] a\n- [x] b", ('type="checkbox" disabled="" aria-label="a"', 'checked="" aria-label="b"'), ("[x]",)),
-    "footnotes": Case("A[^1] b[^2].\n\n[^1]: The **note**", ('data-to="note-1"', "b[^2].", "The <strong>note</strong>")),
+    "details": Case(
+        "<details><summary>S</summary>inner **b**</details>", ("<summary>S</summary>", "<strong>b</strong>"), ("&lt;",)
+    ),
+    "tasks": Case(
+        "- [ ] a\n- [x] b", ('type="checkbox" disabled="" aria-label="a"', 'checked="" aria-label="b"'), ("[x]",)
+    ),
+    "footnotes": Case(
+        "A[^1] b[^2].\n\n[^1]: The **note**", ('data-to="note-1"', "b[^2].", "The <strong>note</strong>")
+    ),
     "definitions behind": Case("[a][r]\n\n[r]: https://e.com", ('<a href="https://e.com"',)),
     # anomalyco/opencode#21512, Chevey339/kelivo#235
     "fences in a fence": Case("````md\n```js\nx\n```\n````", ('data-language="md"', "```js")),
-    "code": Case("```python\ndef f(): # c\n```", ('<span class="language">python</span>', '<span class="code-keyword">def</span>')),
+    "code": Case(
+        "```python\ndef f(): # c\n```",
+        ('<span class="language">python</span>', '<span class="code-keyword">def</span>'),
+    ),
     "code in no known language": Case("```brainf\n<b>+</b>\n```", ("&lt;b&gt;+&lt;/b&gt;", "brainf")),
-    "images": Case(f"![d]({DOT}) ![alt](https://e.com/x.png)", ('alt="d"', 'href="https://e.com/x.png"'), ('src="https',)),
+    "images": Case(
+        f"![d]({DOT}) ![alt](https://e.com/x.png)", ('alt="d"', 'href="https://e.com/x.png"'), ('src="https',)
+    ),
     "entities": Case(r"&lt;b&gt; &copy; &nosuch; \*", ("&lt;b&gt; © &amp;nosuch; *",)),
     # milisp/codexia#65
     "right to left": Case("مرحبا\n\n- عنصر", ('<p dir="auto">', '<ul dir="rtl">')),
+    "a quotation that goes on": Case("> a\n**b** c", ("<strong>b</strong> c</p>\n</blockquote>",)),
     "lines": Case("one\ntwo\r\nthree", ("one<br>", "two<br>")),
-    "hostile": Case(XSS, ("&lt;script&gt;window.hit=1", "[l](javascript:window.hit=6)"), ("<iframe", "<script", "<svg", "<img")),
+    "hostile": Case(
+        XSS, ("&lt;script&gt;window.hit=1", "[l](javascript:window.hit=6)"), ("<iframe", "<script", "<svg", "<img")
+    ),
     "headings": Case("# A\n## B\n### C\n#### D", ("<h2", "<h3", "<h4", "<h5"), ("<h1",)),
-}  # fmt: skip
+}
 
 RICH = "\n\n".join(case.text for case in CASES.values())
 
@@ -88,7 +116,9 @@ def reply(request: Asked) -> Answer:
 def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The page, in which `shown(text)` gives the element of a text, and `View` is what shows it."""
     with serve(reply) as model, serve_http(settings_for(tmp_path_factory.mktemp("markdown"), model.url)) as service:
-        context = browser.new_context(viewport={"width": 320, "height": 640}, permissions=["clipboard-read", "clipboard-write"])
+        context = browser.new_context(
+            viewport={"width": 320, "height": 640}, permissions=["clipboard-read", "clipboard-write"]
+        )
         made = context.new_page()
         problems: list[str] = []
         made.on("console", lambda line: problems.append(line.text) if line.type == "error" else None)
@@ -97,8 +127,16 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
             """async () => {
               const found = Object.values(await import("/static/markdown.js"));
               window.View = found.find((each) => each.prototype?.update);
-              window.showing = () => { const view = new View(); document.getElementById("log").replaceChildren(view.root); return view; };
-              window.shown = (text) => { const view = showing(); view.update(text, { isWhole: true }); return view.root; };
+              window.showing = () => {
+                const view = new View();
+                document.getElementById("log").replaceChildren(view.root);
+                return view;
+              };
+              window.shown = (text) => {
+                const view = showing();
+                view.update(text, { isWhole: true });
+                return view.root;
+              };
               shown("$x$");
             }"""
         )
@@ -112,7 +150,8 @@ def page(browser: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any
 def drawn(page: Any) -> dict[str, str]:
     texts = {name: case.text for name, case in CASES.items()}
     made: dict[str, str] = page.evaluate(
-        "(texts) => Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, shown(text).innerHTML]))", texts
+        "(texts) => Object.fromEntries(Object.entries(texts).map(([name, text]) => [name, shown(text).innerHTML]))",
+        texts,
     )
     return made
 
@@ -144,21 +183,22 @@ def test_a_text_in_pieces_is_drawn_like_the_whole(page: Any, step: int) -> None:
 
 
 def test_what_is_complete_is_drawn_once_and_keeps_its_selection(page: Any) -> None:
-    """vercel/chatbot#318: the selection is lost while an answer arrives; open-gsd/gsd-pi#880: all is drawn again with each
-    piece."""
+    """vercel/chatbot#318: the selection is lost while an answer arrives; open-gsd/gsd-pi#880: all is redrawn."""
     changes, selected, same = page.evaluate(
         """async (unit) => {
           const changes = [];
           for (const count of [100, 200]) {
             const view = showing();
             let made = 0;
-            const observer = new MutationObserver((all) => { made += all.reduce((sum, each) => sum + each.addedNodes.length + each.removedNodes.length, 0); });
+            const observer = new MutationObserver((all) => {
+              for (const { addedNodes, removedNodes } of all) made += addedNodes.length + removedNodes.length;
+            });
             observer.observe(view.root, { childList: true, subtree: true });
             const text = unit.repeat(count);
             for (let end = 30; end < text.length; end += 30) view.update(text.slice(0, end));
             view.update(text, { isWhole: true });
             await new Promise((done) => setTimeout(done));
-            changes.push(made);
+            changes.push([made, text.length / 30]);
           }
           const view = showing();
           view.update("First one.\\n\\nSecond");
@@ -170,15 +210,17 @@ def test_what_is_complete_is_drawn_once_and_keeps_its_selection(page: Any) -> No
         }""",
         "A paragraph of **two** words and `code`, which is long enough for it.\n\n",
     )
-    assert changes[1] <= 2.1 * changes[0]
+    for made, updates in changes:
+        assert made <= 10 * updates
     assert (selected, same) == ("First one.", True)
 
 
 HOSTILE = (
     f"{XSS}\n\n[a](javascript:x) [b](vbscript:x) [c](data:text/html,x) <javascript:x> ![d](javascript:x)\n\n"
-    "<details id=log name=log style=x><summary onclick=x>s</summary></details>\n\n```\" onclick=\"x\nx\n```\n\n"
-    "```x\"onclick=x\nx\n```\n\n[^x\"onclick=x]\n\n[^x\"onclick=x]: n\n\n"
-    r"\(\href{javascript:x}{y}\) \(\class{card}{y}\) \(\text{<img src=x>}\) \(\style{position:fixed}{y}\) $\rule{900em}{900em}$"
+    '<details id=log name=log style=x><summary onclick=x>s</summary></details>\n\n```" onclick="x\nx\n```\n\n'
+    '```x"onclick=x\nx\n```\n\n[^x"onclick=x]\n\n[^x"onclick=x]: n\n\n'
+    r"\(\href{javascript:x}{y}\) \(\class{card}{y}\) \(\text{<img src=x>}\) \(\style{position:fixed}{y}\) "
+    r"$\rule{900em}{900em}$"
 )
 
 
@@ -187,7 +229,7 @@ def test_hostile_text_makes_no_element_that_acts(page: Any) -> None:
         """async (text) => { const root = shown(text); await new Promise((done) => setTimeout(done, 100));
           const all = [...root.querySelectorAll("*")];
           return [[...new Set(all.flatMap((each) => [...each.attributes].map(({ name }) => name)))].sort(),
-            [...root.querySelectorAll("a[href]")].map((each) => each.getAttribute("href")).filter((each) => !/^https?:/.test(each)),
+            [...root.querySelectorAll("a[href]")].map((each) => each.protocol).filter((each) => !/^https?:/.test(each)),
             root.querySelectorAll("script, iframe, svg, form, object, img, .card").length, window.hit ?? null,
             document.documentElement.scrollWidth]; }""",
         HOSTILE,
@@ -209,11 +251,13 @@ def test_what_is_wide_scrolls_by_itself_and_cells_keep_their_words(page: Any) ->
     """danny-avila/LibreChat#13535: a wide table scrolls the conversation; elie222/rakazo#287: on a phone, a letter a
     line."""
     row = "|" + " several words |" * 9
-    wide = f"{row}\n|{'---|' * 9}\n{row}\n\n```\n{'x' * 200}\n```\n\n$$\n{' + '.join('x' * 3 for _ in range(60))}\n$$\n\n{'y' * 200}"
+    table, code, maths = f"{row}\n|{'---|' * 9}\n{row}", f"```\n{'x' * 200}\n```", f"$$\n{' + '.join(['xxx'] * 60)}\n$$"
+    wide = "\n\n".join([table, code, maths, "y" * 200])
     sizes = page.evaluate(
         """(text) => { const root = shown(text);
-          const wide = [...root.querySelectorAll(".table, pre, div.maths")].map((each) => each.scrollWidth > each.clientWidth);
-          return [document.documentElement.scrollWidth, document.getElementById("log").scrollWidth, root.querySelector("td").clientWidth, wide]; }""",
+          const wide = [...root.querySelectorAll(".table, pre, div.maths")];
+          return [document.documentElement.scrollWidth, document.getElementById("log").scrollWidth,
+            root.querySelector("td").clientWidth, wide.map((each) => each.scrollWidth > each.clientWidth)]; }""",
         wide,
     )
     assert sizes[0] <= 320
@@ -227,7 +271,8 @@ def test_headings_get_smaller_and_each_text_has_its_direction(page: Any) -> None
         """() => { const root = shown("# A\\n## B\\n### C\\n\\nمرحبا بالعالم\\n\\nHello");
           const style = (each) => getComputedStyle(each);
           return [[...root.querySelectorAll("h2, h3, h4")].map((each) => parseFloat(style(each).fontSize)),
-            [...root.querySelectorAll("p")].map((each) => style(each).direction), document.querySelectorAll("h1").length]; }"""
+            [...root.querySelectorAll("p")].map((each) => style(each).direction),
+            document.querySelectorAll("h1").length]; }"""
     )
     assert found[0] == sorted(set(found[0]), reverse=True)
     assert found[1:] == [["rtl", "ltr"], 1]
@@ -244,13 +289,22 @@ def test_what_leads_to_another_place_of_the_text_does_not_leave_the_conversation
 
 
 def test_marks_leave_blocks_without_any_as_they_are(page: Any) -> None:
-    text = "# Title\n\nOslo is the **capital** [1] and $x$ is 2.\n\nNothing here.\n\n| a |\n|---|\n| In a row |\n\n```\ncode\n```"
     sentences = ["Oslo is the **capital** [1] and $x$ is 2.", "In a row"]
+    text = f"# Title\n\n{sentences[0]}\n\nNothing here.\n\n| a |\n|---|\n| {sentences[1]} |\n\n```\ncode\n```"
     citations = [
-        {"sentence": each, "start": text.index(each), "end": text.index(each) + len(each), "source": 1, "verdict": "supported",
-         "address": "https://a.example", "title": "t", "quote": "q", "reason": ""}
+        {
+            "sentence": each,
+            "start": text.index(each),
+            "end": text.index(each) + len(each),
+            "source": 1,
+            "verdict": "supported",
+            "address": "https://a.example",
+            "title": "t",
+            "quote": "q",
+            "reason": "",
+        }
         for each in sentences
-    ]  # fmt: skip
+    ]
     kept, html = page.evaluate(
         """([text, citations]) => { const view = showing(); view.update(text, { isWhole: true });
           const before = [...view.root.children]; view.update(text, { citations, isWhole: true });

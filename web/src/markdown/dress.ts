@@ -41,7 +41,10 @@ function dressCode(block: HTMLElement, isFinished: boolean): void {
   block.prepend(element("div", "code-head", element("span", "language", language), copy));
   if (code.firstElementChild || (!isFinished && text.length > MOST_UNFINISHED)) return; // marks of citations
   const pieces = highlighted(text, language);
-  if (pieces) code.replaceChildren(...pieces.map(([part, kind]) => (kind ? element("span", `code-${kind}`, part) : part)));
+  if (!pieces) return;
+  const coloured = document.createDocumentFragment(); // there may be more than a call takes arguments
+  for (const [part, kind] of pieces) coloured.append(kind ? element("span", `code-${kind}`, part) : part);
+  code.replaceChildren(coloured);
 }
 
 function dressTask(item: HTMLElement): void {

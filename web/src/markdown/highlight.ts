@@ -36,7 +36,7 @@ function patternOf(language: Language): RegExp {
   let pattern = patterns.get(language);
   if (!pattern) {
     const kinds = language.kinds.map(([, each]) => `(${each})`);
-    pattern = new RegExp([...kinds, NAMES].join("|"), language.isCaseless ? "gim" : "gm");
+    pattern = new RegExp([...kinds, ...(language.hasNames ? [NAMES] : [])].join("|"), language.isCaseless ? "gim" : "gm");
     patterns.set(language, pattern);
   }
   return pattern;
@@ -51,14 +51,14 @@ function kindOf(found: RegExpExecArray, { kinds, isCaseless }: Language): Kind |
 
 /** HTML, with what is in it in other languages. */
 function withScripts(code: string): Piece[] {
-  const made: Piece[] = [];
+  const made: Piece[][] = [];
   let done = 0;
   for (const found of code.matchAll(/<(script|style)\b[^>]{0,500}>([^]*?)(?:<\/(?:script|style)|$(?![^]))/gi)) {
     const begin = found.index + found[0].indexOf(">") + 1;
-    made.push(...piecesOf(code.slice(done, begin), byName.get("xml")!));
-    made.push(...piecesOf(found[2]!, byName.get(found[1]!.toLowerCase() === "style" ? "css" : "ts")!));
+    made.push(piecesOf(code.slice(done, begin), byName.get("xml")!));
+    made.push(piecesOf(found[2]!, byName.get(found[1]!.toLowerCase() === "style" ? "css" : "ts")!));
     done = begin + found[2]!.length;
   }
-  made.push(...piecesOf(code.slice(done), byName.get("xml")!));
-  return made;
+  made.push(piecesOf(code.slice(done), byName.get("xml")!));
+  return made.flat();
 }

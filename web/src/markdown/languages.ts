@@ -10,6 +10,8 @@ export interface Language {
   kinds: Kinds;
   /** Whether upper and lower case are the same. */
   isCaseless?: boolean;
+  /** Whether its words are names of types and functions. */
+  hasNames?: boolean;
 }
 
 const words = (text: string): string => `\\b(?:${text.trim().split(/\s+/).join("|")})\\b`;
@@ -27,7 +29,7 @@ const INDENT = String.raw`^[ \t]*`;
 /** A language with comments, strings and words as most have them. */
 function usual(comments: string, strings: string, keywords: string, more: Kinds = []): Language {
   const kinds: Kinds = [["comment", comments], ...more, ["string", strings], ["number", NUMBER], ["keyword", words(keywords)]];
-  return { kinds };
+  return { kinds, hasNames: true };
 }
 
 const C = `

@@ -95,7 +95,7 @@ function block(state: StateBlock, startLine: number, endLine: number, silent: bo
   if (!closes) return false;
   const close = next(state, closes, begin + 2);
   const last = close < 0 ? -1 : lineOf(state, startLine, endLine, close);
-  if (last < 0) return false;
+  if (last < 0) return close < 0 && mayClose(state, startLine, endLine, silent);
   const behind = close + closes.length;
   if (state.src.slice(behind, state.eMarks[last]!).replace(PLACES, "").trim()) return false; // a part of a sentence
   if (silent) return true;
@@ -106,6 +106,17 @@ function block(state: StateBlock, startLine: number, endLine: number, silent: bo
   token.markup = environment ? "" : opens;
   token.map = [startLine, last + 1];
   state.line = last + 1;
+  return true;
+}
+
+/** A formula whose end may still arrive: nothing in it is a block of its own. */
+function mayClose(state: StateBlock, startLine: number, endLine: number, silent: boolean): boolean {
+  if (!state.env["hasMore"] || lineOf(state, startLine, endLine, state.eMarks[endLine - 1]! - 1) < 0) return false;
+  if (silent) return true;
+  const token = state.push("maths_open", "", 0);
+  token.content = state.getLines(startLine, endLine, state.blkIndent, false).trim();
+  token.map = [startLine, endLine];
+  state.line = endLine;
   return true;
 }
 
@@ -129,5 +140,6 @@ export function maths(md: MarkdownIt): void {
       return `<${tag} class="maths" data-maths="${markup}">${md.utils.escapeHtml(content)}</${tag}>`;
     };
   md.renderer.rules["maths"] = html("span");
+  md.renderer.rules["maths_open"] = (tokens, index) => `<p>${md.utils.escapeHtml(tokens[index]!.content)}</p>`;
   md.renderer.rules["maths_block"] = html("div");
 }

@@ -66,9 +66,11 @@ export interface Part {
   html: string;
 }
 
-/** What is defined in a text for all of it: addresses of links, and footnotes. */
+/** What is defined in a text for all of it: addresses of links, and footnotes. outer: that of the text before it, which
+ * does not learn of it, since more of this one may come. */
 export function newEnv(outer?: Env): Env {
   return {
+    hasMore: outer !== undefined,
     references: Object.create(outer?.references ?? null) as NonNullable<Env["references"]>,
     notes: Object.create(outer ? notesOf(outer) : null) as unknown,
   };
@@ -102,7 +104,10 @@ function beginnings(text: string, blocks: Token[][]): number[] {
 export function lastBeginning(text: string, env: Env): number {
   const tokens: Token[] = [];
   parser.block.parse(text, parser, env, tokens);
-  return beginnings(text, groups(tokens)).at(-1) ?? 0;
+  const blocks = groups(tokens);
+  const starts = beginnings(text, blocks);
+  const isBehindText = blocks.at(-1)?.[0]!.type === "maths_open" && text[starts.at(-1)! - 2] !== "\n";
+  return starts.at(isBehindText ? -2 : -1) ?? 0; // which it is a part of, if it is no formula
 }
 
 /** The blocks of a text, whose lines end with \n. Footnotes and addresses that it names and does not have are in env. */

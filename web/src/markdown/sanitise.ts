@@ -3,12 +3,20 @@ import DOMPurify from "dompurify";
 
 const purify = DOMPurify(window);
 const mathsPurify = DOMPurify(window);
+/** Of formulas. */
+const MATHS_CLASSES = new Set(
+  "tml-right tml-left tml-jot tml-small tml-fbox tml-overline tml-underline tml-cancel tml-xcancel tml-eqn upstrike downstrike sout".split(" "),
+);
 const CLASSES = new Set(
   "code table maths to note label image task done to-left to-right to-center level1 level2 level3 level4 level5 level6".split(" "),
 );
 
 purify.addHook("uponSanitizeAttribute", (_, attribute) => {
   if (attribute.attrName === "class") attribute.keepAttr = attribute.attrValue.split(" ").every((each) => CLASSES.has(each));
+});
+
+mathsPurify.addHook("uponSanitizeAttribute", (_, attribute) => {
+  if (attribute.attrName === "class") attribute.keepAttr = attribute.attrValue.split(" ").every((each) => MATHS_CLASSES.has(each));
 });
 
 purify.addHook("afterSanitizeAttributes", (node) => {
@@ -58,7 +66,7 @@ purify.setConfig({
 mathsPurify.setConfig({
   USE_PROFILES: { mathMl: true },
   ADD_TAGS: ["div"],
-  ADD_ATTR: ["style"],
+  ADD_ATTR: ["style", "class"],
   FORBID_ATTR: ["id", "href"],
   IN_PLACE: true,
 });

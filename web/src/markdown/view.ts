@@ -65,7 +65,8 @@ export class MarkdownView {
     const started = performance.now();
     if (!this.text.startsWith(this.done)) this.forget();
     const rest = normal(this.text.slice(this.done.length), !this.isWhole).replace(PLACES, "\ufffd");
-    const last = this.isWhole ? rest.length : lastBeginning(rest, newEnv(this.env));
+    // of a line that still arrives nobody knows what it begins
+    const last = this.isWhole ? rest.length : lastBeginning(rest.slice(0, rest.lastIndexOf("\n") + 1), newEnv(this.env));
     const complete = rest.slice(0, last);
     if (complete.trim()) {
       this.add(drawn(partsOf(complete, this.env), true));
