@@ -107,7 +107,8 @@ def joined_surrogates(text: str) -> str:
 
 def without_credentials(url: object) -> str:
     """A URL without user name and password."""
-    return re.sub(r"(?<=//)[^/]*@", "", str(url))  # up to the last @, since one may be part of a password
+    text = str(url)
+    return re.sub(r"(?<=//)[^/]*@", "", text) if "@" in text else text  # up to the last one: a password may have some
 
 
 def known_options(owner: str, given: Any, options: type) -> dict[str, Any]:

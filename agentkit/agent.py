@@ -39,18 +39,18 @@ from agentkit.running.cited_answers import with_citations
 from agentkit.running.models import Model, models_of
 from agentkit.running.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.running.run_hooks import AgentHooks
-from agentkit.running.text_pieces import TextPieces
 from agentkit.running.tool_search import SearchMode, ToolSearch, reserved_by
 from agentkit.session import Session
 from agentkit.taint.settings import TaintMode
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
 from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.options import ToolArguments
-from agentkit.tooling.pickling import Part, check, parts_of_tool
 from agentkit.tools import Context, Tool, tool
 
 if TYPE_CHECKING:
     from agentkit.middleware.pricing import ModelPrices
+    from agentkit.running.text_pieces import TextPieces
+    from agentkit.tooling.pickling import Part
 
 
 class Agent(Closable):
@@ -262,7 +262,7 @@ class Agent(Closable):
         """
         return self._begin(prompt, checked_options("Agent.stream()", output, options), stream=True)
 
-    def stream_text(self, prompt: Prompt | None = None, **options: Unpack[ConversationArguments]) -> TextPieces:
+    def stream_text(self, prompt: Prompt | None = None, **options: Unpack[ConversationArguments]) -> "TextPieces":
         """The text of the answer, in pieces as they arrive; close it (or use `with`) to stop the run early.
 
         Where the model writes several replies (text before its tool calls, an answer that an output_check has not
@@ -270,6 +270,8 @@ class Agent(Closable):
         where it was, and if that is not possible AgentkitError is raised. Parameters and errors are those of `run`.
         """
         run = self._begin(prompt, checked_options("Agent.stream_text()", str, options), stream=True)
+        from agentkit.running.text_pieces import TextPieces
+
         return TextPieces(run)
 
     @overload
@@ -363,10 +365,14 @@ class Agent(Closable):
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled as its arguments; a model's name is resolved again where it is loaded, with the keys of that
         environment. Raises PicklingError that names the part that can't be pickled."""
+        from agentkit.tooling.pickling import check
+
         check(self._pickled_parts(), protocol)
         return _made_again, (type(self), self._model, self._made_of())
 
-    def _pickled_parts(self) -> list[Part]:
+    def _pickled_parts(self) -> "list[Part]":
+        from agentkit.tooling.pickling import Part, parts_of_tool
+
         advice = "make the agent where it is used, or from a model's name"
         models = self._model if isinstance(self._model, list) else [self._model]
         backends = [Part(f"the backend {type(each).__name__}", each, advice) for each in models]
@@ -413,7 +419,7 @@ class _Ask:
             raise ToolError(ending)
         return result.output
 
-    def pickled_parts(self) -> list[Part]:
+    def pickled_parts(self) -> "list[Part]":
         """The parts of the agent, for the error message when one of them can't be pickled."""
         return self.agent._pickled_parts()
 

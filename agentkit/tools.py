@@ -24,12 +24,9 @@ from agentkit.tooling.error_text import described, message_of
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.parameter_list import Parameters, object_schema
-from agentkit.tooling.pickling import pickled_tool
 from agentkit.tooling.questions import QuestionAsked
 from agentkit.tooling.replaced import replaced
 from agentkit.tooling.result_cache import ResultCache, key_of
-from agentkit.tooling.results import rendered
-from agentkit.tooling.settling import called, items_before
 from agentkit.tooling.signature import Calling, is_method, name_of
 from agentkit.tooling.stop import Stop
 
@@ -264,6 +261,8 @@ class Tool(Generic[P, R]):
     def _outcome(self, value: Any, context: Context) -> Outcome:
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
         value = value.output if is_result else value
+        from agentkit.tooling.results import rendered  # what a program needs whose tools are called
+
         text, images = rendered(value)
         return self.cut(Outcome(text, images, value=value, sources=given_by(context.sources)))
 
@@ -286,6 +285,8 @@ class Tool(Generic[P, R]):
     def _called(self, values: dict[str, Any], context: Context) -> Any:
         if self._isolated is not None:
             return self._isolated.call(*self._calling.split(values), self._timeout(context), context.cancel)
+        from agentkit.tooling.settling import called
+
         return called(functools.partial(self._calling.call, self.function, values), self.stop(context))
 
     def _timeout(self, context: Context) -> float | None:
@@ -312,6 +313,8 @@ class Tool(Generic[P, R]):
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled as a reference to the place where it is defined, as a function is; or as a method of its object; else
         as its parts. Raises PicklingError that names the part that can't be pickled."""
+        from agentkit.tooling.pickling import pickled_tool
+
         return pickled_tool(self, protocol)
 
     @classmethod
@@ -375,5 +378,8 @@ def tool(
 
 def _before(error: BaseException) -> str:
     """What a generator gave before it raised this."""
+    from agentkit.tooling.results import rendered
+    from agentkit.tooling.settling import items_before
+
     items = items_before(error)
     return f"\nBefore that it gave:\n{cut(rendered(items)[0], MAX_ERROR)}" if items else ""

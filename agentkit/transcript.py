@@ -235,7 +235,7 @@ def _checked(message: Mapping[str, Any], index: int) -> Message:
     """The message as this transcript's own dict. Raises TranscriptError saying what is wrong with it."""
     if isinstance(message, ReadOnlyMessage):
         return cast(Message, message)
-    if not isinstance(message, Mapping):
+    if type(message) is not dict and not isinstance(message, Mapping):  # the second takes much longer
         raise TranscriptError(
             f"messages[{index}] is a {type(message).__name__}: a message is a dict with a role, such as "
             '{"role": "user", "content": "Hello"}, or response.choices[0].message'

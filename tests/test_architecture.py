@@ -44,7 +44,8 @@ LAYERS = [
     ["evidence.ledger", "taint.index"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     ["_threads", "net.abort", "net.attempts", "net.trace_headers", "net.bounded", "net.wording", "net.time_limits"],
-    ["net.error_text", "net.dialling", "net.server_urls"],
+    ["net.error_text", "net.dialling", "net.parsed_url"],
+    ["net.plain_http", "net.server_urls"],
     [
         *(
             "net.watcher",
@@ -236,7 +237,7 @@ LAYERS = [
         *("middleware.history_cut", "middleware.text_answer", "backends.text_reply"),
         *("middleware.as_sent", "middleware.model_health", "middleware.server_placement"),
     ],
-    ["backends.refused_images", "backends.tool_arrival", "backends.failed_calls"],
+    ["backends.parsed_text", "backends.refused_images", "backends.tool_arrival", "backends.failed_calls"],
     ["backends.adapting", "lightllm.chosen_family"],
     ["middleware.*", "backends.fallback_calls", "lightllm.tool_call_types", "lightllm.generate_api", "testing.*"],
     ["lightllm.openai_types", "lightllm.over_requests", "lightllm.request"],
@@ -452,6 +453,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "backends.chat_protocol",
         "backends.fallback_calls",
         "backends.message_form",
+        "backends.parsed_text",
         "backends.text_reply",
         "backends.call_pieces",
         "backends.merged_fields",
@@ -620,7 +622,10 @@ def test_a_run_loads_what_it_uses() -> None:
         "griffe",
     }
     library = {"asyncio", "concurrent.futures", "ctypes", "decimal", "html", "multiprocessing", "sqlite3", "uuid"}
+    library |= {"difflib", "importlib.metadata", "random", "secrets", "ssl", "http.client"}
     own = {"evidence.check", "taint.guard", "middleware.failover", "middleware.pricing", "retrieval", "tooling.schema"}
+    own |= {"tooling.coercion", "tooling.results", "tooling.settling", "tooling.pickling"}
+    own |= {"running.text_pieces", "text.parser", "text.any_format", "plugins.installed", "backends.parsed_text"}
     own |= {
         "tooling.foreign.kinds",
         "tooling.event_loop",

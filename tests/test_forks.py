@@ -178,7 +178,7 @@ def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_holds(url: str) -
 
 
 def test_a_child_is_not_left_with_a_module_that_was_being_imported(url: str) -> None:
-    """The first request imports urllib3, under a lock of the import system that no child could get. And the
+    """The first request imports modules, under a lock of the import system that no child could get. And the
     fork of a server in C (uWSGI) may call none of Python's hooks."""
     code = """
 import ctypes, os, sys, threading
@@ -188,7 +188,7 @@ from agentkit.backends import OpenAIBackend
 agent = Agent(OpenAIBackend("m", sys.argv[1]))
 thread = threading.Thread(target=agent.run, args=("q0-0",))
 thread.start()
-while "urllib3" not in sys.modules:
+while "http.client" not in sys.modules:
     pass
 forks = [os.fork, ctypes.PyDLL(None).fork, ctypes.PyDLL(None).fork]
 for number, fork in enumerate(forks):

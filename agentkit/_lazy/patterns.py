@@ -1,13 +1,13 @@
 """Regular expressions that are compiled when they are first used: most programs use few of those that they load."""
 
 import re
-from typing import Any, cast
+from typing import Any, AnyStr, cast
 
 
 class LazyPattern:
     """A regular expression (see `pattern`)."""
 
-    def __init__(self, expression: str, flags: int) -> None:
+    def __init__(self, expression: str | bytes, flags: int) -> None:
         self._made_of = (expression, flags)
 
     def __getattr__(self, name: str) -> Any:  # for what is not in the object yet
@@ -17,13 +17,13 @@ class LazyPattern:
         self.__dict__.update({each: getattr(compiled, each) for each in dir(compiled) if not each.startswith("__")})
         return getattr(compiled, name)
 
-    def compiled(self) -> "re.Pattern[str]":
+    def compiled(self) -> "re.Pattern[Any]":
         """The expression itself."""
         return re.compile(*self._made_of)
 
 
-def pattern(expression: str, flags: int = 0) -> "re.Pattern[str]":
+def pattern(expression: AnyStr, flags: int = 0) -> "re.Pattern[AnyStr]":
     """The same as `re.compile` for the level of a module.
 
     It has the methods and attributes of a pattern; the functions of `re` don't take it in place of one."""
-    return cast("re.Pattern[str]", LazyPattern(expression, flags))
+    return cast("re.Pattern[AnyStr]", LazyPattern(expression, flags))

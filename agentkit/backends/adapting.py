@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 from agentkit._text import cut, in_a_line, json_bytes
 from agentkit.backend import Request, newest_question, told_schema, with_text
-from agentkit.backends.refused_images import NEWEST, RefusedImages
 from agentkit.net import refusals
 from agentkit.net.error_words import explain, status_of, words_of
 from agentkit.net.learned import Learned
@@ -44,10 +43,12 @@ class Adapting:
         self._name = name
         self._request = request
         self._learned = learned
-        self._images: RefusedImages | None = None
+        self._images: Any = None  # RefusedImages, loaded with the first image
         self._detects_images = images is None
         self.images = images is not False and learned.value("no images") is None
         if self.images and request.transcript.has_images:
+            from agentkit.backends.refused_images import RefusedImages
+
             self._images = RefusedImages(request.transcript, learned)
         self._schema = _schema_key(request.response_format)
         self._takes_schema = schema == "always" or (schema == "text" and not request.tools)
@@ -131,13 +132,15 @@ class Adapting:
             return True
         most = refusals.most_images(words)
         if most is not None:
-            return self._images.leave_out_old(most)
+            return bool(self._images.leave_out_old(most))
         reason = _reason(error)
         if refusals.is_about_images(words):
             if self._images.leave_out_next(reason):
                 return True
             if self._images.has_asked:
                 self._images.note_refused(reason)
+                from agentkit.backends.refused_images import NEWEST
+
                 explain(error, NEWEST)
             return False
         return refusals.says_nothing(words) and self._images.leave_out_next(reason)

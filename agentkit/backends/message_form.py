@@ -4,6 +4,7 @@ A history keeps what its user and other programs have put into its messages. Wha
 the request, since many refuse a request for one key that they don't know; some want ids of their own form.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -146,6 +147,7 @@ PLAIN_FORM = MessageForm()
 """The form of a server of which nothing is known."""
 
 
+@functools.lru_cache(256)
 def message_form_of(model: str, base_url: str | None) -> MessageForm:
     """The form for a model at an address, as far as it is known before the server has refused anything. base_url: None
     for OpenAI's."""

@@ -22,7 +22,6 @@ from agentkit.backends.chat_protocol import (
     context_length_in,
     merged_sampling,
 )
-from agentkit.backends.failed_calls import chunk_of
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
@@ -166,6 +165,8 @@ class OpenAIBackend:
             except Exception as error:
                 if not is_api_error(error):
                     raise
+                from agentkit.backends.failed_calls import chunk_of
+
                 if request.tools and (written := chunk_of(error)) is not None:
                     yield from self._reread(request, written, error)
                     return
@@ -296,7 +297,7 @@ class OpenAIBackend:
             return self._server
 
     def _transport(self) -> "Transport":
-        from agentkit.net.http_client import Transport  # loads urllib3, so at the first request
+        from agentkit.net.http_client import Transport  # loads `http.client`, so at the first request
 
         return Transport(
             self.base_url or OPENAI_URL,

@@ -79,6 +79,8 @@ def count_of(value: Any) -> int:
 
 def _cost_of(value: Any) -> float | None:
     """A cost; a text is none, since it may be in any currency."""
+    if value is None:
+        return None
     if isinstance(value, Mapping):  # Perplexity has its parts and their sum
         return next((cost for name in _COST if (cost := amount_of(value.get(name))) is not None), None)
     return amount_of(value)
@@ -97,7 +99,7 @@ def _as_object(usage: Any) -> dict[str, Any]:
             return {}
     if isinstance(usage, list):
         usage = {name: value for each in usage if isinstance(each, Mapping) for name, value in each.items()}
-    return dict(usage) if isinstance(usage, Mapping) else {}
+    return dict(usage) if type(usage) is dict or isinstance(usage, Mapping) else {}
 
 
 def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
@@ -117,5 +119,5 @@ def _details(usage: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Mapp
     for field in fields:
         details = usage.get(field)
         for each in details if isinstance(details, list) else (details,):
-            if isinstance(each, Mapping):
+            if each is not None and isinstance(each, Mapping):
                 yield each

@@ -17,7 +17,8 @@ import openai
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.api_errors import api_error
-from agentkit.net.http_client import FAILURES, Transport
+from agentkit.net.dialling import failures
+from agentkit.net.http_client import Transport
 from agentkit.net.http_response import Response
 from agentkit.net.time_limits import Timeout
 
@@ -82,7 +83,7 @@ class RequestsTransport(httpx2.BaseTransport):
     def _pieces(self, response: Response) -> Iterator[bytes]:
         try:
             yield from response.pieces()
-        except FAILURES as error:
+        except failures() as error:
             raise self.transport.broken(response, error) from error
 
     def close(self) -> None:

@@ -2,9 +2,10 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.records import dataclass
 from agentkit.backend import Backend
 from agentkit.evidence.settings import Evidence
 from agentkit.executor import Executor
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from agentkit.middleware.pricing import ModelPrices
 
 
-@dataclass(slots=True)
+@dataclass
 class RunScope:
     """What the middleware of one run is made with.
 

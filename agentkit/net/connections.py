@@ -1,4 +1,4 @@
-"""Connections to one server that are kept for the next request, made by urllib3: through a proxy, over TLS, or plain.
+"""Connections to one server that are kept for the next request, made by urllib3 (through a proxy, over TLS), or plain.
 
 urllib3 connects, and `http.client` below it sends requests and reads responses: what urllib3 adds to a request and a
 response takes as much time as both. Its own pool waits for a lock at each request; here idle connections are in a
@@ -10,13 +10,12 @@ import http.client
 import logging
 import socket
 import ssl
+import sys
 import time
 from collections import deque
 from functools import partial
 from typing import Any
 from urllib.parse import unquote
-
-import urllib3
 
 from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit.errors import ConfigurationError
@@ -24,6 +23,7 @@ from agentkit.net.abort import Aborted, disown, is_aborted, record_owner
 from agentkit.net.bounded import BoundedResponse
 from agentkit.net.dialling import dialled
 from agentkit.net.outgoing import URLLIB3, is_tls, proxy_for
+from agentkit.net.parsed_url import parsed_url
 from agentkit.net.watcher import WATCHER, Watched, shut_down_after
 
 logger = logging.getLogger("agentkit.http")
@@ -43,7 +43,7 @@ _KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     if hasattr(socket, name)
 ]
 """A server that is gone is noticed while a reply is waited for."""
-_OPTIONS = [*urllib3.connection.HTTPConnection.default_socket_options, *_KEEP_ALIVE]
+_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *_KEEP_ALIVE]
 
 
 class Connection:
@@ -110,16 +110,28 @@ class Connection:
             made.request(method, self._prefix + target, body=body, headers=headers)
             played: http.client.HTTPResponse = made.getresponse()
             return played
-        self.sock.settimeout(seconds)
+        if self.sock.gettimeout() != seconds:
+            self.sock.settimeout(seconds)
         if self._for_proxy:
             headers = headers | self._for_proxy
-        content: Any = body
-        if body is not None and len(body) > SLICE_BYTES:  # each slice has the limit of time for itself
-            headers = {**headers, "content-length": str(len(body))}
-            content = (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
         with contextlib.suppress(*REFUSED_WHILE_SENDING):  # it may have answered before it has read all
-            http.client.HTTPConnection.request(made, method, self._prefix + target, content, headers)
+            if body is None or len(body) <= SLICE_BYTES:
+                self._send_at_once(method, target, body, headers)
+            else:  # each slice has the limit of time for itself
+                slices = (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
+                headers = {**headers, "content-length": str(len(body))}
+                http.client.HTTPConnection.request(made, method, self._prefix + target, slices, headers)
         return http.client.HTTPConnection.getresponse(made)
+
+    def _send_at_once(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> None:
+        """Send the headers and the body in one piece: `http.client` sends two, for each of which the server wakes."""
+        made, pieces = self._http, deque[bytes]()
+        made.send = pieces.append
+        try:
+            http.client.HTTPConnection.request(made, method, self._prefix + target, body, headers)
+        finally:
+            del made.send
+        made.sock.sendall(b"".join(pieces))
 
     def limit(self, seconds: float | None) -> None:
         """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
@@ -199,8 +211,7 @@ class Connections:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        parts = urllib3.util.parse_url(url)
-        self._origin = parts._replace(auth=None, path=None, query=None, fragment=None).url
+        self._origin = parsed_url(url).origin
         self._idle: deque[Connection] = deque()
         self._pools: dict[Any, Any] = {}
         self.is_closed = False
@@ -266,9 +277,14 @@ class Connections:
                 self._idle.pop().close()
 
     def _pool(self) -> Any:
-        """The pool of urllib3 that knows how to connect now; no connection is kept in it."""
+        """What knows how to connect now, a pool of urllib3 but for plain HTTP; no connection is kept in it."""
         proxy = proxy_for(self._url, URLLIB3)
         options: dict[str, Any] = {"socket_options": _OPTIONS}
+        if proxy is None and self._origin.startswith("http:") and not _is_played():
+            from agentkit.net.plain_http import PlainPool  # a class of `http.client`, which vcrpy may replace
+
+            parts = parsed_url(self._url)
+            return PlainPool(parts.host, parts.port or 80, _OPTIONS)
         if is_tls(self._url, proxy):
             from agentkit.net.tls import tls_context
 
@@ -282,6 +298,8 @@ class Connections:
 
 def _manager(proxy: str | None, options: dict[str, Any]) -> Any:
     """What makes the pools of urllib3. proxy: its URL."""
+    import urllib3  # takes longer to import than a request takes
+
     if proxy is None:
         return urllib3.PoolManager(**options)
     if proxy.startswith("socks"):
@@ -308,4 +326,5 @@ def _is_socks(connection: Any) -> bool:
 
 def _is_played() -> bool:
     """Whether vcrpy stands before urllib3 now."""
-    return not issubclass(urllib3.connectionpool.HTTPConnectionPool.ConnectionCls, http.client.HTTPConnection)
+    loaded = sys.modules.get("urllib3.connectionpool")
+    return loaded is not None and not issubclass(loaded.HTTPConnectionPool.ConnectionCls, http.client.HTTPConnection)

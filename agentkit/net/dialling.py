@@ -1,13 +1,13 @@
 """Connects to a host, by whichever of its addresses accepts; the connection can be given up at every moment."""
 
+import functools
+import http.client
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
-
-import urllib3
-from urllib3.util.connection import allowed_gai_family
 
 from agentkit._threads import WORKERS
 from agentkit.net.abort import Aborted, is_aborted, stop_on_abort
@@ -28,9 +28,9 @@ def dialled(connection: Any, seconds: float | None, note: Note) -> socket.socket
     try:
         addresses = _addresses(host, port, seconds)
     except (socket.gaierror, UnicodeError) as error:  # of a name that can't be one
-        raise urllib3.exceptions.NameResolutionError(host, connection, error) from error  # type: ignore[arg-type]
+        raise _errors().NameResolutionError(host, connection, error) from error
     except TimeoutError as error:
-        raise urllib3.exceptions.ConnectTimeoutError(connection, f"{host} was not found in time") from error
+        raise _errors().ConnectTimeoutError(connection, f"{host} was not found in time") from error
     failure: OSError = OSError("the host has no address")
     for place, address in enumerate(addresses):
         try:
@@ -40,9 +40,34 @@ def dialled(connection: Any, seconds: float | None, note: Note) -> socket.socket
                 raise Aborted from None
             failure = error
     if isinstance(failure, TimeoutError):
-        raise urllib3.exceptions.ConnectTimeoutError(connection, f"{host} did not accept in time") from failure
+        raise _errors().ConnectTimeoutError(connection, f"{host} did not accept in time") from failure
     text = f"Failed to establish a new connection: {failure}"
-    raise urllib3.exceptions.NewConnectionError(connection, text) from failure
+    raise _errors().NewConnectionError(connection, text) from failure
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What a request without a response raises, and a body that breaks off. What has not loaded urllib3 raises none of
+    its errors."""
+    loaded = sys.modules.get("urllib3.exceptions")
+    own = (http.client.HTTPException, OSError)
+    return own if loaded is None else (loaded.HTTPError, *own)
+
+
+def _errors() -> Any:
+    from urllib3 import exceptions  # what no program needs that connects
+
+    return exceptions
+
+
+@functools.cache
+def _family() -> int:
+    """The kind of addresses to look for: those of IPv6 where this machine has it."""
+    try:
+        with socket.socket(socket.AF_INET6) as made:
+            made.bind(("::1", 0))
+    except OSError:
+        return socket.AF_INET
+    return socket.AF_UNSPEC
 
 
 def _share(end: float | None, count: int) -> float | None:
@@ -72,7 +97,7 @@ def _addresses(host: str, port: int, seconds: float | None) -> list[Address]:
     TimeoutError, and Aborted."""
 
     def look_up() -> list[Address]:
-        return socket.getaddrinfo(host, port, allowed_gai_family(), socket.SOCK_STREAM)
+        return socket.getaddrinfo(host, port, _family(), socket.SOCK_STREAM)
 
     if host == "localhost" or ":" in host or host.rpartition(".")[2].isdigit():  # no name server is asked for these
         return look_up()

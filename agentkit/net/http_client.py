@@ -15,12 +15,11 @@ import time
 from collections.abc import Collection, Generator, Iterator, Mapping
 from typing import Any, cast
 
-import urllib3
-
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.connections import REFUSED_WHILE_SENDING, Connection, Connections
 from agentkit.net.content_coding import accepted
+from agentkit.net.dialling import failures
 from agentkit.net.error_body import error_in
 from agentkit.net.error_text import display_url
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
@@ -28,6 +27,7 @@ from agentkit.net.exchanges import Stored, exchanged
 from agentkit.net.http_response import BodyTooLargeError, Response
 from agentkit.net.keys import checked_key
 from agentkit.net.outgoing import URLLIB3, check_environment
+from agentkit.net.parsed_url import parsed_url
 from agentkit.net.retries import Retries
 from agentkit.net.server_urls import basic_authorization, joined, origin_of, parts_of
 from agentkit.net.time_limits import Limits, Timeout, limits_of
@@ -40,8 +40,6 @@ MAX_BYTES = 200_000_000
 MAX_REDIRECTS = 5
 Events = Generator[dict[str, Any], None, None]
 
-FAILURES = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-"""What a request without a response raises, and a body that breaks off."""
 _STALE = (http.client.RemoteDisconnected, ConnectionAbortedError, *REFUSED_WHILE_SENDING)
 _FOR_ANY_SERVER = ("content-type", "accept", "accept-encoding", "user-agent", "traceparent", "tracestate")
 MAX_ELSEWHERE = 8
@@ -167,7 +165,7 @@ class Transport:
                     yield event
                 if has_begun or not retries.after_failure():
                     return
-            except FAILURES as error:
+            except failures() as error:
                 if has_begun or not retries.after_failure():
                     raise self.broken(response, error) from error
             finally:
@@ -202,7 +200,7 @@ class Transport:
                 response = self._sent(method, path, data, limits, headers)
                 if whole and response.status_code < 400:
                     response.load(self.max_bytes)
-            except FAILURES as error:
+            except failures() as error:
                 if not retries.after_failure():
                     raise self._unanswered(method, path, error) from error
                 continue
@@ -320,7 +318,7 @@ class Transport:
         """The path and the query of a URL, as they are sent."""
         found = self._targets.get(url)
         if found is None:
-            found = urllib3.util.parse_url(url).request_uri
+            found = parsed_url(url).target
             if len(self._targets) < 100:
                 self._targets[url] = found
         return found
@@ -362,7 +360,7 @@ class Transport:
 
     def broken(self, response: Response, error: Exception) -> Exception:
         """The openai package's error for a body that broke off; any other error as it is."""
-        if not isinstance(error, FAILURES):
+        if not isinstance(error, failures()):
             return error
         from agentkit.net import api_errors
 

@@ -31,13 +31,13 @@ _SIGNATURES = (
     (b"%!PS", "application/postscript"),
 )
 _BRANDS = (
-    (re.compile(rb"avi[fs]"), "image/avif"),
-    (re.compile(rb"hei[cfsmx]|hev[cmsx]|mif1|msf1"), "image/heic"),
+    (pattern(rb"avi[fs]"), "image/avif"),
+    (pattern(rb"hei[cfsmx]|hev[cmsx]|mif1|msf1"), "image/heic"),
 )
-_SVG = re.compile(
+_SVG = pattern(
     rb"\s*+(?:<\?xml[^>]*+>\s*+)?(?><!--.*?-->\s*+)*+(?:<!DOCTYPE svg[^>]*+>\s*+)?<svg[\s>]", re.IGNORECASE | re.DOTALL
 )
-_HTML = re.compile(rb"\s*(?:<!DOCTYPE html|<html|<head|<body)", re.IGNORECASE)
+_HTML = pattern(rb"\s*(?:<!DOCTYPE html|<html|<head|<body)", re.IGNORECASE)
 _IS_BASE64 = pattern(r";\s*base64\s*(?:;|\Z)", re.IGNORECASE)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 

@@ -32,6 +32,8 @@ class Learned:
 
     def value(self, fact: Hashable) -> Any:
         """The value of a fact; None when it is not known, or not any more."""
+        if not self._facts:  # nearly always
+            return None
         known = self._facts.get(fact)
         return known[1] if known is not None and self.clock() < known[0] else None
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from agentkit.net.abort import Aborted, is_aborted, stop_on_abort
 from agentkit.net.attempts import retries_allowed
-from agentkit.net.rate_headers import told_by
 
 logger = logging.getLogger("agentkit.run")
 
@@ -56,6 +55,8 @@ class Retries:
         status, headers = response.status_code, response.headers
         if not self._is_retried(status, str(headers.get("x-should-retry") or "").lower()):
             return False
+        from agentkit.net.rate_headers import told_by  # of a server that refuses
+
         told = told_by(headers).retry_after
         wait = told if told is not None and 0 < told <= MAX_RETRY_AFTER else self._backoff()
         if self._count >= self._most:

@@ -3,17 +3,16 @@
 from base64 import b64encode
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
-import urllib3
-
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
+from agentkit.net.parsed_url import parsed_url
 
 
 def parts_of(base_url: str) -> SplitResult:
     """The parts of the URL of a server. Raises ConfigurationError for what is none."""
     try:
         parts = urlsplit(base_url)
-        urllib3.util.parse_url(base_url)
+        parsed_url(base_url)
         is_valid = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:  # urllib3's error is one
         is_valid = False
@@ -27,7 +26,7 @@ def joined(url: str, location: str) -> str | None:
     """Where a response redirects to; None where it can't be followed."""
     try:
         target = urljoin(url, location)
-        urllib3.util.parse_url(target)
+        parsed_url(target)
     except ValueError:
         return None
     return target if target.startswith(("http://", "https://")) else None
@@ -35,8 +34,8 @@ def joined(url: str, location: str) -> str | None:
 
 def origin_of(url: str) -> str:
     """The scheme, the host and the port of a URL."""
-    parts = urllib3.util.parse_url(url)
-    return f"{parts.scheme}://{parts.host}:{parts.port or {'https': 443}.get(parts.scheme or '', 80)}"
+    parts = parsed_url(url)
+    return f"{parts.scheme}://{parts.host}:{parts.port or {'https': 443}.get(parts.scheme, 80)}"
 
 
 def basic_authorization(user: str | None, password: str | None) -> str:

@@ -11,10 +11,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from agentkit._forking import notice_fork, take_part_in_forks
+from agentkit._lazy.records import dataclass
 from agentkit._threads import END_SECONDS, POLL_INTERVAL
 from agentkit.net.abort import shut_down
 

@@ -1,7 +1,9 @@
 """What errors of a transport say: in agentkit's words, or in those of the openai package where it was used before."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from agentkit._lazy.records import dataclass
 
 
 @dataclass(frozen=True)

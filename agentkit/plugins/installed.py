@@ -7,12 +7,14 @@ no name or one file of entry points is no UTF-8, and takes what an interrupted u
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import reduce
 from importlib import import_module
+from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.records import dataclass
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError
 
@@ -28,6 +30,7 @@ OFF = "AGENTKIT_NO_PLUGINS"
 _FALSE = ("", "0", "false", "no", "off")
 _SEPARATORS = re.compile(r"[-_.]+")
 _NUMBERS = re.compile(r"[0-9]{1,9}")
+_METADATA = (".dist-info", ".egg-info")
 _INTERRUPTED = "~"
 """What pip puts before the name of a distribution that it is about to remove."""
 
@@ -96,9 +99,42 @@ def plugins(group: str | None = None) -> list[Plugin]:
     """Return the plug-ins of a group, or of all that begin with "agentkit.", in the order of sys.path; none when they
     are turned off. Nothing of them is imported. A distribution that can't be read is left out, with a warning in the
     log when it is likely to have plug-ins."""
-    if is_off():
+    if is_off() or not _may_be_any():
         return []
     return [each for found in _current() for each in found if group is None or each.group == group]
+
+
+def _may_be_any() -> bool:
+    """Whether a distribution may have entry points for agentkit, by the files in the folders of sys.path: where none
+    has, as in most programs, `importlib.metadata` is not loaded, whose import takes longer than this. Whatever is not
+    as usual has to be looked at."""
+    finders = [each for each in sys.meta_path if hasattr(each, "find_distributions")]
+    return finders != [PathFinder] or any(map(_may_have_any, filter(_is_text, sys.path)))
+
+
+def _is_text(folder: object) -> bool:
+    return isinstance(folder, str)
+
+
+def _may_have_any(folder: str) -> bool:
+    """The same for one folder of sys.path."""
+    folder = folder or "."
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return os.path.exists(folder)
+    places = [name for name in names if name.lower().endswith(_METADATA)]
+    return folder.lower().endswith(".egg") or any(_mentions_us(os.path.join(folder, place)) for place in places)
+
+
+def _mentions_us(place: str) -> bool:
+    try:
+        with open(os.path.join(place, "entry_points.txt"), "rb") as file:
+            return re.search(rb"\[\s*agentkit\.", file.read()) is not None
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
 
 
 def _current() -> list[tuple[Plugin, ...]]:

@@ -135,7 +135,7 @@ class OpenAIEmbedder:
     def _connected(self) -> "Transport":
         with self._lock:
             if self._transport is None:
-                from agentkit.net.http_client import Transport  # loads urllib3, so at the first request
+                from agentkit.net.http_client import Transport  # loads `http.client`, so at the first request
                 from agentkit.net.wording import EMBEDDINGS
 
                 self._transport = Transport(

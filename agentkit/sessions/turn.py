@@ -7,7 +7,6 @@ try of the same request goes on from there.
 """
 
 import hashlib
-import secrets
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -323,6 +322,8 @@ class Turn:
 
     def _note_waiting(self, writer: Writer, calls: tuple[OpenCall, ...]) -> None:
         if self.waiting is None or self.waiting.calls != calls:  # else the log has it
+            import secrets  # of a run that waits for a person
+
             self.waiting = Waiting(secrets.token_hex(8), calls)
             writer.mark_waiting(self.request_id, self.waiting)
 

@@ -157,6 +157,13 @@ MARKUP = pattern(r"[<>\[\]{}◁〈｜`]")
 """The same of what begins a call or reasoning in a reply, in the formats of agentkit's own families."""
 
 
+BEGUN_BY_WORDS = (
+    *("Action:\n```json\n", "Action: ```json\n", "Action:```json\n", "functools["),
+    *("function result<|role_sep|>", "user<|role_sep|>"),
+)
+"""Those of the markers in replies that begin with other characters than MARKUP's, of all families."""
+
+
 def has_no_markup(reply: str) -> bool:
     """Whether a reply certainly has neither calls nor reasoning, which is found out without loading the families."""
     return MARKUP.search(reply) is None and _are_all_own()

@@ -1,7 +1,6 @@
 """The names of a call's arguments: wrappers around all of them, and names that a tool does not have."""
 
 import dataclasses
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +89,8 @@ def unknown_names(names: Sequence[str], given: Collection[str], known: Collectio
 
 
 def _nearest(name: str, known: list[str]) -> str:
+    import difflib  # for a mistake of a model
+
     found = difflib.get_close_matches(name.rpartition(".")[2][:60], known, n=1, cutoff=0.0)
     return f" (nearest: {found[0]!r})" if found else ""
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from agentkit._text import cut, joined_surrogates, shown
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.tooling.argument_names import check_names, left_out, left_out_of_schema, unknown_names, unwrapped
-from agentkit.tooling.coercion import MAX_ROUNDS, Coercion, Names
 from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
 from agentkit.tooling.plain_arguments import PlainArguments
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
     from pydantic import TypeAdapter
+
+    from agentkit.tooling.coercion import Names
 
 ArgumentsParser = Callable[[str], tuple[dict[str, Any], list[str]]]
 """Parses the JSON text of a call's arguments. Returns the keyword arguments of the tool's function, and the names of
@@ -176,9 +177,10 @@ def _reader_of_values(adapter: "TypeAdapter[Any]") -> _ValuesReader:
     """Returns what makes the values of a call's arguments, coerced where they don't fit: both the coerced arguments and
     the values. Raises ArgumentsError."""
     from agentkit.tooling.argument_errors import enum_names, validated, wrong_arguments
+    from agentkit.tooling.coercion import MAX_ROUNDS, Coercion
 
     @functools.cache  # few calls need it, and it takes milliseconds
-    def described() -> tuple[dict[str, Any], Names]:
+    def described() -> "tuple[dict[str, Any], Names]":
         return adapter.json_schema(), enum_names(adapter)
 
     def read_values(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -207,6 +209,8 @@ def schema_reader(
     milliseconds). References to other documents are never fetched. Raises ToolDefinitionError when the schema is not a
     valid JSON schema of an object.
     """
+    from agentkit.tooling.coercion import MAX_ROUNDS, Coercion  # as above: most tools have plain arguments
+
     validator = _validator_of(parameters, is_valid)
 
     described: Mapping[str, Any] = parameters.get("properties") or {}

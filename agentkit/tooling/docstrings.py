@@ -105,7 +105,7 @@ class _Entry:
     def described(self, has_types: bool) -> str:
         """The description on one line. has_types: what stands behind the colon is a type, as NumPy has it."""
         below = " ".join(" ".join(self.lines).split())
-        is_type = (has_types and below) or _TYPE.fullmatch(self.first)
+        is_type = (has_types and below) or _is_type(self.first)
         if is_type and (below or has_types):
             return below
         return f"{self.first} {below}".strip()
@@ -120,9 +120,10 @@ class _Reader:
         self.found: dict[str, str] = {}
         any_name = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or r"(?!)"
         one = rf"(?:\\?\*){{0,2}}{_QUOTES}(?:{any_name})(?!\w){_QUOTES}"
-        self._entry = re.compile(rf"(?P<indent>\s*){_BULLET}(?P<names>{one}(?:\s*(?:,|/|&|and)\s*{one})*)(?P<rest>.*)")
-        self._name = re.compile(rf"(?<!\w)(?:{any_name})(?!\w)")
-        self._ends_in_name = re.compile(rf"(?<!\w)(?:{any_name})[`'\"*]*\s*(?:\([^)]*\)\s*)?$")
+        self._entry = pattern(rf"(?P<indent>\s*){_BULLET}(?P<names>{one}(?:\s*(?:,|/|&|and)\s*{one})*)(?P<rest>.*)")
+        self._names = tuple(names)
+        self._name = pattern(rf"(?<!\w)(?:{any_name})(?!\w)")
+        self._ends_in_name = pattern(rf"(?<!\w)(?:{any_name})[`'\"*]*\s*(?:\([^)]*\)\s*)?$")
 
     def read(self) -> None:
         """Read all lines."""
@@ -135,7 +136,7 @@ class _Reader:
         header = self._header_at(position)
         if header is not None:
             return self._section(position, header)
-        tag = _FIELD.fullmatch(line)
+        tag = _field_of(line)
         if tag:
             return self._field(position, tag)
         entry = self._entry_in(line)
@@ -211,7 +212,7 @@ class _Reader:
         return (
             self._header_at(position) is not None
             or self._is_underlined(position)
-            or _FIELD.fullmatch(self.lines[position]) is not None
+            or _field_of(self.lines[position]) is not None
         )
 
     def _entries(self, lines: list[str], has_types: bool) -> None:
@@ -252,10 +253,12 @@ class _Reader:
 
     def _entry_in(self, line: str) -> _Entry | None:
         """The entry that a line begins: the name of a parameter, perhaps its type, a separator and a description."""
+        if not any(name in line for name in self._names):
+            return None
         match = self._entry.fullmatch(line)
         if match is None:
             return None
-        names = self._name.findall(match["names"])
+        names = [match["names"]] if match["names"] in self._names else self._name.findall(match["names"])
         indent = len(match["indent"])
         rest = _without_type(match["rest"])
         if not rest.strip():
@@ -303,9 +306,16 @@ class _Reader:
         if not line:
             following = next((each for each in self.lines[position + 1 :] if each), "")
             return _indent_of(following) <= indent
-        return _indent_of(line) <= indent and (
-            _FIELD.fullmatch(line) is not None or self._header_at(position) is not None
-        )
+        return _indent_of(line) <= indent and (_field_of(line) is not None or self._header_at(position) is not None)
+
+
+def _field_of(line: str) -> re.Match[str] | None:
+    return _FIELD.fullmatch(line) if line.lstrip()[:1] in (":", "@", "\\") else None
+
+
+def _is_type(text: str) -> bool:
+    is_sentence = text.endswith(".") and "default" not in text.lower()  # of types, only a default may end so
+    return not is_sentence and _TYPE.fullmatch(text) is not None
 
 
 def _indent_of(line: str) -> int:

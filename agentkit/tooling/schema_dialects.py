@@ -47,6 +47,7 @@ _OPENAI_HOSTS = ("openai.com", "openai.azure.com", "services.ai.azure.com", "cog
 _OPENAI_GATEWAYS = ("models.inference.ai.azure.com", "models.github.ai", "api.githubcopilot.com")
 
 
+@functools.lru_cache(256)
 def dialect_of(model: str, base_url: str | None) -> Dialect:
     """The dialect of a server; None means OpenAI's. A gateway passes schemas on, so the model's name counts there."""
     host = (urlsplit(base_url).hostname or "") if base_url else "api.openai.com"

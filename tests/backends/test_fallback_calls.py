@@ -15,11 +15,13 @@ from agentkit import Tool
 from agentkit.backend import Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.backends.fallback_calls import ReplyText
+from agentkit.backends.parsed_text import ParsedText
 from agentkit.event import Reply, ReplyDiscarded, TextDelta
 from agentkit.message import user
 from agentkit.text.call_format import Call, resolve_reasoning
 from agentkit.text.parser import ReplyParser
 from agentkit.text.quotation import Quotation
+from agentkit.text.special_tokens import BEGUN_BY_WORDS
 from agentkit.text.verbatim import CopyDetector
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.json_repair import cleaned
@@ -106,11 +108,8 @@ def chat_reply(
     chunks = [*(delta(content=piece) for piece in pieces), delta(finish_reason)]
     shown = [each for chunk in chunks for told in accumulator.feed(chunk) for each in text.read(told)]
     *rest, reply = text.finish(accumulator.reply())
-    told = ""
-    for each in (*shown, *rest):
-        told = "" if isinstance(each, ReplyDiscarded) else told + (each.text if isinstance(each, TextDelta) else "")
     assert isinstance(reply, Reply)
-    return reply, told
+    return reply, told_by((*shown, *rest))
 
 
 def chat_calls(given: Genuine, text: str, finish_reason: str = "stop", said: Sequence[Any] = ()) -> Made:
@@ -470,6 +469,71 @@ def test_a_whole_reply_is_read_as_the_same_reply_that_was_streamed() -> None:
                 list(reader.read(TextDelta(text)))
             found.append(list(reader.finish(reply))[-1])
         assert found[0] == found[1], text
+
+
+BEGINNINGS = ["A", "The ", " I ", "Ü", "好", "a"]
+ENDINGS = [
+    "",
+    *BEGUN_BY_WORDS,
+    "fuser",
+    "func",
+    "<th",
+    T,
+    f"`{T}`",
+    "</think>Yes.",
+    f"\n\n{T}\n{T}",
+    f" or {T} as said",
+]
+
+
+def test_a_reply_is_read_the_same_whether_its_beginning_was_parsed_or_not() -> None:
+    """Prose is shown without a parser; from the first markup on the reply is parsed."""
+    made = random.Random(33)
+    for _ in range(400):
+        words = ["".join(made.choice(PARTS[:-4]) for _ in range(made.randint(0, 12))), made.choice(BEGUN_BY_WORDS)]
+        text = made.choice(BEGINNINGS) + words[0] + words[1][: made.randint(0, 12)] + made.choice(ENDINGS)
+        places = sorted(made.randint(0, len(text)) for _ in range(made.randint(0, 12)))
+        pieces = [text[start:end] for start, end in zip([0, *places], [*places, len(text)], strict=True)]
+        tools = tools_for(SEND.calls) if made.random() < 0.7 else tools_for([])
+        request = Request(Transcript([user("Go.")]), tools, stream=True)
+        reply = Reply({"role": "assistant", "content": text}, "stop")
+        found = []
+        for reader in (
+            ReplyText(request, "m", reads_calls=True),
+            ParsedText(request, None, "m", looks=bool(tools), reasoning=[]),
+        ):
+            shown = [each for piece in pieces if piece for each in reader.read(TextDelta(piece))]
+            *rest, last = reader.finish(reply)
+            said = [each for each in (*shown, *rest) if not isinstance(each, TextDelta)]
+            found.append((told_by([*shown, *rest]), said, last))
+        assert found[0] == found[1], (text, pieces)
+
+
+def told_by(deltas: Iterable[Any]) -> str:
+    """The text that who reads a stream has at its end."""
+    told = ""
+    for each in deltas:
+        told = "" if isinstance(each, ReplyDiscarded) else told + (each.text if isinstance(each, TextDelta) else "")
+    return told
+
+
+def test_the_families_are_loaded_for_the_first_markup_of_a_streamed_reply() -> None:
+    code = (
+        "from agentkit import tool\nfrom agentkit.backend import Request\nfrom agentkit.event import TextDelta\n"
+        "from agentkit.backends.fallback_calls import ReplyText\nfrom agentkit.message import user\n"
+        "from agentkit.toolbox import Toolbox\nfrom agentkit.transcript import Transcript\n"
+        "@tool\ndef send(to: str) -> str:\n    'Send it.'\n    return to\n"
+        "request = Request(Transcript([user('Hello')]), Toolbox([send]), stream=True)\n"
+        "reader = ReplyText(request, 'm', reads_calls=True)\n"
+        "print(*(each.text for piece in {} for each in reader.read(TextDelta(piece))))"
+    )
+    shown, loaded = loaded_by(code.format(["It is", " here."]))
+    assert shown == "It is  here.\n"
+    unused = {"agentkit.text.any_format", "agentkit.text.families", "agentkit.text.parser", "agentkit.text.verbatim"}
+    assert not {*unused, "html"} & loaded
+    shown, loaded = loaded_by(code.format(["It is", " <b>here."]))
+    assert shown == "It is  <b>here.\n"
+    assert unused <= loaded
 
 
 def test_the_families_are_not_loaded_for_a_whole_reply_of_prose() -> None:

@@ -5,6 +5,7 @@ import gzip
 import json
 import logging
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from typing import Any
 
 import openai
 import pytest
+import urllib3
 
 from agentkit import Agent, ConfigurationError
 from agentkit.backends import OpenAIBackend
 from agentkit.net.abort import AbortableRequest, Aborted
 from agentkit.net.http_client import Transport
+from agentkit.net.parsed_url import parsed_url
 from tests.support.connect_proxy import serve_proxy
 from tests.support.model_server import Answer, Asked, delta, serve, streamed, whole
 from tests.support.raw_server import read_request, response, serve_raw
@@ -52,7 +55,8 @@ def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 # Nothing of the openai package
 
 
-def test_a_run_loads_neither_the_openai_package_nor_its_http_library() -> None:
+def test_a_run_loads_neither_the_openai_package_nor_an_http_library() -> None:
+    """Plain HTTP without a proxy needs none; and where no package declares plug-ins, none is looked for in metadata."""
     code = """
 import sys
 from agentkit import Agent
@@ -60,7 +64,10 @@ from agentkit.backends import OpenAIBackend
 with Agent(OpenAIBackend("m", base_url=sys.argv[1])) as agent:
     assert agent.run("Hello").output == "Here."
     assert list(agent.stream("Hello"))[-1].result.output == "Here."
-print([name for name in ("openai", "httpx2", "httpcore2", "requests") if name in sys.modules])
+unused = ("openai", "httpx2", "httpcore2", "requests", "urllib3", "importlib.metadata", "html", "zipfile")
+unused += ("agentkit.net.rate_headers", "agentkit.backends.refused_images", "agentkit.backends.failed_calls")
+unused += ("agentkit.text.parser", "agentkit.text.families", "agentkit.backends.parsed_text")
+print([name for name in unused if name in sys.modules])
 """
 
     def answer(asked: Asked) -> Answer:
@@ -800,3 +807,39 @@ def test_a_key_that_a_body_without_json_repeats_is_not_shown() -> None:
             transport.post("/x", {})
         transport.close()
     assert KEY not in f"{raised.value} {raised.value.response.headers}"  # type: ignore[attr-defined]
+
+
+# What is read of a usual URL without urllib3 is what urllib3 reads
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_usual_url_is_read_as_urllib3_reads_it(scheme: str) -> None:
+    made = random.Random(33)
+    parts = [
+        "a",
+        "b.c",
+        "-",
+        "_",
+        "127.0.0.1",
+        "[::1]",
+        ":80",
+        ":8080",
+        ":0",
+        ":65535",
+        ":65536",
+        "/",
+        "//",
+        "/v1",
+        "/..",
+    ]
+    parts += ["/.", "?", "?a=b&c", "#f", "%41", "é", "@", "u:p@", "A", "~", " ", "/a.b/c", "xn--a", "1.2.3", "/v1/chat"]
+    for _ in range(3000):
+        url = f"{scheme}://" + "".join(made.choice(parts) for _ in range(made.randint(1, 5)))
+        try:
+            read = urllib3.util.parse_url(url)
+        except ValueError:
+            with pytest.raises(ValueError, match=r"."):
+                parsed_url(url)
+            continue
+        origin = read._replace(auth=None, path=None, query=None, fragment=None).url
+        assert parsed_url(url) == (read.scheme, read.host or "", read.port, origin, read.request_uri), url

@@ -10,7 +10,7 @@ import pytest
 
 from agentkit.cli import app
 from agentkit.cli.plugin_commands import OWN
-from agentkit.plugins.installed import KINDS
+from agentkit.plugins.installed import KINDS, plugins
 from tests.plugins.conftest import Command, Process
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 from tests.support.package import write_package
@@ -317,3 +317,17 @@ def test_the_commands_of_agentkit_are_known_by_their_names() -> None:
 
     group = typer.main.get_group(app)
     assert {*group.commands, "help"} == set(OWN)
+
+
+@pytest.mark.parametrize("folder", ["odd-1.dist-info", "Odd-1.EGG-INFO"])
+def test_an_entry_point_is_seen_however_its_group_is_written(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / folder).mkdir()
+    (tmp_path / folder / "entry_points.txt").write_text(
+        "[console_scripts]\na = b:c\n\n  [  agentkit.tools ]\nodd = odd:it\n"
+    )
+    monkeypatch.delenv("AGENTKIT_NO_PLUGINS", raising=False)
+    assert [each.name for each in plugins("agentkit.tools")] == []
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    assert [each.name for each in plugins("agentkit.tools")] == ["odd"]

@@ -13,7 +13,15 @@ from agentkit.backends import GGUFBackend, OpenAIBackend
 from agentkit.net.hosted import is_hosted
 from agentkit.text.any_format import any_format
 from agentkit.text.families import families
-from agentkit.text.special_tokens import MARKS, MARKUP, _of_families, neutral_message, neutralised, without_turns
+from agentkit.text.special_tokens import (
+    BEGUN_BY_WORDS,
+    MARKS,
+    MARKUP,
+    _of_families,
+    neutral_message,
+    neutralised,
+    without_turns,
+)
 from agentkit.transcript import Transcript
 from tests.support.growth import assert_linear
 from tests.support.imports import loaded_by
@@ -243,10 +251,20 @@ def test_a_text_without_a_mark_has_no_token_of_any_family() -> None:
 
 
 def test_a_reply_without_markup_has_no_call_in_any_format() -> None:
-    formats = [any_format(None), *(family.format for family in families())]
-    words = {word for form in formats for word in (*form.starts, *form.marks, *form.swallowed, *form.thinks)}
-    words |= {word for form in formats for pair in form.quoted_thinks for word in pair}
+    words = _words_of_replies()
     assert [word for word in words if word and MARKUP.search(word) is None] == []
+
+
+def test_the_markers_that_begin_with_a_word_are_known() -> None:
+    assert {word for word in _words_of_replies() if word and MARKUP.match(word) is None} == set(BEGUN_BY_WORDS)
+
+
+def _words_of_replies() -> set[str]:
+    """All that is looked for in replies, in the formats of all families."""
+    formats = [any_format(None), *(family.format for family in families())]
+    formats += [any_format(form) for form in dict.fromkeys(formats)]
+    words = {word for form in formats for word in (*form.starts, *form.marks, *form.swallowed, *form.thinks)}
+    return words | {word for form in formats for pair in form.quoted_thinks for word in pair}
 
 
 def test_the_families_are_not_loaded_for_a_text_without_a_mark() -> None:
