@@ -4,7 +4,17 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-const BUNDLED = ["dompurify", "marked"];
+const BUNDLED = [
+  "dompurify",
+  "get-east-asian-width",
+  "linkify-it",
+  "markdown-it",
+  "markdown-it-cjk-friendly",
+  "mdurl",
+  "punycode.js",
+  "temml",
+  "uc.micro",
+];
 const TOP = ["docs.html", "index.html", "package-lock.json", "vite.config.ts"];
 const FOLDERS = ["public", "src"];
 

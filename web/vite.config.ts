@@ -4,6 +4,8 @@ import { defineConfig } from "vite";
 // service may lie under a path of a reverse proxy.
 export default defineConfig({
   base: "/static/",
+  // A table of all names of characters, which every browser has.
+  resolve: { alias: { entities: "/src/markdown/entities.ts" } },
   experimental: {
     renderBuiltUrl: (name, { hostType }) => (hostType === "html" ? `static/${name}` : { relative: true }),
   },
@@ -20,6 +22,13 @@ export default defineConfig({
         entryFileNames: "[name].js",
         chunkFileNames: "[name].js",
         assetFileNames: "[name][extname]",
+        // Formulas are loaded when an answer has one.
+        codeSplitting: {
+          groups: [
+            { name: "page", test: /src\/(?:dom\.ts|page\.css)/, priority: 1 },
+            { name: "markdown", test: /src\/markdown\/(?!mathml)|node_modules\/(?!temml)/ },
+          ],
+        },
       },
     },
   },

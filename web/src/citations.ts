@@ -1,8 +1,7 @@
 // What the sources say of an answer: a mark on each sentence, and a card with the passage of the source.
 import type { Citation, Verdict } from "./api";
-import { type Claim, claimsIn, eachText, type Piece, withPlaces } from "./claims";
+import { type Claim, claimsIn, eachText, hasPlaces, type Piece, type Reached, reachedAfter, withPlaces } from "./claims";
 import { element } from "./dom";
-import { markdown } from "./markdown";
 import { addressView, showsCard } from "./source_card";
 import { visible } from "./texts";
 import { t } from "./words";
@@ -22,15 +21,35 @@ const CITES = new RegExp(
 );
 const LONGEST_RANGE = 20;
 
-/** An answer as HTML, its sentences marked. */
-export function citedMarkdown(text: string, citations: Citation[]): DocumentFragment {
-  const claims = claimsIn(text, citations);
-  if (!claims.length) return markdown(text);
-  const root = markdown(withPlaces(text, claims));
-  const marks = claims.map((claim) => new Marks(claim));
-  eachText(root, (node, pieces) => put(node, pieces, marks));
-  for (const each of marks) each.complete();
-  return root;
+/** The marks of an answer, whose blocks are drawn one after the other. */
+export class Citing {
+  /** The Markdown with the places of the sentences in it. */
+  readonly marked: string;
+  private readonly marks: Marks[];
+  private reached: Reached = {};
+
+  constructor(text: string, citations: Citation[]) {
+    const claims = claimsIn(text, citations);
+    this.marked = claims.length ? withPlaces(text, claims) : text;
+    this.marks = claims.map((claim) => new Marks(claim));
+  }
+
+  /** Whether the next block has marks. source: its Markdown. */
+  isCited(source: string): boolean {
+    const { claim, owner } = this.reached;
+    return hasPlaces(source) || claim !== undefined || (owner !== undefined && /[[【［〔]/.test(source));
+  }
+
+  /** Put the marks into the next block that has some. */
+  mark(root: Element, source: string): void {
+    eachText(root, this.reached, (node, pieces) => put(node, pieces, this.marks));
+    this.reached = reachedAfter(source, this.reached);
+  }
+
+  /** All blocks are drawn. */
+  complete(): void {
+    for (const each of this.marks) each.complete();
+  }
 }
 
 /** The marks of one sentence. */
@@ -100,6 +119,7 @@ class Marks {
 }
 
 function put(node: Text, pieces: Piece[], marks: Marks[]): void {
+  if (node.parentElement?.closest(".maths")) return node.replaceWith(pieces.map((piece) => piece.text).join(""));
   const inside = node.parentElement?.closest("a, code, pre");
   const owner = pieces.length ? marks[pieces.at(-1)!.owner ?? -1] : undefined;
   const whole = pieces.map((piece) => piece.text).join("");

@@ -17,6 +17,8 @@ const ALL = /[\ufdd0-\ufdef]/g;
 const ALL_IN_ADDRESS = /%EF%B7%[9A][0-9A-F]|[\ufdd0-\ufdef]/gi;
 const MARK = /\ufdd0([\ufde0-\ufdef]{4})|\ufdd1/g;
 const SYNTAX = /[*_~`\s]/;
+/** What stands before the text of a line: a place in it would make a text of it. */
+const LINE_BEGINS = /(?:[ \t]*(?:>|[-+*][ \t]|\d{1,9}[.)][ \t]|#{1,6}[ \t]|\[[ xX]\][ \t]|\||\[\^[^\s\]]{1,60}\]:))*[ \t]*/y;
 
 /** The sentences, in their order. What is not where it is said to be is looked for, and left out if it is nowhere. */
 export function claimsIn(text: string, citations: Citation[]): Claim[] {
@@ -56,12 +58,24 @@ export function withPlaces(text: string, claims: Claim[]): string {
   let done = 0;
   claims.forEach((claim, index) => {
     let { start, end } = claim;
-    while (start < end && SYNTAX.test(clean[start]!)) start++;
+    start = behindSyntax(clean, start, end);
     while (end > start && SYNTAX.test(clean[end - 1]!)) end--;
     parts.push(clean.slice(done, start), BEGIN!, digits(index), clean.slice(start, end), END!);
     done = end;
   });
   return parts.join("") + clean.slice(done);
+}
+
+function behindSyntax(text: string, start: number, end: number): number {
+  let at = start;
+  const line = text.lastIndexOf("\n", start - 1) + 1;
+  if (!text.slice(line, start).trim() || start - line < 80) {
+    LINE_BEGINS.lastIndex = line;
+    LINE_BEGINS.test(text);
+    at = Math.min(Math.max(start, LINE_BEGINS.lastIndex), end);
+  }
+  while (at < end && SYNTAX.test(text[at]!)) at++;
+  return at;
 }
 
 function digits(index: number): string {
@@ -77,16 +91,33 @@ export interface Piece {
   owner: number | undefined;
 }
 
+/** The sentence that goes on at the end of a text, and the last one that has begun in it. */
+export interface Reached {
+  claim?: number | undefined;
+  owner?: number | undefined;
+}
+
+export function hasPlaces(source: string): boolean {
+  return source.includes(BEGIN!) || source.includes(END!);
+}
+
+/** What is reached behind the Markdown of a block. */
+export function reachedAfter(source: string, { claim, owner }: Reached): Reached {
+  for (const mark of source.matchAll(MARK)) {
+    claim = mark[1] === undefined ? undefined : valueOf(mark[1]);
+    owner = claim ?? owner;
+  }
+  return { claim, owner };
+}
+
 /** Take the places out of a tree, and call `put` with each text in it, cut at them. */
-export function eachText(root: DocumentFragment, put: (node: Text, pieces: Piece[]) => void): void {
+export function eachText(root: Element, { claim, owner }: Reached, put: (node: Text, pieces: Piece[]) => void): void {
   for (const node of root.querySelectorAll("[href], [title], [alt], [src]")) {
     for (const { name, value } of [...node.attributes]) node.setAttribute(name, value.replace(ALL_IN_ADDRESS, ""));
   }
   const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
   const nodes: Text[] = [];
   while (walker.nextNode()) nodes.push(walker.currentNode as Text);
-  let claim: number | undefined;
-  let owner: number | undefined;
   for (const node of nodes) {
     const pieces: Piece[] = [];
     let done = 0;

@@ -1,8 +1,9 @@
 // An answer: its text, and the tool calls in between.
 import type { Approval, Citation, Decision, Frame, ToolCallOut, Turn, Usage } from "../api";
 import { ApprovalView } from "../approval";
-import { citedMarkdown, summaryOf } from "../citations";
+import { summaryOf } from "../citations";
 import { button, element } from "../dom";
+import { MarkdownView } from "../markdown/view";
 import { pretty, visible } from "../texts";
 import { language, t } from "../words";
 import { imageView } from "./question_view";
@@ -19,7 +20,7 @@ export class AnswerView {
   stopped = "";
   private readonly body = element("div", "body");
   private readonly tools = new Map<string, HTMLDetailsElement>();
-  private text: HTMLElement | undefined;
+  private text: MarkdownView | undefined;
   private said = "";
   private thoughts: HTMLElement | undefined;
   private isDue = false;
@@ -78,8 +79,9 @@ export class AnswerView {
     if (!this.text) {
       this.said = "";
       this.citations = [];
-      this.text = element("div", "said");
-      this.body.append(this.text);
+      this.text = new MarkdownView();
+      this.text.root.classList.add("said");
+      this.body.append(this.text.root);
     }
     this.said += delta;
     this.written = this.said;
@@ -97,8 +99,8 @@ export class AnswerView {
     });
   }
 
-  private render(): void {
-    this.text?.replaceChildren(citedMarkdown(this.said, this.citations));
+  private render(isWhole = false): void {
+    this.text?.update(this.said, { citations: this.citations, isWhole });
   }
 
   /** What the sources say of the last text. */
@@ -165,13 +167,13 @@ export class AnswerView {
   }
 
   private endText(): void {
-    this.render();
+    this.render(true);
     this.text = undefined;
     this.thoughts = undefined;
   }
 
   private discard(): void {
-    this.text?.remove();
+    this.text?.root.remove();
     this.text = undefined;
     this.said = this.written = "";
   }

@@ -19,6 +19,7 @@ export class Scrolling {
       this.toEnd.hidden = this.isFollowing;
     });
     new ResizeObserver(() => this.follow()).observe(log);
+    new MutationObserver(() => this.follow()).observe(log, { childList: true, subtree: true });
   }
 
   private isNearEnd(): boolean {

@@ -1,0 +1,76 @@
+// What others write is read in linear time: Markdown, formulas and code that are made to take longer.
+import { expect, test } from "vitest";
+import { highlighted } from "../src/markdown/highlight";
+import { LANGUAGES } from "../src/markdown/languages";
+import { looksLikeMaths } from "../src/markdown/maths_syntax";
+import { htmlOf, lastBeginning, newEnv, partsOf } from "../src/markdown/parser";
+
+const SIZE = 2_500;
+const MOST_TRIES = 8;
+const FLOOR_MILLISECONDS = 4;
+
+function milliseconds(work: () => unknown): number {
+  const begun = process.cpuUsage();
+  work();
+  const used = process.cpuUsage(begun);
+  return (used.user + used.system) / 1000;
+}
+
+/** Whether twice the text takes at most 2.6 times the CPU time, in one of some tries: other processes disturb it. */
+function isLinear(work: (size: number) => unknown): boolean {
+  for (let attempt = 0; attempt < MOST_TRIES; attempt++) {
+    const single = milliseconds(() => work(SIZE));
+    if (milliseconds(() => work(2 * SIZE)) < 2.6 * Math.max(single, FLOOR_MILLISECONDS)) return true;
+  }
+  return false;
+}
+
+const UNITS = [
+  "[", "![", "[a](", "[a][", "[^a]", "]", "](", "*", "**", "***a", "**a ", "_a_", "~~", "~", "`", "`` ` ", "<", "<a",
+  "<b>", "<sub>", "</",
+  "<https://", "<!--", "<details>", "<details>\n", "<summary>", "$", "$a", "$a ", "$$", "$$$", "$$\n", "$$a\n",
+  "\\(", "\\[", "\\[a\n", "\\(a\n\n",
+  "\\begin{align}\n", "\\", "\\$", "> ", ">", "> >\n", "- ", "-\n", "- a\n", "  - a\n", "1. ", "1) a\n", "#",
+  "# a\n", "=", "a\n=\n", "```\n", "```a\n",
+  "~~~", "|", "|a", "|a|b|\n|-|-|\n", "|-", "a|b\n-|-\n", "&", "&amp;", "&#", "https://", "https://a.b/",
+  "http://a.b/(", "a@b.c ", "mailto:", "www.a.", ":",
+  "[a]: b\n", "[a]:\n", "[^1]: a\n", "[^1]:\n\n    a\n", "\u00a0", "\n", "\n\n", " \n", "\t", "\t- a\n", "a\n\n",
+  "**注", "「**」", "\ud800", "\0", "\r", "\ufdd0", "- [ ] a\n", "- [x] ", "<br>", "a_",
+];
+
+test.each(UNITS)("%j repeated is read in linear time", (unit) => {
+  const text = (size: number): string => unit.repeat(size / unit.length);
+  expect(isLinear((size) => partsOf(text(size), newEnv()))).toBe(true);
+  expect(isLinear((size) => lastBeginning(`a ${text(size)}`, newEnv()))).toBe(true);
+});
+
+test.each(UNITS.filter((unit) => unit.length > 1))("%j in pieces around other text is read in linear time", (unit) => {
+  expect(isLinear((size) => htmlOf(`x${unit}y `.repeat(size / (unit.length + 3)), newEnv()))).toBe(true);
+});
+
+const CODE = [
+  '"', "'", "`", '"""', "/*", "//", "/", "/[", "/a[", "#", "<", "<!--", "<script>", "<script", "</", "<a b=", "$",
+  "${", "{-", "--[[", "<#", "a", "aB(", "a-", "-a", "- ", ":", "a:", " a:", "@", "1", "1e", "\\", "\n", "\n ", "\n-",
+  "**a", "[a](", "a =", "'a", "%", "&a", ".", "::", "  ",
+];
+
+test.each(Object.keys(LANGUAGES).map((names) => names.split(" ")[0]!))("code in %s is coloured in linear time", (name) => {
+  const bad = CODE.filter((unit) => !isLinear((size) => highlighted(unit.repeat(size / unit.length), name)));
+  expect(bad).toEqual([]);
+});
+
+test("a text in colours is the same text", () => {
+  const code = 'a = "b" # c\n<!-- d --> <script>let e = `f`;</script> /* g';
+  for (const names of Object.keys(LANGUAGES)) {
+    expect(highlighted(code, names.split(" ")[0]!)!.map(([text]) => text).join("")).toBe(code);
+  }
+});
+
+test.each([
+  ["x", true], ["E = mc^2", true], ["2", true], ["a_1", true], ["\\alpha", true], ["n \\log n", true],
+  ["α + β", true], ["x \\in \\mathbb{R}", true],
+  ["5 (or 5", false], ["PATH:", false], ["148+ → ", true], ["10-", false], ["5 and you pay 10", false],
+  ["HOME/", false], ["5 元，", false],
+] as [string, boolean][])("%j between dollars", (content, expected) => {
+  expect(looksLikeMaths(content)).toBe(expected);
+});
