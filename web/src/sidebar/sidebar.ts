@@ -33,6 +33,8 @@ export class Sidebar {
   private sessions: SessionOut[] = [];
   /** The conversation whose answer arrives in this page. */
   private running = "";
+  /** Which reading of the list is the newest: what an older one tells comes too late. */
+  private reading = 0;
   private polling: ReturnType<typeof setTimeout> | undefined;
   /** A conversation that was shown when it was deleted, and the new one in its place. */
   private left: { id: string; now: string } | undefined;
@@ -101,8 +103,11 @@ export class Sidebar {
 
   /** Read the list anew; returns whether that was possible. */
   async load(): Promise<boolean> {
+    const reading = ++this.reading;
     try {
-      this.sessions = (await this.api.listSessions()).data.sessions;
+      const { sessions } = (await this.api.listSessions()).data;
+      if (reading !== this.reading) return true;
+      this.sessions = sessions;
     } catch (error) {
       this.chosen.showError(error);
       return false;
@@ -181,6 +186,7 @@ export class Sidebar {
 
   /** Show a change at once, and make it at the service. */
   private async change(id: string, fields: Partial<SessionOut>, ask: () => Promise<unknown>): Promise<void> {
+    this.reading++;
     this.sessions = this.sessions.map((each) => (each.session_id === id ? { ...each, ...fields } : each));
     this.draw();
     try {
