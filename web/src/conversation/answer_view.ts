@@ -79,7 +79,7 @@ export class AnswerView {
     if (!this.text) {
       this.said = "";
       this.citations = [];
-      this.text = new MarkdownView();
+      this.text = new MarkdownView(() => this.grown());
       this.text.root.classList.add("said");
       this.body.append(this.text.root);
     }

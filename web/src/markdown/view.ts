@@ -43,7 +43,8 @@ export class MarkdownView {
   private drawnAt = 0;
   private due: ReturnType<typeof setTimeout> | undefined;
 
-  constructor() {
+  /** grown: told when it has drawn something later than it was asked to. */
+  constructor(private readonly grown: () => void = () => undefined) {
     listen(this.root);
   }
 
@@ -56,7 +57,10 @@ export class MarkdownView {
     clearTimeout(this.due);
     const wait = this.drawnAt + this.cost / SHARE - performance.now();
     if (!isWhole && !hasMarks && this.cost > CHEAP_MILLISECONDS && wait > 0) {
-      this.due = setTimeout(() => this.draw(), wait);
+      this.due = setTimeout(() => {
+        this.draw();
+        this.grown();
+      }, wait);
     } else if (hasMarks) this.drawCited();
     else this.draw();
   }
