@@ -80,7 +80,7 @@ async function show(id: string, isNew = false): Promise<void> {
 }
 
 function startNew(): void {
-  if (conversation.isEmpty && !conversation.isRunning) sidebar.hide();
+  if (conversation.isNew && conversation.isEmpty) sidebar.hide();
   else void open(newId(), true);
   composer.focus();
 }

@@ -285,7 +285,7 @@ def test_a_message_is_sent_though_the_reader_goes_elsewhere_at_once(service: Ser
     page.goto(service.url)
     first = address_of(page)
     waiting: list[Any] = []
-    page.route("**/session/stream", lambda route: waiting.append(route))  # noqa: PLW0108 - it needs attributes
+    page.route("**/session/stream", lambda route: waiting.append(route))
     ask(page, "sent in passing")
     page.keyboard.press("Alt+n")
     playwright.expect(page.locator(".turn")).to_have_count(0)

@@ -44,6 +44,8 @@ const CAN_GO_ON = new Set(["cancelled", "seconds", "max_tokens", "length"]);
 export class Conversation {
   id = newId();
   history: History | undefined;
+  /** Whether nothing was said in it when it was opened. */
+  isNew = false;
   private turns: TurnView[] = [];
   private live: LiveAnswer | undefined;
   private readonly scrolling: Scrolling;
@@ -69,6 +71,7 @@ export class Conversation {
   async open(id: string, isNew = false): Promise<void> {
     this.leave();
     this.id = id;
+    this.isNew = isNew;
     this.history = undefined;
     this.draw([]);
     this.around.clearError();
