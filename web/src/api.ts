@@ -287,6 +287,8 @@ export interface SessionOut {
   pinned: boolean;
   /** Whether an answer in the `background` is in progress. */
   running: boolean;
+  /** All branches of the conversation; none where there is but this one. */
+  branches?: string[];
 }
 
 /** A conversation that was found, as the branch that has the words. */

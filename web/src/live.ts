@@ -17,12 +17,14 @@ export type Ending = "whole" | "left" | "over";
 
 const PAUSES = [500, 1000, 2000, 4000];
 /** Milliseconds before each try to join an answer again. */
+const LONGEST_END = 5000; // milliseconds from a stop to the end of the stream
 
 export class LiveAnswer {
   private readonly control = new AbortController();
   private wake: () => void = () => undefined;
   private isSending = false;
   private isLeft = false;
+  private isStopped = false;
 
   constructor(
     private readonly api: LLMAPI,
@@ -50,14 +52,17 @@ export class LiveAnswer {
   private begin(): void {
     this.isSending = false;
     this.watcher.begun();
+    if (this.isStopped) this.stop().catch(() => undefined); // the service did not know of it yet
   }
 
   /** Show the answer that is in progress. isAgain: after the connection broke. Raises LLMError. */
   async join(isAgain = false): Promise<Ending> {
     let pauses = isAgain ? [...PAUSES] : [];
     for (;;) {
-      if (pauses.length < PAUSES.length || isAgain) this.watcher.joining();
-      if (isAgain) await this.pause(pauses.shift() ?? 0);
+      if (isAgain) {
+        this.watcher.joining();
+        await this.pause(pauses.shift() ?? 0);
+      }
       if (this.control.signal.aborted) return "left";
       try {
         for await (const frame of this.api.joinStream(this.session, { signal: this.control.signal })) {
@@ -76,13 +81,11 @@ export class LiveAnswer {
     }
   }
 
-  /** Stop it, at the service. What has come stays. */
+  /** Stop it, at the service: the stream ends then. What has come stays. Raises LLMError. */
   async stop(): Promise<void> {
-    try {
-      await this.api.stopSession(this.session);
-    } finally {
-      setTimeout(() => this.leave(), 3000); // the stream ends by itself, before that
-    }
+    this.isStopped = true;
+    await this.api.stopSession(this.session);
+    setTimeout(() => this.leave(), LONGEST_END);
   }
 
   /** Read no more of it; it goes on. A message that is on its way is sent. */

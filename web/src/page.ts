@@ -10,7 +10,7 @@ import { currentRoute, newId, onRoute, showInAddress } from "./routing";
 import { askForKeys, key, showError, showProblem, watchHealth } from "./service";
 import { Sidebar } from "./sidebar/sidebar";
 import { switchTheme } from "./theme";
-import { language, translate } from "./words";
+import { language, t, translate } from "./words";
 import "./page.css";
 
 document.documentElement.lang = language;
@@ -22,6 +22,10 @@ const api = new LLMAPI(settings);
 /** Its requests are sent even if the page is left. */
 const leaving = new LLMAPI({ ...settings, fetch: (url, request) => fetch(url, { ...request, keepalive: true }) });
 
+const first = currentRoute();
+const isShared = Boolean(first && "shared" in first);
+document.body.classList.toggle("shared", isShared);
+
 const conversation = new Conversation(api, at("log"), {
   changed: () => void sidebar.load(),
   showError,
@@ -29,12 +33,12 @@ const conversation = new Conversation(api, at("log"), {
   setRunning: (isRunning) => {
     at("send").hidden = isRunning;
     at("stop").hidden = !isRunning;
-    sidebar.setRunning(isRunning);
+    if (!isShared) sidebar.setRunning(isRunning);
   },
   sent: (session) => composer.noteSent(session),
-  putBack: (session, message) => composer.putBack(session, message),
+  putBack: (session, message, isWanted) => composer.putBack(session, message, isWanted),
   open,
-  edit: (question, send) => composer.edit(question, send),
+  edit: (message, send) => composer.edit(message, send),
   options: () => about.options(),
 });
 const composer = new Composer(
@@ -69,8 +73,8 @@ async function open(id: string, isNew = false): Promise<void> {
 }
 
 async function show(id: string, isNew = false): Promise<void> {
-  document.body.classList.remove("shared");
   sidebar.hide();
+  sidebar.keep(id);
   about.begin();
   composer.open(id);
   const opened = conversation.open(id, isNew);
@@ -87,19 +91,21 @@ function startNew(): void {
 
 /** A conversation that somebody shares, to be read. */
 async function showShared(token: string): Promise<void> {
-  document.body.classList.add("shared");
+  conversation.close();
   try {
     const { data } = await api.getShared(token);
     at("log").replaceChildren(...sharedViews(data.messages));
-    at("title").textContent = document.title = data.name;
+    at("title").textContent = document.title = data.name || t.conversation;
   } catch (error) {
     showError(error);
   }
 }
 
+/** Show what the address names. Whoever goes from or to a shared conversation gets another page. */
 async function follow(): Promise<void> {
   const route = currentRoute();
-  if (route && "shared" in route) await showShared(route.shared);
+  if (isShared !== Boolean(route && "shared" in route)) location.reload();
+  else if (route && "shared" in route) await showShared(route.shared);
   else if (route && route.conversation !== conversation.id) await show(route.conversation);
   else if (!route) {
     const id = newId();
@@ -109,6 +115,7 @@ async function follow(): Promise<void> {
 }
 
 askForKeys(() => {
+  showProblem("");
   void about.load();
   void sidebar.load().then((isThere) => isThere && void conversation.open(conversation.id));
 });
@@ -123,8 +130,10 @@ listenToKeys({
 });
 preparesDialogs();
 onRoute(() => void follow());
-watchHealth(api);
-void sidebar.load();
-void about.load();
+if (!isShared) {
+  watchHealth(api);
+  void sidebar.load();
+  void about.load();
+  composer.focus();
+}
 void follow();
-composer.focus();

@@ -8,7 +8,7 @@ class Kept {
 
   get(name: string): string | null {
     try {
-      return this.store().getItem(name) ?? this.memory.get(name) ?? null;
+      return this.memory.get(name) ?? this.store().getItem(name);
     } catch {
       return this.memory.get(name) ?? null;
     }

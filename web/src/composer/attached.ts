@@ -18,6 +18,7 @@ export class Attached {
   images: string[] = [];
   attachments: Attachment[] = [];
   private reading: string[] = [];
+  private refusals: string[] = [];
   private taken: Taken = { images: true, suffixes: [], maxBytes: 10_000_000 };
   private began = 0;
   /** Called when all files are read; isWhole: whether none was refused. */
@@ -77,19 +78,19 @@ export class Attached {
   }
 
   async add(files: File[]): Promise<void> {
-    const refusals: string[] = [];
     const { began } = this;
+    if (!this.isReading) this.refusals = [];
+    this.reading.push(...files.map((file) => file.name));
     for (const file of files) {
-      this.reading.push(file.name);
       this.draw();
       const refusal = await this.take(file, () => this.began === began);
       if (this.began !== began) return;
       this.reading.splice(this.reading.indexOf(file.name), 1);
-      if (refusal) refusals.push(refusal);
+      if (refusal) this.refusals.push(refusal);
       this.draw();
     }
-    this.showProblem(refusals.join("\n"));
-    if (!this.isReading) this.onRead(!refusals.length);
+    this.showProblem(this.refusals.join("\n"));
+    if (!this.isReading) this.onRead(!this.refusals.length);
   }
 
   /** Take a file; returns why it is refused. */

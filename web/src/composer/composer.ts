@@ -1,7 +1,6 @@
 // Where a message is written.
 import type { LLMAPI } from "../api";
 import type { Message } from "../conversation/conversation";
-import type { QuestionView } from "../conversation/question_view";
 import { at, button, element } from "../dom";
 import { newId } from "../routing";
 import { t } from "../words";
@@ -10,6 +9,9 @@ import { draftOf, keepDraft } from "./drafts";
 import { EnterKey } from "./enter_key";
 
 const MAX_REMEMBERED = 50;
+const NOTHING = { text: "", images: [], attachments: [] };
+
+type Written = Pick<Message, "text" | "images" | "attachments">;
 
 export class Composer {
   private readonly field = at<HTMLTextAreaElement>("message");
@@ -22,6 +24,9 @@ export class Composer {
   /** A message that was not answered: sent again as it was, it has the same id. */
   private returned: Message | undefined;
   private editing: ((message: Message) => void) | undefined;
+  /** What was being written when something was edited, and in conversations that were left. */
+  private aside: Written | undefined;
+  private readonly written = new Map<string, Written>();
 
   constructor(
     api: LLMAPI,
@@ -57,11 +62,22 @@ export class Composer {
   /** Show what was being written in a conversation. */
   open(session: string): void {
     this.stopEditing();
+    if (this.field.value || !this.attached.isEmpty) this.written.set(this.session, this.now());
+    else this.written.delete(this.session);
     this.session = session;
     this.returned = undefined;
     this.unsent = "";
-    this.attached.clear();
-    this.write(draftOf(session));
+    this.restore(this.written.get(session) ?? { text: draftOf(session), images: [], attachments: [] });
+  }
+
+  private now(): Written {
+    const { images, attachments } = this.attached;
+    return { text: this.field.value, images, attachments };
+  }
+
+  private restore({ text, images, attachments }: Written): void {
+    this.attached.set(images, attachments);
+    this.write(text);
   }
 
   /** The service has the message that was sent in a conversation. */
@@ -69,28 +85,38 @@ export class Composer {
     if (session === this.session) {
       this.unsent = "";
       this.changed();
-    } else keepDraft(session, "");
+    } else keepDraft(session, this.written.get(session)?.text ?? "");
   }
 
-  /** A message of a conversation was not answered: it can be sent again. */
-  putBack(session: string, message: Message): void {
-    if (session !== this.session) return keepDraft(session, message.text);
-    this.unsent = "";
-    if (this.field.value.trim() || !this.attached.isEmpty) return;
-    this.returned = message;
-    this.attached.set(message.images, message.attachments);
-    this.write(message.text);
-  }
-
-  /** Write an earlier message anew. */
-  edit(view: QuestionView, send: (message: Message) => void): void {
+  /** A message of a conversation was not answered: it can be sent again. Returns false where something else is being
+   * written; isWanted: then it stands before that. */
+  putBack(session: string, message: Message, isWanted = false): boolean {
+    if (session !== this.session) {
+      const { text, images, attachments } = this.written.get(session) ?? { ...message, text: draftOf(session) };
+      const both = text && text !== message.text ? `${message.text}\n\n${text}` : message.text;
+      this.written.set(session, { text: both, images, attachments });
+      keepDraft(session, both);
+      return true;
+    }
     this.stopEditing();
+    const isFree = !this.field.value.trim() && this.attached.isEmpty;
+    if (!isFree && !isWanted) return false;
+    this.unsent = "";
+    const { text } = this.now();
+    if (isFree) this.returned = message;
+    this.restore(isFree ? message : { ...message, text: `${message.text}\n\n${text}` });
+    return true;
+  }
+
+  /** Write an earlier message anew. What is being written is kept meanwhile. */
+  edit({ text, images, attachments }: Message, send: (message: Message) => void): void {
+    this.stopEditing();
+    this.aside = this.now();
     this.editing = send;
     const bar = element("div", "editing", element("span", "", t.editLong), button(t.cancel, "", () => this.stopEditing()));
     bar.id = "editing";
     at("composer").prepend(bar);
-    this.attached.set(view.question.images, []);
-    this.write(view.question.content);
+    this.restore({ text, images, attachments });
     this.focus();
   }
 
@@ -103,10 +129,9 @@ export class Composer {
 
   private stopEditing(): void {
     if (!this.editing) return;
-    this.editing = undefined;
     at("editing")?.remove();
-    this.attached.clear();
-    this.write(draftOf(this.session));
+    this.restore(this.aside ?? NOTHING); // while it is edited no draft changes
+    this.editing = this.aside = undefined;
   }
 
   private submit(): void {
@@ -119,16 +144,17 @@ export class Composer {
     if (this.attached.isReading) return; // it is sent when they are read
     this.attached.onRead = () => undefined;
     const { images, attachments } = this.attached;
-    const isAgain = this.returned?.text === text && !this.editing;
-    const message: Message = { text, images, attachments, id: isAgain ? this.returned!.id : newId() };
-    const { editing } = this;
-    this.editing = this.returned = undefined;
-    at("editing")?.remove();
+    const { editing, returned } = this;
+    const isAgain = returned?.text === text && returned.images === images && returned.attachments === attachments;
+    const message: Message = { text, images, attachments, id: isAgain && !editing ? returned.id : newId() };
     this.sent.push(text);
     if (this.sent.length > MAX_REMEMBERED) this.sent.shift();
-    this.attached.clear();
-    this.unsent = editing ? "" : text;
-    this.write("");
+    if (editing) this.stopEditing();
+    else {
+      this.returned = undefined;
+      this.unsent = text;
+      this.restore(NOTHING);
+    }
     (editing ?? this.send)(message);
   }
 

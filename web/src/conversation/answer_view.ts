@@ -53,6 +53,7 @@ export class AnswerView {
 
   /** The same answer comes again, from its beginning. */
   restart(): void {
+    this.note?.remove();
     while (this.body.childElementCount > this.before) this.body.lastElementChild!.remove();
     this.tools.clear();
     this.text = this.thoughts = this.waiting = undefined;
@@ -188,13 +189,26 @@ export class AnswerView {
     this.end();
   }
 
-  /** It broke off; what was said so far stays. again: what is done when the reader wants it. */
-  fail(problem: string, again?: [string, () => void]): void {
+  /** Whether it has broken off. */
+  hasFailed = false;
+
+  /** It broke off; what was said so far stays. */
+  fail(problem: string): void {
+    this.hasFailed = true;
     const text = element("p", "failed", problem);
     text.setAttribute("role", "alert");
-    if (again) text.append(" ", button(again[0], "", again[1]));
     this.body.append(text);
     this.end();
+  }
+
+  /** Let the reader do something about a failure. */
+  offer(words: string, act: () => void): void {
+    const made = button(words, "", () => {
+      made.remove();
+      act();
+    });
+    this.body.append(made);
+    this.grown();
   }
 
   end(): void {

@@ -27,12 +27,13 @@ export interface Around {
   setRunning(isRunning: boolean): void;
   /** The service has the message that was sent in a conversation. */
   sent(session: string): void;
-  /** A message was not answered: it goes back to where it was written. */
-  putBack(session: string, message: Message): void;
+  /** A message was not answered: it goes back to where it was written. Returns false where something else is written
+   * there; isWanted: it goes there all the same. */
+  putBack(session: string, message: Message, isWanted?: boolean): boolean;
   /** Show another conversation. */
   open(session: string): Promise<void>;
   /** Write a message of this conversation anew. */
-  edit(question: QuestionView, send: (message: Message) => void): void;
+  edit(message: Message, send: (message: Message) => void): void;
   /** The options of each message: sampling and the named prompt. */
   options(): Record<string, unknown>;
 }
@@ -48,6 +49,9 @@ export class Conversation {
   isNew = false;
   private turns: TurnView[] = [];
   private live: LiveAnswer | undefined;
+  /** Which reading of the history is the newest: what an older one tells comes too late. */
+  private reading = 0;
+  private isBranching = false;
   private readonly scrolling: Scrolling;
 
   constructor(
@@ -81,13 +85,15 @@ export class Conversation {
   /** Read the history, and show it; an answer that is in progress is joined. */
   private async load(): Promise<void> {
     const { id } = this;
+    const reading = ++this.reading;
     try {
       const { data } = await this.api.getSessionHistory(id);
-      if (this.id !== id || this.live) return; // another was opened meanwhile
+      if (reading !== this.reading) return; // another was opened, or something was sent meanwhile
       this.show(data);
       if (data.running) await this.join();
     } catch (error) {
-      if (this.id === id && !(error instanceof LLMError && error.status === 404)) this.around.showError(error);
+      if (reading !== this.reading) return;
+      if (!(error instanceof LLMError && error.status === 404)) this.around.showError(error);
     }
   }
 
@@ -141,10 +147,17 @@ export class Conversation {
       background: true,
     };
     const { id } = this;
-    const isAnswered = await this.follow(view, (live) =>
-      live.send((signal) => this.api.sessionStream(id, message.text, { ...options, signal })),
-    );
-    if (!isAnswered) this.around.putBack(id, message);
+    const before = this.turns.length - 2;
+    const send = (live: LiveAnswer): Promise<Ending> =>
+      live.send((signal) => this.api.sessionStream(id, message.text, { ...options, signal }));
+    const isKept = await this.follow(view, send, (history) => hasQuestion(history, message.text, before));
+    if (!isKept) this.putBack(id, message, view);
+  }
+
+  /** A message was not answered, and is not in the history: it can be sent again. */
+  private putBack(id: string, message: Message, view?: AnswerView): void {
+    if (this.around.putBack(id, message) || !view) return;
+    view.offer(t.writeAgain, () => this.around.putBack(id, message, true));
   }
 
   /** Go on with an answer that has waited for decisions, in its place. */
@@ -165,7 +178,17 @@ export class Conversation {
       this.add(view);
     }
     const shown = view;
-    await this.follow(shown, (live) => live.join());
+    const { id } = this;
+    const asked = this.turns.at(-2);
+    const before = this.turns.length - 2;
+    const question = asked instanceof QuestionView ? asked.question : undefined;
+    const isKept = await this.follow(
+      shown,
+      (live) => live.join(),
+      (history) => !question || hasQuestion(history, question.content, before),
+    );
+    if (isKept || !question) return;
+    this.putBack(id, { text: question.content, images: question.images, attachments: [], id: newId() }, shown);
   }
 
   /** What comes of an answer comes from its beginning. A question that waits for another one is not in the history. */
@@ -180,9 +203,15 @@ export class Conversation {
     view.root.before(missing.root);
   }
 
-  /** Show an answer as it arrives; returns whether it, or a part that is kept, is in the history. */
-  private async follow(view: AnswerView, begin: (live: LiveAnswer) => Promise<Ending>): Promise<boolean> {
+  /** Show an answer as it arrives; returns whether what it answers is in the history. isIn: whether a history has
+   * that. */
+  private async follow(
+    view: AnswerView,
+    begin: (live: LiveAnswer) => Promise<Ending>,
+    isIn: (history: History) => boolean = () => true,
+  ): Promise<boolean> {
     const { id } = this;
+    this.reading++;
     this.around.clearError();
     let isDecision = false;
     const live = new LiveAnswer(this.api, id, {
@@ -199,7 +228,8 @@ export class Conversation {
     let isKept = true;
     try {
       const ending = await begin(live);
-      if (ending === "over" && this.live === live) isKept = await this.showEnd(view, live);
+      const isCertain = ending === "whole" && !view.hasFailed;
+      if (!isCertain && this.live === live) isKept = await this.showEnd(view, live, isIn);
     } catch (error) {
       isKept = false;
       if (this.live === live) {
@@ -211,14 +241,14 @@ export class Conversation {
     this.live = undefined;
     this.around.setRunning(false);
     view.end();
-    if (isKept) await (isDecision ? this.load() : this.refresh());
+    if (isKept && !view.hasFailed) await (isDecision ? this.load() : this.refresh());
     this.around.changed();
     return isKept;
   }
 
-  /** An answer ended while the connection was broken, or another worker of the service makes it: show what the history
-   * has of it in the end. Returns whether it has it. */
-  private async showEnd(view: AnswerView, live: LiveAnswer): Promise<boolean> {
+  /** An answer failed, ended while the connection was broken, or is made by another worker of the service: show what
+   * the history has of it in the end. Returns whether it has what is answered. */
+  private async showEnd(view: AnswerView, live: LiveAnswer, isIn: (history: History) => boolean): Promise<boolean> {
     let { data } = await this.api.getSessionHistory(live.session);
     while (data.running && this.live === live) {
       view.tell(t.working);
@@ -226,12 +256,10 @@ export class Conversation {
       ({ data } = await this.api.getSessionHistory(live.session));
     }
     if (this.live !== live) return true;
-    if (data.messages.at(-1)?.role === "assistant") {
-      this.show(data);
-      return true;
-    }
-    view.fail(t.answerLost);
-    return false;
+    const isKept = isIn(data);
+    if (isKept && !view.hasFailed) this.show(data);
+    else if (!view.hasFailed) view.fail(t.answerLost);
+    return isKept;
   }
 
   /** Stop the answer that arrives; what has come stays. */
@@ -239,9 +267,17 @@ export class Conversation {
     this.live?.stop().catch(this.around.showError);
   }
 
+  /** Show nothing any more. */
+  close(): void {
+    this.leave();
+    this.id = "";
+    this.draw([]);
+  }
+
   /** Read no more of the answer that arrives: it goes on. */
   private leave(): void {
     const { live } = this;
+    this.reading++;
     this.live = undefined;
     live?.leave();
     this.around.setRunning(false);
@@ -276,14 +312,14 @@ export class Conversation {
   private actionsOf(view: TurnView, turn: Turn, place: number, history: History): Actions {
     const versions = versionsAt(history, turn, (session) => void this.around.open(session));
     if (view instanceof QuestionView) {
-      const edit = (): void => this.around.edit(view, (message) => void this.branch(turn.begins, message));
+      const edit = (): void => void this.edit(turn);
       return { copy: () => view.question.content, edit, ...(versions ? { versions } : {}) };
     }
     const asked = history.messages[place - 1];
     const isLast = place === history.messages.length - 1;
     return {
       copy: () => view.written,
-      ...(asked?.role === "user" ? { regenerate: () => void this.regenerate(asked, place - 1) } : {}),
+      ...(asked?.role === "user" ? { regenerate: () => void this.regenerate(asked) } : {}),
       ...(isLast && CAN_GO_ON.has(turn.stopped ?? "") ? { goOn: () => this.goOn() } : {}),
     };
   }
@@ -292,33 +328,51 @@ export class Conversation {
     void this.send({ text: t.goOnMessage, images: [], attachments: [], id: newId() });
   }
 
-  private async regenerate(asked: Turn, place: number): Promise<void> {
+  /** An earlier message, to be sent again; undefined where it can't be read. */
+  private async messageOf({ content: text, images, begins, attachments: sent = [] }: Turn): Promise<Message | undefined> {
+    const { id } = this;
     const attachments: Attachment[] = [];
     try {
-      for (const number of (asked.attachments ?? []).keys()) {
-        attachments.push((await this.api.getAttachment(this.id, asked.begins, number)).data);
-      }
+      for (const number of sent.keys()) attachments.push((await this.api.getAttachment(id, begins, number)).data);
     } catch (error) {
-      return this.around.showError(error);
+      this.around.showError(error);
+      return undefined;
     }
-    const view = this.turns[place];
-    const text = view instanceof QuestionView ? view.question.content : asked.content;
-    await this.branch(asked.begins, { text, images: asked.images, attachments, id: newId() });
+    return this.id === id ? { text, images, attachments, id: newId() } : undefined;
+  }
+
+  private async edit(turn: Turn): Promise<void> {
+    const message = await this.messageOf(turn);
+    if (message) this.around.edit(message, (edited) => void this.branch(turn.begins, edited));
+  }
+
+  private async regenerate(asked: Turn): Promise<void> {
+    const message = await this.messageOf(asked);
+    if (message) await this.branch(asked.begins, message);
   }
 
   /** Send a message in the place of an earlier one, in a branch of the conversation. */
   private async branch(begins: number, message: Message): Promise<void> {
+    if (this.isBranching) return;
+    this.isBranching = true;
     const made = newId();
     const { id } = this;
     try {
       await this.api.branchSession(id, made, begins);
+      if (this.id === id) await this.around.open(made);
     } catch (error) {
-      return this.around.showError(error);
+      this.around.showError(error);
+    } finally {
+      this.isBranching = false;
     }
-    if (this.id !== id) return;
-    await this.around.open(made);
     if (this.id === made) await this.send(message);
+    else this.putBack(id, message);
   }
+}
+
+/** Whether a history has a question behind what was there before it was sent. before: the number of turns. */
+function hasQuestion({ messages }: History, text: string, before: number): boolean {
+  return messages.slice(before).some((turn) => turn.role === "user" && turn.content.trim() === text.trim());
 }
 
 /** The conversations that part at a turn; undefined where there is but the one. */

@@ -54,6 +54,15 @@ export class Deletions {
     this.changed();
   }
 
+  /** Take the deletion of a conversation back, whose branch has an id. */
+  keep(id: string): void {
+    const deletion = this.waiting.find(({ session }) => session.session_id === id || session.branches?.includes(id));
+    if (!deletion) return;
+    clearTimeout(deletion.timer);
+    this.waiting.splice(this.waiting.indexOf(deletion), 1);
+    this.changed();
+  }
+
   /** Take the last deletion back; returns whether there was one. */
   undo(): boolean {
     const deletion = this.waiting.pop();

@@ -67,7 +67,7 @@ export class Sidebar {
       changed: () => this.draw(),
       restored: (session) => this.restored(session),
       gone: (id) => this.gone(id),
-      isShown: (session) => session.session_id === chosen.current(),
+      isShown: (session) => isOf(session, chosen.current()),
       failed: chosen.showError,
     });
     this.sharing = new Sharing(api);
@@ -82,6 +82,11 @@ export class Sidebar {
 
   hide(): void {
     this.side.hide();
+  }
+
+  /** A conversation is opened: its deletion is taken back. */
+  keep(id: string): void {
+    this.deletions.keep(id);
   }
 
   focusSearch(): void {
@@ -127,9 +132,11 @@ export class Sidebar {
 
   draw(): void {
     const current = this.chosen.current();
+    const ofCurrent = this.sessions.find((each) => isOf(each, current))?.session_id ?? current;
     const known = {
-      current,
-      isRunning: ({ session_id, running }: SessionOut) => (session_id === current ? session_id === this.running : !!running),
+      current: ofCurrent,
+      isRunning: ({ session_id, running }: SessionOut) =>
+        session_id === current ? session_id === this.running : !!running || (session_id === ofCurrent && !!this.running),
     };
     if (this.search.found) {
       const newest = new Map(this.sessions.map((each) => [each.session_id, each]));
@@ -138,7 +145,7 @@ export class Sidebar {
     } else {
       this.list.showGroups(this.there(), known);
     }
-    const shown = this.sessions.find((each) => each.session_id === current);
+    const shown = this.sessions.find((each) => isOf(each, current));
     at("title").textContent = shown?.name || t.newConversation;
     document.title = shown?.name || this.chosen.title() || "agentkit";
   }
@@ -210,7 +217,7 @@ export class Sidebar {
     const hadFocus = at("sessions").contains(document.activeElement);
     const next = this.list.neighbour(session_id);
     this.deletions.add(session);
-    if (session_id === this.chosen.current()) {
+    if (isOf(session, this.chosen.current())) {
       this.chosen.startNew();
       this.left = { id: session_id, now: this.chosen.current() };
     } else if (hadFocus && next) this.list.focus(next);
@@ -227,4 +234,9 @@ export class Sidebar {
     keepDraft(id, "");
     void this.load(); // of another branch, it may have had another id in the list
   }
+}
+
+/** Whether a conversation is shown in the branch with an id. */
+function isOf({ session_id, branches = [] }: SessionOut, id: string): boolean {
+  return session_id === id || branches.includes(id);
 }

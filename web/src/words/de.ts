@@ -181,7 +181,7 @@ export const de: Words = {
   // a connection that breaks
   connectionBroke: "Die Verbindung ist abgebrochen.",
   joining: "Die Verbindung ist abgebrochen. Die Antwort wird wieder geholt…",
-  notSent: "Diese Nachricht wurde nicht gesendet.",
+  writeAgain: "Noch einmal schreiben",
   answerLost: "Der Dienst brach ab, bevor die Antwort fertig war. Ihre Nachricht steht wieder im Feld.",
   working: "Die Antwort wird anderswo geschrieben…",
 };

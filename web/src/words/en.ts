@@ -180,7 +180,7 @@ export const en = {
   // a connection that breaks
   connectionBroke: "The connection broke.",
   joining: "The connection broke. Joining the answer again…",
-  notSent: "This message was not sent.",
+  writeAgain: "Write it again",
   answerLost: "The service ended before the answer was complete. Your message is in the box again.",
   working: "The answer is being written elsewhere…",
 } satisfies Record<string, string | [string, string] | ((...given: never[]) => string)>;

@@ -179,7 +179,7 @@ export const zh: Words = {
   // a connection that breaks
   connectionBroke: "连接已断开。",
   joining: "连接已断开，正在重新接收回答…",
-  notSent: "此消息未发送。",
+  writeAgain: "重新编辑",
   answerLost: "服务在回答完成前中断了。您的消息已放回输入框。",
   working: "回答正在别处生成…",
 };
