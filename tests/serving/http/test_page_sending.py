@@ -31,6 +31,8 @@ class Held:
     def reply(self, request: Asked) -> Answer:
         last = request.body["messages"][-1]["content"]
         text = last if isinstance(last, str) else last[0]["text"]
+        if "fails late" in text:
+            return Answer(b'{"error": {"message": "no"}}', status=400, delay=2.5)
         if "slowly" not in text:
             return streamed(delta(content="You said: "), delta(content=text[:200]))
         return held(self.go_on, delta(content="The beginning. "), delta("stop", content="The end."))
@@ -281,6 +283,22 @@ def test_a_message_that_was_not_sent_is_in_the_box_again(service: Service, page:
     assert len(asked) == 1
 
 
+def test_a_failure_behind_the_beginning_of_the_stream_puts_the_message_back(service: Service, page: Any) -> None:
+    page.goto(service.url)
+    ask(page, "one")
+    answered(page)
+    ask(page, "this fails late")
+    playwright.expect(page.locator(".failed")).to_be_visible(timeout=15_000)
+    playwright.expect(page.get_by_label("Your message")).to_have_value("this fails late")
+    page.get_by_label("Your message").fill("this fails late, too")
+    page.keyboard.press("Enter")
+    page.keyboard.type("something else")
+    page.get_by_role("button", name="Write it again").click(timeout=15_000)
+    assert page.get_by_label("Your message").input_value() == "this fails late, too\n\nsomething else"
+    page.reload()
+    playwright.expect(page.locator(".turn")).to_have_count(2)
+
+
 def test_a_message_is_sent_though_the_reader_goes_elsewhere_at_once(service: Service, page: Any) -> None:
     page.goto(service.url)
     first = address_of(page)
@@ -346,6 +364,30 @@ def test_a_question_is_edited_and_an_answer_made_again_in_branches(service: Serv
     page.locator(".assistant").last.get_by_role("button", name="Again").click()
     playwright.expect(page.locator(".user").last.locator(".versions")).to_have_text("‹2 of 2›")
     assert page.locator(".turn").count() == 4
+
+
+def test_an_edited_message_keeps_its_files_and_the_draft(service: Service, page: Any) -> None:
+    page.goto(service.url)
+    page.locator("#file").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"some notes"})
+    playwright.expect(page.get_by_label("Remove a.txt")).to_be_visible(timeout=30_000)
+    ask(page, "read this")
+    answered(page)
+    box = page.get_by_label("Your message")
+    box.fill("a draft")
+    page.locator(".user").get_by_role("button", name="Edit").click()
+    playwright.expect(box).to_have_value("read this")
+    playwright.expect(page.get_by_label("Remove a.txt")).to_be_visible()
+    box.press("Escape")
+    assert box.input_value() == "a draft"
+    assert page.locator("#images li").count() == 0
+    page.locator(".user").get_by_role("button", name="Edit").click()
+    playwright.expect(page.get_by_label("Remove a.txt")).to_be_visible()
+    page.route("**/session/branch", lambda route: route.fulfill(status=429, body='{"detail": "too many"}'))
+    box.fill("read this anew")
+    box.press("Enter")
+    playwright.expect(page.locator("#problem")).to_have_text("too many")
+    page.unroute("**/session/branch")
+    playwright.expect(box).to_have_value("read this anew\n\na draft")
 
 
 # ---- files and images

@@ -155,8 +155,8 @@ export class Conversation {
   }
 
   /** A message was not answered, and is not in the history: it can be sent again. */
-  private putBack(id: string, message: Message, view?: AnswerView): void {
-    if (this.around.putBack(id, message) || !view) return;
+  private putBack(id: string, message: Message, view: AnswerView): void {
+    if (this.around.putBack(id, message)) return;
     view.offer(t.writeAgain, () => this.around.putBack(id, message, true));
   }
 
@@ -366,7 +366,7 @@ export class Conversation {
       this.isBranching = false;
     }
     if (this.id === made) await this.send(message);
-    else this.putBack(id, message);
+    else this.around.putBack(id, message, true);
   }
 }
 
