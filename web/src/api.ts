@@ -288,7 +288,7 @@ export interface SessionOut {
   /** Whether an answer in the `background` is in progress. */
   running: boolean;
   /** The session ids of all branches of the conversation, oldest first; [] where there is one. */
-  branches: string[];
+  branches?: string[];
 }
 
 /** A conversation that was found, as the branch that has the words. */
@@ -454,7 +454,7 @@ export class LLMAPI {
   /** Stop the answer in the `background` that is in progress, if there is one; what came of it is in the history.
    * requestId: of a message that may still be on its way: it is stopped, too, if it comes in the next 30 seconds. */
   stopSession(sessionId: string, requestId?: string): Promise<Answered<Done>> {
-    return this.json("POST", "/api/llm/chat/session/stop", { session_id: sessionId, ...given({ requestId }) });
+    return this.json("POST", "/api/llm/chat/session/stop", { session_id: sessionId, requestId });
   }
 
   /** A document that was sent with a message. begins: that of the message in the history. number: the place of the

@@ -177,8 +177,12 @@ class Conversations:
             return []
         keys = {_key(subject, each): each for each in branches}
         infos = [info for info in self.service.sessions.list(prefix=_key_prefix(subject)) if info.id in keys]
-        own = [info for info in infos if self._is_shown(branches[keys[info.id]], info)]
-        return branches_of(session_id, branches, {keys[info.id]: info.updated.isoformat() for info in own})
+        updated = {
+            keys[info.id]: info.updated.isoformat()
+            for info in infos
+            if keys[info.id] == session_id or self._is_shown(branches[keys[info.id]], info)
+        }
+        return branches_of(session_id, branches, updated)
 
     def _is_shown(self, meta: SessionMeta, info: SessionInfo) -> bool:
         """Whether a session is no branch, or one with a message of its own: there may be none when the first one was

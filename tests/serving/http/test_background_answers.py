@@ -261,9 +261,9 @@ def test_a_message_that_is_accepted_while_it_is_stopped_is_stopped(
     first_look = answers._announcements.stop
 
     def stop(key: str) -> None:
+        first_look(key)
         is_asked.set()
         assert goes_on.wait(15)
-        first_look(key)
 
     monkeypatch.setattr(answers._announcements, "stop", stop)
     with ThreadPoolExecutor(2) as pool:
