@@ -293,6 +293,7 @@ LAYERS = [
     ["serving.decisions", "serving.unattended", "serving.attachments", "serving.documents"],
     ["serving.hook_loading", "serving.exchange", "serving.key_values", "serving.usage_history"],
     ["serving.answer_cache"],
+    ["serving.stopped_runs"],
     ["serving.chat_service"],
     ["serving.mqtt.settings", "serving.mqtt.limits", "serving.mqtt.model_fields", "serving.mqtt.session_queue"],
     ["serving.mqtt.client_id", "serving.mqtt.tls", "serving.mqtt.projects", "serving.mqtt.maze"],

@@ -21,6 +21,7 @@ from agentkit.running.arguments import checked_options
 from agentkit.running.searchable_tools import SEARCH_NAMES
 from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
+from agentkit.serving.stopped_runs import StoppedRun
 from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
 from agentkit.taint.settings import TaintMode
@@ -118,7 +119,9 @@ class ChatService:
                 conversation["approve"] = decisions_for(turn, user_input.approve, user_input.asked)
             if turn.state != "answered":  # else no model is asked
                 stack.enter_context(self._place(cancel))
-            answer = self._run(user_input, prompt, conversation, on_event, cancel, streams)
+            stopped = StoppedRun()
+            answer = self._run(user_input, prompt, conversation, _both(stopped.note, on_event), cancel, streams)
+            stopped.keep(turn, answer)
             waiting = turn.waiting if answer.stopped == "approval" else None
             return replace(answer, was_cut=turn.was_cut, waiting=waiting)
 
@@ -223,6 +226,19 @@ class ChatService:
         for key in keys:
             with contextlib.suppress(SessionError):
                 self.sessions.delete(key)
+
+
+def _both(first: Callable[[Event], object], second: Callable[[Event], object] | None) -> Callable[[Event], object]:
+    """Call both with each event."""
+    if second is None:
+        return first
+    other = second
+
+    def called(event: Event) -> None:
+        first(event)
+        other(event)
+
+    return called
 
 
 def process_user_input_with_llm(

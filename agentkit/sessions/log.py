@@ -8,6 +8,8 @@ An entry is one JSON object in format 1, or 2 for a view with "from":
     {"v": 1, "at": "...", "request": {"id": "7", "state": "begun", "digest": "..."}}  (a client's request is begun)
     {"v": 1, "at": "...", "request": {"id": "7", "state": "waiting", ...}}  (calls wait for a person; "decided": the
                                                   decision of a client is carried out; agentkit/sessions/waiting.py)
+    {"v": 1, "at": "...", "request": {"id": "7", "state": "stopped"}, "stopped": "cancelled", "reasoning": "..."}
+                                                 (its run was stopped before a reply; the id is "" where it has none)
     {"v": 1, "at": "...", "undo": 2, "dropped_from": 17}  (the last so many messages are undone, and all marks from that
                                                            entry on)
     {"v": 2, "at": "...", "view": {"from": {"entry": 9, "message": 7}, "left_out": [8], "stubs": [10], "note": "..."}}
@@ -53,6 +55,8 @@ wrongly is written in it."""
 
 KINDS = ("message", "started", "undo", "view", "request")
 BLOB = "agentkit-blob:sha256-"
+STOPPED = "stopped"
+"""The state of a request whose run was stopped before a reply."""
 _DIGEST = pattern("[0-9a-f]{64}")
 
 
@@ -186,6 +190,21 @@ def begins_turn(entry: Entry) -> bool:
     if entry.kind == "request":
         return bool(entry.value.get("state") == "begun")
     return entry.kind == "message" and entry.value.get("role") == "user" and "by" not in entry.extra
+
+
+def stops(entries: Sequence[Entry]) -> dict[int, Entry]:
+    """The entries that say that a run was stopped before a reply, by `id` of the entry of the message behind which it
+    was."""
+    there: list[Entry] = []
+    found: dict[int, Entry] = {}
+    for entry in entries:
+        if entry.kind == "undo":
+            del there[max(0, len(there) - entry.value) :]
+        elif entry.kind == "message":
+            there.append(entry)
+        elif entry.kind == "request" and entry.value.get("state") == STOPPED and there:
+            found[id(there[-1])] = entry
+    return found
 
 
 def begin_of_last(entries: Sequence[Entry], messages: int) -> int:

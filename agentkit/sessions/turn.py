@@ -333,6 +333,12 @@ class Turn:
         elif isinstance(event, ToolFinished) and self.asked is not None and self.asked.id == event.record.id:
             self.asked = None
 
+    def note_stopped(self, reason: str, reasoning: str) -> None:
+        """The run was stopped before a reply, of which nothing is kept but this: the model is not told. reason:
+        "cancelled" or "seconds". reasoning: what had come of the model's. Raises SessionError."""
+        if self._writer is not None:
+            self._writer.note_stopped(self.request_id, reason, reasoning)
+
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect."""
         if self._writer is not None and self._messages_written and not self._had_effect:

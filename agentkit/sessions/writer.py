@@ -12,6 +12,7 @@ from agentkit.limits import Usage
 from agentkit.message import Message
 from agentkit.running.open_questions import written
 from agentkit.sessions.log import (
+    STOPPED,
     Entry,
     Marks,
     begin_of_last,
@@ -132,6 +133,12 @@ class Writer:
     def note_request(self, request_id: str, state: str) -> None:
         """Record the state of a client's request: "delivered"."""
         self.write([{"request": {"id": request_id, "state": state}}], marks=Marks({f"{state}:{request_id}": 0}))
+
+    def note_stopped(self, request_id: str, reason: str, reasoning: str) -> None:
+        """Record that a run was stopped before a reply. request_id: of the client's request, "" for none. reason:
+        "cancelled" or "seconds". reasoning: what had come of the model's."""
+        more = {"reasoning": reasoning} if reasoning else {}
+        self.write([{"request": {"id": request_id, "state": STOPPED}, "stopped": reason, **more}])
 
     def note_view(self, view: Mapping[str, Any]) -> None:
         """Record which part of this session is sent from now on."""

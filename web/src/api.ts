@@ -243,7 +243,7 @@ export interface Turn {
   /** The model's reasoning before and between the parts of an answer. */
   reasoning: string;
   /** Why an answer ended ("answer", "cancelled", "length", ...); "" for a question, and for an answer that is not
-   * complete: it is in progress, or its run has failed. */
+   * complete: it is in progress, or its run has failed. One that was stopped before its first word has no content. */
   stopped: string;
   /** What an answer took; null for a question. */
   usage: Usage | null;
@@ -287,7 +287,7 @@ export interface SessionOut {
   pinned: boolean;
   /** Whether an answer in the `background` is in progress. */
   running: boolean;
-  /** All branches of the conversation; none where there is but this one. */
+  /** The session ids of all branches of the conversation, oldest first; [] where there is one. */
   branches?: string[];
 }
 
@@ -451,9 +451,10 @@ export class LLMAPI {
     return this.frames("/api/llm/chat/session/join", { session_id: sessionId }, options);
   }
 
-  /** Stop the answer in the `background` that is in progress, if there is one; what came of it is in the history. */
-  stopSession(sessionId: string): Promise<Answered<Done>> {
-    return this.json("POST", "/api/llm/chat/session/stop", { session_id: sessionId });
+  /** Stop the answer in the `background` that is in progress, if there is one; what came of it is in the history.
+   * requestId: of a message that may still be on its way: it is stopped, too, if it comes in the next 30 seconds. */
+  stopSession(sessionId: string, requestId?: string): Promise<Answered<Done>> {
+    return this.json("POST", "/api/llm/chat/session/stop", { session_id: sessionId, requestId });
   }
 
   /** A document that was sent with a message. begins: that of the message in the history. number: the place of the

@@ -30,6 +30,8 @@ export class LiveAnswer {
     private readonly api: LLMAPI,
     readonly session: string,
     private readonly watcher: Watcher,
+    /** The id of the message that is sent; "" for none. */
+    private readonly requestId = "",
   ) {}
 
   /** Send a message, or a decision. Raises LLMError: before the first frame it was not sent. */
@@ -84,7 +86,7 @@ export class LiveAnswer {
   /** Stop it, at the service: the stream ends then. What has come stays. Raises LLMError. */
   async stop(): Promise<void> {
     this.isStopped = true;
-    await this.api.stopSession(this.session);
+    await this.api.stopSession(this.session, this.requestId || undefined);
     setTimeout(() => this.leave(), LONGEST_END);
   }
 

@@ -286,11 +286,11 @@ def rename_by_body(body: SessionRenameRequest, state: Service, subject: Subject)
 
 @routes.delete("/chat/session/{session_id:path}", summary="Delete a session")
 async def clear(session_id: SessionIdPath, state: Service, subject: Subject) -> Done:
-    """Deletes a session with its history. An answer that belongs to the service is stopped. Waits up to 3 seconds for
-    any other one of the session to end, then returns 409."""
+    """Deletes a session with its history, and with all branches of its conversation. Answers that belong to the service
+    are stopped. Waits up to 3 seconds for any other one to end, then returns 409."""
     began = time.monotonic()
     found = False
-    await state.conversations.stop(subject, session_id)
+    await state.conversations.stop_branches(subject, session_id)
     while True:
         try:
             await run_in_threadpool(state.conversations.clear, subject, session_id)

@@ -1,12 +1,16 @@
 """Sessions per subject: ownership, display names, system prompts and histories."""
 
+import asyncio
 import functools
 import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
+
+from starlette.concurrency import run_in_threadpool
 
 from agentkit._text import in_a_line
 from agentkit.errors import SessionError
@@ -37,6 +41,7 @@ from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.tool_loading import AnyTool
 from agentkit.serving.unattended import unattended
 from agentkit.session import INTERNAL, Session, SessionInfo, busy
+from agentkit.sessions.log import ordered
 from agentkit.sessions.waiting import Waiting, waiting_in
 
 DEFAULT_SYSTEM_PROMPT = "You are a helpful AI assistant."
@@ -50,6 +55,9 @@ MAX_CLEARED = 1000
 
 MAX_PROMPTS = 200
 """Maximum number of system prompts that are cached in memory."""
+
+MAX_BRANCHES_READ = 10_000
+"""Of how many branches it is kept in memory whether they have messages of their own."""
 
 
 class UnknownSessionError(Exception):
@@ -73,6 +81,7 @@ class Conversations:
         self._cleared: dict[tuple[str, str], float] = {}
         self._clearing = threading.Lock()
         self._metadata_of = functools.lru_cache(MAX_SUBJECTS)(self._metadata)
+        self._has_own = functools.lru_cache(MAX_BRANCHES_READ)(self._read_own)
         self._prompt_of = functools.lru_cache(MAX_PROMPTS)(self._read_prompt)  # stored under its digest: never changes
 
     def single(self, body: ChatRequest) -> UserInput:
@@ -167,18 +176,54 @@ class Conversations:
         if len(branches) < 2:
             return []
         keys = {_key(subject, each): each for each in branches}
-        infos = self.service.sessions.list(prefix=_key_prefix(subject))
-        updated = {keys[info.id]: info.updated.isoformat() for info in infos if info.id in keys}
+        infos = [info for info in self.service.sessions.list(prefix=_key_prefix(subject)) if info.id in keys]
+        updated = {
+            keys[info.id]: info.updated.isoformat()
+            for info in infos
+            if keys[info.id] == session_id or self._is_shown(branches[keys[info.id]], info)
+        }
         return branches_of(session_id, branches, updated)
+
+    def _is_shown(self, meta: SessionMeta, info: SessionInfo) -> bool:
+        """Whether a session is no branch, or one with a message of its own: there may be none when the first one was
+        refused, or not sent."""
+        if not meta.parent:
+            return True
+        return info.entries > meta.begins and self._has_own(info.id, info.entries, info.created, meta.begins)
+
+    def _read_own(self, key: str, entries: int, created: datetime, copied: int) -> bool:
+        """Whether a branch has messages behind those that were copied. entries, created: as the store has it at this
+        moment: it stays true of a log of that length."""
+        session = self.service.sessions[key]
+        try:
+            last = session.entries(entries - 1, count=1, images=False)
+            if last and last[0].kind not in ("undo", "view"):  # what ends a run that has failed
+                return True
+            return any(ordered(session.entries(copied, count=entries - copied, images=False)))
+        except SessionError:  # whoever opens it is told
+            return True
 
     def live_answer(self, subject: str, session_id: str) -> LiveAnswer | None:
         """Return the answer of a session in progress that belongs to the service, None for none."""
         return self.live.in_progress(_key(subject, session_id))
 
-    async def stop(self, subject: str, session_id: str) -> bool:
+    async def stop(self, subject: str, session_id: str, request_id: str = "") -> bool:
         """Stop the answers of a session that belong to the service; returns whether none is in progress any more. In
-        the event loop. Raises SessionError."""
-        return await self.live.stop(_key(subject, session_id))
+        the event loop. request_id: of a message that is stopped also if it has not come yet. Raises SessionError."""
+        key = _key(subject, session_id)
+        if request_id and not await run_in_threadpool(self.service.sessions[key].is_begun, request_id):
+            self.live.stop_when_it_comes(key, request_id)
+        return await self.live.stop(key)
+
+    async def stop_branches(self, subject: str, session_id: str) -> None:
+        """Stop the answers of all branches of a session's conversation, as `stop`."""
+
+        def running() -> set[str]:
+            branches = self._catalogue(subject).conversation(session_id)
+            return self.live.running(_key_prefix(subject)) & {_key(subject, each) for each in branches}
+
+        keys = {_key(subject, session_id), *await run_in_threadpool(running)}
+        await asyncio.gather(*map(self.live.stop, keys))
 
     def source(self, subject: str, session_id: str, number: int) -> SourceText | None:
         """Return a source of a session as it was read, None when there is none with this number. Raises
@@ -257,30 +302,36 @@ class Conversations:
         Raises SessionError."""
         shown: dict[str, SessionOut] = {}
         running = self.live.running(_key_prefix(subject))
-        for session_id, meta, info in self.newest(subject):
-            conversation = meta.of or session_id
-            is_running = info.id in running
-            if conversation not in shown:
-                shown[conversation] = SessionOut(
-                    session_id=session_id,
-                    name=meta.name,
-                    updated=info.updated.isoformat(),
-                    pinned=meta.pinned,
-                    running=is_running,
-                )
-            elif is_running:
-                shown[conversation].running = True
+        for found, conversation, info in self.newest(subject):
+            listed = shown.setdefault(conversation, found)
+            listed.running = listed.running or info.id in running
         return [*shown.values()]
 
-    def newest(self, subject: str) -> Iterator[tuple[str, SessionMeta, SessionInfo]]:
-        """Yield the sessions of a subject that have messages, most recently updated first, as the client names them and
-        as the store knows them. Raises SessionError."""
+    def newest(self, subject: str) -> Iterator[tuple[SessionOut, str, SessionInfo]]:
+        """Yield the sessions of a subject that have messages, most recently updated first: as they are listed, the
+        session with which the conversation began, and what the store knows. A branch with nothing but copied messages
+        comes at the end, where there is nothing else of its conversation. Raises SessionError."""
         prefix, catalogue = _key_prefix(subject), self._catalogue(subject)
-        known = {f"{prefix}{_key_end(each)}": each for each in catalogue}
+        known, branched = {f"{prefix}{_key_end(each)}": each for each in catalogue}, catalogue.branched()
+        shown: set[str] = set()
+        copies: dict[str, tuple[SessionOut, str, SessionInfo]] = {}
         for info in self.service.sessions.list(prefix=prefix):
             session_id = known.get(info.id)
-            if session_id is not None:
-                yield session_id, catalogue[session_id], info
+            if session_id is None:
+                continue
+            meta = catalogue[session_id]
+            conversation = meta.of or session_id
+            branches = branched.get(conversation, [])
+            updated = info.updated.isoformat()
+            out = SessionOut(
+                session_id=session_id, name=meta.name, updated=updated, pinned=meta.pinned, branches=branches
+            )
+            if self._is_shown(meta, info):
+                shown.add(conversation)
+                yield out, conversation, info
+            else:
+                copies.setdefault(conversation, (out, conversation, info))
+        yield from (each for conversation, each in copies.items() if conversation not in shown)
 
     def _existing(
         self, subject: str, session_id: str, known: Catalogue | None = None, is_live: bool = False

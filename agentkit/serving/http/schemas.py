@@ -375,6 +375,9 @@ class SessionOut(BaseModel):
     updated: str = Field(description="Time of the last change in UTC (ISO 8601).")
     pinned: bool = Field(default=False, description="Whether it is pinned.")
     running: bool = Field(default=False, description="Whether an answer that belongs to the service is in progress.")
+    branches: list[str] = Field(
+        default=[], description="Session IDs of all branches of its conversation, where there are several."
+    )
 
 
 class SessionsOut(BaseModel):

@@ -248,7 +248,53 @@ def test_a_question_that_is_stopped_before_its_first_word_stays(
         assert service.ask("POST", STOP, {"session_id": session}).status_code == 200
         answer = asking.result().json()
     assert (answer["response"], answer["stopped"]) == ("", "cancelled")
-    assert [turn["content"] for turn in history(service, session)["messages"]] == ["late"]
+    question, stopped = history(service, session)["messages"]
+    assert (question["content"], question["stopped"]) == ("late", "")
+    assert (stopped["content"], stopped["stopped"], stopped["begins"]) == ("", "cancelled", 1)
+
+
+def test_a_message_that_is_accepted_while_it_is_stopped_is_stopped(
+    service: Service, script: Scripted, model: ModelServer, session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, is_asked, goes_on = len(model.requests), threading.Event(), threading.Event()
+    answers = service.app.state.service.conversations.live
+    first_look = answers._announcements.stop
+
+    def stop(key: str) -> None:
+        first_look(key)
+        is_asked.set()
+        assert goes_on.wait(15)
+
+    monkeypatch.setattr(answers._announcements, "stop", stop)
+    with ThreadPoolExecutor(2) as pool:
+        stopping = pool.submit(service.ask, "POST", STOP, {"session_id": session})
+        assert is_asked.wait(15)  # it has looked at what is in progress in this worker: nothing
+        asking = pool.submit(service.ask, "POST", WHOLE, sent(session, "late"))
+        until(lambda: len(model.requests) > asked)
+        goes_on.set()
+        assert stopping.result().json()["message"] == "No answer is in progress"
+        assert asking.result().json()["stopped"] == "cancelled"
+
+
+def test_a_message_that_was_stopped_before_it_came_is_stopped_at_once(
+    service: Service, script: Scripted, model: ModelServer, session: str
+) -> None:
+    asked, other = len(model.requests), f"{session} other"
+    stop = {"session_id": session, "requestId": "r1"}
+    assert service.ask("POST", STOP, stop).json()["message"] == "No answer is in progress"
+    body = sent(session, "hi", requestId="r1")
+    assert service.ask("POST", WHOLE, sent(other, "hi", requestId="r1")).json()["stopped"] == "answer"
+    assert service.ask("POST", WHOLE, sent(session, "ho", requestId="r2")).json()["stopped"] == "answer"
+    with following(service, STREAM, body) as stopped:
+        assert stopped.all().text == ""
+        assert [frame["stopped"] for frame in stopped.frames if "stopped" in frame] == ["cancelled"]
+    assert len(model.requests) == asked + 2
+    assert [turn["content"] for turn in history(service, session)["messages"]][2:] == ["hi", ""]
+    assert service.ask("POST", WHOLE, body).json()["response"].endswith("ho | hi")  # it is meant when it is sent again
+    assert service.ask("POST", STOP, stop).status_code == 200  # and this one has come already
+    assert service.ask("POST", WHOLE, body).json()["response"].endswith("ho | hi")
+    assert len(model.requests) == asked + 3
+    assert service.ask("POST", STOP, {**stop, "requestId": ""}).status_code == 400
 
 
 def test_a_request_that_is_sent_again_joins_the_answer_and_runs_once(
@@ -297,6 +343,21 @@ def test_a_session_is_deleted_with_its_answer_in_progress(
     assert service.ask("POST", JOIN, {"session_id": session}).status_code == 404
 
 
+def test_a_conversation_is_deleted_while_another_branch_of_it_is_answered(
+    service: Service, script: Scripted, model: ModelServer, session: str
+) -> None:
+    left, branch = model.left, f"{session} branch"
+    assert service.ask("POST", WHOLE, sent(session, "hi")).status_code == 200
+    body = {"session_id": session, "begins": 0, "new_session_id": branch}
+    assert service.ask("POST", f"{WHOLE}/branch", body).status_code == 200
+    assert service.ask("POST", WHOLE, sent(branch, "ho")).status_code == 200
+    with following(service, STREAM, sent(session, "endless")) as sender:
+        sender.until("word2 ")
+    assert service.ask("POST", f"{WHOLE}/clear", {"session_id": branch}).status_code == 200
+    until(lambda: model.left > left)
+    assert service.ask("POST", f"{WHOLE}/history", {"session_id": session}).status_code == 404
+
+
 def test_an_approval_waits_for_whoever_comes_back(service: Service, script: Scripted, session: str) -> None:
     with following(service, STREAM, sent(session, "approve")):
         pass
@@ -321,6 +382,19 @@ def test_what_goes_wrong_is_told_to_all_that_follow(service: Service, script: Sc
         refused = service.ask("POST", path, sent(session, "refused"))
         assert (refused.status_code, "model server error" in refused.json()["detail"]) == (502, True)
     assert service.ask("POST", JOIN, {"session_id": session}).status_code == 404
+
+
+@pytest.mark.parametrize("path", [STREAM, WHOLE])
+def test_what_goes_wrong_is_logged_once(
+    service: Service, script: Scripted, session: str, path: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert service.ask("POST", path, sent(session, "refused")).status_code == 502
+    until(lambda: not is_live(service, session))
+    assert len([each for each in caplog.records if "BadRequestError" in each.getMessage()]) == 1
+
+
+def is_live(service: Service, session: str) -> bool:
+    return service.ask("POST", JOIN, {"session_id": session}, stream=True).status_code == 200
 
 
 def test_a_reader_that_does_not_read_holds_up_nobody(service: Service, script: Scripted, session: str) -> None:

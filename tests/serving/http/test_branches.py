@@ -152,6 +152,48 @@ def test_a_branch_has_the_images_tools_and_sources_of_the_messages_it_shares(ser
         assert history(service, session)["messages"][:6] == turns[:6]
 
 
+def test_a_branch_whose_message_was_not_sent_or_refused_is_no_version(service: Service) -> None:
+    for message in ("one", "two needles"):
+        talk(service, "a", message)
+    branch(service, "a", 2, "b")
+    assert (versions(service, "a"), listed(service)) == ([], [("a", "one", False)])
+    for _ in range(2):
+        assert service.ask("POST", "/api/llm/chat/session", {"session_id": "b", "message": "fail"}).status_code >= 500
+        assert (versions(service, "a"), listed(service)) == ([], [("a", "one", False)])
+    assert (said(service, "b"), versions(service, "b")) == (["one"], [(2, "a"), (2, "b")])
+    assert found(service, "one") == ["a"]
+    branch(service, "b", None, "c")
+    assert found(service, "one") == ["a"]
+    talk(service, "b", "2nd")
+    assert (versions(service, "a"), listed(service)) == ([(2, "a"), (2, "b")], [("b", "one", False)])
+    assert (found(service, "one"), found(service, "needles")) == (["b"], ["a"])
+
+
+def test_a_branch_with_nothing_of_its_own_is_listed_where_it_is_all_that_is_left(service: Service) -> None:
+    talk(service, "a", "one")
+    branch(service, "a", None, "b")
+    conversations = service.app.state.service.conversations
+    conversations.service.sessions.delete(conversations.session(f"key:{_name(service)}", "a").id)
+    assert (listed(service), found(service, "one")) == ([("b", "one", False)], ["b"])
+
+
+def test_the_list_says_which_branches_a_conversation_has(service: Service) -> None:
+    talk(service, "z", "alone")
+    talk(service, "a", "one")
+    branch(service, "a", 0, "c")
+    branch(service, "a", None, "b")
+    talk(service, "b", "two")
+    entries = service.ask("GET", "/api/llm/chat/sessions").json()["sessions"]
+    assert {each["session_id"]: each["branches"] for each in entries} == {"b": ["a", "c", "b"], "z": []}
+    (entry,) = service.ask("POST", "/api/llm/chat/sessions/search", {"query": "two"}).json()["sessions"]
+    assert (entry["session_id"], entry["branches"]) == ("b", ["a", "c", "b"])
+
+
+def found(service: Service, query: str) -> list[str]:
+    result = service.ask("POST", "/api/llm/chat/sessions/search", {"query": query}).json()
+    return [each["session_id"] for each in result["sessions"]]
+
+
 def test_a_branch_without_a_place_has_everything(service: Service) -> None:
     talk(service, "a", "one")
     branch(service, "a", None, "b")
@@ -239,11 +281,11 @@ def test_a_conversation_is_renamed_and_pinned_with_all_branches(service: Service
     assert listed(service) == [("z", "other", False), ("b", "Better", True)]
     talk(service, "a", "more")
     branch(service, "a", None, "c")
-    assert listed(service) == [("c", "Better", True), ("z", "other", False)]
+    assert listed(service) == [("a", "Better", True), ("z", "other", False)]
     for session in ("a", "b", "c"):
         assert (history(service, session)["name"], history(service, session)["pinned"]) == ("Better", True)
     service.ask("POST", "/api/llm/chat/session/pin", {"session_id": "c", "pinned": False})
-    assert listed(service)[0] == ("c", "Better", False)
+    assert listed(service)[0] == ("a", "Better", False)
 
 
 def test_names_and_pins_that_are_set_at_once_are_both_kept(service: Service) -> None:

@@ -150,7 +150,8 @@ export class Conversation {
     const before = this.turns.length - 2;
     const send = (live: LiveAnswer): Promise<Ending> =>
       live.send((signal) => this.api.sessionStream(id, message.text, { ...options, signal }));
-    const isKept = await this.follow(view, send, (history) => hasQuestion(history, message.text, before));
+    const isIn = (history: History): boolean => hasQuestion(history, message.text, before);
+    const isKept = await this.follow(view, send, isIn, message.id);
     if (!isKept) this.putBack(id, message, view);
   }
 
@@ -209,20 +210,22 @@ export class Conversation {
     view: AnswerView,
     begin: (live: LiveAnswer) => Promise<Ending>,
     isIn: (history: History) => boolean = () => true,
+    requestId = "",
   ): Promise<boolean> {
     const { id } = this;
     this.reading++;
     this.around.clearError();
     let isDecision = false;
-    const live = new LiveAnswer(this.api, id, {
+    const watcher = {
       begun: () => this.around.sent(id),
-      take: (frame) => view.take(frame),
+      take: (frame: Frame) => view.take(frame),
       joining: () => view.joining(),
-      restart: (question) => {
+      restart: (question: JoinedQuestion | null) => {
         isDecision = !question;
         this.restart(view, question);
       },
-    });
+    };
+    const live = new LiveAnswer(this.api, id, watcher, requestId);
     this.live = live;
     this.around.setRunning(true);
     let isKept = true;

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from agentkit.errors import SessionError
 from agentkit.message import system
-from agentkit.session import INTERNAL, Sessions
+from agentkit.session import INTERNAL, SessionInfo, Sessions
 
 PREFIX = f"{INTERNAL}live."
 
@@ -38,7 +38,7 @@ class Announcements:
 
     def stop(self, key: str) -> None:
         """Have all answers of a session stopped."""
-        for each in self._of(key):
+        for each in (info.id for info in self._of(key) if info.entries == 1):
             with self._sessions[each].hold() as writer:
                 if each in self._sessions:  # else it has ended, and would be there again
                     writer.append([system("stop")])
@@ -52,13 +52,13 @@ class Announcements:
         found = {info.id.removeprefix(PREFIX).rpartition(".")[0] for info in self._sessions.list(PREFIX + keys)}
         return {key for key in found if self._sessions[key].is_held}
 
-    def _of(self, key: str) -> list[str]:
+    def _of(self, key: str) -> list[SessionInfo]:
         """The entries of a session. What a killed worker has left goes."""
         oldest, found = datetime.now(UTC) - LEFT_AFTER, self._sessions.list(_id(key))
         left = {info.id for info in found if info.updated < oldest and not self._sessions[key].is_held}
         for each in left:
             self._delete(each)
-        return [info.id for info in found if info.id not in left]
+        return [info for info in found if info.id not in left]
 
     def _delete(self, announced: str) -> None:
         with suppress(SessionError):  # it has gone meanwhile

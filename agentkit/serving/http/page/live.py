@@ -23,6 +23,12 @@ WATCH_SECONDS = 1.0
 STOP_SECONDS = 3.0
 """How long whoever stops an answer waits for its end."""
 
+STOPPED_SECONDS = 30.0
+"""How long it is remembered that a message was stopped that has not come yet."""
+
+MAX_STOPPED = 1000
+"""Maximum number of such messages."""
+
 
 async def stays() -> bool:
     """What a run is told that asks whether its client has left."""
@@ -38,6 +44,7 @@ class LiveAnswer:
         self.answer: Answer | None = None
         self.recording = Recording()
         self.id = secrets.token_hex(8)
+        self.waiting = 0  # how many wait for it as a whole, and are told how it ends
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -53,10 +60,14 @@ class LiveAnswer:
     async def whole(self, is_disconnected: Callable[[], Awaitable[bool]]) -> Answer:
         """Return the answer when it is made. Raises the error with which it ends, ClientDisconnectedError."""
         assert self.task is not None
-        while not self.task.done():
-            await asyncio.wait((self.task,), timeout=POLL_SECONDS)
-            if not self.task.done() and await is_disconnected():
-                raise ClientDisconnectedError
+        self.waiting += 1
+        try:
+            while not self.task.done():
+                await asyncio.wait((self.task,), timeout=POLL_SECONDS)
+                if not self.task.done() and await is_disconnected():
+                    raise ClientDisconnectedError
+        finally:
+            self.waiting -= 1
         if self.answer is None:
             raise self.recording.error or StoppingError
         return self.answer
@@ -78,6 +89,7 @@ class LiveAnswers:
     def __init__(self, sessions: Sessions) -> None:
         self._announcements = Announcements(sessions)
         self._live: dict[str, list[LiveAnswer]] = {}
+        self._stopped: dict[tuple[str, str], float] = {}
         self._watcher: asyncio.Task[None] | None = None
 
     def begin(
@@ -92,6 +104,8 @@ class LiveAnswers:
         if found is not None:
             return found
         made = LiveAnswer(user_input)
+        if self._was_stopped(made.key, user_input.request_id):
+            made.cancel.set()
         self._live.setdefault(made.key, []).append(made)
         made.task = asyncio.create_task(self._run(made, frames(made), on_unread))
         if self._watcher is None or self._watcher.done():
@@ -113,16 +127,29 @@ class LiveAnswers:
         return own | self._announcements.running(keys)
 
     async def stop(self, key: str) -> bool:
-        """Stop the answers of a session, in any worker, and wait up to STOP_SECONDS for their end. Returns whether none
-        is in progress any more. Raises SessionError."""
+        """Stop the answers of a session, in any worker, also those that begin meanwhile, and wait up to STOP_SECONDS
+        for their end. Returns whether none is in progress any more. Raises SessionError."""
         end = time.monotonic() + STOP_SECONDS
-        await self._cancel(list(self._live.get(key, ())), STOP_SECONDS)
-        await run_in_threadpool(self._announcements.stop, key)
-        while await run_in_threadpool(self.running, key):
+        while True:
+            await self._cancel(list(self._live.get(key, ())), max(0.0, end - time.monotonic()))
+            await run_in_threadpool(self._announcements.stop, key)
+            if not await run_in_threadpool(self.running, key):
+                return True
             if time.monotonic() > end:
                 return False
             await asyncio.sleep(0.1)
-        return True
+
+    def stop_when_it_comes(self, key: str, request_id: str) -> None:
+        """Stop a message of a session at once that begins in this worker in the next STOPPED_SECONDS. request_id: that
+        of its request, which has not begun yet."""
+        if not any(each.user_input.request_id == request_id for each in self._live.get(key, ())):
+            self._stopped[key, request_id] = time.monotonic() + STOPPED_SECONDS
+            while len(self._stopped) > MAX_STOPPED:
+                del self._stopped[next(iter(self._stopped))]
+
+    def _was_stopped(self, key: str, request_id: str) -> bool:
+        """Whether a message was stopped before it came: once, so that it can be sent again."""
+        return self._stopped.pop((key, request_id), 0.0) > time.monotonic()
 
     async def finish(self, seconds: float) -> None:
         """Wait for the end of all answers, then stop them. seconds: how long to wait; a seventh of it more until they
@@ -157,7 +184,7 @@ class LiveAnswers:
         with suppress(SessionError):
             await announcing
             await run_in_threadpool(self._announcements.remove, answer.key, answer.id)
-        if error is not None and not answer.recording.is_told:
+        if error is not None and not (answer.recording.is_told or answer.waiting):
             on_unread(error)
 
     def _remove(self, answer: LiveAnswer) -> None:

@@ -84,6 +84,14 @@ class Catalogue:
         near = {each: read(text) for each, text in self._texts.items() if each == first or '"of"' in text}
         return {each: found for each, found in near.items() if (found.of or each) == first}
 
+    def branched(self) -> dict[str, list[str]]:
+        """The branches of all conversations that have several, oldest first, by the session with which each began."""
+        found: dict[str, list[str]] = {}
+        for each, text in self._texts.items():
+            if '"of"' in text and (first := read(text).of):
+                found.setdefault(first, [first] if first in self._texts else []).append(each)
+        return {first: branches for first, branches in found.items() if len(branches) > 1}
+
 
 def branches_of(session_id: str, branches: Mapping[str, SessionMeta], updated: Mapping[str, str]) -> list[BranchOut]:
     """The versions of a conversation's turns, as they are shown with one of its branches.
@@ -91,7 +99,7 @@ def branches_of(session_id: str, branches: Mapping[str, SessionMeta], updated: M
     For each turn of the session that others have differently, what there is in its place: the branch of each version,
     the session itself among them, in the order in which they were made. Where several branches have the same version,
     the one that was written last. branches: all of the conversation, oldest first. updated: when each was written last,
-    without those that have no message yet.
+    without those that have no message of their own.
     """
     lines = {each: _line(each, branches) for each in (*sorted(updated, key=updated.__getitem__), session_id)}
     own = lines[session_id]

@@ -2,11 +2,13 @@
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from agentkit.serving.http.chat import STREAM, stream_of
 from agentkit.serving.http.dependencies import caller_of
 from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.schemas import Done, ErrorResponse, SessionReference
+from agentkit.session import MAX_REQUEST_ID
 
 routes = APIRouter(prefix="/api/llm/chat/session", tags=["chat"], responses=error_responses(ErrorResponse))
 
@@ -23,10 +25,23 @@ async def join(body: SessionReference, request: Request) -> StreamingResponse:
     return await stream_of(live.joined(), {"session_id": body.session_id})
 
 
+class StopRequest(SessionReference):
+    """Whose answers are stopped."""
+
+    request_id: str | None = Field(
+        default=None,
+        alias="requestId",
+        min_length=1,
+        max_length=MAX_REQUEST_ID,
+        description="The `requestId` of a message that is on its way: it is stopped, too, if it comes to this worker "
+        "in the next 30 seconds.",
+    )
+
+
 @routes.post("/stop", summary="Stop the answer in progress")
-async def stop(body: SessionReference, request: Request) -> Done:
+async def stop(body: StopRequest, request: Request) -> Done:
     """Stops the answers of a session that belong to the service (`background`). What came of the one in progress is
     kept in the history. Waits up to 3 seconds for its end."""
     state, subject = caller_of(request)
-    has_ended = await state.conversations.stop(subject, body.session_id)
+    has_ended = await state.conversations.stop(subject, body.session_id, body.request_id or "")
     return Done(message="No answer is in progress" if has_ended else "The answer is being stopped")

@@ -122,10 +122,13 @@ class Reading:
         """An entry with no more than what is searched and what its place follows from."""
         if entry.kind != "message":
             self.left -= _ENTRY
-            return Entry(entry.kind, entry.value, entry.at, None, entry.extra)
+            return Entry(entry.kind, entry.value, entry.at, None, _without(entry.extra, "reasoning"))
         self.left -= _ENTRY + len(text_of(entry.value))
-        extra = {name: value for name, value in entry.extra.items() if name != "sources"}
-        return Entry(entry.kind, _bare(entry.value), entry.at, None, extra)
+        return Entry(entry.kind, _bare(entry.value), entry.at, None, _without(entry.extra, "sources"))
+
+
+def _without(extra: Mapping[str, Any], left_out: str) -> dict[str, Any]:
+    return {name: value for name, value in extra.items() if name != left_out}
 
 
 def _bare(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,26 +152,18 @@ def _searched(conversations: Conversations, subject: str, words: Sequence[str]) 
 def _found(conversations: Conversations, subject: str, words: Sequence[str], reading: Reading) -> Iterator[FoundOut]:
     """The conversations that have all words, each once."""
     found: set[str] = set()
-    for session_id, meta, info in conversations.newest(subject):
-        if (meta.of or session_id) in found:
+    for listed, conversation, info in conversations.newest(subject):
+        if conversation in found:
             continue
         if not reading.goes_on():
             return
-        entries = reading.entries_of(conversations.session(subject, session_id), info.entries)
+        entries = reading.entries_of(conversations.session(subject, listed.session_id), info.entries)
         texts = (text_of(entry.value) for entry in entries if entry.kind == "message")
-        has_all = not _missing(meta.name, texts, words)  # most have not: what they look like need not be known
-        if has_all and (match := _match(meta.name, turns(entries), words)) is not None:
-            found.add(meta.of or session_id)
+        has_all = not _missing(listed.name, texts, words)  # most have not: what they look like need not be known
+        if has_all and (match := _match(listed.name, turns(entries), words)) is not None:
+            found.add(conversation)
             snippet, places, begins = match
-            yield FoundOut(
-                session_id=session_id,
-                name=meta.name,
-                updated=info.updated.isoformat(),
-                pinned=meta.pinned,
-                snippet=snippet,
-                matches=places,
-                begins=begins,
-            )
+            yield FoundOut(**listed.model_dump(), snippet=snippet, matches=places, begins=begins)
 
 
 Match = tuple[str, list[tuple[int, int]], int | None]

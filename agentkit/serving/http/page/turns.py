@@ -14,7 +14,7 @@ from agentkit.serving.attachments import with_attachments
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.page.attachment_schemas import AttachmentOut
 from agentkit.serving.http.schemas import ToolCallOut, TurnOut, UsageOut
-from agentkit.sessions.log import Entry, begins_turn, messages_of, ordered
+from agentkit.sessions.log import Entry, begins_turn, messages_of, ordered, stops
 from agentkit.sessions.waiting import is_waiting, waiting_in
 
 _LIMITS = {text: limit for limit, text in LAST_WORDS.items()}
@@ -39,7 +39,7 @@ def question_turn(message: Message) -> TurnOut:
 def turns(entries: Sequence[Entry]) -> list[TurnOut]:
     """The messages of a session, each answer with its tool calls and images, what it took and why it ended."""
     sent, held = ordered(entries)
-    made = _Turns(_seconds_worked(entries))
+    made = _Turns(_seconds_worked(entries), stops(entries))
     messages = [each for part in messages_of(entries) for each in part]
     for entry, message in zip([*sent, *held], messages, strict=True):
         made.add(entry, message)
@@ -61,9 +61,11 @@ class _Spent:
 class _Turns:
     """Puts the messages of a session together."""
 
-    def __init__(self, worked: dict[int, float]) -> None:
+    def __init__(self, worked: dict[int, float], stops: dict[int, Entry]) -> None:
         self.turns: list[TurnOut] = []
         self._worked = worked
+        self._stops = stops
+        self._stop: Entry | None = None  # what says that the run was stopped here, until a later try goes on
         self._open_calls: dict[str, ToolCallOut] = {}  # of the last reply: servers may reuse ids in later replies
         self._pending = TurnOut(role="assistant", content="")
         self._spent = _Spent()
@@ -75,9 +77,13 @@ class _Turns:
         self._count += 1
         if begins_turn(entry) and not _is_of_the_run(message):
             self.close("")  # after a stopped run, its calls do not belong to a later answer
+            self._stop = self._stops.get(id(entry))
+            self._pending.begins = self._count
             self.turns.append(question_turn(message).model_copy(update={"time": entry.at or None, "begins": number}))
             self._spent = _Spent(begun=seconds)
             return
+        is_last = message["role"] == "assistant" and not message.get("tool_calls")
+        self._stop = None if is_last else self._stops.get(id(entry))
         self._spent = replace(self._spent, ended=seconds)
         self._pending.time = entry.at or None
         if not self._pending.content and not self._pending.tool_calls:
@@ -110,10 +116,23 @@ class _Turns:
         if entry.extra.get("ends"):
             self._pending.stopped = "answer"
 
+    def _add_stop(self, entry: Entry) -> str:
+        """The run was stopped before a reply. Returns why."""
+        pending, reasoning = self._pending, entry.extra.get("reasoning")
+        pending.time = entry.at or None
+        if isinstance(reasoning, str):
+            pending.reasoning = "\n\n".join(text for text in (pending.reasoning, reasoning) if text)
+        self._spent = replace(self._spent, ended=self._worked[id(entry)])
+        return str(entry.extra.get("stopped") or "")
+
     def close(self, stopped: str) -> None:
         """The answer is complete, or nothing more of it is there. stopped: why."""
+        stop, self._stop = self._stop, None
+        if stop is not None:
+            why = self._add_stop(stop)
+            stopped = stopped or why
         pending, spent = self._pending, self._spent
-        if pending.content or pending.tool_calls:
+        if pending.content or pending.tool_calls or stop is not None:
             pending.stopped = stopped or pending.stopped
             if spent.usage is not None:
                 calls = sum(1 for call in pending.tool_calls if call.response is not None)
