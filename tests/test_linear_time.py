@@ -135,7 +135,6 @@ MADE_OF_DATA = {
     "agentkit.text.formats.elements": 1,
     "agentkit.text.formats.qwen_coder": 1,
     "agentkit.text.special_tokens": 1,
-    "agentkit.tooling.docstrings": 3,
     "agentkit.tooling.json_scan": 2,
     "agentkit.tooling.schema_forms": 1,
     "agentkit_tools.page.hidden": 1,
