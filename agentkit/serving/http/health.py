@@ -34,7 +34,7 @@ def health(
     found = Health(
         status="unavailable" if problem else "degraded" if degradation else "ok", detail=problem or degradation
     )
-    if state.authenticator.subject(authorization) is None:
+    if authorization is None or state.authenticator.subject(authorization) is None:
         return found
     return found.model_copy(
         update={
