@@ -27,7 +27,6 @@ from agentkit.serving.http.schemas import (
     Done,
     ErrorResponse,
     History,
-    PromptOut,
     PromptsOut,
     RenameRequest,
     SessionAnswer,
@@ -316,8 +315,7 @@ def rename(session_id: SessionIdPath, body: RenameRequest, state: Service, subje
 @routes.get("/prompts", summary="List system prompts")
 def prompts(state: Service) -> PromptsOut:
     """Returns the named system prompts of the service with their versions and weights."""
-    found = [each for versions in state.conversations.prompts.all().values() for each in versions]
-    return PromptsOut(prompts=[PromptOut(name=each.prompt, version=each.version, weight=each.weight) for each in found])
+    return PromptsOut(prompts=state.conversations.named_prompts())
 
 
 @routes.get("/usage", summary="Get the caller's usage")

@@ -33,6 +33,7 @@ from agentkit.serving.http.schemas import (
     ChatRequest,
     History,
     PendingCallOut,
+    PromptOut,
     SessionOut,
     SessionRequest,
     UsageOut,
@@ -142,6 +143,11 @@ class Conversations:
         if self._metadata_of(subject).get(session_id) is None:
             alone = replace(meta, of="", parent="", begins=0, shared="")
             self._metadata_of(subject).add(session_id, alone.as_json)
+
+    def named_prompts(self) -> list[PromptOut]:
+        """Return the named system prompts of the service, with all their versions."""
+        found = [each for versions in self.prompts.all().values() for each in versions]
+        return [PromptOut(name=each.prompt, version=each.version, weight=each.weight) for each in found]
 
     def version(self, prompt: str, who: str) -> Version:
         """Return the version of a named system prompt for a session. Raises UnknownPromptError."""

@@ -62,12 +62,11 @@ routes = APIRouter(prefix="/api/llm", tags=["page"])
 def about(state: Service, subject: Subject) -> About:
     """Returns the model's name, the tools, the named prompts and the limits of the service."""
     settings, known = state.settings, state.conversations.service.capabilities()
-    versions = [each for versions in state.conversations.prompts.all().values() for each in versions]
     return About(
         title=settings.agentkit_page_title,
         model=model_name(known, settings.agentkit_model),
         tools=_tools(state),
-        prompts=[PromptOut(name=each.prompt, version=each.version, weight=each.weight) for each in versions],
+        prompts=state.conversations.named_prompts(),
         examples=list(settings.agentkit_examples),
         sampling=settings.agentkit_page_sampling and known.samples,
         sharing=settings.agentkit_sharing,

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from agentkit.backend import ending_of
+from agentkit.event import CutOff
 from agentkit.executor import open_call
 from agentkit.limits import LAST_WORDS, Usage, is_remark_of_the_run
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, user, without_stop_note
@@ -18,7 +19,6 @@ from agentkit.sessions.log import Entry, begins_turn, messages_of, ordered, stop
 from agentkit.sessions.waiting import is_waiting, waiting_in
 
 _LIMITS = {text: limit for limit, text in LAST_WORDS.items()}
-CUT_OFF = ("length", "content_filter")
 
 
 def question_record(user_input: UserInput) -> dict[str, Any] | None:
@@ -152,7 +152,7 @@ def _why(entry: Entry, content: str, limit: str) -> str:
     """Why the run of a last reply has ended."""
     reason = str(entry.extra.get("stopped") or "")
     ending = ending_of(str(entry.extra.get("finish_reason") or ""))
-    found = limit or reason or (ending if ending in CUT_OFF else "")
+    found = limit or reason or (ending if ending in get_args(CutOff) else "")
     return found or ("answer" if content.strip() else "empty")
 
 
