@@ -382,12 +382,19 @@ def test_an_edited_message_keeps_its_files_and_the_draft(service: Service, page:
     assert page.locator("#images li").count() == 0
     page.locator(".user").get_by_role("button", name="Edit").click()
     playwright.expect(page.get_by_label("Remove a.txt")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.locator("#file").set_input_files(DOT)
+    playwright.expect(page.locator("#images img")).to_have_count(1)
+    page.locator(".user").get_by_role("button", name="Edit").click()
+    playwright.expect(page.get_by_label("Remove a.txt")).to_be_visible()
     page.route("**/session/branch", lambda route: route.fulfill(status=429, body='{"detail": "too many"}'))
     box.fill("read this anew")
     box.press("Enter")
     playwright.expect(page.locator("#problem")).to_have_text("too many")
     page.unroute("**/session/branch")
     playwright.expect(box).to_have_value("read this anew\n\na draft")
+    playwright.expect(page.get_by_label("Remove a.txt")).to_be_visible()
+    playwright.expect(page.locator("#images img")).to_have_count(1)
 
 
 # ---- files and images

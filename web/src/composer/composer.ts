@@ -92,19 +92,17 @@ export class Composer {
    * written; isWanted: then it stands before that. */
   putBack(session: string, message: Message, isWanted = false): boolean {
     if (session !== this.session) {
-      const { text, images, attachments } = this.written.get(session) ?? { ...message, text: draftOf(session) };
-      const both = text && text !== message.text ? `${message.text}\n\n${text}` : message.text;
-      this.written.set(session, { text: both, images, attachments });
-      keepDraft(session, both);
+      const both = joined(message, this.written.get(session) ?? { ...NOTHING, text: draftOf(session) });
+      this.written.set(session, both);
+      keepDraft(session, both.text);
       return true;
     }
     this.stopEditing();
     const isFree = !this.field.value.trim() && this.attached.isEmpty;
     if (!isFree && !isWanted) return false;
     this.unsent = "";
-    const { text } = this.now();
     if (isFree) this.returned = message;
-    this.restore(isFree ? message : { ...message, text: `${message.text}\n\n${text}` });
+    this.restore(isFree ? message : joined(message, this.now()));
     return true;
   }
 
@@ -179,4 +177,14 @@ export class Composer {
     this.place = place;
     field.setSelectionRange(field.value.length, field.value.length);
   }
+}
+
+/** A message that comes back, before what else is being written. */
+function joined(message: Written, other: Written): Written {
+  const isMore = other.text && other.text !== message.text;
+  return {
+    text: isMore ? `${message.text}\n\n${other.text}` : message.text,
+    images: [...message.images, ...other.images],
+    attachments: [...message.attachments, ...other.attachments],
+  };
 }
