@@ -16,12 +16,9 @@ export class AnswerView {
   readonly root = element("article", "turn assistant");
   /** What it says, as Markdown. */
   written = "";
-  /** Why it ended; "" before that. */
-  stopped = "";
   private readonly body = element("div", "body");
   private readonly tools = new Map<string, HTMLDetailsElement>();
   private text: MarkdownView | undefined;
-  private said = "";
   private thoughts: HTMLElement | undefined;
   private isDue = false;
   private citations: Citation[] = [];
@@ -30,10 +27,7 @@ export class AnswerView {
   /** How many parts are from before the run that goes on. */
   private before = 0;
 
-  constructor(
-    private readonly grown: () => void,
-    private readonly decide?: Decide,
-  ) {
+  constructor(private readonly decide?: Decide) {
     this.root.setAttribute("aria-label", t.answer);
     this.root.setAttribute("aria-busy", "true");
     this.root.append(this.body);
@@ -57,7 +51,7 @@ export class AnswerView {
     while (this.body.childElementCount > this.before) this.body.lastElementChild!.remove();
     this.tools.clear();
     this.text = this.thoughts = this.waiting = undefined;
-    this.said = this.written = this.stopped = "";
+    this.written = "";
     this.citations = [];
     this.root.setAttribute("aria-busy", "true");
   }
@@ -73,19 +67,17 @@ export class AnswerView {
     this.note = element("p", "note", words);
     this.note.setAttribute("role", "status");
     this.root.append(this.note);
-    this.grown();
   }
 
   say(delta: string): void {
     if (!this.text) {
-      this.said = "";
+      this.written = "";
       this.citations = [];
-      this.text = new MarkdownView(() => this.grown());
+      this.text = new MarkdownView();
       this.text.root.classList.add("said");
       this.body.append(this.text.root);
     }
-    this.said += delta;
-    this.written = this.said;
+    this.written += delta;
     this.draw();
   }
 
@@ -96,12 +88,11 @@ export class AnswerView {
     requestAnimationFrame(() => {
       this.isDue = false;
       this.render();
-      this.grown();
     });
   }
 
   private render(isWhole = false): void {
-    this.text?.update(this.said, { citations: this.citations, isWhole });
+    this.text?.update(this.written, { citations: this.citations, isWhole });
   }
 
   /** What the sources say of the last text. */
@@ -138,7 +129,6 @@ export class AnswerView {
       fold.append(element("pre", "response", text));
     }
     if (state === "finished") this.tools.delete(tool.id); // ids may come again in later replies
-    this.grown();
   }
 
   /** The run has stopped for calls, which are shown to be decided on. */
@@ -150,7 +140,6 @@ export class AnswerView {
     }
     this.waiting = new ApprovalView(approval, (approve) => this.decide?.(this, approval.asked, approve));
     this.body.append(this.waiting.root);
-    this.grown();
   }
 
   /** What waits can't be decided any more. */
@@ -176,11 +165,10 @@ export class AnswerView {
   private discard(): void {
     this.text?.root.remove();
     this.text = undefined;
-    this.said = this.written = "";
+    this.written = "";
   }
 
   finish(usage: Usage | null | undefined, stopped: string): void {
-    this.stopped = stopped;
     if (stopped === "approval") return this.end();
     const parts = usage ? partsOf(usage) : [];
     if (stopped === "cancelled") parts.push(t.stopped);
@@ -208,14 +196,12 @@ export class AnswerView {
       act();
     });
     this.body.append(made);
-    this.grown();
   }
 
   end(): void {
     this.note?.remove();
     this.endText();
     this.root.removeAttribute("aria-busy");
-    this.grown();
   }
 
   /** Show an answer of the history. */

@@ -112,7 +112,7 @@ export class Conversation {
 
   private turnView(turn: Turn, hidden?: ReadonlySet<string>): TurnView {
     if (turn.role === "user") return new QuestionView(turn);
-    const view = new AnswerView(this.scrolling.follow, this.decide);
+    const view = new AnswerView(this.decide);
     view.fill(turn, hidden);
     return view;
   }
@@ -137,7 +137,7 @@ export class Conversation {
     if (last instanceof AnswerView) last.closeWaiting(t.supersededWaiting);
     const attachments = message.attachments.map(({ name, text }) => ({ name, characters: text.length }));
     const question = new QuestionView({ content: message.text, images: message.images, attachments });
-    const view = new AnswerView(this.scrolling.follow, this.decide);
+    const view = new AnswerView(this.decide);
     this.add(question, view);
     const options = {
       ...this.around.options(),
@@ -175,7 +175,7 @@ export class Conversation {
   private async join(): Promise<void> {
     let view = this.turns.at(-1);
     if (!(view instanceof AnswerView)) {
-      view = new AnswerView(this.scrolling.follow, this.decide);
+      view = new AnswerView(this.decide);
       this.add(view);
     }
     const shown = view;
@@ -390,7 +390,7 @@ function versionsAt(history: History, turn: Turn, open: (session: string) => voi
 export function sharedViews(turns: Turn[]): HTMLElement[] {
   return turns.map((turn) => {
     if (turn.role === "user") return new QuestionView(turn).root;
-    const view = new AnswerView(() => undefined);
+    const view = new AnswerView();
     view.fill(turn);
     return view.root;
   });

@@ -19,7 +19,7 @@ export class Scrolling {
       this.toEnd.hidden = this.isFollowing;
     });
     new ResizeObserver(() => this.follow()).observe(log);
-    new MutationObserver(() => this.follow()).observe(log, { childList: true, subtree: true });
+    new MutationObserver(() => this.follow()).observe(log, { childList: true, characterData: true, subtree: true });
   }
 
   private isNearEnd(): boolean {
@@ -33,7 +33,7 @@ export class Scrolling {
   }
 
   /** The conversation has grown. What a long question begins with stays in sight. */
-  readonly follow = (): void => {
+  private follow(): void {
     if (!this.isFollowing) {
       this.toEnd.hidden = this.isNearEnd();
       return;
@@ -42,5 +42,5 @@ export class Scrolling {
     this.log.scrollTop = this.log.scrollHeight;
     const asks = this.log.querySelector(".approval:not([data-decided])");
     if (asks && asks.getBoundingClientRect().top < this.log.getBoundingClientRect().top) asks.scrollIntoView();
-  };
+  }
 }

@@ -43,8 +43,7 @@ export class MarkdownView {
   private drawnAt = 0;
   private due: ReturnType<typeof setTimeout> | undefined;
 
-  /** grown: told when it has drawn something later than it was asked to. */
-  constructor(private readonly grown: () => void = () => undefined) {
+  constructor() {
     listen(this.root);
   }
 
@@ -57,10 +56,7 @@ export class MarkdownView {
     clearTimeout(this.due);
     const wait = this.drawnAt + this.cost / SHARE - performance.now();
     if (!isWhole && !hasMarks && this.cost > CHEAP_MILLISECONDS && wait > 0) {
-      this.due = setTimeout(() => {
-        this.draw();
-        this.grown();
-      }, wait);
+      this.due = setTimeout(() => this.draw(), wait);
     } else if (hasMarks) this.drawCited();
     else this.draw();
   }
