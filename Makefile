@@ -134,7 +134,7 @@ bench-peers: .venv/installed
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
 	@echo "Installing agentkit and its test dependencies into .venv (once) ..."
 	@$(PYTHON) -m venv .venv
-	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,documents,cli,gguf,prices,redis,mqtt,http,otel,testing,dev]"
+	@.venv/$(BIN)/python $(PIP) install --constraint constraints.txt --editable ".[web,documents,cli,gguf,prices,redis,mqtt,http,otel,parquet,dask,testing,dev]"
 	@touch $@
 
 clean:

@@ -1,0 +1,1 @@
+"""How good answers are: checks, scores with their intervals, comparisons and reports."""
