@@ -294,9 +294,9 @@ def _name_of(path: str) -> str:
 
 
 def _check_paths(questions: object, out: str | os.PathLike[str]) -> None:
-    if isinstance(questions, str | os.PathLike) and str(questions) != "-" and os.path.exists(out):
-        if os.path.samefile(questions, out):
-            raise ConfigurationError(f"{out}: the questions and the answers are the same file: give another for one")
+    is_file = isinstance(questions, str | os.PathLike) and str(questions) != "-"
+    if is_file and os.path.exists(out) and os.path.samefile(questions, out):  # type: ignore[arg-type]
+        raise ConfigurationError(f"{out}: the questions and the answers are the same file: give another for one")
 
 
 def _check_limits(limits: BatchLimits, job: Job) -> None:
