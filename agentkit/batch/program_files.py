@@ -48,6 +48,17 @@ def loading() -> Iterator[None]:
         _STATE.is_loading = before
 
 
+@contextlib.contextmanager
+def importable_from(folder: str) -> Iterator[None]:
+    """Have modules be searched in a folder too, after all others, from now on: that in which the driver was started.
+    Where this process runs on another machine there may be none."""
+    if folder and folder not in sys.path and Path(folder).is_dir():
+        sys.path.append(folder)
+        importlib.invalidate_caches()
+    with loading():
+        yield
+
+
 def is_loading() -> bool:
     """Whether this thread imports a module for a batch."""
     return getattr(_STATE, "is_loading", False)
@@ -58,11 +69,9 @@ def place_in_program(module: str | None, qualname: str) -> tuple[str, str]:
     of its module where it was started by `python -m`; and the name in it. Raises LookupError, which says why they
     can't."""
     program = MainProgram.of_this_process()
-    if program.module and not program.module.endswith("__main__"):
-        return program.module, qualname
-    file = Path(program.file) if program.file else None
     if program.module:
         return program.module, qualname
+    file = Path(program.file) if program.file else None
     if file is None or not file.is_file():
         raise LookupError(f"{qualname} is defined at a prompt or in a notebook, which other processes can't import")
     return str(file.resolve()), qualname
