@@ -280,15 +280,18 @@ LAYERS = [
     ["telemetry"],
     ["serving.outage"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
-    ["batch.item", "batch.text_lines", "batch.limit", "batch.agent_reference"],
+    ["serving.hook_loading"],
+    ["serving.agent_loading"],
+    ["batch.item", "batch.text_lines", "batch.limit", "batch.program_files"],
+    ["batch.agent_reference", "batch.by_reference"],
     ["batch.question_lines", "batch.identity", "batch.attempts", "batch.fingerprint", "batch.budget", "batch.id_set"],
     ["batch.tables", "batch.openai_lines", "batch.pace", "batch.answer_lines", "batch.made_agents"],
     ["batch.items", "batch.journal", "batch.job", "batch.export", "batch.records"],
     ["batch.worker"],
-    ["batch.fleet", "batch.child"],
-    ["batch.quarantine", "batch.threads", "batch.futures"],
+    ["batch.fleet", "batch.child", "batch.stats"],
+    ["batch.quarantine", "batch.threads", "batch.futures", "batch.feed"],
     ["batch.executor", "batch.dask", "batch.ray"],
-    ["batch.fleets", "batch.feed", "batch.stats"],
+    ["batch.fleets"],
     ["batch.driver"],
     ["batch"],
     ["evaluation.words", "evaluation.statistics", "evaluation.values"],
@@ -310,7 +313,7 @@ LAYERS = [
     ["research.running"],
     ["research"],
     ["serving.decisions", "serving.unattended", "serving.attachments", "serving.documents"],
-    ["serving.hook_loading", "serving.exchange", "serving.key_values", "serving.usage_history"],
+    ["serving.exchange", "serving.key_values", "serving.usage_history"],
     ["serving.answer_cache"],
     ["serving.stopped_runs"],
     ["serving.chat_service"],
@@ -407,7 +410,7 @@ LAYERS = [
 """Each module imports only from layers before its own, including imports in functions and for types. A full
 name takes precedence over a pattern."""
 
-FACADES = {"agentkit", "backends", "sessions", "lightllm", "mcp"}
+FACADES = {"agentkit", "backends", "sessions", "lightllm", "mcp", "batch", "evaluation"}
 """Packages that declare their exports for type checkers and load them on first use."""
 
 PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit._lazy"}
