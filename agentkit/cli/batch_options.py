@@ -11,10 +11,21 @@ import typer
 from agentkit.errors import ConfigurationError
 
 Kept = Literal["tool_calls", "messages"]
-START = 16
-"""How many runs are in flight at first, where the bounds leave room for it."""
 MAX_AT_ONCE = 100_000
 _AT_ONCE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
+
+_DESCRIBES = {
+    "model": "model",
+    "system": "instructions",
+    "docs": "docs",
+    "tool": "tools",
+    "hook": "hooks",
+    "mcp": "mcp",
+    "max_turns": "max_turns",
+    "evidence": "evidence",
+    "taint": "taint",
+}
+"""Options that describe an agent, by their names, and what they are called in its description."""
 
 QuestionsArgument = Annotated[
     str,
@@ -41,6 +52,9 @@ AgentOption = Annotated[
         metavar="MODULE:NAME|FILE.py:NAME",
         help="An agent of Python code, or a function that makes it; in place of --model, --tool and so on.",
     ),
+]
+NoToolsOption = Annotated[
+    bool, typer.Option("--no-tools", help="Give the model no tools, and no system prompt but --system.")
 ]
 OnOption = Annotated[
     str,
@@ -122,17 +136,17 @@ EventsOption = Annotated[
 ]
 
 
-def at_once_of(given: str | None) -> tuple[int, int, int] | None:
-    """The bounds "N" or "MIN-MAX" as (least, at first, most); None for None. Raises ConfigurationError."""
+def at_once_of(given: str | None) -> tuple[int, int] | None:
+    """The bounds "N" or "MIN-MAX" as (least, most); None for None. Raises ConfigurationError."""
     if given is None:
         return None
-    found = _AT_ONCE.fullmatch(given.strip().replace(" ", ""))
+    found = _AT_ONCE.fullmatch(given.replace(" ", ""))
     least, most = (int(found[1]), int(found[2] or found[1])) if found else (0, 0)
     if not 1 <= least <= most <= MAX_AT_ONCE:
         raise ConfigurationError(
-            f"--at-once {given!r}: write a number, such as 32, or the least and the most, such as 4-128"
+            f"--at-once {given!r:.80}: write a number, such as 32, or the least and the most, such as 4-128"
         )
-    return least, min(max(START, least), most), most
+    return least, most
 
 
 def sampling_of(temperature: float | None, given: Sequence[str]) -> dict[str, Any]:
@@ -148,6 +162,33 @@ def sampling_of(temperature: float | None, given: Sequence[str]) -> dict[str, An
             raise ConfigurationError(f"--sampling {each!r}: {key} is given twice")
         fields[key] = _value_of(value)
     return fields
+
+
+def agent_given(context: typer.Context) -> Any:
+    """The agent that the options describe: a reference, or what `agentkit.serving.agent_loading` makes one of.
+
+    Raises ConfigurationError for options that contradict each other."""
+    given = {name: context.params[option] for option, name in _DESCRIBES.items()}
+    given["tools"] = given["tools"] or None  # the default ones
+    if context.params["no_tools"]:
+        typed = [f"--{option}" for option in ("tool", "docs", "mcp") if _is_typed(context, option)]
+        if typed:
+            raise ConfigurationError(f"--no-tools and {typed[0]} contradict each other: leave out one of them")
+        given |= {"tools": [], "docs": None, "mcp": None, "instructions": given["instructions"] or ""}
+    reference = context.params["agent"]
+    if reference is None:
+        return {name: value for name, value in given.items() if value is not None}
+    typed = [option for option in (*_DESCRIBES, "no_tools") if _is_typed(context, option)]
+    if typed:
+        option = typed[0].replace("_", "-")
+        raise ConfigurationError(f"--agent names an agent that has all of its own: leave out --{option}")
+    return reference
+
+
+def _is_typed(context: typer.Context, option: str) -> bool:
+    """Whether an option stands in the command line; defaults of the environment and of the configuration file are for
+    agents that are made here."""
+    return getattr(context.get_parameter_source(option), "name", "") == "COMMANDLINE"
 
 
 def kept(given: Sequence[str]) -> tuple[str, ...]:

@@ -187,12 +187,13 @@ def line_of(stats: Stats, width: int | None) -> str:
 
 def summary_of(stats: Stats) -> list[str]:
     """What a start of a batch has come to, as lines: how many are answered, failures by kind, what it took."""
-    known = f" ({stats.before:,} before)" if stats.before else ""
-    left = stats.total - stats.before - stats.done
+    answered = stats.before - stats.failed_before + stats.done - stats.failed
+    failed, left = stats.failed_before + stats.failed, max(stats.total - stats.before - stats.done, 0)
+    parts = [f"{answered:,} of {_counted(stats.total, 'question')} answered"]
+    parts += [f"{failed:,} failed"] * bool(failed) + [f"{left:,} left"] * bool(left)
+    known = f" ({stats.before:,} by earlier starts)" if stats.before else ""
     rate = f", {_rate(stats.done / stats.seconds)}" if stats.done and stats.seconds else ""
-    parts = [f"{stats.before + stats.done - stats.failed:,} of {_counted(stats.total, 'question')} answered{known}"]
-    parts += [f"{stats.failed:,} failed"] * bool(stats.failed) + [f"{left:,} left"] * bool(left)
-    lines = [f"{', '.join(parts)}, in {_duration(stats.seconds)}{rate}"]
+    lines = [f"{', '.join(parts)}{known}; {_duration(stats.seconds)}{rate}"]
     most = sorted(stats.failures.items(), key=lambda each: -each[1].count)
     for kind, failures in most:
         more = ", ..." if failures.count > len(failures.ids) else ""
