@@ -36,10 +36,9 @@ def agent_of_options(
 ) -> Agent:
     """The agent that the options describe.
 
-    options: each may be left out, or be None. model (the embedded one by default), tools (names, see `load_tools`; an empty
-    list for none),
-    docs (a folder), mcp (servers), hooks (names), instructions, max_turns, evidence (a word), taint. inputs: see
-    `agentkit.mcp.load_config`. tools: those that were loaded already.
+    options: each may be left out, or be None. model (the embedded one by default), tools (names, see `load_tools`; an
+    empty list: none), docs (a folder), mcp (servers), hooks (names), instructions, max_turns, evidence (a word), taint.
+    inputs: see `agentkit.mcp.load_config`. tools: those that were loaded already.
 
     Raises ConfigurationError and LimitError for what can't be loaded or made.
     """
