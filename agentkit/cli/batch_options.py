@@ -4,13 +4,13 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 import typer
 
 from agentkit.errors import ConfigurationError
 
-Kept = Literal["tool_calls", "messages"]
+KEPT = ("tool_calls", "messages")
 MAX_AT_ONCE = 100_000
 _AT_ONCE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
 
@@ -77,8 +77,13 @@ AtOnceOption = Annotated[
     ),
 ]
 KeepOption = Annotated[
-    list[Kept] | None,
-    typer.Option("--keep", help="What is written beside the answer; repeat the option for both."),
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="|".join(KEPT),
+        help="What is written beside the answer; repeat the option for both.",
+        autocompletion=lambda incomplete: [name for name in KEPT if name.startswith(incomplete)],
+    ),
 ]
 OrderedOption = Annotated[
     bool, typer.Option("--ordered", help="Put the file in the order of the questions at the end.")
@@ -192,8 +197,11 @@ def _is_typed(context: typer.Context, option: str) -> bool:
 
 
 def kept(given: Sequence[str]) -> tuple[str, ...]:
-    """What is kept, each once, in the order in which it stands in a record."""
-    return tuple(name for name in get_args(Kept) if name in given)
+    """What is kept, each once, in the order in which it stands in a record. Raises ConfigurationError."""
+    names = [name.strip().replace("-", "_") for each in given for name in each.split(",")]
+    if unknown := [name for name in names if name not in KEPT]:
+        raise ConfigurationError(f"--keep {unknown[0]!r:.80}: use {' or '.join(KEPT)}")
+    return tuple(name for name in KEPT if name in names)
 
 
 def checked_out(out: str | None, needs_a_file: dict[str, bool]) -> Path | None:
