@@ -365,7 +365,7 @@ LAYERS = [
     ],
     ["cli.printable", "cli.deferred"],
     ["cli.own_commands"],
-    ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output"],
+    ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output", "cli.interruptions"],
     [
         "cli.stores",
         "cli.approvals",
