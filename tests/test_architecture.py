@@ -63,7 +63,7 @@ LAYERS = [
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
     ],
-    ["testing.redaction", "mcp.secrets"],
+    ["testing.redaction", "mcp.secrets", "net.kept_keys"],
     ["net.charset", "net.media_type", "net.content_coding", "net.refresh", "net.page_cache", "net.url_guard"],
     ["net.pinned"],
     ["net.fetch"],
