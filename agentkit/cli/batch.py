@@ -6,7 +6,8 @@ from typing import Any, TextIO
 
 import typer
 
-from agentkit import ConfigurationError, LimitError
+from agentkit import AgentkitError, ConfigurationError, LimitError
+from agentkit.batch.answer_lines import line_of
 from agentkit.batch.driver import BadInputError, BatchRun, run_batch
 from agentkit.cli.batch_options import (
     AgentOption,
@@ -114,7 +115,11 @@ def batch(
         signals.call(lambda: _stop(run, progress, grace), lambda: _cancel(run, progress))
         progress.begin(run.stats(), str(out))
         progress.watch(run.stats)
-        _drain(run, stdout if out == "-" else None)
+        try:
+            _drain(run, stdout if out == "-" else None)
+        except AgentkitError as error:
+            progress.failed(str(error), SOME_FAILED)
+            raise typer.Exit(SOME_FAILED) from None
         run.close()
         stats = run.stats()
         failed = stats.failed + stats.failed_before
@@ -158,12 +163,13 @@ def _leave_bad(error: BadInputError, progress: BatchProgress) -> None:
 
 
 def _drain(run: BatchRun, stdout: TextIO | None) -> None:
-    """Wait until the batch ends; print the records. Raises OSError when that can't be done."""
+    """Wait until the batch ends; print the records. Raises OSError when that can't be done, and AgentkitError when the
+    questions can't be read any more."""
     try:
         for record in run:
             if stdout is not None:
-                print(json.dumps(record, allow_nan=False), file=stdout, flush=True)
-    except OSError:
+                print(json.dumps(json.loads(line_of(record))), file=stdout, flush=True)  # JSON, in any encoding
+    except (OSError, AgentkitError):
         if run.ending != "disk":  # nobody reads the records
             run.cancel()
             raise
