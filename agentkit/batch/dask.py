@@ -162,7 +162,9 @@ class DaskEngine:
             return future
         made = [item.as_json() for item in items]
         try:
-            asked = self._client.submit(answer_task, self._text, made, self._batch, place.process, **_pinned(place.name))
+            asked = self._client.submit(
+                answer_task, self._text, made, self._batch, place.process, **_pinned(place.name)
+            )
         except _FAILURES as error:
             self._places.lose(place, future, Lost(str(error)))
             self.ended = f"the Dask scheduler takes no tasks any more: {type(error).__name__}: {error}"

@@ -6,8 +6,11 @@ from typing import Any, TextIO
 
 import typer
 
-from agentkit import ConfigurationError, LimitError
+from agentkit import AgentkitError, ConfigurationError, LimitError
+from agentkit.batch.answer_lines import line_of
 from agentkit.batch.driver import BadInputError, BatchRun, run_batch
+from agentkit.batch.item import Record
+from agentkit.batch.journal import JournalError
 from agentkit.cli.batch_options import (
     AgentOption,
     AnywayOption,
@@ -114,12 +117,15 @@ def batch(
         signals.call(lambda: _stop(run, progress, grace), lambda: _cancel(run, progress))
         progress.begin(run.stats(), str(out))
         progress.watch(run.stats)
-        _drain(run, stdout if out == "-" else None)
-        run.close()
-        stats = run.stats()
+        try:
+            trouble = _drain(run, stdout if out == "-" else None)
+        except AgentkitError as error:
+            progress.failed(str(error), SOME_FAILED)
+            raise typer.Exit(SOME_FAILED) from None
+        ending, stats = "disk" if trouble else run.ending, run.stats()
         failed = stats.failed + stats.failed_before
-        code = CODES.get(run.ending, SOME_FAILED) or (SOME_FAILED if failed else ANSWERED)
-        progress.end(stats, run.ending, _advice(run, out, failed), code)
+        code = CODES[ending] or (SOME_FAILED if failed else ANSWERED)
+        progress.end(stats, ending, trouble or _advice(run, out, failed), code)
     raise typer.Exit(code)
 
 
@@ -157,16 +163,25 @@ def _leave_bad(error: BadInputError, progress: BatchProgress) -> None:
     progress.failed(text, BAD_USAGE, shown)
 
 
-def _drain(run: BatchRun, stdout: TextIO | None) -> None:
-    """Wait until the batch ends; print the records. Raises OSError when that can't be done."""
+def _drain(run: BatchRun, stdout: TextIO | None) -> str:
+    """Wait until the batch ends, and print the records. Returns why the answers can't be written, "" where they can.
+
+    Raises OSError when nobody reads the records, AgentkitError when the questions can't be read any more."""
     try:
         for record in run:
             if stdout is not None:
-                print(json.dumps(record, allow_nan=False), file=stdout, flush=True)
+                _print(record, run, stdout)
+    except JournalError as error:
+        return str(error)
+    return ""
+
+
+def _print(record: Record, run: BatchRun, stdout: TextIO) -> None:
+    try:
+        print(json.dumps(json.loads(line_of(record))), file=stdout, flush=True)  # JSON, in any encoding
     except OSError:
-        if run.ending != "disk":  # nobody reads the records
-            run.cancel()
-            raise
+        run.cancel()
+        raise
 
 
 def _stop(run: BatchRun, progress: BatchProgress, grace: float) -> None:
@@ -193,8 +208,6 @@ def _advice(run: BatchRun, out: str | None, failed: int) -> str:
         return f"stopped at the limit of the batch; with a higher one, {goes_on}"
     if run.ending == "account":
         return f"{run.message}; {goes_on}"
-    if run.ending == "disk":
-        return f"{out} can't be written: {run.message}; when there is room, {goes_on}"
     if failed and out != "-":
         return f"{failed:,} failed: their errors are in {out}; --retry-failed asks them again"
     return ""
