@@ -309,9 +309,32 @@ LAYERS = [
         "batch.stats",
         "batch.text_lines",
     ],
-    ["batch.agent_reference", "batch.by_reference", "batch.identity", "batch.json_lines", "batch.records"],
-    ["batch.given_items", "batch.job", "batch.question_lines"],
-    ["batch.fleet", "batch.openai_lines", "batch.tables", "batch.worker"],
+    [
+        "batch.answers_path",
+        "batch.append_file",
+        "batch.budget",
+        "batch.file_lease",
+        "batch.fingerprint",
+        "batch.id_set",
+        "batch.item",
+        "batch.made_agents",
+        "batch.program_files",
+        "batch.replaced_file",
+        "batch.stats",
+        "batch.text_lines",
+    ],
+    [
+        "batch.agent_reference",
+        "batch.answer_lines",
+        "batch.begun",
+        "batch.by_reference",
+        "batch.identity",
+        "batch.json_lines",
+        "batch.records",
+        "batch.state_folder",
+    ],
+    ["batch.given_items", "batch.job", "batch.question_lines", "batch.rewritten"],
+    ["batch.fleet", "batch.journal", "batch.openai_lines", "batch.tables", "batch.worker"],
     ["batch.child", "batch.feed", "batch.parquet_rows", "batch.remote", "batch.threads"],
     ["batch.places", "batch.quarantine", "batch.sources"],
     ["batch.dask", "batch.executor", "batch.futures", "batch.items", "batch.ray"],
@@ -333,6 +356,16 @@ LAYERS = [
     ["evaluation.text_checks"],
     ["evaluation.checks"],
     ["evaluation"],
+    [
+        "evaluation.call_checks",
+        "evaluation.intervals",
+        "evaluation.json_checks",
+        "evaluation.judging",
+        "evaluation.python_checks",
+        "evaluation.regexes",
+        "evaluation.source_checks",
+        "evaluation.spent_checks",
+    ],
     ["research.events", "research.marks", "research.blocks"],
     ["research.addresses", "research.limits", "research.findings"],
     ["research.notes", "research.assembling"],
@@ -732,9 +765,11 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     # package that reads it; net.outgoing reads what each HTTP library would read by itself; the process of an isolated
     # tool gets the program's, that of a reader of documents what Python needs and no key, that of an MCP server what
     # programs need; mcp.config replaces the variables in a file of servers; telemetry.otel reads what all
-    # instrumentations of OpenTelemetry read
+    # instrumentations of OpenTelemetry read; net.kept_keys keeps
+    # keys out of what is sent to other processes, which have them in the same variables
     assert direct == {
         "net.stored_keys",
+        "net.kept_keys",
         "mcp.command",
         "mcp.config",
         "cli.config",

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
 from agentkit._lazy.records import dataclass
 from agentkit.errors import ConfigurationError
-from agentkit.net.keys import is_secret_name
+from agentkit.net.keys import MIN_SECRET, is_secret_name
 
 ADVICE = "put the key into an environment variable, in all processes, and read it from there; or name a function"
 _Part = str | tuple[str]
@@ -26,9 +26,9 @@ class Keyless:
         return filled, self.parts
 
 
-def keyless(text: str, keys: Iterable[str]) -> "str | Keyless":
-    """A text without the keys in it. Raises PicklingError, without a key in it, for one that stands in no environment
-    variable."""
+def keyless(text: str, keys: Iterable[str]) -> Any:
+    """A text without the keys in it: itself, or what is pickled in its place and loaded as the text. Raises
+    PicklingError, without a key in it, for one that stands in no environment variable."""
     parts: list[_Part] = [text]
     found = [each for each in set(keys) if each and each in text]
     if found and (variable := _variable_with(text)) is not None:  # an address with a password, as services get it
@@ -44,7 +44,7 @@ def filled(*parts: _Part) -> str:
     return "".join(each if isinstance(each, str) else _value_of(each[0]) for each in parts)
 
 
-def keyless_address(text: str) -> "str | Keyless":
+def keyless_address(text: str) -> Any:
     """The same for what ends with an address, such as the name of a model: without the password and the keys in that.
     Raises PicklingError."""
     start = text.find("://")
@@ -57,6 +57,12 @@ def keyless_address(text: str) -> "str | Keyless":
     except ValueError:
         return text
     return keyless(text, [*keys, *raw])
+
+
+def key_in(data: bytes) -> str:
+    """The name of an environment variable whose value is a key that stands in what is sent; "" for none."""
+    keys = {name: value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= MIN_SECRET}
+    return next((name for name, value in keys.items() if os.fsencode(value) in data), "")
 
 
 def check_object(found: object) -> None:

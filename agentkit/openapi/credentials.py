@@ -85,13 +85,10 @@ class Credentials:
         return text
 
 
-def _keyless(sent: Sent, secrets: tuple[str, ...]) -> Any:
+def _keyless(sent: Sent, secrets: tuple[str, ...]) -> Sent:
     headers = {name: keyless(each, secrets) for name, each in sent.headers.items()}
-    return Sent(
-        headers,
-        tuple(keyless(each, secrets) for each in sent.query),  # type: ignore[misc]
-        tuple(keyless(each, secrets) for each in sent.cookies),  # type: ignore[misc]
-    )
+    query = tuple(keyless(each, secrets) for each in sent.query)
+    return Sent(headers, query, tuple(keyless(each, secrets) for each in sent.cookies))
 
 
 def credentials_of(auth: Auth | None, document: Document) -> Credentials:

@@ -125,7 +125,13 @@ class RedisSessions(Sessions):
         lease: float | None = None,
     ) -> None:
         super().__init__(wait)
-        self._given = url, prefix, wait, lease
+        # A function, since what is shown of a store has no password.
+        self._pickled_as: Callable[[], tuple[Any, ...]] = lambda: (keyless_address(url), prefix, wait, lease)
+            keyless_address(url),
+            prefix,
+            wait,
+            lease,
+        )  # what is shown of a store has no password
         address = parse_redis_url(url)
         self._prefix = next(each for each in (prefix, address.prefix, PREFIX) if each is not None)
         if address.is_cluster:
@@ -144,8 +150,7 @@ class RedisSessions(Sessions):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled as its address: in another process it connects itself. Raises PicklingError for one with a password
         that stands in no environment variable."""
-        url, *others = self._given
-        return RedisSessions, (keyless_address(url), *others)
+        return RedisSessions, self._pickled_as()
 
     def close(self) -> None:
         """Close the connections; they are opened again when needed."""
