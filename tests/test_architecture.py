@@ -294,7 +294,7 @@ LAYERS = [
     ["evaluation.words", "evaluation.statistics", "evaluation.score", "evaluation.check_specs"],
     ["evaluation.values", "evaluation.regexes"],
     ["evaluation.text_checks", "evaluation.json_checks", "evaluation.source_checks", "evaluation.call_checks"],
-    ["evaluation.spent_checks", "evaluation.python_checks", "evaluation.judging"],
+    ["evaluation.choice_checks", "evaluation.spent_checks", "evaluation.python_checks", "evaluation.judging"],
     ["evaluation.checks", "evaluation.intervals"],
     ["evaluation.sets", "evaluation.scores"],
     ["evaluation.comparison", "evaluation.thresholds", "evaluation.replay"],
