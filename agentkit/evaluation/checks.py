@@ -18,6 +18,7 @@ from agentkit.evaluation.call_checks import (
     Times,
 )
 from agentkit.evaluation.check_specs import Options, as_options, near
+from agentkit.evaluation.choice_checks import Choice
 from agentkit.evaluation.json_checks import Json, check_paths, check_schema
 from agentkit.evaluation.judging import Judge, Judged
 from agentkit.evaluation.python_checks import Python, function_of
@@ -26,7 +27,7 @@ from agentkit.evaluation.score import MOST_WHY, CheckError, Grade, Grader, is_sh
 from agentkit.evaluation.score import Score as Score
 from agentkit.evaluation.source_checks import Cites, CitesPage, Refuses
 from agentkit.evaluation.spent_checks import SPENT, Spent
-from agentkit.evaluation.text_checks import F1, WHICH, Choice, Contains, Exact, Lacks, Number, Regex
+from agentkit.evaluation.text_checks import F1, WHICH, Contains, Exact, Lacks, Number, Regex
 from agentkit.evaluation.values import Tolerance
 from agentkit.running.models import Model
 from agentkit.tools import Tool

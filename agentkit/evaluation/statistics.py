@@ -118,7 +118,8 @@ def difference_of(first: Sequence[float], second: Sequence[float], seed: int = 0
 
 def permutation_test(changes: Sequence[float], seed: int = 0) -> float:
     """How probable a mean as far from 0 is where each change might as well have the other sign (two-sided). Exact where
-    all changes are of one size, such as those of right and wrong answers; else of 10,000 changes of sign."""
+    all changes are of one size, such as those of right and wrong answers; else of 10,000 changes of sign, or of the
+    normal distribution where they are more than 2,000."""
     counted = [abs(each) for each in _counted(changes) if each]
     seen = abs(sum(_counted(changes)))
     if not counted:
@@ -126,6 +127,8 @@ def permutation_test(changes: Sequence[float], seed: int = 0) -> float:
     if len(set(counted)) == 1:
         n, more = len(counted), (len(counted) + seen // counted[0]) // 2
         return min(1.0, 2 * sum(_binomial_tail(n, more)))
+    if len(counted) > MOST_DRAWN:
+        return 2 * _NORMAL.cdf(-seen / math.sqrt(sum(each * each for each in counted)))
     rng = random.Random(seed)
     chunks = [counted[place : place + 8] for place in range(0, len(counted), 8)]
     tables = [_signed_sums(chunk) for chunk in chunks]

@@ -1,7 +1,6 @@
 """Checks that compare the text of an answer with a right one."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +68,8 @@ class Contains(_WithTexts):
         lacking = [each for each in wanted if not _has(record, each, self.raw)]
         if self.texts:
             share = 1 - len(lacking) / len(wanted)
-            return Grade(share, f"lacks {_listed(lacking)}" if lacking else "")
-        return right(len(lacking) < len(wanted), f"has none of {_listed(wanted)}")
+            return Grade(share, f"lacks {listed(lacking)}" if lacking else "")
+        return right(len(lacking) < len(wanted), f"has none of {listed(wanted)}")
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Lacks(_WithTexts):
 
     def grade(self, record: Record, answer: Any) -> Grade:
         there = [each for each in self.rights(answer) if _has(record, each, self.raw)]
-        return right(not there, f"has {_listed(there)}")
+        return right(not there, f"has {listed(there)}")
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class Regex(_WithTexts):
     def grade(self, record: Record, answer: Any) -> Grade:
         said, expressions = text_of(record), self.rights(answer)
         found = any(matches(each, self.flags, said, self.whole) for each in expressions)
-        return right(found, f"no match of {_listed(expressions)} in {_quoted(said)}")
+        return right(found, f"no match of {listed(expressions)} in {quoted(said)}")
 
 
 @dataclass(frozen=True)
@@ -136,90 +135,20 @@ class Number(Grader):
         return answer if isinstance(answer, list | tuple) else [answer]
 
 
-_SAYS = re.compile(
-    r"\b(?:answer|option|choice|antwort|réponse|respuesta|ответ)\b|答案|选|選|الجواب|الإجابة", re.IGNORECASE
-)
-_LETTER = re.compile(r"(?<![^\W_])([A-Z])(?![^\W_])")
-_MARKUP = re.compile(r"[*_`#]|\\boxed|\\text")
-_WORD_BEHIND = re.compile(r"(?:['’][a-z]|[^\S\n]{1,3}[^\W\d_A-Z]|\.[A-Z])")
-
-
-@dataclass(frozen=True)
-class Choice(Grader):
-    """The answer names the right one of several choices, and no other. choices: by the label of each its text, "" where
-    it has none but its label; the item's answer is a label or a text. picked: the right one, if the check has it."""
-
-    choices: Mapping[str, str]
-    picked: str = ""
-
-    @property
-    def reads_answer(self) -> bool:  # type: ignore[override]
-        return not self.picked
-
-    def accept(self, answer: Any) -> None:
-        self._label(self.picked or answer)
-
-    def grade(self, record: Record, answer: Any) -> Grade:
-        expected, said = self._label(self.picked or answer), text_of(record)
-        named = self._named(said)
-        if named == {expected}:
-            return Grade(1.0)
-        return Grade(0.0, f"names {_listed(sorted(named)) if named else 'no choice'}, not {expected}: {_quoted(said)}")
-
-    def _label(self, answer: Any) -> str:
-        said = normal(str(answer))
-        for label, text in self.choices.items():
-            if said and said in (normal(label) or label.casefold(), normal(text)):
-                return label
-        raise ConfigurationError(f"{_quoted(str(answer))} is none of the choices {_listed(list(self.choices))}")
-
-    def _named(self, said: str) -> set[str]:
-        """The choices that an answer names: at its end, if it names several in all."""
-        said = _MARKUP.sub("", said)
-        named = self._in(said)
-        if len(named) < 2:
-            return named
-        parts = [line for line in said.splitlines() if line.strip()][-1:]
-        announced = list(_SAYS.finditer(said))
-        if announced:
-            parts.insert(0, said[announced[-1].end() :])
-        return next((found for part in parts if len(found := self._in(part)) == 1), named)
-
-    def _in(self, said: str) -> set[str]:
-        letters = {found[1] for found in _LETTER.finditer(said) if not _is_word(said, found)}
-        rest, named = f" {normal(said)} ", set[str]()
-        by_length = sorted(self.choices.items(), key=lambda each: -len(each[1] or each[0]))
-        for label, text in by_length:
-            phrase = normal(text) if text else "" if _is_letter(label) else normal(label)
-            if phrase and f" {phrase} " in rest:
-                named.add(label)
-                rest = rest.replace(f" {phrase} ", "  ")  # "entailment" is not named by "not entailment"
-            if _is_letter(label) and label.upper() in letters:
-                named.add(label)
-        return named or {label for label in self.choices if said.strip().casefold().strip("().:") == label.casefold()}
-
-
-def _is_letter(label: str) -> bool:
-    return len(label) == 1 and label.isascii() and label.isalpha()
-
-
-def _is_word(said: str, found: re.Match[str]) -> bool:
-    """Whether a capital letter is a word of a sentence, as in "A dog" and "I think", or one of "U.S."."""
-    return bool(_WORD_BEHIND.match(said, found.end())) and (found[1] in "AI" or said[found.end()] != " ")
-
-
 def _has(record: Record, text: str, raw: bool) -> bool:
     said, phrase = text_of(record), words(text)
     return text in said if raw or not phrase else has_phrase(phrase, words(said))
 
 
 def _not(record: Record, rights: Sequence[str]) -> str:
-    return f"{_quoted(text_of(record))}, not {_listed(rights)}"
+    return f"{quoted(text_of(record))}, not {listed(rights)}"
 
 
-def _listed(texts: Sequence[str]) -> str:
-    return " or ".join([*map(_quoted, texts[:3]), *(["..."] if len(texts) > 3 else [])])
+def listed(texts: Sequence[str]) -> str:
+    """The first of several texts, for a message."""
+    return " or ".join([*map(quoted, texts[:3]), *(["..."] if len(texts) > 3 else [])])
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The beginning of a text, for a message."""
     return f'"{in_a_line(text, SHOWN)}"'

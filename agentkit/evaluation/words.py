@@ -3,6 +3,9 @@
 As the script of SQuAD has it for English: in lower case, without punctuation, without "a", "an" and "the". And in other
 scripts: NFKC, digits of all scripts as ASCII's, punctuation of all scripts left out, and a character of a script that
 sets no spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese) is a word by itself.
+
+The digits of a number are one word: "1,234" is "1234". Other than in SQuAD's, a decimal point stays, so that "3.14" is
+not "314"; before three digits it is taken for one between thousands.
 """
 
 import re
@@ -19,11 +22,14 @@ _SINGLE = (
 """Chinese characters, Kana, Bopomofo; Thai, Lao, Burmese, Khmer."""
 _TOKEN = re.compile(rf"[{_SINGLE}]|[^\s{_SINGLE}]+")
 _ARTICLE = re.compile(r"\b(?:a|an|the)\b")
+_POINT = re.compile(r"(?<=\d)[.٫](?=\d)(?!\d{3}(?!\d))")
+_KEPT_POINT = "\u2396"
+"""Stands for a decimal point while punctuation is left out: the sign of its key, which is no punctuation."""
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _LEFT_OUT = ("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Cf")
 """The categories of characters that are left out: punctuation, and what nobody sees, such as a mark of direction."""
-_TATWEEL = 0x640
-"""What makes an Arabic word longer, and is no letter."""
+_NO_LETTERS = frozenset("\u0640\u2212")
+"""What makes an Arabic word longer; the minus sign, as a hyphen for one is left out too."""
 
 
 class _Characters(dict[int, int | str | None]):
@@ -33,7 +39,9 @@ class _Characters(dict[int, int | str | None]):
         character = chr(code)
         category = unicodedata.category(character)
         made: int | str | None = code
-        if character in string.punctuation or category in _LEFT_OUT or code == _TATWEEL:
+        if character == _KEPT_POINT:
+            made = "."
+        elif character in string.punctuation or category in _LEFT_OUT or character in _NO_LETTERS:
             made = None
         elif category == "Nd":
             made = str(unicodedata.decimal(character))
@@ -51,6 +59,8 @@ def normal(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text, in their order, as they are compared."""
+    if "." in text or "．" in text or "٫" in text:
+        text = _POINT.sub(_KEPT_POINT, text.replace("．", "."))
     if text.isascii():
         return _ARTICLE.sub(" ", text.lower().translate(_ASCII_PUNCTUATION)).split()
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
