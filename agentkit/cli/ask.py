@@ -83,7 +83,7 @@ def ask(
             kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
             told: dict[str, Any] = {
                 "model": name,
-                "tools": tool,
+                "tools": tool or None,
                 "docs": docs,
                 "mcp": mcp,
                 "hooks": hook,
