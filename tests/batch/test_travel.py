@@ -4,7 +4,7 @@ import copy
 import importlib
 import inspect
 import pickle
-import pkgutil
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import pytest
 import requests
 
 import agentkit
+import agentkit.net.pickled_errors
 import agentkit_tools
 from agentkit import Agent, ConfigurationError, Hook, Limits, Window, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.batch.items import BadLine
 from agentkit.batch.job import Job
-from agentkit.net.pickled_errors import _subclasses
+from agentkit.errors import DependencyError, IsolationError, OutputError, StatusError
 from agentkit.providers import resolve
 from agentkit.retrieval import embedder
 from agentkit.sessions import open_sessions
@@ -63,18 +65,23 @@ class Quiet(Hook):
 # Errors
 
 
-def exceptions_of(kind: type[BaseException]) -> Iterator[type[BaseException]]:
+def exceptions_of(kind: Any) -> Iterator[Any]:
     for each in kind.__subclasses__():
         yield each
         yield from exceptions_of(each)
 
 
+DEFINES_ONE = re.compile(r"^\s*class \w+\([^)]*(?:Error|Exception|Remade)\b", re.MULTILINE)
+
+
 def every_exception() -> list[type[BaseException]]:
     """All classes of exceptions of agentkit, of the tool pack and of the openai package."""
     for package in (agentkit, agentkit_tools):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not module.name.endswith("__main__") and "__pyinstaller" not in module.name:
-                importlib.import_module(module.name)
+        folder = Path(str(package.__file__)).parent
+        for file in sorted(folder.rglob("*.py")):
+            if DEFINES_ONE.search(file.read_text("utf-8")):
+                name = ".".join((package.__name__, *file.relative_to(folder).with_suffix("").parts))
+                importlib.import_module(name.removesuffix(".__init__"))
     found = {each for each in exceptions_of(BaseException) if each.__module__.startswith(("agentkit", "openai"))}
     return sorted(found, key=lambda each: (each.__module__, each.__qualname__))
 
@@ -91,6 +98,8 @@ MADE_WITH: dict[str, Any] = {
     "status": 503,
     "status_code": 503,
     "symbol": "Completion",
+    "bad": [BadLine(3, "it is no JSON")],
+    "count": 1,
 }
 
 
@@ -131,8 +140,24 @@ def test_every_exception_is_loaded_with_its_class_its_text_and_its_attributes() 
 
 
 def test_no_error_of_openai_s_takes_the_key_along() -> None:
-    for kind in _subclasses(openai.APIError):
+    for kind in {openai.APIError, *exceptions_of(openai.APIError)}:
         assert SECRET.encode() not in pickle.dumps(made(kind)), kind
+
+
+class OfAGateway(openai.RateLimitError):
+    """A subclass of another package, defined later."""
+
+
+def test_what_dask_does_to_the_pickles_of_exceptions_takes_no_key_along() -> None:
+    """tblib registers its own reducer for all exceptions, in each process that has imported distributed."""
+    pickling_support = pytest.importorskip("tblib.pickling_support")
+    for kind in (openai.RateLimitError, OfAGateway):
+        error: Any = made(kind)
+        error.messages = []
+        reduced = pickling_support.pickle_exception(error)
+        assert SECRET.encode() not in pickle.dumps(reduced[1])
+        other = again(error)
+        assert (type(other), other.status_code, other.messages, str(other)) == (kind, 529, [], str(error))
 
 
 def test_a_question_to_a_person_is_loaded_with_it() -> None:
@@ -337,8 +362,6 @@ def test_an_overload_keeps_its_status_on_the_way_to_the_parent() -> None:
 
 def test_an_error_with_two_arguments_is_loaded() -> None:
     """deepsense-ai/ragbits#434, celery/celery#6990: dumps works and loads does not, far from where it was raised."""
-    from agentkit.errors import DependencyError, IsolationError, OutputError, StatusError
-
     errors: list[Any] = [StatusError("gone", 410), OutputError("none", "text"), IsolationError("killed", "timeout")]
     for error in [*errors, DependencyError("this needs", "pip install it")]:
         other = again(error)
