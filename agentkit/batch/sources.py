@@ -222,8 +222,8 @@ def _kind_of_content(path: str, name: str, wanted: str | None) -> Kind:
         if head.startswith(b"PAR1"):
             return "parquet"
         first = list(islice(lines_of(file, name), 100))
-    line = next((each for each in first if each.content.strip()), None)
-    if line is None or line.problem or next(json_entries([line])).problem == "":
+    line = next((each for each in first if each[1].strip()), None)
+    if line is None or line[2] or not next(json_entries([line]))[3]:
         return "json"
     with suppress(ConfigurationError, LineError):
         CsvRows(iter(first), wanted, name)
