@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from agentkit._text import json_text
+from agentkit._text import canonical_json
 from agentkit.batch.item import Item
 from agentkit.batch.json_lines import check_texts
 from agentkit.batch.text_lines import MAX_BYTES, TOO_LONG, Entry, LineError
@@ -46,7 +46,7 @@ def given_entries(source: Iterable[Any]) -> Iterator[Entry]:
 
 def _check(value: Any) -> None:
     try:
-        text = json_text(value)
+        text = canonical_json(value)
     except (TypeError, ValueError) as error:
         raise LineError(f"can't be written as JSON: {error!s:.200}") from None
     except RecursionError:

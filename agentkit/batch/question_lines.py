@@ -55,11 +55,11 @@ def question_of(value: object, column: str | None = None) -> Question:
         del columns["id"]
     if "custom_id" in columns:
         del columns["custom_id"]
-    if type(asked) is str and asked and not asked.isspace():
+    if type(asked) is str and name != "messages" and asked and not asked.isspace():
         return Question(_id_of(value), asked, (), _NO_FIELDS, columns, "")
     if isinstance(asked, list) and (name == "messages" or (asked and all(map(_has_role, asked)))):
         return Question(_id_of(value), None, asked_messages(asked), columns=columns)
-    if name == "messages" and column is None:
+    if name == "messages":
         raise LineError(f"has messages that are {_kind(asked)}: it must be a list of messages")
     return Question(_id_of(value), asked_text(asked, f"the field {name!r}"), columns=columns)
 
@@ -98,21 +98,24 @@ def asked_messages(messages: object) -> Sequence[Mapping[str, Any]]:
         raise LineError(f"has messages that are {_kind(messages)}: it must be a list of messages")
     if not messages:
         raise LineError("asks nothing: its list of messages is empty")
-    if not all(map(_is_plain, messages)):
-        try:
-            Transcript(messages)
-        except TranscriptError as error:
-            raise LineError(cut(str(error), 300)) from None
     known = cast(list[Message], messages)
-    due = whats_due(known)
+    due = whats_due(known) if all(map(_is_plain, messages)) else _due(known)
     if due is Due.NOTHING:
         raise LineError(f"asks nothing: its last message has the role {known[-1]['role']!r}")
     if due is not Due.REPLY:
-        raise LineError("asks nothing: its last message has tool calls without their results")
+        raise LineError("asks nothing: it has tool calls without their results")
     last = next((each for each in reversed(known) if each["role"] not in ("system", "developer")), known[-1])
     if last["role"] == "user" and not _says_anything(last):
         raise LineError("asks nothing: the text of its last message is empty")
     return cast(Sequence[Mapping[str, Any]], messages)
+
+
+def _due(messages: Sequence[Message]) -> object:
+    """What is due after messages that may be wrong. Raises LineError when they are."""
+    try:
+        return Transcript(messages).whats_due()
+    except TranscriptError as error:
+        raise LineError(cut(str(error), 300)) from None
 
 
 def _says_anything(message: Message) -> bool:

@@ -6,6 +6,8 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
 from typing import Any, BinaryIO, cast
 
 from agentkit.errors import ConfigurationError
@@ -70,25 +72,45 @@ class _Unpacked(gzip.GzipFile):
         self._below.close()
 
 
+def beginning(file: BinaryIO, name: str) -> bytes:
+    """The first bytes of a file, which stay to be read. Raises ConfigurationError when it can't be read."""
+    with _readable(name, [0]):
+        return bytes(file.peek(16)[:16])  # type: ignore[attr-defined]
+
+
 def lines_of(file: BinaryIO, name: str) -> Iterator[Line]:
     """The lines of a file that ends each with LF or CR LF. name: of the file. Raises ConfigurationError where the file
     can't be read any further."""
-    number = 0
-    try:
-        while content := file.readline(MAX_BYTES + 2):
-            number += 1
+    last = [0]
+    with _readable(name, last):
+        for number in count(1):
+            content = file.readline(MAX_BYTES + 2)
+            if not content:
+                return
+            last[0] = number
             if content.startswith(_BYTE_ORDER_MARK):
                 content = content[3:]  # of the file, or of one that was appended to it
             if len(content) > MAX_BYTES and len(content.rstrip(b"\r\n")) > MAX_BYTES:
                 yield number, _rest(file, content), TOO_LONG
             else:
                 yield number, content, ""
+
+
+@contextmanager
+def _readable(name: str, last: list[int]) -> Iterator[None]:
+    """Tells errors of a file by its name and the last line that could be read."""
+    try:
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ConfigurationError(
-            f"{name}: is broken behind line {number}, as a compressed file ({error}): copy or compress it again"
+            f"{name}: is broken {_where(last[0])}, as a compressed file ({error}): copy or compress it again"
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"{name}: can't be read behind line {number}: {error.strerror or error}") from None
+        raise ConfigurationError(f"{name}: can't be read {_where(last[0])}: {error.strerror or error}") from None
+
+
+def _where(last: int) -> str:
+    return f"behind line {last}" if last else "at its beginning"
 
 
 def _rest(file: BinaryIO, begin: bytes) -> bytes:
