@@ -93,7 +93,9 @@ class RayEngine:
                 raise ConfigurationError(f"no node of the Ray cluster has answered in {CHECK_SECONDS:.0f} s")
             self._closed.wait(LOOK_SECONDS)
         if self._refused:
-            raise ConfigurationError(f"{len(self._refused)} nodes of the Ray cluster can't be used: {self._first_refused()}")
+            raise ConfigurationError(
+                f"{len(self._refused)} nodes of the Ray cluster can't be used: {self._first_refused()}"
+            )
         WORKERS.submit(self._watch)
 
     def _first_refused(self) -> str:

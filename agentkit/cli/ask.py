@@ -81,7 +81,14 @@ def ask(
             name = model or DEFAULT_MODEL
             prompt = prompt_of(question or [], attachment or [], only_question=name == DEFAULT_MODEL)
             kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
-            told = {"model": name, "tools": tool, "docs": docs, "mcp": mcp, "hooks": hook, "instructions": system}
+            told: dict[str, Any] = {
+                "model": name,
+                "tools": tool or None,
+                "docs": docs,
+                "mcp": mcp,
+                "hooks": hook,
+                "instructions": system,
+            }
             told |= {"max_turns": max_turns, "evidence": evidence, "taint": taint}
             agent = agent_of_options(told, mcp_input)
         except (ConfigurationError, LimitError) as error:

@@ -36,15 +36,17 @@ def agent_of_options(
 ) -> Agent:
     """The agent that the options describe.
 
-    options: each may be left out, or be None. model (the embedded one by default), tools (names, see `load_tools`),
-    docs (a folder), mcp (servers), hooks (names), instructions, max_turns, evidence (a word), taint. inputs: see
-    `agentkit.mcp.load_config`. tools: those that were loaded already.
+    options: each may be left out, or be None. model (the embedded one by default), tools (names, see `load_tools`; an
+    empty list: none), docs (a folder), mcp (servers), hooks (names), instructions, max_turns, evidence (a word), taint.
+    inputs: see `agentkit.mcp.load_config`. tools: those that were loaded already.
 
     Raises ConfigurationError and LimitError for what can't be loaded or made.
     """
     given = checked_agent_options(options)
     if tools is None:
-        tools = load_tools(given.get("tools", ()), given.get("docs"), given.get("mcp", ()), inputs)
+        is_none = "tools" in given and not (given["tools"] or given.get("docs") or given.get("mcp"))
+        names = given.get("tools", ())
+        tools = [] if is_none else load_tools(names, given.get("docs"), given.get("mcp", ()), inputs)
     return Agent(
         given.get("model") or DEFAULT_MODEL,
         tools=tools,
