@@ -260,7 +260,9 @@ def _pinned(name: str) -> dict[str, Any]:
 def local_cluster() -> DaskEngine:
     """An engine on a cluster of processes of this machine, which is closed with it. Raises ConfigurationError."""
     try:
-        cluster = distributed.LocalCluster(threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL)
+        cluster = distributed.LocalCluster(
+            threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL
+        )
     except Exception as error:
         raise ConfigurationError(
             f"a local Dask cluster could not be started: {error} (a script has to start it under "

@@ -3,6 +3,7 @@
 import itertools
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -16,12 +17,13 @@ ASKED = "AGENTKIT_TEST_ASKED"
 """The environment variable with the path of a file in which each question is noted when the model gets it."""
 NEEDED = "AGENTKIT_TEST_NEEDED"
 """The environment variable without which `needy` can't be made."""
+BARRIERS: dict[str, threading.Barrier] = {}
 _NUMBERS = itertools.count()
 
 
 class Obedient:
-    """A model. "7 wait 0.05" waits that many seconds and answers "answer 7"; "7 die" kills its process with SIGKILL, and
-    "7 exit 3" ends it; "7 loop" calls a tool for good."""
+    """A model. "7 wait 0.05" waits that many seconds and answers "answer 7"; "7 meet 3" waits until three questions do
+    so in this process. "7 die" kills the process with SIGKILL, "7 exit 3" ends it. "7 loop" calls a tool for good."""
 
     def reply(self, request: Request) -> ReplyStream:
         question = [text_of(each) for each in request.transcript if each["role"] == "user"][-1]
@@ -30,6 +32,8 @@ class Obedient:
         if path := os.environ.get(ASKED):
             note(Path(path), f"{question}\t{os.getpid()}")
         time.sleep(float(told.get("wait", 0)))
+        if "meet" in told:
+            BARRIERS.setdefault(told["meet"], threading.Barrier(int(told["meet"]))).wait(30)
         if "die" in told:
             os.kill(os.getpid(), signal.SIGKILL)
         if "exit" in told:
