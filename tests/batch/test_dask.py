@@ -21,6 +21,7 @@ distributed = pytest.importorskip("distributed")
 OBEDIENT = "tests.support.batch_agents:obedient"
 NEEDY = "tests.support.batch_agents:needy"
 AT_ONCE = 8
+ITEMS = 150
 
 
 @pytest.fixture(scope="module")
@@ -45,19 +46,19 @@ def test_workers_that_are_killed_cost_no_item_and_repeat_only_what_they_had(
     client: Any, asked: Path, tmp_path: Path
 ) -> None:
     out, kills, pids = tmp_path / "answers.jsonl", 2, set()
-    questions = [{"id": str(number), "question": f"{number} wait 0.02"} for number in range(300)]
+    questions = [{"id": str(number), "question": f"{number} wait 0.02"} for number in range(ITEMS)]
     run = run_batch(OBEDIENT, questions, out=out, on=client, at_once=AT_ONCE)
     for count, _ in enumerate(run, 1):
-        if count in (60, 160):
+        if count in (30, 80):
             pid = next(iter(client.run(os.getpid).values()))
             pids.add(pid)
             os.kill(pid, signal.SIGKILL)
     assert run.ending == "complete"
     records = list(read_records(out))
-    assert Counter(each["id"] for each in records) == Counter(str(number) for number in range(300))
+    assert Counter(each["id"] for each in records) == Counter(str(number) for number in range(ITEMS))
     assert all(each["output"] == f"answer {each['id']}" for each in records)
     times = Counter(line.split()[0] for line in asked.read_text().splitlines())
-    assert times.total() - 300 <= kills * AT_ONCE
+    assert times.total() - ITEMS <= kills * AT_ONCE
     assert len(pids) == kills
 
 
@@ -93,6 +94,7 @@ def test_a_key_that_the_workers_lack_is_one_error_before_anything_is_asked(
         run_batch(NEEDY, ["1"], on=client)
 
 
-def test_a_scheduler_that_is_not_there_is_a_configuration_error() -> None:
+def test_a_scheduler_that_is_not_there_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.batch.dask.CONNECT_SECONDS", 0.5)
     with pytest.raises(ConfigurationError, match="no Dask scheduler answers at 127.0.0.1:9"):
         run_batch(OBEDIENT, ["1"], on="dask://127.0.0.1:9")
