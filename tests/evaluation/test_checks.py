@@ -400,7 +400,7 @@ def test_a_regex_that_would_run_for_hours_is_stopped(monkeypatch: pytest.MonkeyP
     check = parse_check("regex: (a+)+b")
     assert check.score(answered("aaab")).passed
     monkeypatch.setattr("agentkit.evaluation.regexes.MOST_SECONDS", 0.3)
-    with pytest.raises(CheckError, match="did not end in 0.3 s over 60 characters"):
+    with pytest.raises(CheckError, match=r"did not end in 0\.3 s over 60 characters"):
         check.score(answered("a" * 60))
 
 
