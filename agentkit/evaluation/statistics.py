@@ -153,16 +153,18 @@ def holm(probabilities: Sequence[float]) -> list[float]:
 
 
 def smallest_difference(changes: Sequence[float], power: float = POWER, alpha: float = ALPHA) -> float:
-    """The smallest mean difference that so many items can show, changing as much as these do. Of items that change
-    little, or not at all, it is assumed that two in four more would."""
+    """The smallest mean difference that so many items can show, if they change as much as these do, and by the
+    difference besides. To be careful with items that change little, or not at all, two in four more would."""
     n = len(changes)
-    _check_size(n)
-    squares = sum(each * each for each in changes)
     mean = mean_of(changes)
-    size = max((abs(each) for each in changes), default=1.0) or 1.0
-    variance = max((squares + 2 * size * size) / (n + 4) - mean * mean, size * size / (n + 4))
-    factor = _NORMAL.inv_cdf(1 - alpha / 2) + _NORMAL.inv_cdf(power)
-    return min(size, factor * math.sqrt(variance / n))
+    size = max(map(abs, changes)) or 1.0
+    factor = (_NORMAL.inv_cdf(1 - alpha / 2) + _NORMAL.inv_cdf(power)) ** 2
+    share = (sum((each / size) ** 2 for each in changes) + 2) / (n + 4)
+    if {abs(each) for each in changes} <= {0.0, size}:  # a difference is more items that change
+        root = math.sqrt(factor * factor + 4 * (n + factor) * factor * share)
+        return min(size, size * ((factor + root) / (2 * (n + factor)) + 1 / n))
+    variance = max(share - (mean / size) ** 2, 1 / (n + 4))
+    return min(size, size * math.sqrt(factor * variance / n))
 
 
 def pass_at(k: int, n: int, right: int) -> float:

@@ -58,7 +58,7 @@ def test_runs_of_one_item_are_not_independent() -> None:
         low, high = wilson(sum(shares) * repeats, n * repeats)
         of_runs += low <= 0.525 <= high
     assert 0.93 <= of_items / 150 <= 0.97
-    assert of_runs / 150 <= 0.82
+    assert of_runs / 150 <= 0.85
 
 
 def changed(rng: random.Random, points: float) -> list[float]:
@@ -111,7 +111,7 @@ def test_a_bootstrap_interval_is_as_wide_as_it_has_to_be() -> None:
     assert many.low < many.value < many.high
 
 
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(st.lists(st.sampled_from([-1.0, 0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=8))
 def test_a_permutation_test_counts_the_changes_of_sign_that_are_as_far(changes: list[float]) -> None:
     seen = abs(sum(changes))
@@ -129,10 +129,21 @@ def test_several_comparisons_are_corrected_as_by_holm() -> None:
 
 def test_what_a_number_of_questions_can_show() -> None:
     changes = [1.0] * 10 + [-1.0] * 10 + [0.0] * 180
-    assert smallest_difference(changes) == pytest.approx(0.065, abs=0.002)
-    assert smallest_difference(changes * 4) == pytest.approx(0.0315, abs=0.002)
-    assert 0 < smallest_difference([0.0] * 200) < 0.05
+    assert smallest_difference(changes) == pytest.approx(0.090, abs=0.002)
+    assert smallest_difference(changes * 4) == pytest.approx(0.039, abs=0.003)
+    assert 0 < smallest_difference([0.0] * 200) < 0.06
     assert smallest_difference([0.0]) == 1
+
+
+def test_the_smallest_difference_that_can_be_shown_is_found_in_four_of_five_cases() -> None:
+    def drawn(points: float) -> list[float]:
+        values = (rng.random() for _ in range(200))
+        return [1.0 if each < 0.1 + points else -1.0 if each < 0.2 + points else 0.0 for each in values]
+
+    rng = random.Random(5)
+    points = smallest_difference([1.0] * 20 + [-1.0] * 20 + [0.0] * 160)
+    found = sum(permutation_test(drawn(points)) < ALPHA for _ in range(200))
+    assert 0.74 <= found / 200 <= 0.9
 
 
 def test_equal_answers_show_no_difference_and_no_certainty() -> None:
@@ -156,7 +167,7 @@ def test_one_of_k_runs_and_all_of_k_runs() -> None:
 VALUES = st.lists(st.floats(0, 1) | st.sampled_from([0.0, 1.0, 0.5]), min_size=1, max_size=12)
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(VALUES, st.integers(0, 3))
 def test_an_interval_is_never_nan_and_has_the_mean_in_it(values: list[float], seed: int) -> None:
     found = interval_of_items(values, seed, resamples=200)
