@@ -199,7 +199,8 @@ class Agent(Closable):
         the type, or none that passes the check, SessionError when the session can't be read or written
         (SessionBusyError: another writer holds it), ConfigurationError for a sampling field that the backend does not
         accept, and the openai package's APIError and its subclasses when the model server fails. An exception raised
-        during a run has the attribute `.messages`, the valid transcript up to that point.
+        during a run has the attributes `.messages`, the valid transcript up to that point, and `.usage`, what the run
+        has spent.
         """
         return self._finish(self._begin(prompt, checked_options("Agent.run()", output, options), stream=False))
 

@@ -285,10 +285,10 @@ LAYERS = [
     ["batch.tables", "batch.openai_lines", "batch.pace", "batch.answer_lines", "batch.made_agents"],
     ["batch.items", "batch.journal", "batch.job", "batch.export", "batch.records"],
     ["batch.worker"],
-    ["batch.fleet", "batch.child"],
-    ["batch.quarantine", "batch.threads", "batch.futures"],
+    ["batch.fleet", "batch.child", "batch.stats"],
+    ["batch.quarantine", "batch.threads", "batch.futures", "batch.feed"],
     ["batch.executor", "batch.dask", "batch.ray"],
-    ["batch.fleets", "batch.feed", "batch.stats"],
+    ["batch.fleets"],
     ["batch.driver"],
     ["batch"],
     ["evaluation.words", "evaluation.statistics", "evaluation.values"],
@@ -407,7 +407,7 @@ LAYERS = [
 """Each module imports only from layers before its own, including imports in functions and for types. A full
 name takes precedence over a pattern."""
 
-FACADES = {"agentkit", "backends", "sessions", "lightllm", "mcp"}
+FACADES = {"agentkit", "backends", "sessions", "lightllm", "mcp", "batch", "evaluation"}
 """Packages that declare their exports for type checkers and load them on first use."""
 
 PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval", "agentkit._lazy"}
