@@ -91,7 +91,7 @@ function chips(run) {
   if (run.missing) made.append(make("span", { class: "chip none", title: run.error }, run.missing));
   data.checks.forEach((check, place) => {
     const value = run.scores[place];
-    if (value === null || (run.missing === "no answer" && data.checks.length > 1)) return;
+    if (value === null || (run.missing && !run.output)) return;
     const said = value >= 1 || value <= 0 ? check : `${check} ${number(value * 100, 0)} %`;
     made.append(make("span", { class: `chip ${kind(value)}`, title: `${check}: ${number(value * 100, 1)} %` }, said));
   });

@@ -1,20 +1,20 @@
 """The set of an evaluation: the questions of a batch, what is expected of each answer, and how often each is asked."""
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from agentkit._text import in_a_line
-from agentkit.batch.item import Item, Record
+from agentkit.batch.item import Item
 from agentkit.batch.items import open_items
 from agentkit.errors import ConfigurationError
-from agentkit.evaluation.checks import Check, parse_check
+from agentkit.evaluation.checks import Check, Known, parse_checks
 from agentkit.message import text_of
 
-QUESTION = 600
-"""Characters of a question that a record keeps, beside the columns of its line."""
+QUESTION = 20_000
+"""Characters of a question that a record keeps, beside the columns of its line: a judge reads it."""
 PROBLEMS = 20
 """How many problems of a set are told."""
 CHECKS, ANSWER, ASKED = "checks", "answer", "question"
@@ -34,34 +34,25 @@ class Line:
 
 
 class Checks:
-    """The checks of lines, each made once. given: those of all lines. tools: the names of the agent's tools; None where
-    they are not known."""
+    """The checks of lines; those of equal lines are made once. given: those of all lines. known: what they may name."""
 
-    def __init__(self, given: Iterable[Spec], tools: Collection[str] | None) -> None:
-        self._tools = tools
-        self._made: dict[str, Check] = {}
-        self.given = tuple(self._check(each) for each in given)
+    def __init__(self, given: Iterable[Spec], known: Known) -> None:
+        listed = list(given)
+        self._known = known
+        self._given = [each for each in listed if not isinstance(each, Check)]
+        self._ready = [each for each in listed if isinstance(each, Check)]
+        self._made: dict[str, tuple[Check, ...]] = {}
+        self.of({})
 
     def of(self, columns: Mapping[str, Any]) -> tuple[Check, ...]:
         """The checks of a line with these columns: its own, then those of all. Raises ConfigurationError."""
         own = columns.get(CHECKS)
-        if own is None or own == "":
-            return self.given
-        if isinstance(own, str) and own.lstrip()[:1] in "[{":  # in a table
-            own = _json(own)
-        listed = [own] if isinstance(own, str | Mapping) else own
-        if not isinstance(listed, Sequence):
-            raise ConfigurationError(f'"checks" has to be a list of checks, not {in_a_line(repr(own), 60)}')
-        return (*(self._check(each) for each in listed), *self.given)
-
-    def _check(self, spec: Spec) -> Check:
-        if not isinstance(spec, str | Mapping):
-            if isinstance(getattr(spec, "name", None), str) and callable(getattr(spec, "score", None)):
-                return spec
-            raise ConfigurationError(f"a check is a text or an object, not {in_a_line(repr(spec), 60)}")
-        key = spec if isinstance(spec, str) else json.dumps(spec, sort_keys=True, ensure_ascii=False, default=repr)
+        if isinstance(own, str) and own.lstrip()[:1] in "[{":  # in a table, or nothing
+            own = _json(own) if own.strip() else None
+        specs = [] if own is None else list(own) if isinstance(own, list | tuple) else [own]
+        key = json.dumps(specs, sort_keys=True, ensure_ascii=False, default=repr)
         if key not in self._made:
-            self._made[key] = parse_check(spec, self._tools)
+            self._made[key] = (*parse_checks([*specs, *self._given], self._known), *self._ready)
         return self._made[key]
 
 
@@ -76,8 +67,8 @@ class EvaluationSet:
     """The questions of a set, each asked `repeat` times; iterating gives the items of its batch, each time anew.
 
     source: a file or an iterable, as `agentkit.batch.items.open_items` takes it. question: the column of the question.
-    checks: those of all lines. tools: the names of the agent's tools, None where they are not known. Raises
-    ConfigurationError for a source that can't be read and checks that can't be made.
+    checks: those of all lines. known: what checks may name. Raises ConfigurationError for a source that can't be read
+    and checks that can't be made.
     """
 
     def __init__(
@@ -86,7 +77,7 @@ class EvaluationSet:
         *,
         question: str | None = None,
         checks: Iterable[Spec] = (),
-        tools: Collection[str] | None = None,
+        known: Known | None = None,
         repeat: int = 1,
         skip_bad: bool = False,
     ) -> None:
@@ -94,7 +85,7 @@ class EvaluationSet:
             raise ConfigurationError(f"repeat={repeat!r}: use a whole number from 1 on")
         self.name = Path(source).name if isinstance(source, str | Path) else "questions"
         self.repeat = repeat
-        self.checks = Checks(checks, tools)
+        self.checks = Checks(checks, known or Known())
         self._skip_bad = skip_bad
         self._items = open_items(source, question=question, skip_bad=skip_bad)
 
@@ -107,7 +98,7 @@ class EvaluationSet:
         has_checks = False
         for line in self.lines() if not problems else ():
             has_checks = has_checks or bool(line.checks)
-            found = line.problem or _needed(line)
+            found = _problem(line)
             if found:
                 count += 1
                 problems += [f"line {line.item.line}: {found}"] if len(problems) < PROBLEMS else []
@@ -144,21 +135,18 @@ class EvaluationSet:
 
     def needs(self) -> tuple[str, ...]:
         """The fields of records that the checks read, and that are kept only if they are asked for."""
-        every = [self.checks.given, *(line.checks for line in self.lines())]
-        return tuple(sorted({field for checks in every for check in checks for field in needs_of(check)}))
+        return tuple(sorted({field for line in self.lines() for check in line.checks for field in check.needs}))
 
 
-def needs_of(check: Check) -> Collection[str]:
-    """The fields of a record that a check reads, of those that are kept only if they are asked for."""
-    return check.needs
-
-
-def _needed(line: Line) -> str:
-    """What a line lacks for its checks; "" for nothing."""
-    if ANSWER in line.item.columns and line.item.columns[ANSWER] is not None:
-        return ""
-    names = [check.name for check in line.checks if getattr(check, "needs_answer", False)]
-    return f'the check {names[0]} compares with "answer", which the line has not' if names else ""
+def _problem(line: Line) -> str:
+    """Why a line can't be asked or checked; "" for nothing."""
+    columns = line.item.columns
+    try:
+        for check in line.checks:
+            check.accept(columns.get(ANSWER), columns)
+    except ConfigurationError as error:
+        return str(error)
+    return line.problem
 
 
 def _question(item: Item) -> str:
@@ -166,12 +154,3 @@ def _question(item: Item) -> str:
         return item.prompt[:QUESTION]
     last = next((each for each in reversed(item.messages) if each.get("role") == "user"), None)
     return text_of(dict(last))[:QUESTION] if last is not None else ""
-
-
-def split_id(id: str) -> tuple[str, int]:
-    """The id of an item, and which of its repeats this is, from 1."""
-    name, found, number = id.rpartition("#")
-    return (name, int(number)) if found and number.isdigit() and len(number) < 10 else (id, 1)
-
-
-Finish = Callable[[Record], Record]
