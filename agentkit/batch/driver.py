@@ -70,8 +70,8 @@ class BatchRun(Closable, Iterator[Record]):
     def __init__(self, plan: _Plan) -> None:
         self._plan = plan
         journal = plan.journal
-        before = 0 if journal is None else journal.answered
-        self._counting = Counting(plan.checked.total, before)
+        before, failed_before = (0, 0) if journal is None else (journal.answered, journal.failed)
+        self._counting = Counting(plan.checked.total, before, failed_before)
         has_effects = plan.job.sessions is None and plan.job.has_effects
         self._quarantine = Quarantine(plan.job, self._from_quarantine)
         self._feed = BatchFeed(

@@ -28,15 +28,17 @@ class Failures:
 class Stats:
     """A batch at one moment.
 
-    total: items of the input. before: those that were answered by earlier starts. done: records of this start; failed:
-    those of them without an answer. in_flight: items in progress. at_once: how many may be. requests: sent to servers;
-    refused: those of them that a server refused because of its load, as far as records have come. cost: None where a
-    part of it is not known. seconds: since the start. rate: records per second, in the last minute. seconds_left: at
-    this rate, None before there is one. failures: by the type of the error.
+    total: items of the input. before: those that have a record of an earlier start; failed_before: those of them
+    without an answer. done: records of this start; failed: those of them without an answer. in_flight: items in
+    progress. at_once: how many may be. requests: sent to servers; refused: those of them that a server refused because
+    of its load, as far as records have come. cost: None where a part of it is not known. seconds: since the start.
+    rate: records per second, in the last minute. seconds_left: at this rate, None before there is one. failures: by the
+    type of the error, of this start.
     """
 
     total: int
     before: int
+    failed_before: int
     done: int
     failed: int
     in_flight: int
@@ -55,9 +57,9 @@ class Stats:
 class Counting:
     """Counts the records of a batch; thread-safe."""
 
-    def __init__(self, total: int, before: int) -> None:
+    def __init__(self, total: int, before: int, failed_before: int = 0) -> None:
         self._lock = threading.Lock()
-        self._total, self._before = total, before
+        self._total, self._before, self._failed_before = total, before, failed_before
         self._done = self._failed = self._requests = self._refused = self._input = self._output = 0
         self._cost: float | None = 0.0
         self._kinds: dict[str, Failures] = {}
@@ -103,6 +105,7 @@ class Counting:
             return Stats(
                 self._total,
                 self._before,
+                self._failed_before,
                 self._done,
                 self._failed,
                 in_flight,

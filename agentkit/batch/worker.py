@@ -49,8 +49,12 @@ class Worker:
         """One attempt. messages: those of the attempt before it, from which this one goes on; empty for the first."""
         agent = self._job.agent_here()
         options: dict[str, Any] = {"cancel": cancel, "sampling": {**self._job.sampling, **item.sampling}}
+        if self._job.limits:
+            options["limits"] = self._job.run_limits()
         if self._job.output is not None:
             options["output"] = self._job.output
+        if self._job.limits:
+            options["limits"] = self._job.run_limits()
         if self._job.sessions is not None:
             return self._run_in_session(agent, item, options)
         if messages:
