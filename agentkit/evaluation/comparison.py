@@ -155,10 +155,12 @@ def _scores(of: Configuration) -> dict[str, float]:
 
 
 def surely_worse(comparison: Comparison, by: float) -> list[str]:
-    """The checks whose score is surely lower, by more than `by` (0 to 1), each in a sentence."""
+    """The checks in which the first configuration is surely worse than the other, by more than `by` (0 to 1), each in a
+    sentence."""
     return [
-        f"{each.check} is {percent(each.other.summary.mean)} and was {percent(each.base.summary.mean)}: surely worse by "
-        f"more than {by * 100:g} points ({points(each.difference.low)} to {points(each.difference.high)})"
+        f"{each.check} is {percent(each.base.summary.mean)}, and was {percent(each.other.summary.mean)} in "
+        f"{comparison.other}: surely worse{f' by more than {by * 100:g} points' if by else ''} "
+        f"({points(-each.difference.high)} to {points(-each.difference.low)} points)"
         for each in comparison.checks
-        if each.difference.high < -by
+        if each.difference.low > by and each.p < ALPHA
     ]
