@@ -16,8 +16,8 @@ Kind = Literal["better", "worse", ""]
 
 @dataclass(frozen=True)
 class CheckComparison:
-    """How the scores of a check differ. difference: other - base. p: its probability by chance, corrected for the number
-    of configurations. kind: of the other, "" where no difference is seen. verdict: a sentence."""
+    """How the scores of a check differ. difference: other - base. p: its probability by chance, corrected for the
+    number of configurations. kind: of the other, "" where no difference is seen. verdict: a sentence."""
 
     check: str
     base: Scored
@@ -62,11 +62,17 @@ def comparisons(configurations: Sequence[Configuration], seed: int) -> list[Comp
     for check in dict.fromkeys(each.check for one in made for each in one.checks):
         own = [each.p for one in made for each in one.checks if each.check == check]
         corrected[check] = list(holm(own))
-    return [replace(one, checks=[_corrected(each, one, corrected[each.check].pop(0)) for each in one.checks]) for one in made]
+    return [
+        replace(one, checks=[_corrected(each, one, corrected[each.check].pop(0)) for each in one.checks])
+        for one in made
+    ]
 
 
-def _corrected(check: CheckComparison, of: Comparison, p: float) -> CheckComparison:
-    return _judged(check.check, check.base, check.other, check.difference, p, of.other)
+def _corrected(of: Comparison, p: Mapping[str, float]) -> Comparison:
+    checks = [
+        _judged(each.check, each.base, each.other, each.difference, p[each.check], of.other) for each in of.checks
+    ]
+    return replace(of, checks=checks)
 
 
 def _comparison(base: Configuration, other: Configuration, seed: int) -> Comparison:
@@ -92,9 +98,7 @@ def _compared(check: str, base: Configuration, other: Configuration, seed: int) 
     return _judged(check, one, two, found, found.p, other.name)
 
 
-def _judged(
-    check: str, base: Scored, other: Scored, found: Difference, p: float, name: str
-) -> CheckComparison:
+def _judged(check: str, base: Scored, other: Scored, found: Difference, p: float, name: str) -> CheckComparison:
     kind: Kind = "" if p >= ALPHA else "better" if found.value > 0 else "worse"
     return CheckComparison(check, base, other, found, p, kind, _verdict(found, p, kind, name))
 
@@ -115,7 +119,7 @@ def _whole_points(share: float) -> str:
 
 def _spent(name: str, base: Configuration, other: Configuration, seed: int) -> str:
     """How two configurations differ in what a run takes of something, in a sentence; "" where it is not known."""
-    label, unit, take = SPENT[name]
+    label, unit, _ = SPENT[name]
     one, two = _means(base, name), _means(other, name)
     first, second = ([of[item] for item in one if item in two] for of in (one, two))
     if not any(first) and not any(second):

@@ -210,12 +210,23 @@ def _run(repeats: Sequence[Outcome], checks: Sequence[str], most: int) -> list[A
     while whys and not whys[-1]:
         whys.pop()
     lost = [each for each in repeats if each.missing]
-    missing = "" if not lost else lost[0].missing if len(lost) == len(repeats) else f"{len(lost)} of {len(repeats)} missing"
+    missing = (
+        "" if not lost else lost[0].missing if len(lost) == len(repeats) else f"{len(lost)} of {len(repeats)} missing"
+    )
     unsteady = any(len({each.scores[check].passed for each in repeats if check in each.scores}) > 1 for check in checks)
     error = _seen(in_a_line(next((each.error for each in lost if each.error), ""), max(60, most)))
     spent = [_score([value for each in repeats if (value := SPENT[name][2](each)) is not None]) for name in _FIELDS]
     is_cut = int(len(shown.output) > most)
-    return [scores, [_seen(why) for why in whys], _seen(shown.output[:most]), error, missing, int(unsteady), is_cut, *spent]
+    return [
+        scores,
+        [_seen(why) for why in whys],
+        _seen(shown.output[:most]),
+        error,
+        missing,
+        int(unsteady),
+        is_cut,
+        *spent,
+    ]
 
 
 def _why(repeats: Sequence[Outcome], check: str) -> str:

@@ -1,12 +1,12 @@
 """Records what model servers answer in an evaluation, and replays it without a key, a network and a model.
 
 A recording is a folder with one file of JSON lines. What is looked up is the exact request: its path and its bytes, in
-which the model, the messages, the tools and the sampling are; in which repeat of an item it was sent; and the how-manieth
-equal one of that run it is. An exchange of another item counts where the item has none, so that ids may change. A request
-that is not in the recording is an error, and never sent.
+which the model, the messages, the tools and the sampling are; in which repeat of an item it was sent; and the
+how-manieth equal one of that run it is. An exchange of another item counts where the item has none, so that ids may
+change. A request that is not in the recording is an error, and never sent.
 
-No headers are recorded, and no addresses; secrets are removed as in the cassettes of tests. Refusals because of load and
-failures of a server (408, 409, 429, 5xx) are not recorded, since the same request is sent again.
+No headers are recorded, and no addresses; secrets are removed as in the cassettes of tests. Refusals because of load
+and failures of a server (408, 409, 429, 5xx) are not recorded, since the same request is sent again.
 """
 
 import base64
@@ -121,13 +121,17 @@ class Recording:
         if any(each[0] == key for each in self._stored):
             return f"it was recorded for fewer repeats or requests (this is repeat {repeat}, request {nth} of its run)"
         now = parts_of(sent.body)
-        nearest = max(self._known, key=lambda then: sum(then.get(name) == part for name, part in now.items()), default={})
+        nearest = max(
+            self._known, key=lambda then: sum(then.get(name) == part for name, part in now.items()), default={}
+        )
         names = [*now, *(name for name in nearest if name not in now)]
         other = [name for name in names if now.get(name) != nearest.get(name)]
         if not nearest or not other:
             return "nothing like it was recorded"
         name = other[0]
-        what = "new" if name not in nearest else "missing now" if name not in now else "another than when it was recorded"
+        what = (
+            "new" if name not in nearest else "missing now" if name not in now else "another than when it was recorded"
+        )
         more = f" (and {len(other) - 1} more parts)" if len(other) > 1 else ""
         return f"{name} is {what}{more}"
 

@@ -116,10 +116,8 @@ def _scored(scored: Scored) -> dict[str, Any]:
 
 
 def _summary(found: Summary) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        **{"n": found.n, "runs": found.runs, "missing": found.missing, "mean": found.mean},
-        **{"low": found.low, "high": found.high, "method": found.method, "passed": found.passed},
-    }
+    names = ("n", "runs", "missing", "mean", "low", "high", "method", "passed")
+    made: dict[str, Any] = {name: getattr(found, name) for name in names}
     if found.repeats is not None:
         made["repeats"] = dict(vars(found.repeats))
     return made
@@ -158,7 +156,9 @@ def _questions(evaluation: Evaluation) -> Iterator[str]:
     for comparison in evaluation.comparisons:
         if comparison.flipped:
             yield from ("", f"## Questions that changed: {_plain(comparison.other)}", "")
-            rows = [[each.item, percent(each.before), percent(each.after), each.question] for each in comparison.flipped]
+            rows = [
+                [each.item, percent(each.before), percent(each.after), each.question] for each in comparison.flipped
+            ]
             yield from _table(["id", "before", "after", "question"], rows)
     wrong = [each for each in evaluation.first.outcomes if any(not score.passed for score in each.scores.values())]
     if wrong:
@@ -186,11 +186,13 @@ def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
 def _plain(text: str) -> str:
     """A text that is no Markdown and no HTML."""
     line = visible(in_a_line(text, 400))
-    return "".join(f"\\{each}" if each in _SPECIAL and not _is_harmless(line, place) else each for place, each in enumerate(line))
+    return "".join(
+        f"\\{each}" if each in _SPECIAL and not _is_harmless(line, place) else each for place, each in enumerate(line)
+    )
 
 
 def _is_harmless(line: str, place: int) -> bool:
     """Whether a sign between letters, digits and blanks can mean nothing: as in "62.0 %" and "gpt-5"."""
     if line[place] in "()" and place and line[place - 1] != "]":
         return True
-    return line[place] in ".-+" and 0 < place and (line[place - 1].isalnum() or place + 1 < len(line))
+    return line[place] in ".-+" and place > 0 and (line[place - 1].isalnum() or place + 1 < len(line))

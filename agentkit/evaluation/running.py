@@ -26,6 +26,7 @@ from agentkit.evaluation.sets import EvaluationSet, Line, Source, Spec
 from agentkit.middleware.base import model_name
 from agentkit.net.repeats import split_id
 from agentkit.running.models import Model
+from agentkit.serving.environment import DEFAULT_MODEL
 
 AnyAgent = Agent | str | Job | Mapping[str, Any]
 Watch = Callable[[str, BatchRun], Iterable[Record]]
@@ -94,7 +95,7 @@ def evaluate(
         if replay is not None:
             options = {**options, "attempts": 1}
         if (record or replay) and options.get("on", "threads") != "threads":
-            raise ConfigurationError("record and replay see the requests of this process: use on=\"threads\"")
+            raise ConfigurationError('record and replay see the requests of this process: use on="threads"')
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
         known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=_judge(judge, leaving))
@@ -218,7 +219,7 @@ def _name_of(agent: Any, job: Job) -> str:
     if isinstance(agent, str):
         return agent
     if isinstance(agent, Mapping):
-        return str(agent.get("model") or model_name(job.agent_here().backend))
+        return str(agent.get("model") or DEFAULT_MODEL)
     return in_a_line(model_name(job.agent_here().backend), 80)
 
 

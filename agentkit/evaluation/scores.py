@@ -70,7 +70,7 @@ class Scorer:
                     found[check.name] = kept[check.name]
                     continue
                 try:
-                    found[check.name] = check.score(seen, columns.get(ANSWER))
+                    found[check.name] = _worse(found.get(check.name), check.score(seen, columns.get(ANSWER)))
                 except ConfigurationError as error:  # CheckError is one
                     self._note(error)
         return found
@@ -78,6 +78,10 @@ class Scorer:
     def _note(self, error: ConfigurationError) -> None:
         with self._lock:
             self.problem = self.problem or error
+
+
+def _worse(one: Score | None, other: Score) -> Score:
+    return one if one is not None and one.value <= other.value else other
 
 
 def _kept(record: Record) -> dict[str, Score]:
@@ -141,9 +145,7 @@ def not_asked(line: Line, repeat: int) -> Outcome:
     return Outcome(line.item.id, repeat, asked, expected, "", "not asked", "", scores, columns)
 
 
-def replaced(
-    path: Path, scorer: Scorer, columns: Callable[[str], Mapping[str, Any] | None]
-) -> list[Record]:
+def replaced(path: Path, scorer: Scorer, columns: Callable[[str], Mapping[str, Any] | None]) -> list[Record]:
     """Give each record of an answers file new scores, without one request, and return the records; the file is replaced
     at once, at the end. columns: of an item, as its set has them now; None for one that the set has not, whose record
     stays as it is. Raises ConfigurationError when the file can't be read or written, and where a check can't be made."""

@@ -10,7 +10,7 @@ from agentkit._text import in_a_line
 from agentkit.batch.item import Item
 from agentkit.batch.items import open_items
 from agentkit.errors import ConfigurationError
-from agentkit.evaluation.checks import Check, Known, parse_checks
+from agentkit.evaluation.checks import Check, Known, parse_check
 from agentkit.message import text_of
 
 QUESTION = 20_000
@@ -34,7 +34,9 @@ class Line:
 
 
 class Checks:
-    """The checks of lines; those of equal lines are made once. given: those of all lines. known: what they may name."""
+    """The checks of lines; those of equal lines are made once. given: those of all lines. known: what they may name.
+
+    A line may have several of one name: its answer has the worst of their scores."""
 
     def __init__(self, given: Iterable[Spec], known: Known) -> None:
         listed = list(given)
@@ -52,7 +54,8 @@ class Checks:
         specs = [] if own is None else list(own) if isinstance(own, list | tuple) else [own]
         key = json.dumps(specs, sort_keys=True, ensure_ascii=False, default=repr)
         if key not in self._made:
-            self._made[key] = (*parse_checks([*specs, *self._given], self._known), *self._ready)
+            made = (parse_check(each, known=self._known) for each in [*specs, *self._given])
+            self._made[key] = (*made, *self._ready)
         return self._made[key]
 
 

@@ -68,7 +68,12 @@ def _behind(scored: Scored, without_errors: bool) -> str:
         parts.append(f"without them {percent(kept.mean)} ({between(kept.low, kept.high)})")
     if scored.summary.repeats is not None:
         parts.append(repeats_note(scored))
+    parts += _few(scored)
     return "".join(f", {part}" for part in parts)
+
+
+def _few(scored: Scored) -> list[str]:
+    return [f"only {counted(scored.summary.n, 'question')}"] if scored.summary.is_few else []
 
 
 def missing_note(scored: Scored) -> str:
@@ -93,7 +98,7 @@ def repeats_note(scored: Scored) -> str:
 def summary_note(scored: Scored) -> str:
     """The interval of a score and what is to be known of it, for a report."""
     found = scored.summary
-    parts = [between(found.low, found.high), missing_note(scored), repeats_note(scored)]
+    parts = [between(found.low, found.high), missing_note(scored), repeats_note(scored), *_few(scored)]
     if found.missing and scored.answered is not None:
         parts.insert(2, f"{percent(scored.answered.mean)} without them")
     return "; ".join(filter(None, parts))
@@ -116,10 +121,14 @@ def spent_rows(evaluation: Evaluation) -> list[list[str]]:
         if not any(values):
             continue
         differs = [visible(each.spent.get(name, "").partition(": ")[2]) for each in evaluation.comparisons]
-        rows.append([label, *(amount(value, unit) for value in values), *(["; ".join(filter(None, differs))] * bool(differs))])
+        rows.append(
+            [label, *(amount(value, unit) for value in values), *(["; ".join(filter(None, differs))] * bool(differs))]
+        )
     judged = [each.judged for each in evaluation.configurations]
     if any(value is not None for value in judged):
-        rows.append(["judging", *("" if each is None else amount(each, "$") for each in judged), *([""] * (len(judged) > 1))])
+        rows.append(
+            ["judging", *("" if each is None else amount(each, "$") for each in judged), *([""] * (len(judged) > 1))]
+        )
     return rows
 
 
@@ -129,7 +138,10 @@ def _compared(comparison: Comparison) -> Iterator[str]:
     yield from (f"  {sentence}" for sentence in comparison.spent.values())
     if comparison.flipped:
         yield f"  changed: {counted(comparison.changed, 'question')}{', the most' if comparison.changed > len(comparison.flipped) else ''}"
-        rows = [(each.item, f"{percent(each.before)} -> {percent(each.after)}  {in_a_line(each.question, 60)}") for each in comparison.flipped]
+        rows = [
+            (each.item, f"{percent(each.before)} -> {percent(each.after)}  {in_a_line(each.question, 60)}")
+            for each in comparison.flipped
+        ]
         yield from columns(rows, "    ")
     if comparison.left_out:
         yield f"  {counted(comparison.left_out, 'question')} that only one of them has left out"
@@ -154,7 +166,9 @@ def remarks_of(evaluation: Evaluation) -> list[str]:
         if missing:
             found.append(f"{name}without an answer: {_listed(missing.items())}")
     if evaluation.first.items < FEW:
-        found.append(f"only {counted(evaluation.first.items, 'question')}: the intervals are wide, and less sure than they say")
+        found.append(
+            f"only {counted(evaluation.first.items, 'question')}: the intervals are wide, and less sure than they say"
+        )
     found += [
         f"{counted(each.left_out, 'question')} that only one of {each.base} and {each.other} has left out of the comparison"
         for each in evaluation.comparisons

@@ -3,7 +3,6 @@
 import math
 import unicodedata
 
-
 from agentkit.evaluation.intervals import percent as _digits
 
 

@@ -58,9 +58,7 @@ def send_message(to: list[str], text: str, urgent: bool = False) -> str:
 
 
 @tool(ends_run=True)
-def find_trains(
-    start: str, destination: str, after: datetime.time | None = None, changes: int | None = None
-) -> str:
+def find_trains(start: str, destination: str, after: datetime.time | None = None, changes: int | None = None) -> str:
     """Find trains between two cities.
 
     after: the earliest departure. changes: how often one changes trains at most.
