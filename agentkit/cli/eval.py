@@ -263,7 +263,19 @@ def _evaluated(
     others = [_other(each, mine) for each in given["against"] or ()]
     if given["not_worse_than"] is not None:
         others.append(Path(given["not_worse_than"]))
-    passed = ("repeat", "by", "judge", "question", "skip_bad", "record", "replay", "seed", "on", "anyway", "grace")
+    passed: tuple[str, ...] = (
+        "repeat",
+        "by",
+        "judge",
+        "question",
+        "skip_bad",
+        "record",
+        "replay",
+        "seed",
+        "on",
+        "anyway",
+        "grace",
+    )
     passed += ("retry_failed", "retry_unknown", "sessions", "limit_cost", "limit_tokens", "limit_seconds", "attempts")
     return evaluate(
         mine,

@@ -26,8 +26,8 @@ Scores = Mapping[str, Score]
 
 
 class Scorer:
-    """Adds scores to records; thread-safe. problem: the first check that could not be made, which is a fault of the set,
-    not of an answer: the record is kept without that score."""
+    """Adds scores to records; thread-safe. problem: the first check that could not be made, which is a fault of the
+    set, not of an answer: the record is kept without that score."""
 
     def __init__(self, checks: Checks) -> None:
         self._checks = checks
@@ -94,8 +94,8 @@ class Outcome:
     """What came of one run of an item.
 
     item: its id; repeat: which run of it, from 1. missing: why there is no answer, a word; "" for one that there is.
-    error: the message of a run that has none. cost: US dollars, None where it is not known. tokens, calls: of the model,
-    and of tools; None where nothing is known of them.
+    error: the message of a run that has none. cost: US dollars, None where it is not known. tokens, calls: of the
+    model, and of tools; None where nothing is known of them.
     """
 
     item: str
@@ -146,8 +146,8 @@ def not_asked(line: Line, repeat: int) -> Outcome:
 
 
 def replaced(path: Path, scorer: Scorer, columns: Callable[[str], Mapping[str, Any] | None]) -> list[Record]:
-    """Give each record of an answers file new scores, without one request, and return the records; the file is replaced
-    at once, at the end. columns: of an item, as its set has them now; None for one that the set has not, whose record
+    """Give each record of an answers file new scores, without one request, and return the records; the file is
+    replaced at once, at the end. columns: of an item, as its set has them now; None for one that the set has not, whose record
     stays as it is. Raises ConfigurationError when the file can't be read or written, and where a check can't be made."""
     new = path.with_name(f"{path.name}.rescored-{os.getpid()}")
     records: list[Record] = []

@@ -4,14 +4,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from agentkit._text import in_a_line
 from agentkit.batch.item import Item
 from agentkit.batch.items import open_items
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Check, Known, parse_check
-from agentkit.message import text_of
+from agentkit.message import Message, text_of
 
 QUESTION = 20_000
 """Characters of a question that a record keeps, beside the columns of its line: a judge reads it."""
@@ -156,4 +156,4 @@ def _question(item: Item) -> str:
     if item.prompt is not None:
         return item.prompt[:QUESTION]
     last = next((each for each in reversed(item.messages) if each.get("role") == "user"), None)
-    return text_of(dict(last))[:QUESTION] if last is not None else ""
+    return text_of(cast(Message, last))[:QUESTION] if last is not None else ""

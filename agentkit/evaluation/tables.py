@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from agentkit._text import in_a_line, visible
-from agentkit.evaluation.comparison import Comparison
+from agentkit.evaluation.comparison import Comparison, Flip
 from agentkit.evaluation.intervals import FEW
 from agentkit.evaluation.results import SPENT, Configuration, Scored
 from agentkit.evaluation.running import Evaluation
@@ -137,14 +137,13 @@ def _compared(comparison: Comparison) -> Iterator[str]:
     yield from columns([(each.check, each.verdict) for each in comparison.checks])
     yield from (f"  {sentence}" for sentence in comparison.spent.values())
     if comparison.flipped:
-        yield f"  changed: {counted(comparison.changed, 'question')}{', the most' if comparison.changed > len(comparison.flipped) else ''}"
-        rows = [
-            (each.item, f"{percent(each.before)} -> {percent(each.after)}  {in_a_line(each.question, 60)}")
-            for each in comparison.flipped
-        ]
-        yield from columns(rows, "    ")
-    if comparison.left_out:
-        yield f"  {counted(comparison.left_out, 'question')} that only one of them has left out"
+        most = ", the most" if comparison.changed > len(comparison.flipped) else ""
+        yield f"  changed: {counted(comparison.changed, 'question')}{most}"
+        yield from columns([(each.item, _flip(each)) for each in comparison.flipped], "    ")
+
+
+def _flip(flip: Flip) -> str:
+    return f"{percent(flip.before)} -> {percent(flip.after)}  {in_a_line(flip.question, 60)}"
 
 
 def columns(rows: Sequence[tuple[str, str]], indent: str = "  ") -> Iterator[str]:
@@ -170,7 +169,7 @@ def remarks_of(evaluation: Evaluation) -> list[str]:
             f"only {counted(evaluation.first.items, 'question')}: the intervals are wide, and less sure than they say"
         )
     found += [
-        f"{counted(each.left_out, 'question')} that only one of {each.base} and {each.other} has left out of the comparison"
+        f"{counted(each.left_out, 'question')} left out: only one of {each.base} and {each.other} has them"
         for each in evaluation.comparisons
         if each.left_out
     ]

@@ -17,7 +17,7 @@ _FORM = re.compile(r"\s*(.{1,200}?)\s*>=\s*(\d{0,3}\.?\d{0,12})\s*(%?)\s*")
 
 @dataclass(frozen=True)
 class Threshold:
-    """A check's score has to be `least` (0 to 1) at least: the mean ("min"), or the lower end of the interval ("sure")."""
+    """The least score of a check, 0 to 1: the mean ("min"), or the lower end of the interval ("sure")."""
 
     check: str
     least: float
@@ -49,7 +49,7 @@ def thresholds(given: Iterable[str], kind: Kind = "min") -> list[Threshold]:
         value = float(found[2]) / (100 if found[3] else 1) if found and found[2].strip(".") else None
         if found is None or value is None or not 0 <= value <= 1:
             raise ConfigurationError(
-                f"--{kind} {in_a_line(text, 60)!r}: write CHECK>=SHARE, such as f1>=.6 or cites>=90%, with a share of 0 to 1"
+                f"--{kind} {in_a_line(text, 60)!r}: write CHECK>=SHARE, such as f1>=.6 or cites>=90%"
             )
         made.append(Threshold(found[1], value, kind))
     return made

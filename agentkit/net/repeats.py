@@ -10,8 +10,9 @@ _CURRENT: ContextVar[str] = ContextVar("run_of", default="")
 
 @contextmanager
 def run_of(item: str) -> Iterator[None]:
-    """What is done in the block, and in the threads of agentkit's that it starts, belongs to the run of this item. item:
-    its id; that of the second repeat of ID is ID#2."""
+    """What is done in the block, and in the threads of agentkit's that it starts, belongs to the run of this item.
+
+    item: its id; that of the second repeat of ID is ID#2."""
     token = _CURRENT.set(item)
     try:
         yield
