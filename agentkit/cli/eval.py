@@ -263,20 +263,10 @@ def _evaluated(
     others = [_other(each, mine) for each in given["against"] or ()]
     if given["not_worse_than"] is not None:
         others.append(Path(given["not_worse_than"]))
-    passed: tuple[str, ...] = (
-        "repeat",
-        "by",
-        "judge",
-        "question",
-        "skip_bad",
-        "record",
-        "replay",
-        "seed",
-        "on",
-        "anyway",
-        "grace",
-    )
-    passed += ("retry_failed", "retry_unknown", "sessions", "limit_cost", "limit_tokens", "limit_seconds", "attempts")
+    passed = [
+        *("repeat", "by", "judge", "question", "skip_bad", "record", "replay", "seed", "on", "anyway", "grace"),
+        *("retry_failed", "retry_unknown", "sessions", "limit_cost", "limit_tokens", "limit_seconds", "attempts"),
+    ]
     return evaluate(
         mine,
         given["set_"],

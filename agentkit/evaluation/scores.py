@@ -147,8 +147,10 @@ def not_asked(line: Line, repeat: int) -> Outcome:
 
 def replaced(path: Path, scorer: Scorer, columns: Callable[[str], Mapping[str, Any] | None]) -> list[Record]:
     """Give each record of an answers file new scores, without one request, and return the records; the file is
-    replaced at once, at the end. columns: of an item, as its set has them now; None for one that the set has not, whose record
-    stays as it is. Raises ConfigurationError when the file can't be read or written, and where a check can't be made."""
+    replaced at once, at the end.
+
+    columns: of an item, as its set has them now; None for one that the set has not, whose record stays as it is. Raises
+    ConfigurationError when the file can't be read or written, and where a check can't be made."""
     new = path.with_name(f"{path.name}.rescored-{os.getpid()}")
     records: list[Record] = []
     try:
