@@ -62,10 +62,7 @@ def comparisons(configurations: Sequence[Configuration], seed: int) -> list[Comp
     for check in dict.fromkeys(each.check for one in made for each in one.checks):
         own = [each.p for one in made for each in one.checks if each.check == check]
         corrected[check] = list(holm(own))
-    return [
-        replace(one, checks=[_corrected(each, one, corrected[each.check].pop(0)) for each in one.checks])
-        for one in made
-    ]
+    return [_corrected(one, {each.check: corrected[each.check].pop(0) for each in one.checks}) for one in made]
 
 
 def _corrected(of: Comparison, p: Mapping[str, float]) -> Comparison:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from agentkit._text import in_a_line
+from agentkit._text import in_a_line, json_bytes
 from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.net.exchanges import Onlooker, Sent, Stored, all_seen_by
 from agentkit.net.repeats import current_run
@@ -31,6 +31,7 @@ FILE = "exchanges.jsonl"
 MAX_BODY = 50_000_000
 """Bytes of a response that is recorded."""
 _TRANSIENT = (408, 409, 429)
+_STREAMING = ("stream", "stream_options")
 
 Place = tuple[str, int, int]
 """(digest of the request, the repeat of the item, the how-manieth equal request of that run)"""
@@ -61,22 +62,21 @@ class Recording:
             with file.open("rb") as lines:
                 for number, line in enumerate(lines, 1):
                     if line.endswith(b"\n"):  # else it is torn
-                        self._take(json.loads(line), number)
+                        self._take(line, number)
         except FileNotFoundError:
             raise ConfigurationError(f"{self.folder} has no recording: make one with --record {self.folder}") from None
         except OSError as error:
             raise ConfigurationError(f"{file} can't be read: {error.strerror}") from None
-        except (ValueError, RecursionError):
-            raise ConfigurationError(f"{file} is damaged: record it again in an empty folder") from None
 
-    def _take(self, made: Any, number: int) -> None:
+    def _take(self, line: bytes, number: int) -> None:
         try:
+            made = json.loads(line)
             place = (str(made["key"]), int(made["repeat"]), int(made["nth"]))
             body = base64.b64decode(made["base64"]) if "base64" in made else str(made["body"]).encode()
             stored = Stored(int(made["status"]), str(made["type"]), body)
             self._stored.setdefault(place, {})[str(made["id"])] = stored
             self._known.append(dict(made["parts"]))
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise ConfigurationError(
                 f"{self.folder / FILE}: line {number} is no exchange: record it again in an empty folder"
             ) from None
@@ -92,7 +92,8 @@ class Recording:
     def key(self, sent: Sent) -> str:
         """The digest of a request, without secrets and without the server's address."""
         path = urlsplit(sent.url).path.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(b"%s\0%s" % (path, self._redaction.body(sent.body)), digest_size=16).hexdigest()
+        body = self._redaction.body(_without_stream(sent.body))
+        return hashlib.blake2b(b"%s\0%s" % (path, body), digest_size=16).hexdigest()
 
     def place(self, sent: Sent) -> tuple[str, Place]:
         """The id of the item whose run sends a request, and its place; each call counts as one request."""
@@ -156,6 +157,18 @@ class Recording:
         )
 
 
+def _without_stream(body: bytes) -> bytes:
+    """A request without what says whether its reply is streamed: that depends on how quick tools were, and either reply
+    is read for either request."""
+    try:
+        made = json.loads(body)
+    except (ValueError, RecursionError):
+        return body
+    if not isinstance(made, dict):
+        return body
+    return json_bytes({name: value for name, value in made.items() if name not in _STREAMING})
+
+
 def _as_text(body: bytes) -> dict[str, str]:
     try:
         return {"body": body.decode()}
@@ -173,6 +186,8 @@ def parts_of(body: bytes) -> dict[str, str]:
         return {"the body": _digest(made)}
     parts = {}
     for name, value in made.items():
+        if name in _STREAMING:
+            continue
         if name != "messages" or not isinstance(value, list):
             parts[in_a_line(str(name), 60)] = _digest(value)
             continue

@@ -125,10 +125,11 @@ def rescored(
         raise ConfigurationError(f"{path}: there is no such file")
     repeat = max((split_id(str(each.get("id")))[1] for each in read_records(path)), default=1)
     source = list(_items_of(path)) if set is None else set
-    given = EvaluationSet(source, question=question, checks=checks, known=Known(), repeat=repeat)
+    known = Known(judge=Judge("extractive"))  # which is never asked
+    given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat)
     given.check()
     read = _Lines(given, by)
-    scorer = Scorer(given.checks)
+    scorer = Scorer(given.checks, asks=False)
     outcomes = read.outcomes(replaced(path, scorer, read.columns), scorer)
     name = path.name if set is None else given.name
     return made_of(read, [_Done(path.name, path.name, outcomes)], seed, name)

@@ -12,7 +12,8 @@ from agentkit._text import in_a_line, json_bytes
 from agentkit.batch.item import Record
 from agentkit.batch.journal import read_records
 from agentkit.errors import ConfigurationError
-from agentkit.evaluation.score import Score, text_of, why_missing
+from agentkit.evaluation.checks import Check
+from agentkit.evaluation.score import CheckError, Score, text_of, why_missing
 from agentkit.evaluation.sets import ANSWER, ASKED, Checks, Line
 from agentkit.net.repeats import run_of, split_id
 
@@ -27,10 +28,11 @@ Scores = Mapping[str, Score]
 
 class Scorer:
     """Adds scores to records; thread-safe. problem: the first check that could not be made, which is a fault of the
-    set, not of an answer: the record is kept without that score."""
+    set, not of an answer: the record is kept without that score. asks: whether judges may be asked."""
 
-    def __init__(self, checks: Checks) -> None:
+    def __init__(self, checks: Checks, *, asks: bool = True) -> None:
         self._checks = checks
+        self._asks = asks
         self._lock = threading.Lock()
         self._finished: set[str] = set()
         self.problem: ConfigurationError | None = None
@@ -70,10 +72,15 @@ class Scorer:
                     found[check.name] = kept[check.name]
                     continue
                 try:
+                    self._allow(check, record)
                     found[check.name] = _worse(found.get(check.name), check.score(seen, columns.get(ANSWER)))
                 except ConfigurationError as error:  # CheckError is one
                     self._note(error)
         return found
+
+    def _allow(self, check: Check, record: Record) -> None:
+        if check.kind in ASKING and not self._asks and not why_missing(record):
+            raise CheckError(f"check {check.name} (item {record.get('id')}): it has no score, and asking is not allowed")
 
     def _note(self, error: ConfigurationError) -> None:
         with self._lock:
