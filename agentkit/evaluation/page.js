@@ -85,9 +85,10 @@ function addRows() {
   byId("later").textContent = `Show ${Math.min(PAGE, shown.length - rows)} more`;
 }
 
-function chips(run) {
+function chips(run, place) {
   const made = make("div", { class: "chips" });
   if (!run) return made;
+  if (data.names.length > 1) made.append(make("span", { class: place ? "key second" : "key", title: data.names[place] }));
   if (run.missing) made.append(make("span", { class: "chip none", title: run.error }, run.missing));
   data.checks.forEach((check, place) => {
     const value = run.scores[place];

@@ -80,7 +80,9 @@ class Scorer:
 
     def _allow(self, check: Check, record: Record) -> None:
         if check.kind in ASKING and not self._asks and not why_missing(record):
-            raise CheckError(f"check {check.name} (item {record.get('id')}): it has no score, and asking is not allowed")
+            raise CheckError(
+                f"check {check.name} (item {record.get('id')}): it has no score, and asking is not allowed"
+            )
 
     def _note(self, error: ConfigurationError) -> None:
         with self._lock:

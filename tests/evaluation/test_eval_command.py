@@ -63,7 +63,9 @@ def test_a_question_without_an_answer_counts_as_wrong_and_is_told(tmp_path: Path
 def test_an_account_that_is_refused_is_no_evaluation(tmp_path: Path) -> None:
     """i-dot-ai/themefinder#119"""
     given = written(tmp_path / "capitals.jsonl", lines(8))
-    with serve([Answer(b'{"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}', status=401)]) as server:
+    with serve(
+        [Answer(b'{"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}', status=401)]
+    ) as server:
         done = agentkit(given, "-m", f"openai:tiny@{server.url}", "--min", "contains>=0")
     assert done.exit_code == 4
     assert "8 not asked" in done.stdout
@@ -178,7 +180,9 @@ def test_an_evaluation_is_an_assertion() -> None:
     with serve(knows(3, 4)) as server, Agent(f"openai:tiny@{server.url}") as agent:
         found = assert_eval(agent, lines(), contains=0.9)
         assert found.first.summaries["contains"].mean == pytest.approx(0.9)
-        with pytest.raises(AssertionError, match=r"contains is 90\.0 %, less than the 95\.0 % asked for\n\nquestions: 20"):
+        with pytest.raises(
+            AssertionError, match=r"contains is 90\.0 %, less than the 95\.0 % asked for\n\nquestions: 20"
+        ):
             assert_eval(agent, lines(), contains=0.95)
         with pytest.raises(AssertionError, match="surely only"):
             assert_eval(agent, lines(), contains=0.9, sure=True)
@@ -190,7 +194,8 @@ def test_an_evaluation_is_an_assertion() -> None:
 
 def test_the_first_evaluation_needs_no_key_and_no_network() -> None:
     done = CliRunner().invoke(
-        app, ["eval", "examples/eval/questions_zh.jsonl", "--docs", "examples/documents_zh", "--min", "contains>=.8", "-q"]
+        app,
+        ["eval", "examples/eval/questions_zh.jsonl", "--docs", "examples/documents_zh", "--min", "contains>=.8", "-q"],
     )
     assert done.exit_code == 0, done.output
     assert "refuses     100.0 %" in done.stdout
@@ -242,4 +247,9 @@ def test_sets_of_the_examples_are_whole() -> None:
         rows = [json.loads(line) for line in (ROOT / "examples/eval" / name).read_text(encoding="utf-8").splitlines()]
         assert len({row["id"] for row in rows}) == len(rows)
         counts[name] = len(rows)
-    assert counts == {"questions.jsonl": 27, "questions_zh.jsonl": 13, "tool_calls.jsonl": 60, "xquad/questions.jsonl": 400}
+    assert counts == {
+        "questions.jsonl": 27,
+        "questions_zh.jsonl": 13,
+        "tool_calls.jsonl": 60,
+        "xquad/questions.jsonl": 400,
+    }

@@ -77,7 +77,9 @@ def test_a_changed_prompt_is_told_and_not_answered_from_the_old(tmp_path: Path) 
     with serve(knows()) as server:
         name = f"openai:tiny@{server.url}"
         evaluate(Agent(name, instructions="Be brief."), lines(5), record=tmp_path)
-        with pytest.raises(ConfigurationError, match=r"5 requests are not in the recording .*: messages\[0\] \(system\) is"):
+        with pytest.raises(
+            ConfigurationError, match=r"5 requests are not in the recording .*: messages\[0\] \(system\) is"
+        ):
             evaluate(Agent(name, instructions="Be kind."), lines(5), replay=tmp_path)
         with pytest.raises(ConfigurationError, match=r"model is another than when it was recorded"):
             evaluate(Agent(f"openai:big@{server.url}", instructions="Be brief."), lines(5), replay=tmp_path)
@@ -139,7 +141,11 @@ def test_a_recording_goes_on_and_the_last_answer_to_a_request_counts(tmp_path: P
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "has no recording: make one with --record"), ("[]\n", "line 1 is no exchange"), ("{\n", "line 1 is no exchange")],
+    [
+        (None, "has no recording: make one with --record"),
+        ("[]\n", "line 1 is no exchange"),
+        ("{\n", "line 1 is no exchange"),
+    ],
     ids=["none", "another", "broken"],
 )
 def test_a_folder_that_is_no_recording_is_refused(content: str | None, said: str, tmp_path: Path) -> None:

@@ -27,7 +27,10 @@ def look(place: str) -> str:
         ({"question": "Why?", "checks": ["containz"]}, "line 3: check containz: there is no check 'containz': did you"),
         ({"question": "Why?", "checks": ["f1"]}, "line 3: check f1"),
         ({"question": "Why?", "checks": [{"check": "called", "tool": "lok"}]}, "there is no tool 'lok': did you mean"),
-        ({"question": "Why?", "checks": [{"check": "f1", "column": "best"}]}, "line 3: check f1: there is no column 'best'"),
+        (
+            {"question": "Why?", "checks": [{"check": "f1", "column": "best"}]},
+            "line 3: check f1: there is no column 'best'",
+        ),
         ({"question": "Why?", "checks": 7}, "line 3: check 7"),
         ({"question": "Why?", "checks": ["regex: ("]}, "line 3: check regex: ("),
         ({"question": "Why?", "checks": [{"check": "judge", "rubric": "Good?"}]}, "judge needs a model of its own"),
@@ -127,5 +130,7 @@ def test_a_judge_sees_the_question_and_is_asked_once(tmp_path: Path) -> None:
         assert evaluate(agent, rows, judge=judge, out=out).first.summaries["judge"].mean == 0.75
         assert len(judging.requests) == 3
     assert rescored(out, rows).first.summaries["judge"].mean == 0.75
-    with pytest.raises(ConfigurationError, match=r"check other \(item c\d\): it has no score, and asking is not allowed"):
+    with pytest.raises(
+        ConfigurationError, match=r"check other \(item c\d\): it has no score, and asking is not allowed"
+    ):
         rescored(out, lines(3, checks=[{"check": "judge", "rubric": "It is kind.", "name": "other"}]))
