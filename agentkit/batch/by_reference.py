@@ -10,6 +10,7 @@ from typing import Any
 
 from agentkit.batch.program_files import found_in_program, is_of_program, place_in_program
 from agentkit.errors import ConfigurationError
+from agentkit.net.kept_keys import key_in
 from agentkit.tooling.pickling import found_at
 from agentkit.tools import Tool
 
@@ -42,7 +43,12 @@ def packed(value: Any, what: str, cure: str) -> str:
         raise ConfigurationError(f"{what} is nested too deeply to be sent to other processes: {cure}") from None
     except Exception as error:
         raise ConfigurationError(f"{what} can't be sent to other processes: {error}. {cure}") from error
-    return base64.b85encode(zlib.compress(file.getvalue(), 9)).decode("ascii")
+    data = file.getvalue()
+    if variable := key_in(data):
+        raise ConfigurationError(
+            f"{what} can't be sent to other processes: the key of the environment variable {variable} is in it. {cure}"
+        )
+    return base64.b85encode(zlib.compress(data, 9)).decode("ascii")
 
 
 def unpacked(text: str) -> Any:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentkit import Agent, Limits
-from agentkit.backend import Backend
 from agentkit.net.model_names import split_name
 
 _SHORT = 60
@@ -32,7 +31,7 @@ def fingerprint_of(agent: Agent, sampling: Mapping[str, Any], limits: Limits, ou
     }
 
 
-def _model(model: str | Backend) -> str:
+def _model(model: Any) -> str:
     """A model without its server: it may move to another one between two starts."""
     if isinstance(model, str):
         provider, name, _ = split_name(model)

@@ -3,7 +3,7 @@
 import json
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from agentkit.batch.fingerprint import fingerprint_of
 from agentkit.batch.made_agents import MADE
 from agentkit.batch.program_files import importable_from, is_loading
 from agentkit.serving.agent_loading import agent_of_options, checked_agent_options
+from agentkit.serving.environment import DEFAULT_MODEL
 
 AT_ONCE = (4, 16, 128)
 ATTEMPTS = 6
@@ -220,15 +221,17 @@ def _working_folder() -> str:
 
 def _placed(options: dict[str, Any]) -> dict[str, Any]:
     """Options that mean the same in each folder."""
-    placed = {
-        name: [*value] if isinstance(value, Sequence) and not isinstance(value, str) else value
-        for name, value in options.items()
-    }
+    placed: dict[str, Any] = {name: _plain(value) for name, value in options.items()}
+    placed.setdefault("model", DEFAULT_MODEL)
     if "docs" in placed:
         placed["docs"] = str(Path(placed["docs"]).expanduser().absolute()) if placed["docs"] else ""
     if "mcp" in placed:
         placed["mcp"] = [_absolute_file(each) for each in placed["mcp"]]
     return placed
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int) else list(value)
 
 
 def _absolute_file(name: str) -> str:

@@ -81,7 +81,7 @@ def ask(
             name = model or DEFAULT_MODEL
             prompt = prompt_of(question or [], attachment or [], only_question=name == DEFAULT_MODEL)
             kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
-            told = {
+            told: dict[str, Any] = {
                 "model": name,
                 "tools": tool or None,
                 "docs": docs,
