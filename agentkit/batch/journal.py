@@ -171,6 +171,13 @@ class Journal:
             except OSError as error:
                 raise self._error(error) from error
 
+    def forget(self, ids: Collection[str]) -> None:
+        """Items that were begun were stopped before they had an effect: a later start finds them as any other."""
+        with self._lock:
+            if not self._ending.is_set():
+                for id_ in ids:
+                    self._begun.done(id_)
+
     def write(self, record: Record) -> bool:
         """Write the line of a record; False when the item has one already, and nothing was written. Raises JournalError
         when there is no room for it, or the file was removed."""
