@@ -23,6 +23,12 @@ OWN_COMMANDS = (
         "sources.",
     ),
     OwnCommand(
+        "batch",
+        "agentkit.cli.batch:batch",
+        "Answer the questions of a file, a line each; the same command again goes on where it was interrupted.",
+        below={"export": "agentkit.cli.batch_export:export"},
+    ),
+    OwnCommand(
         "replay",
         "agentkit.cli.sessions:replay",
         "Show a stored conversation step by step: each model reply with its tool calls and their results.",

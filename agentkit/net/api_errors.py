@@ -116,7 +116,9 @@ def refused(response: Received, wording: Wording) -> openai.APIStatusError:
 
 def _beginning(response: Received) -> bytes:
     """What arrives of a body, up to a limit."""
-    content = b""
+    content: bytes = getattr(response, "content", None) or b""
+    if content:
+        return content
     with suppress(urllib3.exceptions.HTTPError, http.client.HTTPException, OSError):
         for piece in response.pieces():
             content += piece

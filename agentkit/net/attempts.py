@@ -30,6 +30,11 @@ def with_retries(most: int | None, step: Callable[[], T]) -> T:
         _current.most = before
 
 
+def may_wait() -> bool:
+    """Whether a request that is sent now may wait for its server: no other stands ready."""
+    return _current.most is None
+
+
 def retries_allowed(own: int) -> int:
     """How often a request that is sent now may be sent again. own: how often its client does it by itself."""
     return own if _current.most is None else min(own, _current.most)

@@ -32,9 +32,13 @@ def status_of(error: BaseException) -> int | None:
 def words_of(error: BaseException) -> str:
     """The words of a server's error, in lower case, on one line, without thousands separators, at most MAX_CHARS
     characters. Takes time linear in what it reads of the body, which is bounded."""
-    body = getattr(error, "body", None)
+    return words_in(getattr(error, "body", None), str(error))
+
+
+def words_in(body: object, text: str) -> str:
+    """The same of the body of an error, as JSON; of a text where there is none."""
     texts = list(_texts(body, MAX_DEPTH)) if body else []
-    text = " | ".join(texts[:MAX_TEXTS] or [_ends(str(error))])[:MAX_CHARS].lower()
+    text = " | ".join(texts[:MAX_TEXTS] or [_ends(text)])[:MAX_CHARS].lower()
     if "\\u" in text:
         text = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text)
     return _GROUPED.sub("", _SPACE.sub(" ", text)).replace("’", "'")

@@ -12,7 +12,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from typing import Any, cast
 
 from agentkit._text import json_bytes
@@ -24,6 +24,7 @@ from agentkit.net.error_body import error_in
 from agentkit.net.error_text import display_url
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.exchanges import Stored, exchanged
+from agentkit.net.gates import Gates, in_turn
 from agentkit.net.http_response import BodyTooLargeError, Response
 from agentkit.net.keys import checked_key
 from agentkit.net.outgoing import URLLIB3, check_environment
@@ -197,11 +198,11 @@ class Transport:
         retries = retries or self._retries(max_retries)
         while True:
             try:
-                response = self._sent(method, path, data, limits, headers)
+                response = self._sent(method, path, data, limits, headers, retries)
                 if whole and response.status_code < 400:
                     response.load(self.max_bytes)
             except failures() as error:
-                if not retries.after_failure():
+                if not retries.after_failure(error):
                     raise self._unanswered(method, path, error) from error
                 continue
             except BodyTooLargeError:
@@ -214,11 +215,19 @@ class Transport:
                 raise self._refused(response)
 
     def _sent(
-        self, method: str, path: str, data: bytes | None, limits: Limits, headers: Mapping[str, str | None] | None
+        self,
+        method: str,
+        path: str,
+        data: bytes | None,
+        limits: Limits,
+        headers: Mapping[str, str | None] | None,
+        retries: Retries,
     ) -> Response:
         url = self._url_of(path)
         sent = self._headers_of(data, headers)
         send = functools.partial(self._followed, method, url, data, sent, limits)
+        if retries.gates is not None and method == "POST":
+            send = functools.partial(_in_turn, retries.gates, url, send)
         return exchanged(method, url, lambda: data or b"", send, functools.partial(_replayed, method, url))
 
     def _url_of(self, path: str) -> str:
@@ -380,6 +389,12 @@ class Transport:
         from agentkit.net import api_errors
 
         return api_errors.too_large(self._url_of(path), self.max_bytes)
+
+
+def _in_turn(gates: Gates, url: str, send: Callable[[], Response]) -> Response:
+    turn, response = in_turn(gates, url, send)
+    response.turn, response.on_end = turn, turn.ended
+    return response
 
 
 def _raise_if_error(answer: Any, key: str) -> None:

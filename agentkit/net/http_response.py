@@ -6,8 +6,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from agentkit.net.dialling import failures
 from agentkit.net.drain import DRAIN_SECONDS
 from agentkit.net.exchanges import heard
+from agentkit.net.gates import Turn
 
 PIECE_BYTES = 1 << 16
 _LARGE_BYTES = 1 << 20
@@ -24,7 +26,8 @@ class Response:
 
     status_code: the HTTP status. headers: a mapping whose names have any case. method, url: of the request. key: the
     API key that was sent, "" for none. content: the body, once it is loaded. give_back: takes the connection once the
-    body was read to its end.
+    body was read to its end. turn: at the gate of its server, if
+    there is one. on_end: called when the body has ended, or was closed before.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Response:
         self.url = url
         self.key = key
         self.content: bytes | None = None
+        self.turn: Turn | None = None
+        self.on_end: Callable[[], object] | None = None
         self._connection = connection
         self._give_back = give_back
         self._is_over = False
@@ -64,6 +69,18 @@ class Response:
                 raise BodyTooLargeError
             pieces.append(piece)
         self.content = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def beginning(self, max_bytes: int) -> bytes:
+        """The first bytes of the body, as many as arrive without an error. They are its content then."""
+        if self.content is None:
+            content = b""
+            with contextlib.suppress(*failures()), contextlib.closing(self):
+                for piece in self.pieces():
+                    content += piece
+                    if len(content) > max_bytes:
+                        break
+            self.content = content
+        return self.content
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the body as it arrives. Raises as `load` does."""
@@ -87,6 +104,8 @@ class Response:
             self.raw.close()
             if self._connection is not None:
                 self._connection.close()
+            if self.on_end is not None:
+                self.on_end()
 
     def as_httpx(self) -> Any:
         """The same for the openai package's errors, without the body."""
@@ -137,6 +156,8 @@ class Response:
             if self.status_code in _WITHOUT_BODY and self._connection is not None:
                 self._connection.close()  # some servers send one
             self._give_back()
+            if self.on_end is not None:
+                self.on_end()
 
 
 def _decompressed(raw: Any) -> Iterator[bytes]:

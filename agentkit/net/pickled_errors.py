@@ -40,11 +40,16 @@ def _complete(response: httpx2.Response, has_body: bool) -> httpx2.Response:
 _DROPPED = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
 
 
-def _subclasses(kind: type[openai.APIError]) -> Iterator[type[openai.APIError]]:
+def _as_they_are(error: openai.OpenAIError) -> tuple[Any, ...]:
+    """Those that hold no request."""
+    return remade_error, (type(error), error.args), error.__dict__
+
+
+def _subclasses(kind: type[openai.OpenAIError]) -> Iterator[type[openai.OpenAIError]]:
     yield kind
     for each in kind.__subclasses__():
         yield from _subclasses(each)
 
 
-for _kind in _subclasses(openai.APIError):
-    copyreg.pickle(_kind, _reduced)
+for _kind in _subclasses(openai.OpenAIError):
+    copyreg.pickle(_kind, _reduced if issubclass(_kind, openai.APIError) else _as_they_are)  # type: ignore[arg-type]

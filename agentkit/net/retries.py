@@ -13,7 +13,8 @@ from collections.abc import Collection
 from typing import Any
 
 from agentkit.net.abort import Aborted, is_aborted, stop_on_abort
-from agentkit.net.attempts import retries_allowed
+from agentkit.net.attempts import may_wait, retries_allowed
+from agentkit.net.gates import Turn, gates_here
 
 logger = logging.getLogger("agentkit.run")
 
@@ -23,6 +24,9 @@ MAX_RETRY_AFTER = 60.0
 """Seconds. What asks for a longer wait is tried again after the back-off."""
 WAITED_FOR_RATES = 60.0
 """Seconds that a request waits in all for a server that refuses it because of a rate."""
+
+MAX_BODY = 100_000
+"""Bytes of the body of a refusal that are read."""
 
 _RETRIED = frozenset({408, 409, 429})
 
@@ -41,9 +45,14 @@ class Retries:
         self._final = final
         self._count = 0
         self._waited = 0.0
+        self.gates = gates_here()
+        self._may_wait = may_wait()
 
-    def after_failure(self) -> bool:
-        """Wait, and return True, if the request is sent again after a failure without a response."""
+    def after_failure(self, error: BaseException | None = None) -> bool:
+        """Wait, and return True, if the request is sent again after a failure without a response, or in its body."""
+        turn: Turn | None = getattr(error, "turn", None)
+        if turn is not None and self._may_wait and turn.is_waited_out():
+            return True
         if self._count >= self._most:
             return False
         self._wait(None)
@@ -55,6 +64,9 @@ class Retries:
         status, headers = response.status_code, response.headers
         if not self._is_retried(status, str(headers.get("x-should-retry") or "").lower()):
             return False
+        if self._may_wait and response.turn is not None and _is_waited_out(response):
+            logger.info("the model server answered with status %d; the request waits for its turn", status)
+            return True
         from agentkit.net.rate_headers import told_by  # of a server that refuses
 
         told = told_by(headers).retry_after
@@ -82,6 +94,23 @@ class Retries:
         self._waited += max(seconds, 0.1)
         logger.info("the request is sent again (retry %d) in %.2f s", self._count, seconds)
         wait_unless_aborted(seconds)
+
+
+def _is_waited_out(response: Any) -> bool:
+    """Whether the gate of the server lets a refused request through again, later. What the body says is read."""
+    turn: Turn = response.turn
+    if not turn.is_waited_out():
+        return False
+    from agentkit.net.refusal_words import is_final, seconds_asked, words_of_body
+
+    words = words_of_body(response.beginning(MAX_BODY))
+    if is_final(words):
+        return False
+    seconds = seconds_asked(words)
+    if seconds is not None:
+        turn.hold(seconds)
+    response.close()
+    return True
 
 
 def wait_unless_aborted(seconds: float) -> None:

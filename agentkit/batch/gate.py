@@ -1,0 +1,92 @@
+"""When a request may be sent to a server: as many at the same time as it can take, and none while it asks to wait.
+
+Only numbers: times are given, and its caller holds a lock.
+"""
+
+import math
+
+from agentkit.batch.limit import Limit
+
+FIRST_BACKOFF, MAX_BACKOFF = 0.25, 5.0
+"""Seconds for which nothing is sent to a server that refuses all and does not say how long."""
+MAX_CLOSED = 600.0
+"""Seconds. A server that asks for more is asked after that time, and says itself that it still refuses."""
+LEAST_FULL, MOST_FULL = 0.05, 2.0
+"""Seconds for which a server that has refused a request gets no more than it has."""
+NEVER = math.inf
+
+
+class Gate:
+    """What is known of one server. limit: how many requests at most."""
+
+    def __init__(self, limit: Limit) -> None:
+        self.limit = limit
+        self.in_flight = 0
+        self._closed_until = 0.0
+        self._room = NEVER  # how many it takes, as its last refusal has shown
+        self._room_until = 0.0
+        self._rows = 0  # how often it has refused all that was in flight
+        self._heard = -NEVER  # when it has answered, or was first asked
+
+    def wait(self, now: float) -> float:
+        """The seconds until one more request may be sent; NEVER: until one ends."""
+        if now < self._closed_until:
+            return self._closed_until - now
+        if self.in_flight >= self.limit.value:
+            return NEVER
+        if self.in_flight < self._room:
+            return 0.0
+        if now >= self._room_until:
+            self._room = NEVER
+            return 0.0
+        return self._room_until - now
+
+    def send(self, now: float) -> int:
+        """A request is sent. Returns the epoch of the limit."""
+        self.in_flight += 1
+        if self._heard == -NEVER:
+            self._heard = now
+        return self.limit.epoch
+
+    def answered(self, epoch: int, sent: float, now: float) -> None:
+        """A request has ended with an answer, the whole of it."""
+        self.in_flight -= 1
+        self._heard = now
+        if self._rows:
+            self._rows = 0
+            self._room = NEVER
+            self.limit.begin_again()
+        self.limit.answered(epoch, now - sent, now)
+
+    def failed(self) -> None:
+        """A request has ended otherwise."""
+        self.in_flight -= 1
+        self.limit.failed()
+
+    def refused(self, asked: float | None, now: float) -> None:
+        """A request was refused. asked: the seconds that the server asks to wait; None: it does not say."""
+        left = self.in_flight - 1
+        if asked is not None:
+            self.close(min(asked, MAX_CLOSED), now)
+        if left > 0:
+            self._room = left
+            self._room_until = now + min(max(self.limit.usual_seconds, LEAST_FULL), MOST_FULL)
+        else:
+            if asked is None:
+                self.close(min(FIRST_BACKOFF * 2.0 ** min(self._rows, 10), MAX_BACKOFF), now)
+            self._rows += 1
+            self._room, self._room_until = 1, NEVER
+        self.limit.refused(self.in_flight, max(0.0, self._closed_until - now), now)
+        self.in_flight = left
+
+    def is_closed(self, now: float) -> bool:
+        """Whether nothing is sent, however little is in flight."""
+        return now < self._closed_until
+
+    def close(self, seconds: float, now: float) -> None:
+        """Send nothing for that time."""
+        self._closed_until = max(self._closed_until, now + seconds)
+
+    def silent(self, now: float) -> float:
+        """The seconds since the server has last answered, or since it was first asked."""
+        return now - self._heard
