@@ -14,7 +14,7 @@ from agentkit.batch.replaced_file import replace_file
 
 NEVER = 1 << 60
 """The offset of a note that is newer than any record."""
-_MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 
 
 class Begun:
@@ -24,7 +24,7 @@ class Begun:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: AppendFile | None = None
-        self._room = _MAX_BYTES
+        self._room = MAX_BYTES
         self.notes: dict[str, int] = _read(path)
         """The offsets by the ids of what was begun and is not done, in the order in which it was begun."""
 
@@ -52,10 +52,10 @@ class Begun:
         if notes:
             data = _lines(notes.items())
             replace_file(self._path, data)
-            self._room = _MAX_BYTES + len(data)
+            self._room = MAX_BYTES + len(data)
         else:
             self._path.unlink(missing_ok=True)
-            self._room = _MAX_BYTES
+            self._room = MAX_BYTES
 
     def sync(self) -> None:
         """Have the notes reach the disk."""

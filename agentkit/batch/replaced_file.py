@@ -5,12 +5,16 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file, with permissions for its owner only. Raises OSError; then the old one stays."""
+def replace_file(path: Path, content: bytes, *, lasts: bool = True) -> None:
+    """Write a file, with permissions for its owner only. lasts: whether it has to outlast a power cut. Raises OSError;
+    then the old one stays."""
     temporary = path.with_name(f"{path.name}.new")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
+    if not lasts:
+        os.replace(temporary, path)
+        return
     move_into_place(temporary, path)
 
 

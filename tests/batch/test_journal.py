@@ -1,24 +1,22 @@
 """An answers file promises: one line an item, whole after a kill at any moment, and never silently another file."""
 
 import errno
-import fcntl
-import json
 import os
 import random
 import resource
 import signal
 import stat
-import subprocess
-import sys
 import threading
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agentkit.batch import begun
 from agentkit.batch import journal as journal_module
 from agentkit.batch.answer_lines import line_of, read_records
 from agentkit.batch.id_set import IdMap
@@ -86,7 +84,14 @@ def test_a_line_begins_with_id_and_ok_and_has_every_field(path: Path) -> None:
     assert next(read_records(path)) == given
 
 
-ODD_TEXTS = ["a\u2028b\u2029c\x85d", "lone \ud83d and \udc00", "\U0001f600", 'quote " back \\ slash', "\n\r\x1c\x00", "é"]
+ODD_TEXTS = [
+    "a\u2028b\u2029c\x85d",
+    "lone \ud83d and \udc00",
+    "\U0001f600",
+    'quote " back \\ slash',
+    "\n\r\x1c\x00",
+    "é",
+]
 
 
 @pytest.mark.parametrize("text", ODD_TEXTS, ids=ascii)
@@ -94,7 +99,7 @@ def test_a_text_of_any_characters_is_one_line_for_every_reader(path: Path, text:
     write_all(path, [record(text, output=text), record("after")])
     raw = path.read_bytes().decode("utf-8")
     assert len(raw.splitlines()) == 2
-    assert [each["output"] for each in read_records(path)][0] == text
+    assert next(read_records(path))["output"] == text
     with opened(path) as journal:
         assert journal.is_answered(text)
         assert not journal.is_answered(text + ".")
@@ -111,19 +116,21 @@ def test_what_json_has_not_is_no_reason_to_lose_an_answer(path: Path) -> None:
     assert b"NaN" not in path.read_bytes()
 
 
+@settings(max_examples=60)
 @given(st.data())
 def test_any_prefix_of_the_file_opens_with_exactly_its_whole_lines(
-    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+    folder_names: Iterator[Path], data: st.DataObject
 ) -> None:
     texts = data.draw(st.lists(st.text(max_size=8), min_size=1, max_size=5, unique=True))
     content = b"".join(line_of(record(text, output=text, item={"ok": text})) for text in texts)
     length = data.draw(st.integers(0, len(content)))
     tail = data.draw(st.sampled_from([b"", b"\0" * 5, b"\n", b"\0\n"]))
-    path = tmp_path_factory.mktemp("prefix") / "answers.jsonl"
+    path = next(folder_names) / "answers.jsonl"
+    path.parent.mkdir()
     path.write_bytes(content[:length] + tail)
     whole = content[:length].count(b"\n")
     if not tail.strip(b"\0"):
-        assert [each for each in ids(path)][:whole] == texts[:whole]  # and one that lacks its end alone
+        assert ids(path)[:whole] == texts[:whole]  # and one that lacks its end alone
     with opened(path) as journal:
         assert journal.answered in (whole, whole + (tail == b"\n"))
         whole = journal.answered
@@ -255,8 +262,11 @@ def test_lines_can_be_put_in_the_order_of_the_input(path: Path) -> None:
 
 
 def test_what_was_begun_without_a_record_is_in_flight_at_the_next_start(path: Path) -> None:
-    killed = killed_after(path, "journal.begin(['a', 'b \\u2028', 'c']); journal.write(record('a'))")
-    assert killed == -signal.SIGKILL
+    def begin_three(journal: Journal) -> None:
+        journal.begin(["a", "b \u2028", "c"])
+        journal.write(record("a"))
+
+    killed_after(path, begin_three)
     with opened(path) as journal:
         assert journal.in_flight == ["b \u2028", "c"]
         journal.write(failed("c", "unknown_effect"))
@@ -268,28 +278,34 @@ def test_what_was_begun_without_a_record_is_in_flight_at_the_next_start(path: Pa
 
 def test_a_failed_item_is_in_flight_only_when_it_was_begun_again(path: Path) -> None:
     write_all(path, [failed("a"), failed("b")])
-    killed_after(path, "journal.begin(['a', 'b']); journal.write(failed('b'))", retry_failed=True)
+
+    def fail_one(journal: Journal) -> None:
+        journal.begin(["a", "b"])
+        journal.write(failed("b"))
+
+    killed_after(path, fail_one, retry_failed=True)
     with opened(path) as journal:
         assert journal.in_flight == []  # the failure counts
     with opened(path, retry_failed=True) as journal:
         assert journal.in_flight == ["a"]
 
 
-def test_notes_of_what_is_begun_stay_small(path: Path) -> None:
+def test_notes_of_what_is_begun_stay_small(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(begun, "MAX_BYTES", 20_000)
     with opened(path) as journal:
         journal.begin(["stays"])
-        for first in range(0, 40_000, 500):
-            some = [f"{number:040}" for number in range(first, first + 500)]
+        for first in range(0, 4_000, 100):
+            some = [f"{number:040}" for number in range(first, first + 100)]
             journal.begin(some)
             for each in some:
                 journal.write({"id": each, "ok": True})
-        assert (path.with_name("answers.jsonl.state") / "begun").stat().st_size < 1.2e6
+        assert (path.with_name("answers.jsonl.state") / "begun").stat().st_size < 30_000
     with opened(path) as journal:
         assert journal.in_flight == ["stays"]
 
 
 def test_notes_of_a_file_that_was_removed_are_forgotten(path: Path) -> None:
-    killed_after(path, "journal.begin(['a'])")
+    killed_after(path, lambda journal: journal.begin(["a"]))
     path.unlink()
     with opened(path) as journal:
         assert journal.in_flight == []
@@ -445,31 +461,75 @@ def test_an_index_keeps_the_last_number_of_each_id() -> None:
 # Kills
 
 
-PROGRAM = """
-import os, signal, sys
-from tests.batch.test_journal import *
-path = Path(sys.argv[1])
-journal = opened(path, **eval(sys.argv[2]))
-{0}
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def killed_after(path: Path, code: str, **options: Any) -> int:
-    """Run code with a journal in a process that is killed then."""
-    command = [sys.executable, "-c", PROGRAM.format(code), str(path), repr(options)]
-    return subprocess.run(command, check=False, cwd=Path(__file__).parents[2]).returncode
-
-
-def forked(work: Any) -> int:
-    """A child of this process that runs `work` and ends without any cleaning up."""
+def forked(work: Callable[[], object]) -> int:
+    """The id of a child of this process, that runs `work` and kills itself."""
     child = os.fork()
     if not child:
         try:
             work()
         finally:
-            os._exit(0)
+            os.kill(os.getpid(), signal.SIGKILL)
     return child
+
+
+def killed_after(path: Path, work: Callable[[Journal], object], **options: Any) -> None:
+    """Open a journal in a process that is killed when `work` is done with it."""
+    os.waitpid(forked(lambda: work(opened(path, **options))), 0)
+
+
+def killed_soon(path: Path, work: Callable[[], object], seconds: float) -> None:
+    """Run `work` in a process that is killed after this time, wherever it is."""
+    child = forked(work)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+def test_twenty_kills_lose_no_line_and_write_none_twice(path: Path) -> None:
+    wanted = [f"q{number}" for number in range(4000)]
+
+    def answer() -> None:
+        with opened(path) as journal:
+            for first in range(0, len(wanted), 4):
+                some = [each for each in wanted[first : first + 4] if not journal.is_answered(each)]
+                journal.begin(some)
+                for each in some:
+                    journal.write(record(each, output=each * 50))
+
+    chance, before = random.Random(28), b""
+    for _ in range(20):
+        killed_soon(path, answer, chance.uniform(0.005, 0.05))
+        found = path.read_bytes() if path.exists() else b""
+        assert found.startswith(before)
+        before = found[: found.rindex(b"\n") + 1] if b"\n" in found else b""
+    with opened(path) as journal:
+        assert len(journal.in_flight) <= 4
+    answer()
+    assert len(lines(path)) == len(wanted)
+    assert ids(path) == wanted
+
+
+def test_kills_while_the_file_is_written_anew_lose_no_line(path: Path) -> None:
+    wanted = [f"q{number}" for number in range(300)]
+    write_all(path, [failed(each) if each.endswith("7") else record(each) for each in wanted])
+    chance = random.Random(28)
+
+    def work() -> None:
+        while True:
+            with opened(path, retry_failed=True) as journal:
+                for each in wanted:
+                    if not journal.is_answered(each):
+                        journal.write(failed(each))
+                journal.close(order=chance.sample(wanted, len(wanted)))
+
+    for _ in range(10):
+        chance.random()
+        killed_soon(path, work, chance.uniform(0.005, 0.08))
+        assert sorted(ids(path)) == sorted(wanted)
+    opened(path).close()
+    assert len(lines(path)) == len(wanted)
+    left = {each.name for each in path.with_name("answers.jsonl.state").iterdir()}
+    assert left <= {"job.json", "lock", "job.json.new", "begun.new", "holder.new"}
 
 
 class largest_file:
