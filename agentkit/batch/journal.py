@@ -171,6 +171,16 @@ class Journal:
             except OSError as error:
                 raise self._error(error) from error
 
+    def forget(self, ids: Collection[str]) -> None:
+        """Take back that items were begun, of which it is known that nothing came of it. Raises JournalError when that
+        can't be written."""
+        with self._lock:
+            self._check()
+            try:
+                self._begun.forget(ids)
+            except OSError as error:
+                raise self._error(error) from error
+
     def write(self, record: Record) -> bool:
         """Write the line of a record; False when the item has one already, and nothing was written. Raises JournalError
         when there is no room for it, or the file was removed."""

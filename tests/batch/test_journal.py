@@ -263,8 +263,9 @@ def test_lines_can_be_put_in_the_order_of_the_input(path: Path) -> None:
 
 def test_what_was_begun_without_a_record_is_in_flight_at_the_next_start(path: Path) -> None:
     def begin_three(journal: Journal) -> None:
-        journal.begin(["a", "b \u2028", "c"])
+        journal.begin(["a", "b \u2028", "c", "d"])
         journal.write(record("a"))
+        journal.forget(["d", "a"])
 
     killed_after(path, begin_three)
     with opened(path) as journal:
