@@ -46,11 +46,15 @@ def line_of(record: Mapping[str, Any]) -> bytes:
     """The line of a record, with its end. What JSON has not becomes null (NaN) or text; characters at which other
     programs end a line (U+0085, U+2028, U+2029) and lone surrogates are escaped."""
     first = {"id": record["id"], "ok": bool(record["ok"])}
-    ordered = {**first, **{name: value for name, value in record.items() if name not in first}}
+    return json_line({**first, **{name: value for name, value in record.items() if name not in first}})
+
+
+def json_line(value: object) -> bytes:
+    """A value as JSON on a line, with its end; see `line_of`."""
     try:
-        text = json_text(ordered)
+        text = json_text(value)
     except (TypeError, ValueError, RecursionError):
-        text = json_text(_plain(ordered))
+        text = json_text(_plain(value))
     if not text.isascii():
         text = _ENDS_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return text.encode() + b"\n"

@@ -1,8 +1,8 @@
 """Which items are in progress: noted before they are sent, so that a later start knows it after a kill.
 
 The file has a line for each item that was begun, `[offset, "id"]`: a record of the id that begins before this offset of
-the answers file is older than the note. An offset of -1 takes the notes of the id back. The file is written anew, with what is still in progress, when it is long, so that it
-never has more than about a megabyte.
+the answers file is older than the note. An offset of -1 takes the notes of the id back. The file is written anew, with
+what is still in progress, when it is long, so that it never has more than about a megabyte.
 """
 
 import json
@@ -38,11 +38,9 @@ class Begun:
 
     def forget(self, ids: Collection[str]) -> None:
         """Take notes back."""
-        known = [id_ for id_ in ids if id_ in self.notes]
+        known = [id_ for id_ in ids if self.notes.pop(id_, None) is not None]
         if known:
             self._append(_lines((id_, _TAKEN_BACK) for id_ in known))
-        for id_ in known:
-            del self.notes[id_]
 
     def _append(self, data: bytes) -> None:
         if self._room < len(data):

@@ -63,8 +63,8 @@ class BatchRun(Closable, Iterator[Record]):
 
     Items are answered while nobody reads too, up to 1,000 records ahead. When it is closed, or read to the end, the
     answers file is complete and free for another start. What ends it before all is answered raises nothing: `ending`
-    says why ("complete", "stopped", "budget", "account"), and `message` what to do. Raises OSError for an answers file
-    that can't be written, with `ending` "disk", and what `finish` or the source of the items raises.
+    says why ("complete", "stopped", "budget", "account"), and `message` what to do. Raises JournalError for an answers
+    file that can't be written (`ending` is "disk"), and what `finish` or the source of the items raises ("failed").
     """
 
     def __init__(self, plan: _Plan) -> None:
@@ -161,7 +161,9 @@ class BatchRun(Closable, Iterator[Record]):
             return f"the server refuses the account: {error.get('message')}: settle that, then start again to go on"
         if self.ending == "budget":
             return "stopped at the budget: start again with a higher one to go on"
-        return {"stopped": "stopped: start again to go on", "disk": f"{self._feed.error}"}.get(self.ending, "")
+        if self.ending in ("disk", "failed"):
+            return str(self._feed.error)
+        return "stopped: start again to go on" if self.ending == "stopped" else ""
 
     def stop(self) -> None:
         """Begin nothing new; what is in progress has `grace` seconds to end, then it is cancelled. Returns at once."""
@@ -255,6 +257,8 @@ def run_batch(
     Raises ConfigurationError before anything is asked: for an option or a file that can't be used, an answers file of
     another agent; BadInputError for lines that are no questions.
     """
+    if dedup and out is None:
+        raise ConfigurationError("dedup copies answers from the answers file: give one with out=")
     with ExitStack() as opened:
         name = "" if out is None else os.path.abspath(out)
         options = {"keep": tuple(keep), "attempts": attempts, "sessions": sessions, "sampling": dict(sampling or {})}

@@ -7,6 +7,7 @@ from queue import Full, Queue
 
 from agentkit.batch.budget import BatchBudget
 from agentkit.batch.item import Item, Record
+from agentkit.batch.journal import JournalError
 from agentkit.batch.records import not_run
 from agentkit.batch.stats import Counting
 from agentkit.batch.worker import KIND
@@ -17,7 +18,8 @@ MAX_WAITING = 1000
 """How many records wait for the reader of the batch; then fleets wait too."""
 
 Ending = str
-"""Why a batch ended: "complete", "stopped" (by its user), "budget", "account" or "disk"; "" while it has not."""
+"""Why a batch ended: "complete", "stopped" (by its user), "budget", "account", "disk" (the answers file can't be
+written), "failed" (what scores or reads has raised an error); "" while it has not."""
 
 
 class BatchFeed:
@@ -35,7 +37,7 @@ class BatchFeed:
         budget: BatchBudget,
         counting: Counting,
         begin: Callable[[Sequence[str]], None],
-        write: Callable[[Record], None],
+        write: Callable[[Record], object],
         forget: Callable[[Sequence[str]], None],
         quarantine: Callable[[Sequence[Item]], None],
         finish: Callable[[Record], Record] | None,
@@ -224,4 +226,4 @@ class BatchFeed:
         """End the batch with an error, which its reader gets."""
         with self._lock:
             self.error = self.error or error
-        self.stop("disk")
+        self.stop("disk" if isinstance(error, JournalError) else "failed")

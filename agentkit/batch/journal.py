@@ -172,14 +172,11 @@ class Journal:
                 raise self._error(error) from error
 
     def forget(self, ids: Collection[str]) -> None:
-        """Take back that items were begun, of which it is known that nothing came of it. Raises JournalError when that
-        can't be written."""
+        """Items that were begun were stopped before they had an effect: a later start finds them as any other."""
         with self._lock:
-            self._check()
-            try:
-                self._begun.forget(ids)
-            except OSError as error:
-                raise self._error(error) from error
+            if not self._ending.is_set():
+                with suppress(OSError):  # at worst they are taken for items in flight
+                    self._begun.forget(ids)
 
     def write(self, record: Record) -> bool:
         """Write the line of a record; False when the item has one already, and nothing was written. Raises JournalError

@@ -51,17 +51,8 @@ def not_run(item: Item, kind: str, why: str = "") -> Record:
 
 def copied(item: Item, record: Mapping[str, Any]) -> Record:
     """The record of an item whose question is that of another, which has this record: nothing was spent for it."""
-    spent = Usage(cost=0.0)
-    made = {
-        **record,
-        "id": item.id,
-        "usage": usage_record(spent),
-        "cost": 0.0,
-        "seconds": 0.0,
-        "attempts": 0,
-        "refusals": 0,
-    }
-    made.pop("item", None)
+    nothing = {"usage": {}, "cost": 0.0, "seconds": 0.0, "attempts": 0, "refusals": 0}
+    made = {name: value for name, value in record.items() if name != "item"} | {"id": item.id} | nothing
     return {**made, "same_as": record["id"], **({"item": dict(item.columns)} if item.columns else {})}
 
 

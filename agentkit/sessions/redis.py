@@ -127,11 +127,6 @@ class RedisSessions(Sessions):
         super().__init__(wait)
         # A function, since what is shown of a store has no password.
         self._pickled_as: Callable[[], tuple[Any, ...]] = lambda: (keyless_address(url), prefix, wait, lease)
-            keyless_address(url),
-            prefix,
-            wait,
-            lease,
-        )  # what is shown of a store has no password
         address = parse_redis_url(url)
         self._prefix = next(each for each in (prefix, address.prefix, PREFIX) if each is not None)
         if address.is_cluster:
