@@ -2,6 +2,7 @@
 
 import csv
 import os
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
@@ -13,6 +14,7 @@ from agentkit.errors import MissingExtraError
 ROWS = 10_000
 """The rows of a row group of a parquet file, or fewer: as many as have GROUP_BYTES of text."""
 GROUP_BYTES = 1 << 26
+_NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?").fullmatch
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -61,7 +63,7 @@ def _cell(value: Any) -> Any:
 
 def _excel_cell(value: Any) -> Any:
     is_formula = isinstance(value, str) and value.lstrip(" ").startswith(_BEGINS_FORMULA)
-    return f"'{value}" if is_formula else _cell(value)
+    return f"'{value}" if is_formula and not _NUMBER(value) else _cell(value)
 
 
 def export_parquet(answers: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:

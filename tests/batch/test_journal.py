@@ -1,6 +1,7 @@
 """An answers file promises: one line an item, whole after a kill at any moment, and never silently another file."""
 
 import errno
+import fcntl
 import os
 import random
 import resource
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit.batch import begun
+from agentkit.batch import answer_lines, begun
 from agentkit.batch import journal as journal_module
 from agentkit.batch.answer_lines import line_of, read_records
 from agentkit.batch.id_set import IdMap
@@ -124,7 +125,7 @@ def test_any_prefix_of_the_file_opens_with_exactly_its_whole_lines(
     texts = data.draw(st.lists(st.text(max_size=8), min_size=1, max_size=5, unique=True))
     content = b"".join(line_of(record(text, output=text, item={"ok": text})) for text in texts)
     length = data.draw(st.integers(0, len(content)))
-    tail = data.draw(st.sampled_from([b"", b"\0" * 5, b"\n", b"\0\n"]))
+    tail = data.draw(st.sampled_from([b"", b"\0" * 5, b"\n", b"\n\r\n", b"\0\n"]))
     path = next(folder_names) / "answers.jsonl"
     path.parent.mkdir()
     path.write_bytes(content[:length] + tail)
@@ -132,7 +133,7 @@ def test_any_prefix_of_the_file_opens_with_exactly_its_whole_lines(
     if not tail.strip(b"\0"):
         assert ids(path)[:whole] == texts[:whole]  # and one that lacks its end alone
     with opened(path) as journal:
-        assert journal.answered in (whole, whole + (tail == b"\n"))
+        assert journal.answered in (whole, whole + tail.startswith(b"\n"))
         whole = journal.answered
         assert [journal.is_answered(text) for text in texts] == [number < whole for number in range(len(texts))]
         for text in texts:
@@ -457,6 +458,75 @@ def test_an_index_keeps_the_last_number_of_each_id() -> None:
     assert {key: index.get(key) for key in expected} == expected
     assert len(index) == len(expected)
     assert index.get(1 << 50) is None
+
+
+def test_answered_lines_are_not_parsed_to_go_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(path, "wb") as file:
+        for number in range(3000):
+            each = record(str(number), ok=number % 3 > 0, error=None, item={"ok": number} if number == 2998 else {})
+            file.write(line_of(each))
+    parsed: list[bytes] = []
+    whole = answer_lines.record_of
+
+    def counted(line: bytes) -> dict[str, Any]:
+        parsed.append(line)
+        return whole(line)
+
+    monkeypatch.setattr(answer_lines, "record_of", counted)
+    with opened(path) as journal:
+        assert (journal.answered, journal.failed) == (3000, 1000)
+    assert len(parsed) <= 2  # the last one, and one that might be two
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network file system that has none."""
+
+    def flock(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+def test_where_files_can_not_be_locked_a_lease_keeps_others_away(
+    path: Path, without_locks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "SYNC_SECONDS", 0.01)
+    lease = path.with_name("answers.jsonl.state") / "lease"
+    with opened(path) as journal:
+        with pytest.raises(ConfigurationError, match="is writing answers"):
+            opened(path)
+        journal.write(record("a"))
+    assert not lease.exists()
+    killed_after(path, lambda journal: journal.write(record("b")))
+    assert lease.exists()
+    with opened(path) as journal:  # the other one is dead
+        assert journal.answered == 2
+        thread = journal._syncing
+        assert thread is not None
+        lease.write_text("elsewhere 1 0")  # taken while this machine slept
+        thread.join(30)
+        with pytest.raises(JournalError, match="another program has taken the lock"):
+            journal.write(record("c"))
+        with pytest.raises(JournalError):
+            journal.close()
+    with pytest.raises(ConfigurationError, match="is writing answers"):
+        opened(path)
+    os.utime(lease, (0, 0))  # silent for too long
+    opened(path).close()
+    assert sorted(each.name for each in lease.parent.iterdir()) == ["job.json", "lock"]
+
+
+def test_a_job_that_can_not_be_read_is_refused_where_it_matters(path: Path) -> None:
+    write_all(path, [record("a")])
+    job = path.with_name("answers.jsonl.state") / "job.json"
+    job.write_text('{"v": 1')
+    with pytest.raises(ConfigurationError, match=r"job\.json can't be read"):
+        opened(path)
+    opened(path, anyway=True).close()
+    opened(path).close()
+    job.unlink()
+    opened(path).close()
 
 
 # Kills
