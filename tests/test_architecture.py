@@ -422,6 +422,8 @@ LAYERS = [
     ["batch.child", "batch.feed", "batch.parquet_rows", "batch.remote", "batch.threads"],
     ["batch.places", "batch.quarantine", "batch.sources"],
     ["batch.dask", "batch.executor", "batch.futures", "batch.items", "batch.ray"],
+    ["batch.record_columns", "batch.whole_file"],
+    ["batch.export", "batch.provider_files"],
     ["batch.fleets"],
     ["batch.driver"],
     ["batch"],
