@@ -80,8 +80,8 @@ class Gate:
         self.limit.failed()
 
     def refused(self, begun: int, asked: float | None, now: float) -> None:
-        """A request was refused. begun: what `send` has returned. asked: the seconds that the server asks to wait; None:
-        it does not say."""
+        """A request was refused. begun: what `send` has returned. asked: the seconds that the server asks to wait;
+        None: it does not say."""
         left = self.in_flight - 1
         if asked is not None:
             self.close(min(asked, MAX_CLOSED), now)

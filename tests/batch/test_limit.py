@@ -10,7 +10,7 @@ from agentkit.batch.gate import MAX_BACKOFF, Gate
 from agentkit.batch.limit import Limit
 from tests.support.simulated_server import Outcome, Server, simulate
 
-SEEDS = range(3)
+SEEDS = range(2)
 Service = Callable[[random.Random, float], float]
 
 
@@ -63,7 +63,7 @@ def test_answers_that_become_longer_do_not_shrink_the_number() -> None:
 
 @pytest.mark.parametrize("asks", [None, 1.0])
 def test_a_cap_that_is_tripled_is_used_within_ten_seconds(asks: float | None) -> None:
-    outcome = simulate(Server(cap=40, service=about(0.2), asks=asks, changes=[(20.0, "cap", 120)]), 8000)
+    outcome = simulate(Server(cap=40, service=about(0.2), asks=asks, changes=[(20.0, "cap", 120)]), 10000)
     assert outcome.rate(30, 33) >= 0.9 * 120 / 0.2
 
 
@@ -128,4 +128,5 @@ def test_chance_of_all_kinds_loses_no_request_and_ends() -> None:
         outcome: Outcome = simulate(server, 60, seed=seed)
         assert len(outcome.times) == 60, server
         assert outcome.sent == 60 + outcome.refused, server
-        assert min(outcome.limits) >= 4 and max(outcome.limits) <= 128, server
+        assert min(outcome.limits) >= 4, server
+        assert max(outcome.limits) <= 128, server

@@ -107,7 +107,7 @@ class _Running:
         while self.waiting:
             wait = self.gate.wait(now)
             if wait:
-                if now + wait < self.next_look:
+                if now + wait < self.next_look - 1e-6:
                     self.next_look = now + wait + 1e-9
                     self.at(self.next_look, "look")
                 return
