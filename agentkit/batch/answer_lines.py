@@ -46,11 +46,15 @@ def line_of(record: Mapping[str, Any]) -> bytes:
     """The line of a record, with its end. What JSON has not becomes null (NaN) or text; characters at which other
     programs end a line (U+0085, U+2028, U+2029) and lone surrogates are escaped."""
     first = {"id": record["id"], "ok": bool(record["ok"])}
-    ordered = {**first, **{name: value for name, value in record.items() if name not in first}}
+    return json_line({**first, **{name: value for name, value in record.items() if name not in first}})
+
+
+def json_line(value: object) -> bytes:
+    """A value as JSON on a line, with its end; see `line_of`."""
     try:
-        text = json_text(ordered)
+        text = json_text(value)
     except (TypeError, ValueError, RecursionError):
-        text = json_text(_plain(ordered))
+        text = json_text(_plain(value))
     if not text.isascii():
         text = _ENDS_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return text.encode() + b"\n"
@@ -96,7 +100,7 @@ def state_of(record: Mapping[str, Any]) -> int:
 
 def head_of(line: bytes) -> tuple[bytes, int]:
     """The id on a line, in UTF-8, and what its record says. Raises BrokenLineError for a line that is no record, as far
-    as this can be seen from its ends: two that were torn and run together, one with null bytes, one without its end."""
+    as this can be seen without reading all of it: two that were torn and run together, null bytes, no end."""
     found = _HEAD(line)
     is_whole = line.endswith(b"}\n") and b"\0" not in line
     if found is None or not is_whole or line.find(b'"ok":', found.end()) >= 0:
@@ -166,10 +170,9 @@ def broken_line(file: BinaryIO, offset: int, name: str, error: BrokenLineError) 
     """The error of a line that is no record. offset: where it begins. name: of the file."""
     file.seek(offset)
     beginning = file.read(60).split(b"\n")[0].decode("utf-8", "replace")
-    if error.is_json and offset == 0:
-        advice = "it is no answers file: give another name, and nothing in it is changed"
-    else:
-        advice = "remove the line, and its question is asked again; or begin another answers file"
+    advice = "remove the line, and its question is asked again"
+    if offset == 0:
+        advice = f"if it is no answers file, give another name: nothing in it was changed; else {advice}"
     return ConfigurationError(f"line {_number_of(file, offset)} of {name} is broken: {error}: {beginning!r}. {advice}")
 
 
