@@ -117,8 +117,8 @@ class Job:
         if self.given is not None:
             told["agent"] = {"pickle": packed(self.given, "the agent", CURE)}
         if self.output is not None:
-            cure = "Define it at the top level of a module"
-            told["output"] = packed(self.output, f"output={self.output!r:.60}", cure)
+            name = getattr(self.output, "__qualname__", repr(self.output))
+            told["output"] = packed(self.output, f"output={name:.100}", "Define it at the top level of a module")
         try:
             return json.dumps(told, separators=(",", ":"), allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:

@@ -48,7 +48,7 @@ class ParquetRows:
 
     def _entry(self, number: int, row: "Mapping[str, Any] | LineError") -> Entry:
         if isinstance(row, LineError):
-            return Entry(number, None, str(number).encode(), str(row))
+            return number, None, str(number).encode(), str(row)
         cells = zip(self.names, row.values(), strict=True)
         value = {name: plain(cell) for name, cell in cells if name and not name.startswith(_INDEX)}
         try:
@@ -58,8 +58,8 @@ class ParquetRows:
                 value[self.column] = [_without_nulls(each) for each in value[self.column]]
             check_texts(value)
         except LineError as error:
-            return Entry(number, None, str(value).encode("utf-8", "replace"), str(error))
-        return Entry(number, value)
+            return number, None, str(value).encode("utf-8", "replace"), str(error)
+        return number, value, b"", ""
 
     def close(self) -> None:
         """Close the file."""

@@ -103,7 +103,8 @@ def batch(
     """Answer the questions of a file, a line each; the same command again goes on where it was interrupted.
 
     agentkit batch questions.jsonl -o answers.jsonl -m openai:gpt-5-mini. The agent is described by the options of
-    agentkit ask, or named by --agent. agentkit batch export ANSWERS writes the answers in other forms.
+    agentkit ask, or named by --agent. agentkit batch export writes the answers in other forms, agentkit batch import
+    adds those of a provider's batch service; --help says how.
 
     Exit code: 0 all answered, 1 some failed, 2 bad usage or input (nothing was asked), 3 stopped at a limit, 4 the
     server refuses the account, 5 the answers can't be written, 130 interrupted.

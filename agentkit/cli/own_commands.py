@@ -32,6 +32,11 @@ OWN_COMMANDS = (
         },
     ),
     OwnCommand(
+        "eval",
+        "agentkit.cli.eval:eval_",
+        "Evaluate an agent: ask it the questions of a set, score its answers, and compare it with another.",
+    ),
+    OwnCommand(
         "replay",
         "agentkit.cli.sessions:replay",
         "Show a stored conversation step by step: each model reply with its tool calls and their results.",
