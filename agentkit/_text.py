@@ -10,12 +10,12 @@ from agentkit._lazy.patterns import pattern
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
-def _kept_encoder() -> Callable[[object, int], Iterable[str]] | None:
+def _kept_encoder(sort_keys: bool = False) -> Callable[[object, int], Iterable[str]] | None:
     """What `_ENCODER` makes anew for each text, which takes longer than encoding a message; None where Python has none.
     It does not look for values that contain themselves: those are nested too deeply."""
     make: Any = getattr(json.encoder, "c_make_encoder", None)
     try:
-        made = make(None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+        made = make(None, _ENCODER.default, json.encoder.encode_basestring, None, ":", ",", sort_keys, False, False)
         return made if "".join(made({"ä": [1, None]}, 0)) == '{"ä":[1,null]}' else None
     except Exception:  # noqa: BLE001 - it is no public part of the json module
         return None
@@ -33,6 +33,21 @@ def json_text(value: object) -> str:
         return "".join(_KEPT(value, 0))
     except RecursionError:
         return _ENCODER.encode(value)  # raises ValueError for a value that contains itself
+
+
+_SORTED_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+_KEPT_SORTED = _kept_encoder(sort_keys=True)
+
+
+def canonical_json(value: object) -> str:
+    """A value as compact JSON with the keys of each object in order: equal values have equal texts. Raises as
+    `json_text` does."""
+    if _KEPT_SORTED is None:
+        return _SORTED_ENCODER.encode(value)
+    try:
+        return "".join(_KEPT_SORTED(value, 0))
+    except RecursionError:
+        return _SORTED_ENCODER.encode(value)
 
 
 def json_bytes(value: object) -> bytes:

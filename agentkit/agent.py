@@ -199,7 +199,8 @@ class Agent(Closable):
         the type, or none that passes the check, SessionError when the session can't be read or written
         (SessionBusyError: another writer holds it), ConfigurationError for a sampling field that the backend does not
         accept, and the openai package's APIError and its subclasses when the model server fails. An exception raised
-        during a run has the attribute `.messages`, the valid transcript up to that point.
+        during a run has the attributes `.messages`, the valid transcript up to that point, and `.usage`, what the run
+        has spent.
         """
         return self._finish(self._begin(prompt, checked_options("Agent.run()", output, options), stream=False))
 
@@ -365,10 +366,12 @@ class Agent(Closable):
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled as its arguments; a model's name is resolved again where it is loaded, with the keys of that
         environment. Raises PicklingError that names the part that can't be pickled."""
-        from agentkit.tooling.pickling import check
+        from agentkit.tooling.pickling import check, without_passwords
 
         check(self._pickled_parts(), protocol)
-        return _made_again, (type(self), self._model, self._made_of())
+        made = self._made_of()
+        made["judge"] = without_passwords(self._judge)
+        return _made_again, (type(self), without_passwords(self._model), made)
 
     def _pickled_parts(self) -> "list[Part]":
         from agentkit.tooling.pickling import Part, parts_of_tool

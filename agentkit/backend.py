@@ -10,6 +10,7 @@ from agentkit._lazy.records import dataclass
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import is_remark_of_the_run
 from agentkit.message import INVALID_ANSWER, Message, is_shown_by_a_tool, text_of
+from agentkit.net.kept_keys import keyless_address
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 
@@ -143,6 +144,26 @@ class Backend(Protocol):
     def close(self) -> None:
         """Release connections, memory and processes; the backend can't be used afterwards."""
         ...
+
+
+class MadeByName:
+    """A backend that is pickled as the name that it was made from (`agentkit.providers.resolve`), and made again from
+    it where it is loaded, with the keys of that environment; one that was made otherwise is not pickled."""
+
+    _made_from: tuple[Callable[[Any], Any], str] | None = None
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        if self._made_from is None:
+            from pickle import PicklingError
+
+            raise PicklingError("it was made by hand, with connections and keys of this process")
+        make, name = self._made_from
+        return make, (keyless_address(name),)
+
+    def __copy__(self) -> "MadeByName":
+        copied = type(self).__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
 
 
 NO_ANSWER = "nothing_found"

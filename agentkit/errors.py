@@ -34,11 +34,15 @@ def remade_error(kind: type[BaseException], arguments: tuple[Any, ...]) -> BaseE
     return kind.__new__(kind, *arguments)
 
 
-class AgentkitError(Exception):
-    """The base class of agentkit's own exceptions."""
+class Remade(BaseException):
+    """An exception that is pickled as its `args` and its attributes, whatever its `__init__` takes."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return remade_error, (type(self), self.args), self.__dict__
+
+
+class AgentkitError(Remade, Exception):
+    """The base class of agentkit's own exceptions."""
 
 
 class ConfigurationError(AgentkitError, ValueError):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from agentkit._lazy import Registry, not_callable
-from agentkit.backend import Backend
+from agentkit.backend import Backend, MadeByName
 from agentkit.errors import ConfigurationError
 from agentkit.net.hosted import SHORT_NAMES
 from agentkit.net.model_names import split_name
@@ -53,4 +53,6 @@ def resolve(name: str, environment: Mapping[str, str] | None = None) -> Backend:
             f"the model provider {provider!r} made a {type(made).__name__} for {model!r}: it has to be a backend, with "
             "the methods of agentkit.backend.Backend"
         )
+    if environment is None and isinstance(made, MadeByName):
+        made._made_from = (resolve, name)
     return cast(Backend, made)

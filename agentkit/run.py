@@ -71,6 +71,7 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
             self.close()
             if not isinstance(error, StopIteration):
                 with contextlib.suppress(AttributeError, SessionError):
+                    error.usage = self._arriving.usage  # type: ignore[attr-defined]
                     error.messages = self.messages  # type: ignore[attr-defined]
             raise
         if isinstance(event, ToolFinished):
@@ -127,6 +128,11 @@ class Arriving:
         self._turn = turn
         self._budget = budget
         self._parts: list[str] = []
+
+    @property
+    def usage(self) -> Usage:
+        """What the run has spent so far."""
+        return self._budget.usage
 
     def note(self, event: Event) -> None:
         """Take in an event of the loop."""

@@ -17,7 +17,7 @@ from typing import Any
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit._threads import WORKERS
-from agentkit.backend import Backend, Capabilities, ReplyStream, Request
+from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.backends.message_form import message_form_of
@@ -29,7 +29,7 @@ from agentkit.net.learned import Learned
 from agentkit.tooling.schema_dialects import Dialect
 
 
-class GGUFBackend:
+class GGUFBackend(MadeByName):
     """A GGUF file, loaded at the first request and unloaded by `close()`.
 
     path: the file. context: tokens of prompt and reply together. threads: None uses half of the processors.

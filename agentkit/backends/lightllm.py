@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_broken_off
+from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request, is_broken_off
 from agentkit.backends.chat_protocol import context_length_in
 from agentkit.backends.text_reply import TextReply
 from agentkit.backends.usage import count_of
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://localhost:8000"
 
 
-class LightLLMBackend:
+class LightLLMBackend(MadeByName):
     """A LightLLM server.
 
     model: its name, which identifies the family. base_url: the server's root. api_key: for a gateway in front of it.

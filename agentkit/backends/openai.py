@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit._forking import awaited_by_forks, notice_fork
 from agentkit._text import json_bytes, without_credentials
-from agentkit.backend import Backend, Capabilities, ReplyStream, Request
+from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request
 from agentkit.backends.adapting import Adapting
 from agentkit.backends.chat_protocol import (
     Accumulator,
@@ -47,7 +47,7 @@ PROPS_TIMEOUT = 1.0
 """Seconds that a server may take to report its properties."""
 
 
-class OpenAIBackend:
+class OpenAIBackend(MadeByName):
     """A model behind OpenAI's chat completions API.
 
     model: its name on the server. base_url: up to and including "/v1"; None means OpenAI's. api_key: optional for

@@ -28,6 +28,10 @@ class Feed(Protocol):
         were died, so that one of them may be what kills it: they are answered in a process of their own, one by one."""
         ...
 
+    def fail(self, error: BaseException) -> None:
+        """The fleet can answer nothing any more: the batch is stopped, and its reader gets the error."""
+        ...
+
 
 class Fleet(Protocol):
     """Where items are answered."""
@@ -60,12 +64,21 @@ class Engine(Protocol):
 
     @property
     def width(self) -> int:
-        """How many tasks it runs at the same time, as it is now."""
+        """How many items it has in progress at most, as it is now."""
         ...
 
     @property
     def inner(self) -> int:
-        """How many items one task may answer at the same time, in threads of its own."""
+        """How many items it wants in one task, which are answered at the same time, in threads of its own."""
+        ...
+
+    @property
+    def ended(self) -> str:
+        """Why it can run nothing any more, and what to do; "" while it can."""
+        ...
+
+    def start(self, job: "Job") -> None:
+        """Check that the workers can answer items of the job: before any was taken. Raises ConfigurationError."""
         ...
 
     def submit(self, job: "Job", items: list[Item]) -> "Future[list[Record]]":

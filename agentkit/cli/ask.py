@@ -6,7 +6,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result, Session
+from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Result, Session
 from agentkit.backend import NO_ANSWER
 from agentkit.cli.cited import print_cited
 from agentkit.cli.following import Live, followed
@@ -32,20 +32,13 @@ from agentkit.cli.prompt import prompt_of
 from agentkit.cli.rendered import MarkdownWriter, shows_markdown
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
-from agentkit.evidence.settings import mode_of
 from agentkit.message import Prompt
 from agentkit.net.error_kinds import is_api_error
 from agentkit.record import error_record, result_record
+from agentkit.serving.agent_loading import agent_of_options
 from agentkit.serving.environment import DEFAULT_MODEL
-from agentkit.serving.hook_loading import load_hooks
-from agentkit.serving.tool_loading import load_tools
 
 ANSWERED, FAILED, BAD_USAGE, INTERRUPTED = 0, 1, 2, 130
-
-INSTRUCTIONS = (
-    "You are a research assistant. Look things up with your tools before you answer, and cite the source after each "
-    "statement. If the sources don't contain the answer, say so."
-)
 
 
 def ask(
@@ -88,19 +81,16 @@ def ask(
             name = model or DEFAULT_MODEL
             prompt = prompt_of(question or [], attachment or [], only_question=name == DEFAULT_MODEL)
             kept = chosen_session(session, continue_, store, leaving, quiet=quiet)
-            limits = Limits(turns=max_turns)
-            tools = load_tools(tool or [], docs, mcp or [], mcp_input)
-            instructions = INSTRUCTIONS if system is None else system
-            hooks = load_hooks(hook or [])
-            agent = Agent(
-                name,
-                tools=tools,
-                instructions=instructions,
-                limits=limits,
-                hooks=hooks,
-                evidence=mode_of(evidence or "flag"),
-                taint=taint or "off",
-            )
+            told: dict[str, Any] = {
+                "model": name,
+                "tools": tool or None,
+                "docs": docs,
+                "mcp": mcp,
+                "hooks": hook,
+                "instructions": system,
+            }
+            told |= {"max_turns": max_turns, "evidence": evidence, "taint": taint}
+            agent = agent_of_options(told, mcp_input)
         except (ConfigurationError, LimitError) as error:
             leave(str(error), BAD_USAGE)
         leaving.callback(agent.close)

@@ -11,8 +11,8 @@ from typing import Any
 
 import typer
 
-from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Session, Tool
-from agentkit.cli.ask import BAD_USAGE, FAILED, INSTRUCTIONS
+from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Session, Tool
+from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.cited import print_cited
 from agentkit.cli.following import Live, followed
 from agentkit.cli.mcp_inputs import mcp_input
@@ -36,11 +36,10 @@ from agentkit.cli.progress import Progress
 from agentkit.cli.rendered import shows_markdown
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
-from agentkit.evidence.settings import mode_of
 from agentkit.message import text_of
 from agentkit.net.error_kinds import is_api_error
+from agentkit.serving.agent_loading import agent_of_options
 from agentkit.serving.environment import DEFAULT_MODEL
-from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.tool_loading import AnyTool, load_tools
 from agentkit.sessions.memory import MemorySessions
 from agentkit.transcript import calls_of
@@ -79,16 +78,8 @@ def chat(
         return load_tools(tool or [], docs, mcp or [], mcp_input)
 
     def make_agent(name: str) -> Agent:
-        limits = Limits(turns=max_turns)
-        return Agent(
-            name,
-            tools=tools(),
-            instructions=INSTRUCTIONS if system is None else system,
-            limits=limits,
-            hooks=load_hooks(hook or []),
-            evidence=mode_of(evidence or "flag"),
-            taint=taint or "off",
-        )
+        told = {"model": name, "hooks": hook, "instructions": system, "max_turns": max_turns}
+        return agent_of_options({**told, "evidence": evidence, "taint": taint}, tools=tools())
 
     with ExitStack() as leaving:
         try:

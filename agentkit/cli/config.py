@@ -92,6 +92,8 @@ def default_map() -> dict[str, Any]:
     commands = ("list", "show", "export", "delete", "rename")
     return {
         "ask": values,
+        "batch": values,
+        "eval": values,
         "chat": values,
         "research": {key: value for key, value in values.items() if key != "max_turns"},  # that of one question is low
         "replay": values,

@@ -1,5 +1,6 @@
 """Commands whose modules are imported when they are run, or asked for their own help."""
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
@@ -26,12 +27,23 @@ class DeferredCommand(TyperCommand):
 
 class OwnCommand(DeferredCommand):
     """One of agentkit's own. source: "module:attribute" of a function, or of a `typer.Typer` with its commands.
-    extra_args: whether it takes arguments that it does not name."""
+    extra_args: whether it takes arguments that it does not name. below: the sources of commands that its first argument
+    may name, for one that has arguments of its own too."""
 
-    def __init__(self, name: str, source: str, summary: str, *, extra_args: bool = False) -> None:
+    def __init__(
+        self, name: str, source: str, summary: str, *, extra_args: bool = False, below: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(name, summary)
         self._source = source
         self._settings = {"allow_extra_args": True} if extra_args else {}
+        self._below = below or {}
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """See `DeferredCommand.make_context`."""
+        if not args or args[0] not in self._below:
+            return super().make_context(info_name, args, parent, **extra)
+        below = OwnCommand(args[0], self._below[args[0]], "")
+        return below.make_context(f"{info_name} {args[0]}", args[1:], parent, **extra)
 
     def loaded(self) -> Any:
         """See `DeferredCommand.loaded`."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from agentkit import Agent, ConfigurationError, Tool
-from agentkit.cli.ask import BAD_USAGE, FAILED, INSTRUCTIONS
+from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.logs import LevelOption, log_to_stderr
 from agentkit.cli.options import DocsOption, ModelOption, SystemOption, ToolOption
 from agentkit.cli.stores import leave
@@ -22,6 +22,7 @@ from agentkit.mcp.serving.offered import agent_tool
 from agentkit.mcp.serving.stdio import serve_stdio
 from agentkit.mcp.serving.streams import protocol_streams
 from agentkit.running.agent_tools import AgentTools
+from agentkit.serving.agent_loading import INSTRUCTIONS
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.tool_loading import WEB_TOOLS, load_object, named_tools
 from agentkit.tooling.error_text import described

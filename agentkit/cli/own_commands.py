@@ -23,6 +23,20 @@ OWN_COMMANDS = (
         "sources.",
     ),
     OwnCommand(
+        "batch",
+        "agentkit.cli.batch:batch",
+        "Answer the questions of a file, a line each; the same command again goes on where it was interrupted.",
+        below={
+            "export": "agentkit.cli.batch_export:export",
+            "import": "agentkit.cli.batch_export:import_",
+        },
+    ),
+    OwnCommand(
+        "eval",
+        "agentkit.cli.eval:eval_",
+        "Evaluate an agent: ask it the questions of a set, score its answers, and compare it with another.",
+    ),
+    OwnCommand(
         "replay",
         "agentkit.cli.sessions:replay",
         "Show a stored conversation step by step: each model reply with its tool calls and their results.",

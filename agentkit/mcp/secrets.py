@@ -44,6 +44,14 @@ def keys_in_words(words: Sequence[str]) -> Iterator[str]:
         before = word
 
 
+def key_in_value(name: str, value: str) -> str:
+    """The key in the value of a header or of an environment variable; "" for none. name: of the header or variable."""
+    if not may_be_key(name, value):
+        return ""
+    scheme = _SCHEME.fullmatch(value)
+    return scheme[1] if scheme else value
+
+
 def keys_in_url(url: str) -> Iterator[str]:
     """Yield the password in an address, and the keys in its query, as they stand there and decoded."""
     try:

@@ -4,7 +4,8 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pickle import PicklingError
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from agentkit.mcp.channel import Channel, Heard
 from agentkit.mcp.command import Command
 from agentkit.mcp.headers import checked_headers
 from agentkit.mcp.questions import Ask
+from agentkit.mcp.secrets import key_in_value, keys_in_url, keys_in_words
+from agentkit.net.kept_keys import check_object, keyless
 from agentkit.net.stored_keys import mcp_tokens_file
 from agentkit.tooling.pickling import Part, check
 
@@ -131,11 +134,32 @@ class Settings:
 
         return stored_login(str(self.server))
 
+    def __reduce__(self) -> Any:
+        """Without keys, which are read from the environment again where it is loaded."""
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
+        words = [self.server] if isinstance(self.server, str) else list(self.server)
+        keys = [*keys_in_url(words[0])] if self.is_url else [*keys_in_words(words)]
+        kept = [keyless(each, keys) for each in words]
+        told["server"] = kept[0] if isinstance(self.server, str) else kept
+        for option in ("env", "headers"):
+            given = told[option]
+            if given is not None:
+                told[option] = {name: keyless(each, [key_in_value(name, each)]) for name, each in given.items()}
+        check_object(self.auth)
+        return _settings, (told,)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Settings":
+        return self
+
     def check_pickle(self, protocol: int) -> None:
         """Raise PicklingError that names the part that can't be pickled."""
         named = {"auth": self.auth, "ask": self.ask}
         advice = "give a function or a class of the top level of a module, or make the MCP where it is used"
         check((Part(f"MCP {self.label}: {name}", each, advice) for name, each in named.items()), protocol)
+        try:
+            self.__reduce__()
+        except PicklingError as error:
+            raise PicklingError(f"MCP {self.label}: {error}") from None
 
     def _check_options(self) -> None:
         is_number = isinstance(self.timeout, int | float) and not isinstance(self.timeout, bool)
@@ -159,6 +183,10 @@ class Settings:
             if getattr(self, option) not in (None, STORED):
                 other = "a command" if self.is_url else "the address of a server"
                 raise ConfigurationError(f"MCP({option}=...) is for {other}, and {self} is none")
+
+
+def _settings(told: Mapping[str, Any]) -> Settings:
+    return Settings(**told)
 
 
 def _with_small_scheme(server: str) -> str:

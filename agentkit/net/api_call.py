@@ -17,7 +17,7 @@ import urllib3
 from requests.utils import check_header_validity
 
 from agentkit._threads import WORKERS
-from agentkit.errors import AgentkitError
+from agentkit.errors import AgentkitError, Remade
 from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
 from agentkit.net.bounded import CHUNK_BYTES, BoundedResponse
 from agentkit.net.content_coding import accepted
@@ -69,7 +69,7 @@ class ApiResponse:
     signed: tuple[str, ...] = field(default=(), repr=False)
 
 
-class NotAnsweredError(Exception):
+class NotAnsweredError(Remade, Exception):
     """There is no response. The message says why. is_sent: whether the server may have received the request."""
 
     def __init__(self, message: str, is_sent: bool) -> None:

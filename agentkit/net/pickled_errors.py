@@ -5,8 +5,6 @@ conversation.
 """
 
 import contextlib
-import copyreg
-from collections.abc import Iterator
 from typing import Any
 
 import httpx2
@@ -40,11 +38,12 @@ def _complete(response: httpx2.Response, has_body: bool) -> httpx2.Response:
 _DROPPED = ("content-encoding", "content-length", "transfer-encoding", "set-cookie")
 
 
-def _subclasses(kind: type[openai.APIError]) -> Iterator[type[openai.APIError]]:
-    yield kind
-    for each in kind.__subclasses__():
-        yield from _subclasses(each)
+def _pickled(error: openai.OpenAIError) -> tuple[Any, ...]:
+    if isinstance(error, openai.APIError):
+        return _reduced(error)
+    return remade_error, (type(error), error.args), error.__dict__
 
 
-for _kind in _subclasses(openai.APIError):
-    copyreg.pickle(_kind, _reduced)
+# Not by copyreg: tblib, which Dask uses, replaces what is registered there for exceptions, and so pickled the headers
+# of the request. This holds for subclasses of other packages too.
+openai.OpenAIError.__reduce__ = _pickled  # type: ignore[method-assign, assignment]

@@ -97,8 +97,8 @@ class Call:
 
     def pickled_parts(self) -> list[Part]:
         """What perhaps can't be pickled of it."""
-        advice = "give auth= as a token, a pair, or a dict, or define its class at the top level of a module"
-        return [Part("its auth", self.api.credentials.signing, advice)]
+        advice = "take its key from the environment, and define its class at the top level of a module"
+        return [Part("its auth", self.api.credentials, advice)]
 
     def request(self, arguments: Mapping[str, Any]) -> ApiRequest:
         """The request for these arguments. Raises ArgumentsError."""

@@ -10,6 +10,7 @@ from urllib.parse import quote
 from agentkit._text import cut
 from agentkit.errors import ConfigurationError
 from agentkit.net.api_call import Signing
+from agentkit.net.kept_keys import check_object, keyless
 from agentkit.net.keys import MIN_SECRET, checked_key
 from agentkit.openapi.document import Document, UnresolvableError, mapping, words
 
@@ -47,6 +48,16 @@ class Credentials:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     places: frozenset[tuple[str, str]] = field(default=frozenset(), repr=False)
 
+    def __reduce__(self) -> Any:
+        """Without keys, which are read from the environment again where it is loaded."""
+        check_object(self.signing)
+        by_scheme = {name: _keyless(sent, self.secrets) for name, sent in self.by_scheme.items()}
+        secrets = tuple(keyless(each, [each]) for each in self.secrets)
+        return Credentials, (_keyless(self.always, self.secrets), by_scheme, self.signing, secrets, self.places)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Credentials":
+        return self
+
     def sent_for(self, security: Security) -> Sent:
         """What is sent with a request for which these alternatives are declared: the first that can be met; all keys
         where the description doesn't say."""
@@ -72,6 +83,12 @@ class Credentials:
             if len(secret) >= MIN_SECRET:
                 text = text.replace(secret, HIDDEN)
         return text
+
+
+def _keyless(sent: Sent, secrets: tuple[str, ...]) -> Sent:
+    headers = {name: keyless(each, secrets) for name, each in sent.headers.items()}
+    query = tuple(keyless(each, secrets) for each in sent.query)
+    return Sent(headers, query, tuple(keyless(each, secrets) for each in sent.cookies))
 
 
 def credentials_of(auth: Auth | None, document: Document) -> Credentials:

@@ -13,6 +13,7 @@ from agentkit._forking import awaited_by_forks
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError, ToolError
 from agentkit.net.error_kinds import is_api_error
+from agentkit.net.kept_keys import keyless_address
 from agentkit.net.keys import blotted, checked_key
 from agentkit.net.model_names import (
     LOCAL,
@@ -89,7 +90,7 @@ class OpenAIEmbedder:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without its connections and its key, which is read from the environment again."""
         variable = None if self._key == NO_KEY else self._key_variable
-        return _again, (self._model, self._url, self._timeout, self._prefixes, variable)
+        return _again, (self._model, keyless_address(self._url), self._timeout, self._prefixes, variable)
 
     @property
     def model(self) -> str:

@@ -117,7 +117,7 @@ def load_object(name: str) -> Any:
     except ConfigurationError:
         raise
     except Exception as error:
-        raise ConfigurationError(f"--tool {name!r}: {_said(error)}") from error
+        raise ConfigurationError(f"--tool {name!r}: {said(error)}") from error
     if problem:
         raise ConfigurationError(f"--tool {name!r}: {problem}")
     return found
@@ -147,14 +147,21 @@ def attribute_of(option: str, name: str) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # what it raises is not known: SystemExit, pytest's Skipped
-        raise ConfigurationError(f"{option} {name!r}: the module can't be imported: {_said(error)}") from error
+        raise ConfigurationError(f"{option} {name!r}: the module can't be imported: {said(error)}") from error
+    return attribute_in(module, attribute, f"{option} {name!r}", f"the module {module_name}")
+
+
+def attribute_in(module: object, attribute: str, given: str, where: str) -> Any:
+    """Return an attribute of a module. given: what the user has written. where: what the module is called in errors.
+    Raises ConfigurationError when there is none, and whatever the module raises."""
     try:
         return getattr(module, attribute)
     except AttributeError:
-        raise ConfigurationError(f"{option} {name!r}: the module {module_name} has no {attribute!r}") from None
+        raise ConfigurationError(f"{given}: {where} has no {attribute!r}") from None
     except Exception as error:  # of its __getattr__
-        raise ConfigurationError(f"{option} {name!r}: {_said(error)}") from error
+        raise ConfigurationError(f"{given}: {said(error)}") from error
 
 
-def _said(error: BaseException) -> str:
+def said(error: BaseException) -> str:
+    """What is told of an error of a user's module."""
     return str(error) if isinstance(error, ImportError) else f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
 from datetime import UTC, datetime
+from pickle import PicklingError
 from typing import Any
 
 from agentkit._forking import take_part_in_forks
@@ -41,6 +42,12 @@ class MemorySessions(Sessions):
         self._stored: dict[str, _Stored] = {}
         self._locks: dict[str, threading.Lock] = {}
         take_part_in_forks(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise PicklingError(
+            "sessions in memory are those of one process: use a file or a server for several, such as "
+            'SQLiteSessions("chat.db")'
+        )
 
     def close(self) -> None:
         """Does nothing: there are no resources to release."""

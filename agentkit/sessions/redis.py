@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from agentkit.errors import ConfigurationError, SessionError
+from agentkit.net.kept_keys import keyless_address
 from agentkit.session import SessionInfo, Sessions, busy
 from agentkit.sessions.log import Marks
 from agentkit.sessions.redis_client import RedisClient
@@ -124,6 +125,8 @@ class RedisSessions(Sessions):
         lease: float | None = None,
     ) -> None:
         super().__init__(wait)
+        # A function, since what is shown of a store has no password.
+        self._pickled_as: Callable[[], tuple[Any, ...]] = lambda: (keyless_address(url), prefix, wait, lease)
         address = parse_redis_url(url)
         self._prefix = next(each for each in (prefix, address.prefix, PREFIX) if each is not None)
         if address.is_cluster:
@@ -138,6 +141,11 @@ class RedisSessions(Sessions):
 
     def __repr__(self) -> str:
         return f"RedisSessions({self._client.address})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its address: in another process it connects itself. Raises PicklingError for one with a password
+        that stands in no environment variable."""
+        return RedisSessions, self._pickled_as()
 
     def close(self) -> None:
         """Close the connections; they are opened again when needed."""

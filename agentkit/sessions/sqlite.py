@@ -83,6 +83,10 @@ class SQLiteSessions(Sessions):
     def __repr__(self) -> str:
         return f"SQLiteSessions({str(self.path)!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled as its path: in another process it opens the file itself."""
+        return SQLiteSessions, (str(self.path), self.wait)
+
     def close(self) -> None:
         """Close the file; it is opened again when needed."""
         self._reader.close()

@@ -359,6 +359,8 @@ def _of_result(event: ToolFinished) -> tuple[dict[str, Any], dict[str, bytes]]:
     """What the entry of a result says of it, and the texts of its sources."""
     sources, texts = stored(event.record.sources)
     made: dict[str, Any] = {"ends": True} if event.ends_run else {}
+    if seconds := round(event.record.seconds, 3):
+        made["seconds"] = seconds
     return {**made, "sources": sources} if sources else made, texts
 
 

@@ -211,7 +211,7 @@ def schema_reader(
     """
     from agentkit.tooling.coercion import MAX_ROUNDS, Coercion  # as above: most tools have plain arguments
 
-    validator = _validator_of(parameters, is_valid)
+    validator = validator_of(parameters, is_valid)
 
     described: Mapping[str, Any] = parameters.get("properties") or {}
     closed = parameters.get("additionalProperties") is False
@@ -246,7 +246,7 @@ def schema_reader(
     return read
 
 
-def _validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:
+def validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:
     """Returns the validator of a schema, which never fetches what the schema refers to."""
     import jsonschema
     from jsonschema_specifications import REGISTRY  # of the metaschemas; without it, other documents are fetched

@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from agentkit._lazy.records import dataclass
+from agentkit._text import without_credentials
+from agentkit.net.kept_keys import keyless_address
 
 _CHECK = threading.local()
 
@@ -39,6 +41,21 @@ def check(parts: Iterable[Part], protocol: int) -> None:
                 raise pickle.PicklingError(f"{part.what} can't be pickled ({error}): {part.advice}") from error
     finally:
         _CHECK.is_running = False
+
+
+def without_passwords(model: Any) -> Any:
+    """The names of models without passwords in their addresses (see `agentkit.net.kept_keys`); what else it is as it
+    is. Raises PicklingError."""
+    if isinstance(model, list):
+        return [without_passwords(each) for each in model]
+    if not isinstance(model, str):
+        return model
+    import pickle
+
+    try:
+        return keyless_address(model)
+    except pickle.PicklingError as error:
+        raise pickle.PicklingError(f"the model {without_credentials(model)} can't be pickled ({error})") from None
 
 
 def pickles_by_value() -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentkit._lazy.records import dataclass
+from agentkit.errors import Remade
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Question:
     problem: str = ""
 
 
-class QuestionAsked(BaseException):
+class QuestionAsked(Remade):
     """Ends a call that waits for a person's answer. No Exception, so that no tool takes it for an error."""
 
     def __init__(self, question: Question) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.auth import HTTPBasicAuth
 
 from agentkit import Agent, Context, Limits
 from agentkit.openapi import openapi
@@ -293,11 +294,23 @@ def test_one_list_of_tools_serves_many_threads(api: ApiServer) -> None:
     assert said == {number: f'"/things?q={number}"' for number in range(24)}
 
 
-def test_an_agent_with_the_tools_can_be_pickled_and_copied(api: ApiServer) -> None:
+def test_an_agent_with_the_tools_can_be_pickled_and_copied(api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = Agent(ScriptedBackend(("post", {"body": "x"}), "Done."), tools=openapi(ALL, api.url, auth="a-long-token"))
+    assert copy.deepcopy(agent).tools[0].name == agent.tools[0].name
+    with pytest.raises(pickle.PicklingError, match=r"tool get: its auth can't be pickled \(it has a key: put the key"):
+        pickle.dumps(agent)
+    monkeypatch.setenv("API_TOKEN", "a-long-token")
+    assert b"a-long-token" not in pickle.dumps(agent)
     for made in (pickle.loads(pickle.dumps(agent)), copy.deepcopy(agent)):
         assert made.run("Call it.").output == "Done."
     assert [each.headers["authorization"] for each in api.received] == ["Bearer a-long-token"] * 2
+
+
+@pytest.mark.parametrize("auth", [("me", "open-sesame"), HTTPBasicAuth("me", "open-sesame")])
+def test_a_password_is_not_pickled(auth: Any) -> None:
+    with pytest.raises(pickle.PicklingError, match=r"tool get: its auth can't be pickled \(it has a key") as caught:
+        pickle.dumps(tools_of(ALL, auth=auth)["get"])
+    assert "sesame" not in str(caught.value)
 
 
 def test_what_signs_requests_and_can_not_be_pickled_is_named() -> None:

@@ -38,6 +38,8 @@ ROOT = Path(__file__).parents[2]
 CLIENT = Path(__file__).with_name("forked_client.py")
 MODULES = ("httpcore2", "openai.resources.chat.completions", "protego", "pypdfium2", "trafilatura")
 """What the packages import when it is used; besides all of their own."""
+UNUSED = ("agentkit.batch.dask", "agentkit.batch.ray")
+"""Modules of packages that take seconds to import, or are not installed; a command that needs one imports it."""
 OF_THE_START = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONWARNINGS", "PYTHONDEVMODE")
 """Variables that the interpreter reads when it starts: they have to be those of the server."""
 
@@ -187,7 +189,7 @@ def main() -> None:
     sys.path.insert(1, str(ROOT / "tools"))
     for root, package in ((ROOT, "agentkit"), (ROOT / "tools", "agentkit_tools")):
         for module in pkgutil.walk_packages([str(root / package)], f"{package}."):
-            if not module.name.endswith("__main__"):
+            if not module.name.endswith("__main__") and module.name not in UNUSED:
                 importlib.import_module(module.name)
     for name in MODULES:
         importlib.import_module(name)

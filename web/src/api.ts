@@ -105,6 +105,8 @@ export interface ToolCallOut {
   response?: string | null;
   error?: string | null;
   seconds?: number | null;
+  /** In a history: what the model wrote before the calls of a reply, with the first of them. */
+  said?: string;
 }
 
 export interface Usage {

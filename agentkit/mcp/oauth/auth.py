@@ -29,6 +29,7 @@ from agentkit.mcp.oauth.metadata import (
 )
 from agentkit.mcp.oauth.store import Store
 from agentkit.net.abort import Aborted, is_aborted
+from agentkit.net.kept_keys import keyless
 
 MAX_ROUNDS = 2
 """How often a token is got for one request."""
@@ -136,7 +137,8 @@ class OAuth(AuthBase):
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process nobody is asked: it has the tokens that are stored."""
         given = self._given or Registered("")
-        options = (given.client_id or None, given.client_secret, self._issuer, self._client_url, self._scope)
+        secret = given.client_secret and keyless(given.client_secret, [given.client_secret])
+        options = (given.client_id or None, secret, self._issuer, self._client_url, self._scope)
         return _remade, (*options, self._store)
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -8,13 +8,13 @@ import hashlib
 import hmac
 from urllib.parse import urlsplit
 
-from agentkit.errors import ConfigurationError
+from agentkit.errors import ConfigurationError, Remade
 from agentkit.mcp.serving.envelope import Headers
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Denied(Exception):
+class Denied(Remade, Exception):
     """Why a request is not answered. status: of the response."""
 
     def __init__(self, status: int, why: str) -> None:

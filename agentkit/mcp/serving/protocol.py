@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentkit._text import joined_surrogates
+from agentkit.errors import Remade
 
 HANDSHAKE = ("2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25")
 """The versions that begin with `initialize`, oldest first."""
@@ -43,7 +44,7 @@ _STATUS = {METHOD_NOT_FOUND: 404, INTERNAL_ERROR: 500}
 Message = dict[str, Any]
 
 
-class Refusal(Exception):
+class Refusal(Remade, Exception):
     """A request that is answered with an error. code: of JSON-RPC. data: for programs."""
 
     def __init__(self, code: int, message: str, data: Any = None) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from agentkit.errors import Remade
 from agentkit.mcp.serving.protocol import INVALID_PARAMS, MISSING_CAPABILITY, Message, Refusal
 
 SECONDS = 600.0
@@ -26,7 +27,7 @@ CAPABILITIES = {"elicitation/create": "elicitation", "sampling/createMessage": "
 """The capability that a client needs to answer a question, by its method."""
 
 
-class NeedsInput(Exception):
+class NeedsInput(Remade, Exception):
     """A call can't go on without answers of the client. requests: the questions by their keys, each with `method` and
     `params`. state: a text that comes back with the answers; None: none does. once: whether it comes back only once."""
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 from agentkit._threads import WORKERS
+from agentkit.errors import Remade
 from agentkit.event import Event
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
@@ -25,7 +26,7 @@ class ClientDisconnectedError(Exception):
     """The client has disconnected before the answer was complete."""
 
 
-class StoppingError(Exception):
+class StoppingError(Remade, Exception):
     """The service stops before the answer is complete."""
 
     def __init__(self) -> None:

@@ -241,6 +241,10 @@ class ToolCallOut(BaseModel):
     response: str | None = Field(default=None, description="Result returned to the model.")
     error: str | None = Field(default=None, description="Error text returned to the model; null if the call succeeded.")
     seconds: float | None = Field(default=None, description="Duration in seconds.")
+    said: str = Field(
+        default="",
+        description="In a history, with the first call of a reply: text that the model wrote before it.",
+    )
 
 
 class UsageOut(BaseModel):

@@ -5,6 +5,7 @@ import pickle
 from typing import Any
 
 import pytest
+from requests.auth import HTTPBasicAuth
 
 from agentkit import Agent, ConfigurationError
 from agentkit.mcp import MCP
@@ -131,7 +132,10 @@ def test_several_agents_share_a_connection(server: Make, planned: Planned) -> No
 @pytest.mark.parametrize(
     "how", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))], ids=["copied", "pickled"]
 )
-def test_a_copy_has_a_connection_of_its_own(server: Make, planned: Planned, how: Any) -> None:
+def test_a_copy_has_a_connection_of_its_own(
+    server: Make, planned: Planned, how: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FILES_TOKEN", "sesame-open")
     files = server(*FILES, options={"timeout": 7.0, "env": {"TOKEN": "sesame-open"}})
     made, chosen = how((files, files.only("read_*").prefixed("x_")))
     with made:
@@ -153,6 +157,38 @@ def test_an_agent_is_pickled_with_its_servers(server: Make) -> None:
     agent = Agent(ScriptedBackend("ok"), tools=[server(*FILES).only("read_*")])
     made = pickle.loads(pickle.dumps(agent))
     assert [each.name for each in made.tools] == ["read_file", "read_folder"]
+
+
+KEYS: list[tuple[Any, dict[str, Any]]] = [
+    ("https://tools.example/mcp", {"headers": {"Authorization": "Bearer sesame-open-1"}}),
+    ("https://me:sesame-open-1@tools.example/mcp", {}),
+    ("https://tools.example/mcp?api_key=sesame-open-1", {}),
+    (["python", "-m", "files", "--token", "sesame-open-1"], {}),
+    (["python", "-m", "files"], {"env": {"FILES_API_KEY": "sesame-open-1"}}),
+]
+
+
+@pytest.mark.parametrize(("given", "options"), KEYS)
+def test_a_key_is_pickled_as_the_name_of_the_variable_that_has_it(
+    given: Any, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tools = MCP(given, **options)
+    with pytest.raises(pickle.PicklingError, match=r"^MCP \w+: it has a key: put the key into") as caught:
+        pickle.dumps(tools)
+    assert "sesame" not in str(caught.value)
+    monkeypatch.setenv("THE_KEY", "sesame-open-1")
+    stored = pickle.dumps(tools)
+    assert b"sesame" not in stored
+    assert pickle.loads(stored).connection.settings == tools.connection.settings
+    monkeypatch.delenv("THE_KEY")
+    with pytest.raises(ConfigurationError, match="THE_KEY is not set in this process"):
+        pickle.loads(stored)
+
+
+def test_a_login_with_a_password_is_not_pickled() -> None:
+    tools = MCP("https://tools.example/mcp", auth=HTTPBasicAuth("me", "sesame-open"))
+    with pytest.raises(pickle.PicklingError, match="it has a key, as password"):
+        pickle.dumps(tools)
 
 
 @pytest.mark.parametrize("part", ["ask", "auth"])

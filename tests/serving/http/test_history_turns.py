@@ -69,6 +69,27 @@ def test_an_answer_has_its_reasoning_its_usage_and_its_times(service: Service) -
     assert usage["seconds"] == pytest.approx((ended - begun).total_seconds(), abs=0.002)
 
 
+def test_a_call_has_what_the_model_said_before_it_whether_it_failed_and_its_time(tmp_path: Path) -> None:
+    def saying(asked: Asked) -> Answer:
+        done = sum(1 for each in asked.body["messages"] if each["role"] == "tool")
+        if done == 2:
+            return whole("Both looked up.", usage=USAGE)
+        function = {"name": "look_up", "arguments": '{"topic": "tides"}' if done else '{"subject": 1}'}
+        made = {"tool_calls": [{"id": "a", "type": "function", "function": function}]}
+        return whole({"role": "assistant", "content": f"Step {done + 1}.", **made}, usage=USAGE)
+
+    with serve(saying) as server, serve_http(settings_for(tmp_path, server.url, agentkit_tools=(LOOK_UP,))) as service:
+        talk(service, "s", "Go.")
+        answer = turns(service, "s")[-1]
+    wrong, right = answer["tool_calls"]
+    assert (answer["content"], wrong["said"], right["said"]) == ("Both looked up.", "Step 1.", "Step 2.")
+    assert wrong["error"] == wrong["response"]
+    assert "topic" in wrong["error"]
+    assert right["error"] is None
+    assert right["response"] != ""
+    assert right["seconds"] is None or 0 < right["seconds"] < 60
+
+
 def test_each_answer_has_its_own(service: Service) -> None:
     for message in ("look", "long", "plain"):
         talk(service, "each", message)

@@ -208,6 +208,7 @@ export class AnswerView {
   fill(turn: Turn, hidden: ReadonlySet<string> = new Set()): void {
     if (turn.reasoning) this.think(turn.reasoning);
     for (const tool of turn.tool_calls) {
+      if (tool.said?.trim()) this.say(tool.said);
       if (tool.response != null || tool.error != null || !hidden.has(tool.id)) this.tool(tool, "finished");
     }
     this.body.append(...turn.images.map((url) => imageView(url, t.imageOfTool)));

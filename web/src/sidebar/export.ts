@@ -33,7 +33,10 @@ function questionOf(turn: Turn): string[] {
 function answerOf(turn: Turn): string[] {
   const parts = [heading(t.answer, turn)];
   if (turn.reasoning) parts.push(`**${t.thoughts}**`, quoted(turn.reasoning));
-  for (const call of turn.tool_calls) parts.push(...callOf(call));
+  for (const call of turn.tool_calls) {
+    if (call.said?.trim()) parts.push(call.said);
+    parts.push(...callOf(call));
+  }
   parts.push(...listed(turn.images.map(() => t.imageOfTool)));
   if (turn.content) parts.push(turn.content);
   const sources = new Map((turn.citations ?? []).map((each) => [each.source, each]));

@@ -114,7 +114,10 @@ def _shown(turn: TurnOut) -> TurnOut:
     """What anybody may see of a turn: what is named here, and nothing that is added to turns later."""
     return TurnOut(
         **turn.model_dump(include=SHOWN),
-        tool_calls=[ToolCallOut(id="", name=call.name, arguments="", raw_arguments="") for call in turn.tool_calls],
+        tool_calls=[
+            ToolCallOut(id="", name=call.name, arguments="", raw_arguments="", said=call.said)
+            for call in turn.tool_calls
+        ],
         citations=[_without_text(each) for each in turn.citations],
     )
 

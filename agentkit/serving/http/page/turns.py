@@ -10,13 +10,14 @@ from agentkit.event import CutOff
 from agentkit.executor import open_call
 from agentkit.limits import LAST_WORDS, Usage, is_remark_of_the_run
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, user, without_stop_note
-from agentkit.record import call_record, usage_from, usage_record
+from agentkit.record import amount_of, call_record, usage_from, usage_record
 from agentkit.serving.attachments import with_attachments
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.page.attachment_schemas import AttachmentOut
 from agentkit.serving.http.schemas import ToolCallOut, TurnOut, UsageOut
 from agentkit.sessions.log import Entry, begins_turn, messages_of, ordered, stops
 from agentkit.sessions.waiting import is_waiting, waiting_in
+from agentkit.tooling.outcome import is_failure
 
 _LIMITS = {text: limit for limit, text in LAST_WORDS.items()}
 
@@ -105,14 +106,21 @@ class _Turns:
         self._open_calls = {call.id: call for call in calls}
         pending = self._pending
         pending.tool_calls += calls
-        pending.content = without_stop_note(message) if entry.extra.get("stopped") else text_of(message)
+        text = without_stop_note(message) if entry.extra.get("stopped") else text_of(message)
+        if calls:
+            calls[0].said = text
+        else:
+            pending.content = text
         pending.reasoning = "\n\n".join(text for text in (pending.reasoning, _reasoning(message)) if text)
         if not calls:
             self.close(_why(entry, pending.content, self._spent.limit))
 
     def _add_result(self, entry: Entry, message: Message) -> None:
-        if message.get("tool_call_id") in self._open_calls:
-            self._open_calls[message["tool_call_id"]].response = response_of(message)
+        call = self._open_calls.get(message.get("tool_call_id", ""))
+        if call is not None:
+            call.response = response_of(message)
+            call.error = call.response if is_failure(call.response) else None
+            call.seconds = amount_of(entry.extra.get("seconds"))
         if entry.extra.get("ends"):
             self._pending.stopped = "answer"
 

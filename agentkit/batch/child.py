@@ -1,0 +1,58 @@
+"""The process in which items are answered one by one, when one of them may be what kills it: `python -m agentkit.batch.child`.
+
+It reads a line with the job, then lines with items, all JSON, from standard input, and writes a line with the record of
+each item to standard output, after READY. What tools print goes to standard error. It ends when standard input does,
+whatever it is doing then.
+"""
+
+import json
+import os
+import sys
+from queue import SimpleQueue
+from typing import IO, Any
+
+from agentkit._threads import WORKERS
+
+READY = "agentkit"
+"""The line that the process writes when it has started."""
+
+
+def main() -> None:
+    """Answer the items of standard input."""
+    output = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    _write(output, READY)
+    start = json.loads(sys.stdin.readline() or "{}")
+    sys.path[:] = start["path"]
+    items: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    WORKERS.submit(lambda: _read(items))
+    _answer(start["job"], items, output)
+
+
+def _read(items: SimpleQueue[dict[str, Any]]) -> None:
+    """Take in lines until standard input ends, and the process with it."""
+    for line in sys.stdin:
+        items.put(json.loads(line))
+    os._exit(0)
+
+
+def _answer(job: str, items: SimpleQueue[dict[str, Any]], output: IO[str]) -> None:
+    from agentkit.batch.worker import answer_all  # what it needs is found on the path of the job
+
+    while True:
+        item = items.get()
+        try:
+            answer: dict[str, Any] = {"record": answer_all(job, [item])[0]}
+        except Exception as error:  # noqa: BLE001 - the agent can't be made here
+            answer = {"problem": f"{type(error).__name__}: {error}"}
+        _write(output, answer)
+
+
+def _write(output: IO[str], value: Any) -> None:
+    output.write(json.dumps(value, default=str) + "\n")
+    output.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,323 @@
+"""One start of a batch: what is not answered yet goes to a fleet, and each record into the answers file."""
+
+import os
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from agentkit._closing import Closable
+from agentkit._lazy.records import dataclass
+from agentkit.agent import Agent
+from agentkit.batch.budget import BatchBudget, BatchLimits
+from agentkit.batch.feed import BatchFeed, Ending
+from agentkit.batch.fleet import Fleet
+from agentkit.batch.fleets import fleet_of
+from agentkit.batch.item import Item, Record
+from agentkit.batch.items import BadLine, Checked, Items, open_items
+from agentkit.batch.job import Job
+from agentkit.batch.journal import Journal
+from agentkit.batch.quarantine import Quarantine
+from agentkit.batch.records import copied
+from agentkit.batch.stats import Counting, Stats
+from agentkit.errors import ConfigurationError
+from agentkit.limits import Usage
+
+CANCEL_SECONDS = 5.0
+"""How long runs that are cancelled have to end."""
+SHOWN_LINES = 20
+
+
+class BadInputError(ConfigurationError):
+    """The input has lines that can't be asked. bad: the first of them, each with its number and the reason. count: of
+    all."""
+
+    def __init__(self, bad: Sequence[BadLine], count: int) -> None:
+        shown = [f"line {each.line}: {each.reason}" for each in bad[:SHOWN_LINES]]
+        more = [f"... and {count - len(shown)} more"] if count > len(shown) else []
+        advice = "mend them, or use skip_bad to record them as failed"
+        super().__init__("\n".join([f"{count} lines can't be asked; {advice}:", *shown, *more]))
+        self.bad = list(bad)
+        self.count = count
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is asked of one start. See `run_batch`."""
+
+    job: Job
+    items: Items
+    checked: Checked
+    journal: Journal | None
+    fleet: Fleet
+    limits: BatchLimits
+    ordered: bool
+    grace: float
+    finish: Callable[[Record], Record] | None
+
+
+class BatchRun(Closable, Iterator[Record]):
+    """One start of a batch: an iterator of the records of this start, in order of completion.
+
+    Items are answered while nobody reads too, up to 1,000 records ahead. When it is closed, or read to the end, the
+    answers file is complete and free for another start. What ends it before all is answered raises nothing: `ending`
+    says why ("complete", "stopped", "budget", "account"), and `message` what to do. Raises JournalError for an answers
+    file that can't be written (`ending` is "disk"), and what `finish` or the source of the items raises ("failed").
+    """
+
+    def __init__(self, plan: _Plan) -> None:
+        self._plan = plan
+        journal = plan.journal
+        before, failed_before = (0, 0) if journal is None else (journal.answered, journal.failed)
+        self._counting = Counting(plan.checked.total, before, failed_before)
+        has_effects = plan.job.sessions is None and plan.job.has_effects
+        self._quarantine = Quarantine(plan.job, self._from_quarantine)
+        self._feed = BatchFeed(
+            self._open_items(has_effects),
+            budget=BatchBudget(plan.limits),
+            counting=self._counting,
+            begin=_ignored if journal is None else journal.begin,
+            write=_ignored if journal is None else journal.write,
+            forget=_ignored if journal is None else journal.forget,
+            quarantine=self._quarantine.add,
+            finish=plan.finish,
+            has_effects=has_effects,
+        )
+        self._records = self._all_records()
+        self._is_closed = False
+        self.ending: Ending = ""
+        plan.fleet.start(plan.job, self._feed)
+        threading.Thread(target=self._wait, name="agentkit-batch-end", daemon=True).start()
+
+    def _open_items(self, has_effects: bool) -> Iterator[Item]:
+        """The items that are asked of the fleet, in the order of the input."""
+        journal = self._plan.journal
+        if journal is None:
+            yield from (item for item in self._plan.items if not item.same_as)
+            return
+        in_flight = set(journal.in_flight)
+        for item in self._plan.items:
+            if item.same_as or journal.is_answered(item.id):
+                continue
+            if item.id not in in_flight:
+                yield item
+            elif has_effects:
+                self._feed.unknown(item)
+            elif self._plan.job.travels:
+                self._feed.suspect([item])
+            else:
+                yield item
+
+    def _from_quarantine(self, item: Item, record: Record) -> None:
+        self._feed.put(item, record)
+
+    def _wait(self) -> None:
+        """Wait until the fleet has done everything."""
+        self._plan.fleet.join(None)
+        self._quarantine.join(None)
+        self._feed.end()
+
+    def __next__(self) -> Record:
+        return next(self._records)
+
+    def _all_records(self) -> Iterator[Record]:
+        try:
+            while (record := self._feed.records.get()) is not None:
+                yield record
+            if self._feed.error is not None:
+                raise self._feed.error
+            if not self._feed.ending:
+                yield from self._copies()
+                self.ending = "complete"
+        finally:
+            self.close()
+
+    def _copies(self) -> Iterator[Record]:
+        """The records of items whose question an earlier item has."""
+        journal = self._plan.journal
+        if journal is None:
+            return
+        open_copies = (item for item in self._plan.items if item.same_as and not journal.is_answered(item.id))
+        while chunk := [item for _, item in zip(range(_CHUNK), open_copies, strict=False)]:
+            found = {str(record["id"]): record for record in journal.find({item.same_as for item in chunk})}
+            for item in chunk:
+                if item.same_as in found:
+                    record = copied(item, found[item.same_as])
+                    journal.write(record)
+                    self._counting.count(record)
+                    yield record
+
+    def stats(self) -> Stats:
+        """How far the batch is."""
+        return self._counting.stats(self._feed.in_progress, self._plan.fleet.width)
+
+    @property
+    def message(self) -> str:
+        """Why it ended before all was answered, and what to do; "" while it runs and where it is complete."""
+        if self.ending == "account":
+            error = (self._feed.account_error or {}).get("error") or {}
+            return f"the server refuses the account: {error.get('message')}: settle that, then start again to go on"
+        if self.ending == "budget":
+            return "stopped at the budget: start again with a higher one to go on"
+        if self.ending in ("disk", "failed"):
+            return str(self._feed.error)
+        return "stopped: start again to go on" if self.ending == "stopped" else ""
+
+    def stop(self) -> None:
+        """Begin nothing new; what is in progress has `grace` seconds to end, then it is cancelled. Returns at once."""
+        self._feed.stop("stopped")
+        threading.Thread(target=self._cancel_after, args=(self._plan.grace,), daemon=True).start()
+
+    def _cancel_after(self, seconds: float) -> None:
+        if not self._plan.fleet.join(seconds):
+            self._cancel()
+
+    def cancel(self) -> None:
+        """Stop now: runs in progress are cancelled, and their items are asked again by the next start."""
+        self._feed.stop("stopped")
+        self._cancel()
+
+    def _cancel(self) -> None:
+        self._plan.fleet.cancel()
+        self._quarantine.close()
+        if not self._plan.fleet.join(CANCEL_SECONDS):
+            self._plan.fleet.close()
+
+    def close(self) -> None:
+        """End the batch and its answers file; what is in progress is cancelled."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._feed.is_read = False
+        is_complete = self.ending == "complete"
+        if not is_complete:
+            self._feed.stop("stopped")
+            self.ending = self._feed.ending
+            self._plan.fleet.cancel()
+            self._plan.fleet.join(CANCEL_SECONDS)
+        with ExitStack() as closing:
+            if self._plan.journal is not None:
+                order = (item.id for item in self._plan.items) if self._plan.ordered and is_complete else None
+                closing.callback(self._plan.journal.close, order)
+            closing.callback(self._quarantine.close)
+            closing.callback(self._plan.fleet.close)
+
+
+_CHUNK = 10_000
+
+
+def _ignored(_: object) -> None:
+    """What is noted only in an answers file."""
+
+
+def run_batch(
+    agent: Agent | str | Job,
+    questions: str | os.PathLike[str] | Iterable[Any],
+    *,
+    out: str | os.PathLike[str] | None = None,
+    on: str | Executor | Fleet = "threads",
+    at_once: int | tuple[int, int] | None = None,
+    keep: Collection[str] = (),
+    question: str | None = None,
+    skip_bad: bool = False,
+    dedup: bool = False,
+    ordered: bool = False,
+    anyway: bool = False,
+    retry_failed: bool = False,
+    retry_unknown: bool = False,
+    sessions: str | None = None,
+    limit_cost: float | None = None,
+    limit_tokens: int | None = None,
+    limit_seconds: float | None = None,
+    attempts: int = 6,
+    grace: float = 10.0,
+    sampling: Mapping[str, Any] | None = None,
+    output: Any = None,
+    finish: Callable[[Record], Record] | None = None,
+) -> BatchRun:
+    """Answer many questions; returns an iterator of their records (see `agentkit.batch.item.Record`).
+
+    agent: an agent, or where one is made: "module:attribute" or "file.py:attribute", an agent or a function that
+    returns one. questions: a file (.jsonl, .jsonl.gz, .csv, .parquet; "-": standard input), or texts, dicts or Items.
+    out: the answers file (JSON lines), one line a question, from which a later call with the same file goes on; None
+    keeps nothing. on: "threads" of this process, "dask", "dask://HOST:PORT", "ray", "ray://HOST:PORT", a
+    `concurrent.futures.Executor`, or a fleet. at_once: how many runs are in progress: a number, or (least, most)
+    between which the batch finds it by itself (default: 4 to 128). keep: "tool_calls", "messages": fields of the
+    records. question: the column or field of the question. skip_bad: lines that can't be asked become failed records.
+    dedup: equal questions are asked once, and the answer is copied. ordered: at the end the file is in the order of the
+    input. anyway: go on although the file was written by another agent. retry_failed: ask again what has failed.
+    retry_unknown: ask again what was in progress, with tools that have effects, when the program was killed. sessions:
+    the path or URL of a session store: each item is a session of its own, whose book has each tool call once.
+    limit_cost, limit_tokens, limit_seconds: what the batch may spend in all. attempts: how often an item is tried.
+    grace: seconds that runs in progress have when the batch is stopped. sampling: fields of each request. output: the
+    type of the answers. finish: changes each record before it is written.
+
+    Raises ConfigurationError before anything is asked: for an option or a file that can't be used, an answers file of
+    another agent; BadInputError for lines that are no questions.
+    """
+    if dedup and out is None:
+        raise ConfigurationError("dedup copies answers from the answers file: give one with out=")
+    with ExitStack() as opened:
+        name = "" if out is None else os.path.abspath(out)
+        options = {"keep": tuple(keep), "attempts": attempts, "sessions": sessions, "sampling": dict(sampling or {})}
+        options |= {"at_once": _range(at_once), "output": output, "name": _name_of(name)}
+        job = agent if isinstance(agent, Job) else Job.of(agent, **options)
+        opened.callback(job.close_agent)
+        items = open_items(questions, question=question, skip_bad=skip_bad, dedup=dedup)
+        checked = items.check()
+        if checked.bad_count and not skip_bad:
+            raise BadInputError(checked.bad, checked.bad_count)
+        limits = BatchLimits(limit_cost, limit_tokens, limit_seconds)
+        _check_limits(limits, job)
+        fleet = fleet_of(on, job)
+        journal = None
+        if out is not None:
+            _check_paths(questions, out)
+            again = {"retry_failed": retry_failed, "retry_unknown": retry_unknown}
+            journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, **again)
+            opened.callback(journal.close)
+        run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, grace, finish))
+        opened.pop_all()
+        return run
+
+
+def _range(at_once: int | tuple[int, int] | None) -> tuple[int, int, int]:
+    """(least, at the start, most) of the runs in progress."""
+    least, most = (4, 128) if at_once is None else (at_once, at_once) if isinstance(at_once, int) else at_once
+    if isinstance(least, bool) or not 1 <= least <= most:
+        raise ConfigurationError(f"at_once={at_once!r}: use a number of at least 1, or (least, most)")
+    return least, min(max(least, 16), most), most
+
+
+def _name_of(path: str) -> str:
+    import hashlib
+
+    return hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+
+
+def _check_paths(questions: object, out: str | os.PathLike[str]) -> None:
+    is_file = isinstance(questions, str | os.PathLike) and str(questions) != "-"
+    if is_file and os.path.exists(out) and os.path.samefile(questions, out):  # type: ignore[arg-type]
+        raise ConfigurationError(f"{out}: the questions and the answers are the same file: give another for one")
+
+
+def _check_limits(limits: BatchLimits, job: Job) -> None:
+    for name, value in vars(limits).items():
+        if value is not None and (isinstance(value, bool) or not value > 0):
+            raise ConfigurationError(f"limit_{name}={value!r}: use a number above 0")
+    if limits.cost is not None and not _knows_prices(job.agent_here()):
+        raise ConfigurationError(
+            "limit_cost: the prices of the model are not known, so that a limit on the cost would have no effect: set "
+            "Agent(prices=Prices(...)), or use limit_tokens"
+        )
+
+
+def _knows_prices(agent: Agent) -> bool:
+    from agentkit.middleware.pricing import known_cost
+
+    if agent._scope.keywords["prices"] is not None:
+        return True
+    known = agent.backend.capabilities()
+    return known_cost(known.model, known.base_url, Usage(input_tokens=1, output_tokens=1)) is not None

@@ -1,0 +1,76 @@
+"""Questions that a program gives: texts, objects and Items, in any iterable."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, BinaryIO
+
+from agentkit._text import canonical_json
+from agentkit.batch.item import Item
+from agentkit.batch.json_lines import check_texts
+from agentkit.batch.text_lines import MAX_BYTES, TOO_LONG, Entry, LineError
+from agentkit.errors import ConfigurationError
+
+_VALUE, _ITEM, _PROBLEM = "v", "i", "p"
+
+
+def check_iterable(source: object) -> None:
+    """Raises ConfigurationError for what is no iterable of questions."""
+    if isinstance(source, bytes | bytearray | Mapping):
+        raise ConfigurationError(
+            f"questions: a {type(source).__name__} can't be asked: pass the path of a file, or a list of texts or dicts"
+        )
+    if hasattr(source, "columns") and not isinstance(source, Iterator):
+        raise ConfigurationError(
+            'questions: pass the rows of a table as dicts (pandas: df.to_dict("records"); polars: df.to_dicts())'
+        )
+    if not isinstance(source, Iterable):
+        raise ConfigurationError(
+            f"questions: {type(source).__name__} is not iterable: pass the path of a file, or a list of texts or dicts"
+        )
+
+
+def given_entries(source: Iterable[Any]) -> Iterator[Entry]:
+    """What an iterable gives, as JSON; Items as they are. An entry's line is the number of its place, from 1."""
+    for number, each in enumerate(source, 1):
+        if isinstance(each, Item):
+            yield number, each, b"", ""
+            continue
+        try:
+            value = dict(each) if isinstance(each, Mapping) and type(each) is not dict else each
+            _check(value)
+        except LineError as error:
+            yield number, None, repr(type(each)).encode(), str(error)
+        else:
+            yield number, value, b"", ""
+
+
+def _check(value: Any) -> None:
+    try:
+        text = canonical_json(value)
+    except (TypeError, ValueError) as error:
+        raise LineError(f"can't be written as JSON: {error!s:.200}") from None
+    except RecursionError:
+        raise LineError("is nested too deeply") from None
+    if len(text) > MAX_BYTES:
+        raise LineError(TOO_LONG)
+    check_texts(value)
+
+
+def spool(source: Iterable[Any], file: BinaryIO) -> None:
+    """Write what an iterable gives to a file, from which `spooled_entries` reads it again and again."""
+    for _, value, content, problem in given_entries(source):
+        kind = _PROBLEM if problem else _VALUE
+        value = [content.decode(), problem] if problem else value
+        if isinstance(value, Item):
+            kind, value = _ITEM, value.as_json()
+        file.write(json.dumps([kind, value]).encode() + b"\n")
+
+
+def spooled_entries(file: BinaryIO) -> Iterator[Entry]:
+    """What `spool` has written."""
+    for number, line in enumerate(file, 1):
+        kind, value = json.loads(line)
+        if kind == _PROBLEM:
+            yield number, None, value[0].encode(), value[1]
+        else:
+            yield number, Item.from_json(value) if kind == _ITEM else value, b"", ""

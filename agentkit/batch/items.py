@@ -1,0 +1,229 @@
+"""The questions of a batch: read lazily and checked before anything is asked, each an item with an id of its own."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from itertools import islice
+from typing import Any, NamedTuple
+
+from agentkit._lazy.records import dataclass
+from agentkit.batch.identity import BAD, Gathered, Ids, KnownIds, SeenIds, digest_of, given_id, row_digest, value_digest
+from agentkit.batch.item import Item
+from agentkit.batch.openai_lines import is_request, request_of
+from agentkit.batch.question_lines import Question, asked_messages, asked_text, question_of
+from agentkit.batch.sources import Source, source_of
+from agentkit.batch.tables import table_value
+from agentkit.batch.text_lines import Entry, LineError
+from agentkit.errors import ConfigurationError
+
+SHOWN_BAD = 100
+"""How many of the lines that can't be asked are named."""
+MAX_MODELS = 20
+"""How many names of models are noted."""
+
+
+class BadLine(NamedTuple):
+    """A line that can't be asked. line: its number, counted from 1. reason: the end of a sentence."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What all lines were found to be. total: the number of items. bad: the first `SHOWN_BAD` lines that can't be
+    asked. bad_count: the number of all of them."""
+
+    total: int
+    bad: list[BadLine]
+    bad_count: int
+
+
+class Items:
+    """The questions of a batch. See `open_items`. question: the field or column that the questions stand in, as it was
+    given. models: the names of models in lines of OpenAI's batch format, and how many lines have each; known after
+    `check`.
+
+    Each iteration reads them anew, in the order of the input, after `check`. At a line that can't be asked it raises
+    ConfigurationError, unless such lines are skipped: then each is an Item with a `problem`. Lines that were added to
+    the file since the check are left out."""
+
+    def __init__(self, source: Source, question: str | None, skip_bad: bool, dedup: bool) -> None:
+        self.question = question
+        self.models: Mapping[str, int] = {}
+        self._source = source
+        self._skip_bad = skip_bad
+        self._dedup = dedup
+        self._checked: Checked | None = None
+        self._known = KnownIds()
+        self._asked_again: Set[int] = frozenset()
+
+    @property
+    def name(self) -> str:
+        """What the input is called in messages."""
+        return self._source.name
+
+    def check(self) -> Checked:
+        """Read all lines, and find those that can't be asked. Raises ConfigurationError for a file that can't be read
+        to its end, or has no questions."""
+        if self._checked is None:
+            seen = SeenIds()
+            checked = self._read_all(seen)
+            self._known = seen.known()
+            if self._known.has_twice:
+                checked = self._read_all(Ids(self._known))
+            if not checked.total and self._source.is_file:
+                raise ConfigurationError(f"{self.name}: has no questions")
+            self._checked = checked
+        return self._checked
+
+    def _read_all(self, ids: SeenIds | Ids) -> Checked:
+        read = _Reading(self._source, ids).read
+        models: Counter[str] = Counter()
+        asked = Gathered()
+        bad: list[BadLine] = []
+        total = bad_count = 0
+        for entry in self._source.entries():
+            total += 1
+            _, question, problem = read(entry)
+            if problem:
+                bad_count += 1
+                if len(bad) < SHOWN_BAD:
+                    bad.append(BadLine(entry[0], problem))
+                continue
+            if question.model and (question.model in models or len(models) < MAX_MODELS):
+                models[question.model] += 1
+            if self._dedup:
+                asked.add(_digest_of_question(question))
+        self.models = models
+        self._asked_again = asked.repeated()
+        return Checked(total, bad, bad_count)
+
+    def __iter__(self) -> Iterator[Item]:
+        items = islice(self._all(), self.check().total)
+        return self._with_copies(items) if self._dedup else items
+
+    def _all(self) -> Iterator[Item]:
+        reading = _Reading(self._source, Ids(self._known))
+        for entry in self._source.entries():
+            item_id, question, problem = reading.read(entry)
+            if problem and not self._skip_bad:
+                raise ConfigurationError(f"{self.name}: line {entry[0]}: {problem}")
+            if problem:
+                yield Item(item_id, columns=_columns_of(entry[1]), line=entry[0], problem=problem)
+                continue
+            _, prompt, messages, sampling, columns, _ = question
+            yield Item(item_id, prompt, messages, sampling, columns, entry[0])
+
+    def _with_copies(self, items: Iterator[Item]) -> Iterator[Item]:
+        """The items; of those that ask the same, all but the first with its id."""
+        firsts: dict[int, str] = {}
+        for item in items:
+            if item.problem:
+                yield item
+                continue
+            digest = _digest_of_question(item)
+            if digest not in self._asked_again:
+                yield item
+                continue
+            first = firsts.setdefault(digest, item.id)
+            yield item if first == item.id else Item(**{**vars(item), "same_as": first})
+
+    def close(self) -> None:
+        """Remove the temporary file of standard input or an iterator. It is removed with the last reference too."""
+        self._source.close()
+
+    def __enter__(self) -> "Items":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+_NOTHING = Question(None, None)
+
+
+class _Reading:
+    """Reads entries, from the first to the last."""
+
+    def __init__(self, source: Source, ids: SeenIds | Ids) -> None:
+        self._column = source.column
+        self._is_table = source.is_table
+        self._digest: Callable[[Any], int] = row_digest if source.is_table else value_digest
+        self._ids = ids
+
+    def read(self, entry: Entry) -> tuple[str, Question, str]:
+        """The id of an item, what it asks, and why it can't be asked ("" for nothing)."""
+        _, value, _, problem = entry
+        if not problem:
+            try:
+                question = self._question(value)
+                if question.id is None:
+                    return self._ids.make(self._digest(value)), question, ""
+                self._ids.take(question.id)
+                return question.id, question, ""
+            except LineError as error:
+                problem = str(error)
+        return self._ids.make(self._digest_of_bad(entry), BAD), _NOTHING, problem
+
+    def _question(self, value: Any) -> Question:
+        if self._column is None:
+            if is_request(value):
+                return request_of(value)
+            return _asked_again(value) if isinstance(value, Item) else question_of(value)
+        if self._is_table:
+            value = table_value(value, self._column)
+        return _asked_again(value) if isinstance(value, Item) else question_of(value, self._column)
+
+    def _digest_of_bad(self, entry: Entry) -> int:
+        """The digest of a line that can't be asked: of its bytes, or of what it says."""
+        _, value, content, _ = entry
+        if content:
+            return digest_of(content.strip())
+        try:
+            return self._digest(value.as_json() if isinstance(value, Item) else value)
+        except LineError:
+            return digest_of(repr(type(value)).encode())
+
+
+def _asked_again(item: Item) -> Question:
+    """What an Item asks that a program has made. Raises LineError."""
+    if item.problem:
+        raise LineError(item.problem)
+    messages = asked_messages(list(item.messages)) if item.prompt is None else item.messages
+    prompt = None if item.prompt is None else asked_text(item.prompt, "its prompt")
+    return Question(given_id(item.id), prompt, messages, item.sampling, item.columns)
+
+
+def _columns_of(value: object) -> Mapping[str, Any]:
+    """What comes back with the record of a line that can't be asked: an object as it is."""
+    if isinstance(value, Item):
+        return value.columns
+    return value if isinstance(value, Mapping) else {}
+
+
+def _digest_of_question(asked: Question | Item) -> int:
+    """The digest of all that a model server is asked."""
+    if asked.prompt is not None and not asked.messages and not asked.sampling:
+        return value_digest(asked.prompt)
+    return value_digest([asked.prompt, list(asked.messages), dict(asked.sampling)])
+
+
+def open_items(
+    source: str | os.PathLike[str] | Iterable[Any],
+    *,
+    question: str | None = None,
+    skip_bad: bool = False,
+    dedup: bool = False,
+) -> Items:
+    """The questions of a file or an iterable. Nothing but their beginning is read yet.
+
+    source: a path (.jsonl and .csv, both also with .gz, .parquet, .txt), "-" for standard input, or texts, dicts and
+    Items. A line is a JSON text, an object with a question (`QUESTIONS`), or one of OpenAI's batch format; of a .txt
+    file a question. question: the field or column with the question. skip_bad: lines that can't be asked are Items with
+    a `problem`. dedup: items that ask the same as an earlier one have its id as `same_as`.
+
+    Raises ConfigurationError: no such file, another format, no such column; MissingExtraError for a parquet file
+    without the extra.
+    """
+    return Items(source_of(source, question), question, skip_bad, dedup)

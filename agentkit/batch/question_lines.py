@@ -1,0 +1,156 @@
+"""What a line or row asks: a text, or an object with a question or messages."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
+
+from agentkit._text import cut
+from agentkit.batch.identity import KINDS, given_id
+from agentkit.batch.text_lines import LineError
+from agentkit.errors import TranscriptError
+from agentkit.message import Message, text_of
+from agentkit.transcript import Due, Transcript, whats_due
+
+QUESTIONS = ("question", "prompt", "input", "messages")
+"""The fields in which a question is looked for."""
+IDS = ("id", "custom_id")
+NAME_IT = "say which one is the question (--question NAME, question=NAME)"
+
+_NO_FIELDS: Mapping[str, Any] = {}
+_QUESTIONS = set(QUESTIONS)
+_PLAIN_ROLES = frozenset(("system", "developer", "user", "assistant"))
+_SHOWN_FIELDS = 12
+_HINTS = (
+    (("custom_id", "response"), "this is a line of results of OpenAI's batch format, not a request"),
+    (("custom_id", "params"), "this is a request of Anthropic's batch format: OpenAI's has a body with messages"),
+    (("id", "ok", "output"), "this is a line of answers"),
+)
+
+
+class Question(NamedTuple):
+    """What a line asks. id: the one it has. See `agentkit.batch.item.Item`. model: the one it names."""
+
+    id: str | None
+    prompt: str | None
+    messages: Sequence[Mapping[str, Any]] = ()
+    sampling: Mapping[str, Any] = {}
+    columns: Mapping[str, Any] = {}
+    model: str = ""
+
+
+def question_of(value: object, column: str | None = None) -> Question:
+    """What a line asks. value: of its JSON. column: the field with the question; None: one of `QUESTIONS`.
+
+    Raises LineError when it asks nothing."""
+    if isinstance(value, str):
+        return Question(None, asked_text(value, "the text"))
+    if not isinstance(value, dict):
+        raise LineError(_no_record(value))
+    name = column if column is not None else question_field(value)
+    if name not in value:
+        raise LineError(f"has no field {name!r}; it has {names_of(value)}")
+    asked = value[name]
+    columns = value.copy()
+    del columns[name]
+    if "id" in columns:
+        del columns["id"]
+    if "custom_id" in columns:
+        del columns["custom_id"]
+    if type(asked) is str and name != "messages" and asked and not asked.isspace():
+        return Question(_id_of(value), asked, (), _NO_FIELDS, columns, "")
+    if isinstance(asked, list) and (name == "messages" or (asked and all(map(_has_role, asked)))):
+        return Question(_id_of(value), None, asked_messages(asked), columns=columns)
+    if name == "messages":
+        raise LineError(f"has messages that are {_kind(asked)}: it must be a list of messages")
+    return Question(_id_of(value), asked_text(asked, f"the field {name!r}"), columns=columns)
+
+
+def question_field(value: dict[str, object]) -> str:
+    """The field or column with the question. Raises LineError when there is none, or more than one."""
+    only = _QUESTIONS.intersection(value)
+    if len(only) == 1:
+        return only.pop()
+    found = [name for name in QUESTIONS if name in only]
+    if found:
+        raise LineError(f"has more than one of the fields {', '.join(found)}: {NAME_IT}")
+    hint = next((hint for fields, hint in _HINTS if all(field in value for field in fields)), NAME_IT)
+    raise LineError(f"has no question: none of {', '.join(QUESTIONS)}, but {names_of(value)}: {hint}")
+
+
+def names_of(value: Mapping[str, object]) -> str:
+    """The names of the fields of an object, for a message."""
+    names = [cut(str(name), 40) for name in list(value)[:_SHOWN_FIELDS]]
+    return ", ".join(names + ["…"] * (len(value) > len(names))) or "no fields"
+
+
+def asked_text(text: object, what: str) -> str:
+    """A question. what: where it stands. Raises LineError when it is no text, or an empty one."""
+    if not isinstance(text, str):
+        raise LineError(f"has {_kind(text)} for a text ({what})")
+    if not text or text.isspace():
+        raise LineError(f"asks nothing: {what} is empty")
+    return text
+
+
+def asked_messages(messages: object) -> Sequence[Mapping[str, Any]]:
+    """The messages of a conversation in which a reply is due. Raises LineError when a model server would refuse them,
+    or none is."""
+    if not isinstance(messages, list):
+        raise LineError(f"has messages that are {_kind(messages)}: it must be a list of messages")
+    if not messages:
+        raise LineError("asks nothing: its list of messages is empty")
+    known = cast(list[Message], messages)
+    due = whats_due(known) if all(map(_is_plain, messages)) else _due(known)
+    if due is Due.NOTHING:
+        raise LineError(f"asks nothing: its last message has the role {known[-1]['role']!r}")
+    if due is not Due.REPLY:
+        raise LineError("asks nothing: it has tool calls without their results")
+    last = next((each for each in reversed(known) if each["role"] not in ("system", "developer")), known[-1])
+    if last["role"] == "user" and not _says_anything(last):
+        raise LineError("asks nothing: the text of its last message is empty")
+    return cast(Sequence[Mapping[str, Any]], messages)
+
+
+def _due(messages: Sequence[Message]) -> object:
+    """What is due after messages that may be wrong. Raises LineError when they are."""
+    try:
+        return Transcript(messages).whats_due()
+    except TranscriptError as error:
+        raise LineError(cut(str(error), 300)) from None
+
+
+def _says_anything(message: Message) -> bool:
+    content = message.get("content")
+    return bool(text_of(message).strip()) or (
+        isinstance(content, list) and any(part.get("type") != "text" for part in content)
+    )
+
+
+def _is_plain(message: object) -> bool:
+    """Whether this is a message of the most common form, in which nothing can be wrong."""
+    return (
+        type(message) is dict
+        and message.get("role") in _PLAIN_ROLES
+        and type(message.get("content")) is str
+        and "tool_calls" not in message
+    )
+
+
+def _has_role(value: object) -> bool:
+    return isinstance(value, dict) and "role" in value
+
+
+def _id_of(value: Mapping[str, object]) -> str | None:
+    found = value.get("id")
+    if found is None:
+        found = value.get("custom_id")
+    return None if found is None else given_id(found)
+
+
+def _no_record(value: object) -> str:
+    if isinstance(value, list) and value and all(map(_has_role, value)):
+        return 'is a list of messages: write {"messages": [...]}'
+    return f'is {_kind(value)}: a line is a text, or an object such as {{"question": "..."}}'
+
+
+def _kind(value: object) -> str:
+    return KINDS.get(type(value)) or f"of type {type(value).__name__}"

@@ -1,0 +1,84 @@
+"""The record of an item: what came of its run, or why there is no answer."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from agentkit.batch.item import ERROR_TYPES, Item, Record
+from agentkit.event import Result
+from agentkit.limits import Usage
+from agentkit.net.error_words import status_of
+from agentkit.record import result_record, usage_record
+
+KEPT = ("tool_calls", "messages")
+"""What is kept of a run only where it is asked for."""
+NO_OUTCOME = ("cancelled",)
+"""Why a run may have ended without being an outcome of its item, which is asked again."""
+_UNFINISHED = {
+    "approval": "a tool call waits for a person's approval, and nobody can give it in a batch",
+    "empty": "the model's reply was empty",
+}
+
+
+def answered(
+    item: Item, result: Result[Any], keep: Collection[str], spent: Usage, attempts: int, refusals: int
+) -> Record:
+    """The record of a run that has ended. spent: usage of this run and of those before it that failed."""
+    made = result_record(result)
+    has_output = bool(result.output.strip()) if isinstance(result.output, str) else result.output is not None
+    is_ok = has_output and result.stopped not in _UNFINISHED
+    error = None if is_ok else {"type": result.stopped, "message": _why(result.stopped), "status": None}
+    fields = {"output": made["output"], "stopped": result.stopped, "citations": made["citations"]}
+    kept = {name: made[name] for name in KEPT if name in keep}
+    return _record(item, is_ok, fields, spent, attempts, refusals, kept, error)
+
+
+def failed(
+    item: Item, error: BaseException, spent: Usage, attempts: int, refusals: int, keep: Collection[str]
+) -> Record:
+    """The record of a run that has raised an error."""
+    found = {"type": type(error).__name__, "message": str(error), "status": status_of(error)}
+    messages = getattr(error, "messages", None)
+    kept = {"messages": messages} if "messages" in keep and isinstance(messages, list) else {}
+    return _record(item, False, {}, spent, attempts, refusals, kept, found)
+
+
+def not_run(item: Item, kind: str, why: str = "") -> Record:
+    """The record of an item of which the batch itself knows that it has no answer. kind: one of ERROR_TYPES. why: its
+    message, where that is not the usual one."""
+    error = {"type": kind, "message": why or ERROR_TYPES[kind], "status": None}
+    return _record(item, False, {}, Usage(cost=0.0), 0, 0, {}, error)
+
+
+def copied(item: Item, record: Mapping[str, Any]) -> Record:
+    """The record of an item whose question is that of another, which has this record: nothing was spent for it."""
+    nothing = {"usage": {}, "cost": 0.0, "seconds": 0.0, "attempts": 0, "refusals": 0}
+    made = {name: value for name, value in record.items() if name != "item"} | {"id": item.id} | nothing
+    return {**made, "same_as": record["id"], **({"item": dict(item.columns)} if item.columns else {})}
+
+
+def _record(
+    item: Item,
+    is_ok: bool,
+    fields: Mapping[str, Any],
+    spent: Usage,
+    attempts: int,
+    refusals: int,
+    kept: Mapping[str, Any],
+    error: Mapping[str, Any] | None,
+) -> Record:
+    usage = usage_record(spent)
+    cost, seconds = usage.pop("cost"), usage.pop("seconds")
+    usage = {name: value for name, value in usage.items() if value}
+    made: Record = {"id": item.id, "ok": is_ok, "output": None, "stopped": "", "citations": _NONE, **fields}
+    made |= {"usage": usage, "cost": cost, "seconds": round(seconds, 3), "attempts": attempts, "refusals": refusals}
+    made |= {**kept, "error": error}
+    if item.columns:
+        made["item"] = dict(item.columns)
+    return made
+
+
+_NONE: Sequence[Any] = ()
+
+
+def _why(stopped: str) -> str:
+    return _UNFINISHED.get(stopped, f"the run ended without an answer: {stopped}")

@@ -1,0 +1,176 @@
+"""What an engine has run in a worker's process: a check before the first item, the answering of items, and their end."""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import agentkit
+from agentkit._threads import WORKERS
+from agentkit.batch.item import Record
+from agentkit.batch.job import Job
+from agentkit.batch.pace import pace_here
+from agentkit.batch.worker import answer_all
+from agentkit.errors import ConfigurationError
+
+WATCH_SECONDS = 0.5
+"""Seconds between two looks for what tells a worker that has no other connection to stop."""
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_PROCESS = uuid.uuid4().hex
+
+
+class Checked(TypedDict):
+    """What a worker's process is. problem: why it can't answer items of the job; "" for nothing."""
+
+    python: str
+    agentkit: str
+    process: str
+    problem: str
+
+
+class Reply(TypedDict):
+    """What comes of the items of one task. records: in the order of the items; empty with a problem. width: how many
+    runs the pace of this process allows now. process: which process it is. problem: why it has answered none."""
+
+    records: list[Record]
+    width: int
+    process: str
+    problem: str
+
+
+def process_here() -> str:
+    """A name of this process that no other has, one that follows it at the same address included."""
+    return f"{os.getpid()}-{_PROCESS}"
+
+
+def check(job: str) -> Checked:
+    """Make the agent of a job (as JSON) in this process, once for all its items."""
+    return {"python": PYTHON, "agentkit": agentkit.__version__, "process": process_here(), "problem": _problem_of(job)}
+
+
+def mismatch(checked: Checked) -> str:
+    """Why a process that was checked can't work for this one; "" when it can."""
+    for name, there, here in (
+        ("Python", checked["python"], PYTHON),
+        ("agentkit", checked["agentkit"], agentkit.__version__),
+    ):
+        if there != here:
+            return f"it has {name} {there}, and this program has {here}: install the same version there"
+    if checked["problem"]:
+        return (
+            f"it can't make the agent: {checked['problem']} (a worker has the files, packages and environment variables "
+            "with which it was started, not those of this program)"
+        )
+    return ""
+
+
+def _problem_of(job: str) -> str:
+    try:
+        Job.from_json(job).agent_here()
+    except KeyboardInterrupt:
+        raise
+    except ConfigurationError as error:
+        return str(error)
+    except BaseException as error:  # noqa: BLE001 - of any module that an agent is made in
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def answer(job: str, items: Sequence[Mapping[str, Any]], batch: str, process: str = "") -> Reply:
+    """Answer items (as JSON). batch: the name of the batch, by which it can be cancelled. process: the one they were
+    sent to: where an engine runs a lost task again by itself, in another process, nothing is done.
+
+    An engine reports an exception as it likes: there is none.
+    """
+    if process and process != process_here():
+        return _nothing("it is another process than the one that was asked")
+    cancelled = _CANCELLED.event(batch)
+    problem = _problem_of(job)
+    if problem:
+        return _nothing(problem)
+    records = answer_all(job, items, cancelled)
+    return {"records": records, "width": pace_here(Job.from_json(job)).width, "process": process_here(), "problem": ""}
+
+
+def _nothing(problem: str) -> Reply:
+    return {"records": [], "width": 0, "process": process_here(), "problem": problem}
+
+
+def cancel(batch: str) -> None:
+    """Stop what this process answers for a batch, and what it will be sent for it."""
+    _CANCELLED.event(batch).set()
+
+
+def end(batch: str, job: str) -> None:
+    """Forget a batch that has ended, and close the agent of its job."""
+    cancel(batch)
+    with contextlib.suppress(Exception):
+        Job.from_json(job).close_agent()
+
+
+class _Cancelled:
+    """An event of each batch."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    def event(self, batch: str) -> threading.Event:
+        with self._lock:
+            return self._events.setdefault(batch, threading.Event())
+
+
+_CANCELLED = _Cancelled()
+
+
+class _Watch:
+    """Ends what a process of a pool does when a file says so, and the process when the program that owns it is gone:
+    a pool has no other way to its processes than its tasks, and its processes outlive a program that was killed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._flags: dict[str, str] = {}
+        self._running = 0
+        self._owner = 0
+
+    def begin(self, batch: str, flag: str, owned: bool) -> None:
+        with self._lock:
+            self._running += 1
+            self._owner = self._owner or (os.getppid() if owned else -1)
+            is_new = not self._flags
+            self._flags[batch] = flag
+        if is_new:
+            WORKERS.submit(self._look)
+
+    def finish(self) -> None:
+        with self._lock:
+            self._running -= 1
+
+    def _look(self) -> None:
+        while True:
+            time.sleep(WATCH_SECONDS)
+            with self._lock:
+                flags, running = dict(self._flags), self._running
+            for batch, flag in flags.items():
+                if flag and os.path.exists(flag):
+                    cancel(batch)
+            if self._owner > 0 and os.getppid() != self._owner and not running:
+                os._exit(0)  # nobody waits for it, and it would wait for tasks for good
+
+
+_WATCH = _Watch()
+
+
+def answer_watched(job: str, items: Sequence[Mapping[str, Any]], batch: str, flag: str, owned: bool) -> Reply:
+    """`answer` in a process that can only be reached by its tasks. flag: the path of a file that is there once the batch
+    is cancelled. owned: the process belongs to the program, whose end is its own."""
+    _WATCH.begin(batch, flag, owned)
+    try:
+        return answer(job, items, batch)
+    finally:
+        _WATCH.finish()

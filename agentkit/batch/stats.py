@@ -1,0 +1,122 @@
+"""How far a batch is."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
+
+from agentkit._lazy.records import dataclass
+
+WINDOW = 60.0
+"""Seconds from which the rate is taken."""
+NAMED = 3
+"""How many ids are kept of each kind of failure."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Failures of one kind. count: how many. ids: of the first of them. message: that of the first."""
+
+    count: int
+    ids: tuple[str, ...]
+    message: str
+
+
+@dataclass(frozen=True)
+class Stats:
+    """A batch at one moment.
+
+    total: items of the input. before: those that have a record of an earlier start; failed_before: those of them
+    without an answer. done: records of this start; failed: those of them without an answer. in_flight: items in
+    progress. at_once: how many may be. requests: sent to servers; refused: those of them that a server refused because
+    of its load, as far as records have come. cost: None where a part of it is not known. seconds: since the start.
+    rate: records per second, in the last minute. seconds_left: at this rate, None before there is one. failures: by the
+    type of the error, of this start.
+    """
+
+    total: int
+    before: int
+    failed_before: int
+    done: int
+    failed: int
+    in_flight: int
+    at_once: int
+    requests: int
+    refused: int
+    input_tokens: int
+    output_tokens: int
+    cost: float | None
+    seconds: float
+    rate: float
+    seconds_left: float | None
+    failures: Mapping[str, Failures] = field(default_factory=dict)
+
+
+class Counting:
+    """Counts the records of a batch; thread-safe."""
+
+    def __init__(self, total: int, before: int, failed_before: int = 0) -> None:
+        self._lock = threading.Lock()
+        self._total, self._before, self._failed_before = total, before, failed_before
+        self._done = self._failed = self._requests = self._refused = self._input = self._output = 0
+        self._cost: float | None = 0.0
+        self._kinds: dict[str, Failures] = {}
+        self._started = time.monotonic()
+        self._seconds: deque[tuple[int, int]] = deque()  # (second, records in it)
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Take a record."""
+        usage = record.get("usage") or {}
+        now = int(time.monotonic() - self._started)
+        with self._lock:
+            self._done += 1
+            self._requests += usage.get("requests", 0) + record.get("refusals", 0)
+            self._refused += record.get("refusals", 0)
+            self._input += usage.get("input_tokens", 0)
+            self._output += usage.get("output_tokens", 0)
+            cost = record.get("cost")
+            if self._cost is not None and (cost is not None or usage):
+                self._cost = None if cost is None else self._cost + cost
+            if not record.get("ok"):
+                self._count_failure(record)
+            if self._seconds and self._seconds[-1][0] == now:
+                self._seconds[-1] = now, self._seconds[-1][1] + 1
+            else:
+                self._seconds.append((now, 1))
+            while self._seconds[0][0] < now - WINDOW:
+                self._seconds.popleft()
+
+    def _count_failure(self, record: Mapping[str, Any]) -> None:
+        self._failed += 1
+        error = record.get("error") or {}
+        kind = f"{error.get('type')}" + (f" {error['status']}" if error.get("status") else "")
+        known = self._kinds.get(kind, Failures(0, (), str(error.get("message") or "")))
+        self._kinds[kind] = Failures(known.count + 1, (*known.ids, str(record["id"]))[:NAMED], known.message)
+
+    def stats(self, in_flight: int, at_once: int) -> Stats:
+        """The batch at this moment."""
+        with self._lock:
+            seconds = time.monotonic() - self._started
+            recent = sum(count for second, count in self._seconds if second >= seconds - WINDOW)
+            rate = recent / max(1.0, min(seconds, WINDOW))
+            left = self._total - self._before - self._done
+            return Stats(
+                self._total,
+                self._before,
+                self._failed_before,
+                self._done,
+                self._failed,
+                in_flight,
+                at_once,
+                self._requests,
+                self._refused,
+                self._input,
+                self._output,
+                self._cost,
+                seconds,
+                rate,
+                left / rate if rate else None,
+                dict(self._kinds),
+            )

@@ -1,0 +1,146 @@
+"""The check of an answer that is to be JSON."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agentkit._text import in_a_line
+from agentkit.batch.item import Record
+from agentkit.errors import ConfigurationError, IsolationError, ToolDefinitionError
+from agentkit.evaluation.score import CheckError, Grade, Grader, right
+from agentkit.tooling.arguments import validator_of
+from agentkit.tooling.subprocess_pool import call_isolated
+
+MOST_SECONDS = 10.0
+_SLOW = ('"pattern', '"uniqueItems"')
+"""What may take longer than linear time over a value, and so is looked at in another process."""
+_NOTHING = object()
+_HOLDERS: Mapping[type, Any] = {int: list, str: Mapping}
+
+
+@dataclass(frozen=True)
+class Json(Grader):
+    """The answer is JSON. schema: a JSON schema that it has to fit; {} for any. paths: by their names ("a.b[0]") what
+    stands there. equals: whether it has to be the item's answer. The value is the share of paths that are right."""
+
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    paths: Mapping[str, Any] = field(default_factory=dict)
+    equals: bool = False
+
+    @property
+    def reads_answer(self) -> bool:  # type: ignore[override]
+        return self.equals
+
+    def grade(self, record: Record, answer: Any) -> Grade:
+        try:
+            value = self._value(record)
+        except (ValueError, RecursionError) as error:
+            return right(False, f"is no JSON: {error}")
+        wrong = _faults(self.schema, value) if self.schema else ""
+        if wrong:
+            return right(False, wrong)
+        if self.equals:
+            return right(is_same(value, answer), "is another value than the right answer")
+        faults = [why for path, expected in self.paths.items() if (why := _fault_at(path, value, expected))]
+        return Grade(1 - len(faults) / max(1, len(self.paths)), in_a_line("; ".join(faults), 300))
+
+    @staticmethod
+    def _value(record: Record) -> Any:
+        output = record.get("output")
+        return json.loads(_unfenced(output), parse_constant=_no_json) if isinstance(output, str) else output
+
+
+def check_schema(schema: Any) -> Mapping[str, Any]:
+    """A JSON schema. Raises ConfigurationError for one that is invalid."""
+    if not isinstance(schema, Mapping):
+        raise ConfigurationError(f"a schema is a JSON object, not {in_a_line(repr(schema), 60)}")
+    try:
+        validator_of(schema, False)
+    except ToolDefinitionError as error:
+        raise ConfigurationError(str(error).replace("parameters is", "schema is")) from None
+    return schema
+
+
+def check_paths(paths: Any) -> Mapping[str, Any]:
+    """The paths of a check. Raises ConfigurationError for one that can't be read."""
+    if not isinstance(paths, Mapping) or not paths:
+        raise ConfigurationError('paths is an object such as {"city.name": "Oslo", "years[0]": 1990}')
+    for path in paths:
+        steps_of(path)
+    return paths
+
+
+def steps_of(path: str) -> list[str | int]:
+    """The steps of a path such as "a.b[0].c", "$.a" or "[-1]". Raises ConfigurationError for another text."""
+    steps: list[str | int] = []
+    for part in path.removeprefix("$").removeprefix(".").split("."):
+        name, *places = part.split("[")
+        if name or not places:
+            steps.append(name)
+        for place in places:
+            inside = place.removesuffix("]").strip()
+            if not place.endswith("]") or not inside.removeprefix("-").isdecimal():
+                raise ConfigurationError(f'{path!r} is no path: write "name.other[0]"')
+            steps.append(int(inside))
+    if "" in steps:
+        raise ConfigurationError(f'{path!r} is no path: write "name.other[0]"')
+    return steps
+
+
+def is_same(found: Any, expected: Any) -> bool:
+    """Whether two JSON values are equal: 3 and 3.0 are, 1 and true are not."""
+    if isinstance(found, bool) or isinstance(expected, bool):
+        return found is expected
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        return found.keys() == expected.keys() and all(is_same(found[name], expected[name]) for name in expected)
+    if isinstance(found, list) and isinstance(expected, list):
+        return len(found) == len(expected) and all(map(is_same, found, expected))
+    return bool(found == expected)
+
+
+def _fault_at(path: str, value: Any, expected: Any) -> str:
+    for step in steps_of(path):
+        try:
+            value = value[step] if isinstance(value, _HOLDERS[type(step)]) else _NOTHING
+        except (KeyError, IndexError):
+            value = _NOTHING
+        if value is _NOTHING:
+            return f"{path} is not there"
+    if is_same(value, expected):
+        return ""
+    return f"{path} is {_shown(value)}, not {_shown(expected)}"
+
+
+def _no_json(constant: str) -> Any:
+    raise ValueError(f"{constant} is no value of JSON")
+
+
+def _shown(value: Any) -> str:
+    return in_a_line(json.dumps(value, ensure_ascii=False), 60)
+
+
+def _unfenced(text: str) -> str:
+    """The JSON of an answer that has it in a block of Markdown, and nothing else."""
+    text = text.strip()
+    if text.startswith("```") and text.endswith("```") and len(text) > 6:
+        first, _, rest = text[3:-3].partition("\n")
+        return rest if first.strip().lower() in ("json", "json5", "") else text
+    return text
+
+
+def _faults(schema: Mapping[str, Any], value: Any) -> str:
+    """What in a value does not fit a schema; "" for nothing."""
+    written = json.dumps(schema)
+    if not any(sign in written for sign in _SLOW):
+        return _fault(written, value)
+    try:
+        return call_isolated(_fault, written, value, timeout=MOST_SECONDS, bare=True)
+    except IsolationError as error:
+        raise CheckError(f"the schema could not be checked in {MOST_SECONDS:g} s ({error.reason})") from None
+
+
+def _fault(schema: str, value: Any) -> str:
+    for error in validator_of(json.loads(schema), True).iter_errors(value):
+        return in_a_line(f"{error.json_path}: {error.message}", 200)
+    return ""

@@ -1,0 +1,176 @@
+"""The numbers of an answer, as they are compared: "1,234", 1234, "１２３４" and "1.234,0" are one number.
+
+Units are left as they are written: "8.85 km" is not "8850 m". A word for a scale belongs to its number ("3 million"),
+"12 %" may be meant as 12 or as 0.12.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from agentkit._text import in_a_line
+from agentkit.errors import ConfigurationError
+from agentkit.evaluation.words import words
+from agentkit.evidence.marks import MARK
+from agentkit.evidence.numbers import Number, numbers, words_of
+
+_WIDE = re.compile(r"(?<=[０-９])[，．](?=[０-９])")
+_WIDE_SIGNS = str.maketrans({"，": ",", "．": "."})
+_EXPONENT = re.compile(
+    r"[eE]([+-]?\d{1,9})(?!\w)"
+    r"| ?[×x*·] ?10(?:\^|\*\*)?[{(]? ?([+−-]?\d{1,3})(?!\d)"
+    r"| ?[×x*·] ?10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})"
+)
+_RAISED = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "+-0123456789-")
+_PERCENT = re.compile(r"[\s\u00a0]?(?:[%％٪]|per ?cents?\b|percent|pro[cz]ent|процент|pour ?cent|por ?ciento)", re.I)
+_UNIT = re.compile(r"[\s\u00a0-]?([^\W\d_]{1,20}|[°℃℉$€£¥][CF]?)")
+_PER_HUNDRED = "百分之"
+_MINUS = "-−–﹣－"
+_MONEY = "$€£¥"
+_PARTS = ".)）]"
+MOST_EXPONENT = 400
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How far a number may be from the right one. relative: as a share of the right one."""
+
+    absolute: Decimal = Decimal(0)
+    relative: Decimal = Decimal(0)
+
+    @classmethod
+    def read(cls, written: Any) -> "Tolerance":
+        """The tolerance that is written as "1%" or as ".5". Raises ConfigurationError for anything else."""
+        text = str(written).strip()
+        try:
+            value = Decimal(text.removesuffix("%"))
+        except InvalidOperation:
+            value = Decimal(-1)
+        if isinstance(written, bool) or not value.is_finite() or value < 0:
+            raise ConfigurationError(f"the tolerance of a number is written 1% or 0.5, not {in_a_line(text, 40)!r}")
+        return cls(relative=value / 100) if text.endswith("%") else cls(value)
+
+    def takes(self, found: Decimal, expected: Decimal) -> bool:
+        """Whether a number is near enough."""
+        return abs(found - expected) <= self.absolute + self.relative * abs(expected)
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number of a text. values: what it may mean. is_percent: whether it stands before a percent sign. unit: the word
+    behind it, "" for none. place: where it stands."""
+
+    values: frozenset[Decimal]
+    is_percent: bool = False
+    unit: str = ""
+    place: int = 0
+
+    def agrees(self, expected: "Quantity", tolerance: Tolerance) -> bool:
+        """Whether it is the number that is expected."""
+        found, right = self.values, expected.values
+        if self.is_percent != expected.is_percent:
+            found = found | {each / 100 for each in found} if self.is_percent else found
+            right = right | {each / 100 for each in right} if expected.is_percent else right
+        return any(tolerance.takes(one, other) for one in found for other in right)
+
+
+def quantities(text: str) -> list[Quantity]:
+    """The numbers of a text, but for marks that cite sources, unless there are no others."""
+    text = _WIDE.sub(lambda sign: sign[0].translate(_WIDE_SIGNS), text)
+    return list(_found(MARK.sub(lambda mark: " " * len(mark[0]), text))) or list(_found(text))
+
+
+def _found(text: str) -> Iterator[Quantity]:
+    found = list(numbers(text))
+    ends, begins_at = [each.start + len(each.written) for each in found], {each.start for each in found}
+    searched = 0
+    for place, number in enumerate(found):
+        if number.start < searched:
+            continue
+        values, end = _decimals(_meant(number, text, ends[place])), ends[place]
+        power = _EXPONENT.match(text, end)
+        if power:
+            values, end = _decimals(number.plain), power.end()
+            values = _raised(values, next(each for each in power.groups() if each))
+        elif text[end : end + 1] == "/" and end + 1 in begins_at and text[ends[place + 1] : ends[place + 1] + 1] != "/":
+            below = _decimals(found[place + 1].values)
+            values, end = frozenset(one / other for one in values for other in below if other), ends[place + 1]
+        searched = end
+        if _is_negative(text, number.start):
+            values = frozenset(-each for each in values)
+        yield _quantity(values, text, number.start, end)
+
+
+def expected_quantity(answer: Any) -> Quantity:
+    """The number of a right answer, which is a number or a text that has one. Raises ConfigurationError for others."""
+    if isinstance(answer, int | float) and not isinstance(answer, bool) and math.isfinite(answer):
+        return Quantity(frozenset({Decimal(str(answer))}))
+    found = quantities(answer) if isinstance(answer, str) else []
+    if len(found) != 1:
+        what = "no number" if not found else "several numbers"
+        raise ConfigurationError(f'{in_a_line(repr(answer), 80)} has {what}: give one, such as 1234 or "12 %"')
+    return found[0]
+
+
+def compared(text: str, which: str, unit: str) -> Sequence[Quantity]:
+    """The numbers of an answer that are compared with the right one.
+
+    which: "line": those of the last line that has some; "any"; "first"; "last"; "only": none where there are several.
+    unit: that of the right one; numbers with the same are preferred.
+    """
+    if which == "line":
+        found = next(filter(None, map(quantities, reversed(text.splitlines()))), [])
+    else:
+        found = quantities(text)
+    found = [each for each in found if unit and each.unit == unit] or found
+    if which in ("first", "last"):
+        return found[:1] if which == "first" else found[-1:]
+    return [] if which == "only" and len(found) > 1 else found
+
+
+def is_in_words(text: str, expected: Quantity) -> bool:
+    """Whether a text names a small number by a word."""
+    said = set(words(text))
+    values = (str(value.normalize()) for value in expected.values if 2 <= value <= 12 and value == int(value))
+    return any(word in said for value in values for word in words_of(format(int(Decimal(value)), "d")))
+
+
+def _quantity(values: frozenset[Decimal], text: str, start: int, end: int) -> Quantity:
+    if _PERCENT.match(text, end) or text[max(0, start - len(_PER_HUNDRED)) : start] == _PER_HUNDRED:
+        return Quantity(values, True, "%", start)
+    unit = _UNIT.match(text, end)
+    before = text[start - 1 : start]
+    return Quantity(values, False, unit[1].casefold() if unit else before if before in _MONEY else "", start)
+
+
+def _meant(number: Number, text: str, end: int) -> frozenset[str]:
+    """What a number may mean: "5 м" is 5 metres or 5 millions."""
+    unit = _UNIT.match(text, end)
+    return number.values | number.plain if unit and len(unit[1]) == 1 else number.values
+
+
+def _decimals(values: frozenset[str]) -> frozenset[Decimal]:
+    made = set()
+    for value in values:
+        try:
+            made.add(Decimal(value))
+        except InvalidOperation:  # "1.2.3", a version
+            continue
+    return frozenset(made)
+
+
+def _raised(values: frozenset[Decimal], exponent: str) -> frozenset[Decimal]:
+    power = int(exponent.translate(_RAISED))
+    return frozenset(each.scaleb(power) for each in values) if abs(power) <= MOST_EXPONENT else frozenset()
+
+
+def _is_negative(text: str, start: int) -> bool:
+    if text[start - 1 : start] in tuple(_MONEY):
+        start -= 1
+    before = text[max(0, start - 2) : start]
+    return (
+        bool(before) and before[-1] in _MINUS and not (len(before) > 1 and (before[0].isalnum() or before[0] in _PARTS))
+    )
