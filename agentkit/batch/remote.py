@@ -1,4 +1,4 @@
-"""What an engine has run in a worker's process: a check before the first item, the answering of items, and their end."""
+"""What an engine has run in a worker's process: a check before the first item, then items, and the end of a batch."""
 
 import contextlib
 import os
@@ -63,8 +63,8 @@ def mismatch(checked: Checked) -> str:
             return f"it has {name} {there}, and this program has {here}: install the same version there"
     if checked["problem"]:
         return (
-            f"it can't make the agent: {checked['problem']} (a worker has the files, packages and environment variables "
-            "with which it was started, not those of this program)"
+            f"it can't make the agent: {checked['problem']} (a worker has the files, packages and environment "
+            "variables with which it was started, not those of this program)"
         )
     return ""
 
@@ -167,8 +167,8 @@ _WATCH = _Watch()
 
 
 def answer_watched(job: str, items: Sequence[Mapping[str, Any]], batch: str, flag: str, owned: bool) -> Reply:
-    """`answer` in a process that can only be reached by its tasks. flag: the path of a file that is there once the batch
-    is cancelled. owned: the process belongs to the program, whose end is its own."""
+    """`answer` in a process that can only be reached by its tasks. flag: the path of a file that is there once the
+    batch is cancelled. owned: the process belongs to the program, whose end is its own."""
     _WATCH.begin(batch, flag, owned)
     try:
         return answer(job, items, batch)

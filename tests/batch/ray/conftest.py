@@ -22,9 +22,9 @@ def cluster(asked: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")  # it would write a token into the home folder
         patch.delenv(NEEDED, raising=False)
-        import agentkit.batch.ray  # noqa: F401 - before Ray itself, as a program does
-
         import ray
+
+        import agentkit.batch.ray  # noqa: F401 - before Ray itself, as a program does
 
         variables = {ASKED: str(asked), "PYTHONPATH": os.pathsep.join(sys.path)}
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
