@@ -20,7 +20,8 @@ _SMALL = re.compile(r"\s{0,3}[(\[\"'“]?\s?([a-z])\s?(?:[)\].,:\"'”\s]{0,3}$|
 """A letter in lower case behind "answer:", and nothing else."""
 _LETTER = re.compile(r"(?<![^\W_])([A-Z])(?![^\W_\u3400-\u9fff])(?!['’]\w)")
 _MARKUP = re.compile(r"[*_`#$]|\\boxed|\\text")
-_WORD_BEHIND = re.compile(r"[^\S\n]{1,3}[^\W\d_A-Z]")
+_WORD_BEHIND = re.compile(r"[^\S\n]{1,3}(?!(?:is|or|and|because|since|ist|oder|und)\b)[^\W\d_A-Z]")
+"""A word behind an article or a pronoun, which these are not."""
 _ENDS = re.compile(r"(?<=\S)[.;!?](?=\s|$)|[。；！？\n]")
 
 

@@ -10,9 +10,9 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from statistics import NormalDist
 
 from agentkit.errors import ConfigurationError
@@ -77,7 +77,9 @@ def mean_of(values: Sequence[float]) -> float:
     return sum(_counted(values)) / (_UNIT * len(values))
 
 
-def interval_of_items(values: Sequence[float], seed: int = 0, level: float = LEVEL) -> Interval:
+def interval_of_items(
+    values: Sequence[float], seed: int = 0, level: float = LEVEL, resamples: int = RESAMPLES
+) -> Interval:
     """The interval of the mean of values of items, each 0 to 1: of an item that was asked several times the mean of
     its runs, since these are not independent.
 
@@ -90,14 +92,14 @@ def interval_of_items(values: Sequence[float], seed: int = 0, level: float = LEV
         raise ConfigurationError("the value of an item is 0 to 1")
     if set(values) <= {0, 1} or min(values) == max(values):
         return Interval(mean, *wilson(mean * len(values), len(values), level), "wilson")
-    low, high = _bootstrap(_counted(values), seed, level)
+    low, high = _bootstrap(_counted(values), seed, level, resamples)
     return Interval(mean, max(0.0, low), min(1.0, high), "bootstrap over items")
 
 
 def interval_of_amounts(values: Sequence[float], seed: int = 0, level: float = LEVEL) -> Interval:
     """The interval of the mean of amounts of any size (seconds, tokens, costs) or of differences of such."""
     mean = mean_of(values)
-    low, high = (mean, mean) if min(values) == max(values) else _bootstrap(_counted(values), seed, level)
+    low, high = (mean, mean) if min(values) == max(values) else _bootstrap(_counted(values), seed, level, RESAMPLES)
     return Interval(mean, low, high, "bootstrap over items")
 
 
@@ -151,16 +153,18 @@ def holm(probabilities: Sequence[float]) -> list[float]:
 
 
 def smallest_difference(changes: Sequence[float], power: float = POWER, alpha: float = ALPHA) -> float:
-    """The smallest mean difference that so many items can show, changing as much as these do. Of items that change
-    little, or not at all, it is assumed that two in four more would."""
+    """The smallest mean difference that so many items can show, if they change as much as these do, and by the
+    difference besides. To be careful with items that change little, or not at all, two in four more would."""
     n = len(changes)
-    _check_size(n)
-    squares = sum(each * each for each in changes)
     mean = mean_of(changes)
-    size = max((abs(each) for each in changes), default=1.0) or 1.0
-    variance = max((squares + 2 * size * size) / (n + 4) - mean * mean, size * size / (n + 4))
-    factor = _NORMAL.inv_cdf(1 - alpha / 2) + _NORMAL.inv_cdf(power)
-    return min(size, factor * math.sqrt(variance / n))
+    size = max(map(abs, changes)) or 1.0
+    factor = (_NORMAL.inv_cdf(1 - alpha / 2) + _NORMAL.inv_cdf(power)) ** 2
+    share = (sum((each / size) ** 2 for each in changes) + 2) / (n + 4)
+    if {abs(each) for each in changes} <= {0.0, size}:  # a difference is more items that change
+        root = math.sqrt(factor * factor + 4 * (n + factor) * factor * share)
+        return min(size, size * ((factor + root) / (2 * (n + factor)) + 1 / n))
+    variance = max(share - (mean / size) ** 2, 1 / (n + 4))
+    return min(size, size * math.sqrt(factor * variance / n))
 
 
 def pass_at(k: int, n: int, right: int) -> float:
@@ -193,7 +197,7 @@ def _counted(values: Iterable[float]) -> list[int]:
     return [round(each * _UNIT) for each in listed]
 
 
-def _bootstrap(values: list[int], seed: int, level: float) -> tuple[float, float]:
+def _bootstrap(values: list[int], seed: int, level: float, resamples: int) -> tuple[float, float]:
     """The interval of the mean of values, which are not all alike."""
     n = len(values)
     tail = _NORMAL.cdf(-math.sqrt(n / max(1, n - 1)) * _student(n - 1, level))
@@ -202,40 +206,36 @@ def _bootstrap(values: list[int], seed: int, level: float) -> tuple[float, float
         mean, z = sum(values) / n, _NORMAL.inv_cdf(tail)
         deviation = math.sqrt(sum((each - mean) ** 2 for each in values) / n)
         return (mean + z * deviation / math.sqrt(n)) / _UNIT, (mean - z * deviation / math.sqrt(n)) / _UNIT
-    sums = sorted(_counts_drawn(counts, rng) if len(counts) <= MOST_SIZES else _drawn(values, rng))
-    low = sums[max(0, math.floor(tail * RESAMPLES))]
-    high = sums[min(RESAMPLES - 1, math.ceil((1 - tail) * RESAMPLES) - 1)]
+    draw = _counts_drawn(counts, rng) if len(counts) <= MOST_SIZES else _drawn(values, rng)
+    sums = sorted(islice(draw, resamples))
+    low = sums[max(0, math.floor(tail * resamples))]
+    high = sums[min(resamples - 1, math.ceil((1 - tail) * resamples) - 1)]
     return low / (n * _UNIT), high / (n * _UNIT)
 
 
-def _drawn(values: list[int], rng: random.Random) -> list[int]:
-    """Sums of as many values as there are, drawn with replacement: from a table of 65,536 places, in which each stands
-    equally often, but for one place."""
+def _drawn(values: list[int], rng: random.Random) -> Iterator[int]:
+    """Yield sums of as many values as there are, drawn with replacement: from a table of 65,536 places, in which each
+    stands equally often, but for one place."""
     n = len(values)
     take = [values[(place * n) >> 16] for place in range(_PLACES)].__getitem__
-    sums = []
-    for _ in range(RESAMPLES):
-        places = array("H", rng.getrandbits(16 * n).to_bytes(2 * n, sys.byteorder))
-        sums.append(sum(map(take, places)))
-    return sums
+    while True:
+        yield sum(map(take, array("H", rng.getrandbits(16 * n).to_bytes(2 * n, sys.byteorder))))
 
 
-def _counts_drawn(counts: Counter[int], rng: random.Random) -> list[int]:
-    """The same for few different values: how often each is drawn of those that are left is binomial."""
+def _counts_drawn(counts: Counter[int], rng: random.Random) -> Iterator[int]:
+    """Yield the same for few different values: how often each is drawn of those that are left is binomial."""
     n = sum(counts.values())
     logs = [math.lgamma(k + 1) for k in range(n + 1)]
     sizes = sorted(counts, key=lambda value: counts[value])
     tables: dict[tuple[int, int], list[float]] = {}
-    sums = []
-    for _ in range(RESAMPLES):
+    while True:
         drawn, left, others = 0, n, n
         for value in sizes[:-1]:
             if (value, left) not in tables:
                 tables[value, left] = list(accumulate(_binomial(left, counts[value] / others, logs)))
             times = min(left, bisect_left(tables[value, left], rng.random()))
             drawn, left, others = drawn + times * value, left - times, others - counts[value]
-        sums.append(drawn + left * sizes[-1])
-    return sums
+        yield drawn + left * sizes[-1]
 
 
 def _binomial(n: int, share: float, logs: Sequence[float]) -> list[float]:

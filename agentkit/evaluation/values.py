@@ -20,7 +20,7 @@ from agentkit.evidence.numbers import Number, numbers, words_of
 _WIDE = re.compile(r"(?<=[０-９])[，．](?=[０-９])")
 _WIDE_SIGNS = str.maketrans({"，": ",", "．": "."})
 _EXPONENT = re.compile(
-    r"[eE]([+-]?\d{1,3})(?![\d\w])"
+    r"[eE]([+-]?\d{1,9})(?!\w)"
     r"| ?[×x*·] ?10(?:\^|\*\*)?[{(]? ?([+−-]?\d{1,3})(?!\d)"
     r"| ?[×x*·] ?10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})"
 )

@@ -1,0 +1,445 @@
+"""Checks of answers: what each says, and what is a mistake of whoever wrote the set."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agentkit.errors import ConfigurationError
+from agentkit.evaluation.checks import Known, kinds, parse_check, parse_checks
+from agentkit.evaluation.score import CheckError, Score
+from agentkit.evaluation.source_checks import refuses
+from agentkit.evaluation.values import quantities
+from tests.evaluation.records import answered, unanswered
+from tests.support.growth import assert_linear
+
+
+def value(spec: Any, said: Any, answer: Any = None, **fields: Any) -> float:
+    """The value that a check gives."""
+    return parse_check(spec).score(answered(said, **fields), answer).value
+
+
+@pytest.mark.parametrize(
+    ("spec", "said", "answer", "expected"),
+    [
+        ("exact", "The Paris.", "paris", 1),
+        ("exact", "Paris, France", "Paris", 0),
+        ("exact", "Lutetia", ["Paris", "Lutetia"], 1),
+        ("exact: Paris", "paris", None, 1),
+        ("exact", "8", 8, 1),
+        ("contains", "It is Paris.", "Paris", 1),
+        ("contains", "It is Paris.", ["Rome", "Paris"], 1),
+        ("contains", "It concatenates.", "cat", 0),
+        ("contains", "首都是北京。", "北京", 1),
+        ("contains: 1,234", "It has 1234 pages.", None, 1),
+        ({"check": "contains", "text": ["Paris", "Rome"]}, "Paris only", None, 0.5),
+        ({"check": "contains", "text": "C++", "raw": True}, "Written in C.", None, 0),
+        ({"check": "contains", "text": "C++", "raw": True}, "Written in C++.", None, 1),
+        ("contains: ---", "a --- b", None, 1),
+        ("lacks: sorry", "I am sorry!", None, 0),
+        ("lacks: sorry", "Paris", None, 1),
+        ({"check": "lacks", "text": ["sorry", "as an AI"]}, "As an AI, no.", None, 0),
+        (r"regex: ^\d{4}$", "1971", None, 1),
+        (r"regex: ^\d{4}$", "in 1971", None, 0),
+        ({"check": "regex", "pattern": "PARIS", "flags": "i"}, "it is Paris", None, 1),
+        ({"check": "regex", "pattern": "Par", "whole": True}, "Paris", None, 0),
+        ("regex", "a-12", r"[a-z]-\d\d", 1),
+        ("f1", "总长度8851.8公里", "明长城的总长度为8851.8公里。", pytest.approx(12 / 17, abs=1e-6)),
+        ("f1", "Paris", ["London town", "the Paris"], 1),
+        ("json", '{"a": 1}', None, 1),
+        ("json", '```json\n{"a": 1}\n```', None, 1),
+        ("json", 'Here: {"a": 1}', None, 0),
+        ("json", '{"a": NaN}', None, 0),
+        ("json", {"a": 1}, None, 1),
+        ("json", "[" * 100_000, None, 0),
+        ({"check": "json", "equals": True}, '{"a": [1, 2.0]}', {"a": [1.0, 2]}, 1),
+        ({"check": "json", "equals": True}, '{"a": true}', {"a": 1}, 0),
+        ({"check": "json", "schema": {"type": "object", "required": ["a"]}}, "{}", None, 0),
+        ({"check": "json", "schema": {"properties": {"a": {"pattern": "^x+$"}}}}, '{"a": "xx"}', None, 1),
+        ({"check": "json", "paths": {"a.b[0]": 1, "$.c": "x"}}, '{"a": {"b": [1]}, "c": "y"}', None, 0.5),
+        ({"check": "json", "paths": {"[-1].a": None}}, '[{"a": null}]', None, 1),
+        ({"check": "json", "paths": {"a": None}}, "{}", None, 0),
+    ],
+    ids=range(37),
+)
+def test_a_text_is_what_it_has_to_be(spec: Any, said: Any, answer: Any, expected: float) -> None:
+    assert value(spec, said, answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("1,234", 1234),
+        ("１２３４", 1234),
+        ("１，２３４", 1234),
+        ("1.234,5", 1234.5),
+        ("1 234 567 people", 1234567),
+        ("It has 1,234 people [3].", 1234),
+        ("8,848.86 m[1][2]", 8848.86),
+        ("The answer is [5]", 5),
+        ("In 2019 there were 1,234 people.", 1234),
+        ("It is 8851.8 km long, as surveyed in 2009.", 8851.8),
+        ("First 12.\nThen 13.\nSo it is 25.", 25),
+        ("So:\n**29.00**\n", 29),
+        ("12 %", 12),
+        ("12 %", 0.12),
+        ("0.12", "12 %"),
+        ("百分之12", "12%"),
+        ("12 percent", "12%"),
+        ("The answer is 20%", "20"),
+        ("The answer is 42!", 42),
+        ("(42).", 42),
+        ("[42]?", 42),
+        ("3 million", 3_000_000),
+        ("300万", 3_000_000),
+        ("5 м", 5),
+        ("-5", -5),
+        ("it is −5 °C", -5),
+        ("-$3.50", -3.5),
+        ("from 3-5", 5),
+        ("1.5e3", 1500),
+        ("1.5 × 10^3 kg", 1500),
+        ("3×10⁸ m/s", 300_000_000),
+        ("1/4", 0.25),
+        ("There are seven continents.", 7),
+        ("七", 7),
+        ("8.85 km", "8.85 km"),
+        ("٣٫٥", 3.5),
+    ],
+)
+def test_a_number_is_read_however_it_is_written(said: str, answer: Any) -> None:
+    assert value("number", said, answer) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("The answer is 25", 5),
+        ("50 is the answer", 5),
+        ("33.14", 3.14),
+        ("5", -5),
+        ("-5", 5),
+        ("10", 1.0),
+        ("0.12 %", "12 %"),
+        ("8850 m", "8.85 km"),
+        ("First 25.\nSo it is 13.", 25),
+        ("3 million", 3),
+        ("none", 3),
+        ("", 3),
+        ("1e999999", 1),
+        ("1/0", 1),
+    ],
+)
+def test_another_number_is_wrong(said: str, answer: Any) -> None:
+    assert value("number", said, answer) == 0
+
+
+@pytest.mark.parametrize(
+    ("spec", "said", "expected"),
+    [
+        ("number~1%", "101", 1),
+        ("number~1%", "101.01", 0),
+        ("number~.5", "100.5", 1),
+        ("number~.5", "100.51", 0),
+        ("number", "100.0000001", 0),
+        ({"check": "number", "which": "last"}, "100, or 7", 0),
+        ({"check": "number", "which": "first"}, "100, or 7", 1),
+        ({"check": "number", "which": "only"}, "100, or 7", 0),
+        ({"check": "number", "which": "any"}, "100\n7", 1),
+        ({"check": "number", "within": "2 %", "number": 102}, "100", 1),
+    ],
+)
+def test_a_number_may_be_near_and_one_of_several(spec: Any, said: str, expected: float) -> None:
+    assert value(spec, said, 100) == expected
+
+
+CHOICES = {"A": "Paris", "B": "Rome", "C": "Berlin", "D": "I don't know"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "B",
+        "b",
+        "(B)",
+        "( B )",
+        "B.",
+        "**B**",
+        "B) Rome",
+        "Rome",
+        "The answer is B.",
+        "ANSWER: b",
+        "answer is b.",
+        "The answer is B. Note that A is a common distractor.",
+        "The answer is B. C and A are wrong.",
+        "The answer is B because I looked it up.",
+        "I would pick B, a safe choice.",
+        "A dog was there, and so the answer is B.",
+        "Answer: A\nAfter checking I need to correct this.\nAnswer: B",
+        "It could be A, or C.\nB",
+        "答案：B",
+        "答案是B。",
+        r"\boxed{B}",
+        "Not Berlin or Paris.\nRome",
+        "B is correct.",
+    ],
+)
+def test_the_choice_that_an_answer_names_is_found(said: str) -> None:
+    assert value({"check": "choice", "choices": CHOICES}, said, "B") == 1
+    assert value({"check": "choice", "choices": CHOICES}, said, "Rome") == 1
+    assert value({"check": "choice", "choices": CHOICES}, said, "A") == 0
+
+
+@pytest.mark.parametrize(
+    "said", ["A or B", "ANSWER: AB", "Answer: A, B", "None of the above", "Answer: Both", "Banana"]
+)
+def test_an_answer_with_several_choices_or_none_is_wrong(said: str) -> None:
+    assert value("choice: A, B, C", said, "B") == 0
+    assert value("choice: A, B, C", said, "A") == 0
+
+
+def test_a_choice_inside_of_another_is_not_named() -> None:
+    assert value("choice: entailment, not entailment", "It is not entailment.", "entailment") == 0
+    assert value("choice: entailment, not entailment", "It is not entailment.", "not entailment") == 1
+
+
+def cited(verdict: str, address: str = "docs/handbook.md", source: int | None = 1) -> dict[str, Any]:
+    return {"sentence": "It is so [1].", "source": source, "verdict": verdict, "address": address, "reason": verdict}
+
+
+def test_each_citation_has_to_hold_and_there_has_to_be_one() -> None:
+    held = answered("x", citations=[cited("supported"), cited("no source", source=None)])
+    half = answered("x", citations=[cited("supported"), cited("not found")])
+    check = parse_check("cites")
+    assert check.score(held) == Score(1.0, True)
+    assert check.score(half).value == 0.5
+    assert not check.score(half).passed
+    assert "not found" in check.score(half).why
+    assert check.score(answered("x")) == Score(0.0, False, "cites nothing")
+
+
+@pytest.mark.parametrize(
+    ("page", "expected"),
+    [("handbook.md", 1), ("docs/handbook.md", 1), ("book.md", 0), ("other.md", 0), (["other.md", "handbook.md"], 1)],
+    ids=range(5),
+)
+def test_a_page_is_cited_by_its_address_or_its_name(page: Any, expected: float) -> None:
+    citations = [cited("supported", "/tmp/docs/handbook.md#part")]
+    assert value("cites_page", "x", page, citations=citations) == expected
+    assert value({"check": "cites_page", "page": page}, "x", citations=citations) == expected
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Nothing found: no source matches the question.",
+        "I couldn't find anything about that.",
+        "The documents do not mention it.",
+        "没有找到相关信息。",
+        "Ничего не найдено.",
+        "لم أجد أي معلومات.",
+        "Dazu wurde nichts gefunden.",
+        "見つかりませんでした。",
+    ],
+)
+def test_an_answer_that_says_that_nothing_was_found_is_known(said: str) -> None:
+    assert value("refuses", said) == 1
+    assert value({"check": "refuses", "expected": False}, said) == 0
+
+
+@pytest.mark.parametrize("said", ["Paris.", "北京", "Knowledge is found in books.", "42"])
+def test_an_answer_is_no_refusal(said: str) -> None:
+    assert value("refuses", said) == 0
+    assert not refuses(said)
+
+
+def test_what_an_answer_took_is_checked() -> None:
+    usage = {"requests": 3, "tool_calls": 2, "input_tokens": 100, "output_tokens": 50}
+    took = answered("x", usage=usage)
+    for spec, passes in [("calls<=2", True), ("calls<=1", False), ("turns<=3", True), ("turns<=2", False)]:
+        assert parse_check(spec).score(took).passed is passes
+    for spec, passes in [("seconds<=1.5", True), ("seconds<=1", False), ("tokens<=149", False), ("cost<=.01", True)]:
+        assert parse_check(spec).score(took).passed is passes
+    with pytest.raises(CheckError, match=r"check cost \(item q-1\): the cost of the answer are not known"):
+        parse_check("cost<=1").score(answered("x", cost=None))
+
+
+@pytest.mark.parametrize("spec", ["exact", "lacks: x", "not_called", "refuses", "calls<=5", "f1", {"check": "json"}])
+@pytest.mark.parametrize("kind", ["timeout", "APIConnectionError", "budget"])
+def test_an_item_without_an_answer_counts_nothing_and_is_told(spec: Any, kind: str) -> None:
+    assert parse_check(spec).score(unanswered(kind), "x") == Score(0.0, False, f"no answer: {kind}", missing=True)
+
+
+@pytest.mark.parametrize("output", ["", " \n", None])
+def test_an_empty_answer_is_none(output: Any) -> None:
+    score = parse_check("lacks: sorry").score(answered(output, stopped="empty"))
+    assert (score.value, score.missing, score.why) == (0.0, True, "no answer: empty")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("contain", "there is no check 'contain': did you mean 'contains'?"),
+        ("f2", "there is no check 'f2': there are called, called_in_order, "),
+        ("", "is no check"),
+        (3, "is no check"),
+        ({"chek": "f1"}, "names no check"),
+        ("f1>=60", "a value is 0 to 1"),
+        ("f1>=x", "least has to be a number"),
+        ("f1~1%", "f1 has no option 'within'"),
+        ("number~x", "the tolerance of a number is written 1% or 0.5"),
+        ("number~-1", "the tolerance of a number"),
+        ("number: none", "has no number"),
+        ("number: 3 or 4", "has several numbers"),
+        ({"check": "number", "which": "best"}, "which is one of line"),
+        ("regex: (", "the regex '(' is invalid"),
+        ({"check": "regex", "pattern": "a", "flags": "q"}, "no flag of a regex"),
+        ("choice", "choice needs choices"),
+        ({"check": "choice", "choices": ["A", "B"], "text": "C"}, "is none of the choices"),
+        ({"check": "json", "schema": {"type": "objekt"}}, "schema is not a valid JSON schema"),
+        ({"check": "json", "paths": {"a[x]": 1}}, "is no path"),
+        ({"check": "exact", "txt": "x"}, "has no option 'txt': did you mean 'text'?"),
+        ("cites: all", "takes nothing behind a colon"),
+        ("calls", "calls needs its most: calls<=5"),
+        ("calls<=-1", "most has to be a number of at least 0"),
+        ("called", "a tool is named by a text"),
+        ("called: serch", "there is no tool 'serch': did you mean 'search'?"),
+        ("only_called: search, viist", "there is no tool 'viist'"),
+        ("called_in_order", "it needs the names of tools"),
+        ({"check": "called", "tool": "search", "times": "often"}, "times is a number"),
+        ({"check": "called", "tool": "search", "arguments": "some"}, "match is one of subset, exact, ignore"),
+        ({"check": "f1", "column": "anwser"}, "there is no column 'anwser': did you mean 'answer'?"),
+        ({"check": "contains", "text": "x", "column": "answer"}, "reads no column"),
+        ("judge: It is polite.", "judge needs a model of its own"),
+        ("judge", "judge needs a rubric"),
+        ("python: nothing", "names no function"),
+        ("python: no_such_module:f", "no_such_module can't be imported: ModuleNotFoundError"),
+        ("python: math:no_such", "math has no function no_such"),
+    ],
+    ids=range(36),
+)
+def test_what_is_no_check_is_told_with_its_line(spec: Any, message: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse_check(spec, ["search", "visit"], columns=["answer", "language"], line=7)
+    assert str(raised.value).startswith("line 7: check ")
+    assert message in str(raised.value)
+
+
+def test_an_item_whose_answer_can_not_be_compared_is_told_before_anything_is_asked() -> None:
+    check = parse_check({"check": "number", "column": "year"}, line=3)
+    assert check.reads == "year"
+    check.accept(None, {"year": 1971})
+    for columns in ({}, {"year": None}, {"year": "long ago"}, {"year": True}):
+        with pytest.raises(CheckError, match=r"check number \(line 3\): "):
+            check.accept(None, columns)
+    with pytest.raises(CheckError, match="has to be a text, a number or a list"):
+        parse_check("f1").accept(None)
+    with pytest.raises(CheckError, match="the regex '\\(' is invalid"):
+        parse_check("regex").accept("(")
+    parse_check("cites").accept(None)
+
+
+def test_a_column_takes_the_place_of_the_answer() -> None:
+    check = parse_check({"check": "exact", "column": "capital"}, columns=["capital"])
+    assert check.score(answered("Oslo", item={"capital": "Oslo"}), "Bergen").value == 1
+    with pytest.raises(CheckError, match="there is no column 'capital'"):
+        check.score(answered("Oslo"), "Oslo")
+
+
+def test_checks_of_one_item_have_names_of_their_own() -> None:
+    checks = parse_checks(["contains: a", "contains: b", "f1>=.6", {"check": "contains", "text": "c", "name": "third"}])
+    assert [check.name for check in checks] == ["contains", "contains 2", "f1", "third"]
+    assert parse_checks("f1")[0].least == 0.5
+    assert checks[2].least == 0.6
+
+
+def test_a_check_tells_what_it_needs() -> None:
+    assert parse_check("called: search").needs == {"tool_calls"}
+    assert parse_check("f1").needs == frozenset()
+    assert {"f1", "judge", "called", "cost", "python"} <= set(kinds())
+
+
+def raises(record: Any, answer: Any) -> bool:
+    raise KeyError("colour")
+
+
+def says_nan(record: Any, answer: Any) -> float:
+    return math.nan
+
+
+def says_nothing(record: Any, answer: Any) -> None:
+    return None
+
+
+def is_short(record: Any, answer: Any) -> tuple[bool, str]:
+    return len(record["output"]) <= answer, f"{len(record['output'])} characters"
+
+
+@pytest.mark.parametrize("name", ["raises", "says_nan", "says_nothing"])
+def test_a_check_that_fails_is_an_error_and_no_score(name: str) -> None:
+    # vibrantlabsai/ragas#794, #542: a value that could not be computed became NaN, and so did the mean
+    check = parse_check(f"python: {__name__}:{name}", line=4)
+    with pytest.raises(CheckError, match=r"check python \(item q-1, line 4\): ") as raised:
+        check.score(answered("red"))
+    assert name != "raises" or "KeyError: 'colour'" in str(raised.value)
+
+
+def test_a_function_of_a_module_or_a_file_is_a_check(tmp_path: Path) -> None:
+    check = parse_check(f"python: {__name__}:is_short")
+    assert check.score(answered("abc"), 3) == Score(1.0, True)
+    assert check.score(answered("abcd"), 3) == Score(0.0, False, "4 characters")
+    path = tmp_path / "own_checks.py"
+    path.write_text("def half(record, answer):\n    return .5\n", encoding="utf-8")
+    assert parse_check(f"python: {path}:half").score(answered("x")).value == 0.5
+
+
+def test_a_regex_that_would_run_for_hours_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    check = parse_check("regex: (a+)+b")
+    assert check.score(answered("aaab")).passed
+    monkeypatch.setattr("agentkit.evaluation.regexes.MOST_SECONDS", 0.3)
+    with pytest.raises(CheckError, match=r"did not end in 0\.3 s over 60 characters"):
+        check.score(answered("a" * 60))
+
+
+def test_a_text_that_is_lacking_is_named() -> None:  # promptfoo/promptfoo#1595
+    score = parse_check({"check": "contains", "text": ["Paris", "Rome", "Oslo"]}).score(answered("Paris and Rome"))
+    assert score.why == 'lacks "Oslo"'
+
+
+def test_a_score_goes_to_json_and_back() -> None:
+    for score in (Score(0.5, True, "so"), Score(0.0, False, missing=True), Score(1.0, True, spent={"cost": 0.1})):
+        assert Score.from_json(score.as_json()) == score
+    assert Score(0.5, True, "so").as_json() == {"value": 0.5, "passed": True, "why": "so"}
+    for broken in (None, {}, {"value": math.nan}, {"value": "1"}, {"value": 2}, {"value": True}):
+        with pytest.raises(CheckError, match="is no score"):
+            Score.from_json(broken)
+
+
+def test_tools_need_not_be_known() -> None:
+    parse_check("called: anything")
+    with pytest.raises(ConfigurationError, match="the agent has no tools"):
+        parse_check("called: anything", [])
+    assert Known.of(["a"]).tools == {"a": None}
+
+
+ANY = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda inner: st.lists(inner), max_leaves=4)
+
+
+@pytest.mark.parametrize(
+    "spec", ["exact: x", "f1: x y", "number: 3", "choice: A, B", "json", "cites", "refuses", "lacks: x"], ids=range(8)
+)
+@given(said=st.text() | st.text(alphabet='A B.1,-%e[]{}"\n') | ANY)
+def test_any_answer_gets_a_score(spec: str, said: Any) -> None:
+    check = parse_check({"check": "choice", "choices": ["A", "B"], "text": "A"} if spec.startswith("choice") else spec)
+    score = check.score(answered(said))
+    assert 0 <= score.value <= 1
+    assert len(score.why) <= 300
+
+
+@pytest.mark.parametrize("unit", ["1,234 ", "1.", "1/", "1e5 ", "A ", "answer: ", "answer A. ", "-", "[1]", "５，"])
+def test_long_answers_are_read_in_linear_time(unit: str) -> None:
+    check = parse_check({"check": "choice", "choices": ["A", "B"], "text": "A"})
+    assert_linear(lambda size: (quantities(unit * size), check.score(answered(unit * size))), 2_000)
