@@ -231,3 +231,10 @@ def is_running(process: int) -> bool:
             return True
         return False
     return state not in "ZX"
+
+
+def test_a_run_that_does_not_end_is_left_behind_by_its_worker() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        feed = answered(threads, ["0 wait 600", "1", "2"], run_seconds=0.5)
+    assert feed.records["0"]["error"]["type"] == "timeout"
+    assert [feed.records[name]["output"] for name in "12"] == ["answer 1", "answer 2"]
