@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,7 @@ def cluster(asked: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")  # it would write a token into the home folder
         patch.delenv(NEEDED, raising=False)
-        import agentkit.batch.ray  # noqa: F401 - before Ray itself, as a program does
-
-        import ray
-
+        ray: Any = import_module("agentkit.batch.ray").ray  # as a program has it: not before what it is told
         variables = {ASKED: str(asked), "PYTHONPATH": os.pathsep.join(sys.path)}
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
         yield ray
