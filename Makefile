@@ -7,6 +7,7 @@
 # make test-phoenix  send traces to Arize Phoenix (from the package index, 0.9 GB); takes minutes
 # make test-mcp    use the server and the client of MCP with the official conformance suite, SDK, Inspector and servers
 #              (from the package indexes, 0.5 GB); takes minutes
+# make test-ray    answer batches on a Ray of this machine (from the package index, 0.2 GB); takes a minute or two
 # make fuzz    search with the property tests of tests/text: random examples, 20 times as many; takes minutes
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
@@ -26,7 +27,7 @@ PIP = -m pip --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test test-model test-phoenix test-mcp quick fuzz system check fix web bench bench-peers clean
+.PHONY: demo test test-model test-phoenix test-mcp test-ray quick fuzz system check fix web bench bench-peers clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
@@ -65,6 +66,19 @@ test-phoenix: .venv/installed .phoenix/installed
 	@$(PYTHON) -m venv .phoenix
 	@.phoenix/$(BIN)/python $(PIP) install --editable ".[otel]" arize-phoenix==20.26.1 \
 		opentelemetry-exporter-otlp-proto-http==1.45.2
+	@touch $@
+
+# It has its own environment, and finds everything but Ray in that of the tests. Coming later, its packages don't replace
+# those.
+PACKAGES = $$(.venv/$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+test-ray: .venv/installed .ray/installed
+	PYTHONPATH="$(CURDIR):$(CURDIR)/tools:$(PACKAGES)" AGENTKIT_TEST_RAY=1 .ray/$(BIN)/python -m pytest -q $(RERUNS) tests/batch/ray
+
+.ray/installed: constraints.txt
+	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
+	@echo "Installing Ray into .ray (once) ..."
+	@$(PYTHON) -m venv .ray
+	@.ray/$(BIN)/python $(PIP) install --constraint constraints.txt ray
 	@touch $@
 
 # It has its own environment too, with a Node.js of its own.
@@ -138,4 +152,4 @@ bench-peers: .venv/installed
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-demo .model .phoenix .mcp .peers .mypy_cache .ruff_cache .hypothesis build dist
+	rm -rf .venv .venv-demo .model .phoenix .mcp .ray .peers .mypy_cache .ruff_cache .hypothesis build dist

@@ -22,6 +22,8 @@ collect_ignore = [] if os.environ.get("AGENTKIT_TEST_MODEL") else ["model"]
 collect_ignore += [] if os.environ.get("AGENTKIT_TEST_PHOENIX") else ["phoenix"]
 # Those with the MCP programs of others likewise: make test-mcp.
 collect_ignore += [] if os.environ.get("AGENTKIT_TEST_MCP") else ["mcp/real"]
+# Those with Ray, where it is installed: make test-ray.
+collect_ignore += [] if os.environ.get("AGENTKIT_TEST_RAY") else ["batch/ray"]
 
 # The examples of the property tests are the same in each run, so that an unrelated change can't fail by chance. With
 # AGENTKIT_FUZZ=20, they are others each time, and 20 times as many: make fuzz.

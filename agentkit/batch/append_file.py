@@ -4,6 +4,8 @@ import os
 import threading
 from pathlib import Path
 
+from agentkit.batch.replaced_file import synced
+
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _sync = getattr(os, "fdatasync", os.fsync)  # Windows and macOS have no fdatasync
 
@@ -62,7 +64,7 @@ class AppendFile:
             self._is_dirty = False
             handle = os.dup(self._handle)  # others go on writing, and may close the file
         try:
-            _sync(handle)
+            synced(_sync, handle)
         finally:
             os.close(handle)
 

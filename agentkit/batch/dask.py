@@ -13,8 +13,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from agentkit._threads import WORKERS
 from agentkit.batch import remote
@@ -36,13 +37,15 @@ CHECK_SECONDS = 120.0
 """Seconds that the first worker has for its first task, in which the agent is made."""
 LOOK_SECONDS = 0.02
 CONNECT_SECONDS = 10.0
-_GATHERED = 64
+_TOGETHER = 64
 _Future = Any
+_Items = list[dict[str, Any]]
+_T = TypeVar("_T")
 _FAILURES = (Exception, asyncio.CancelledError)
 """What a call of the cluster raises; `CancelledError` where a task was cancelled."""
 
 
-def answer_task(job: str, items: list[dict[str, Any]], batch: str, process: str) -> remote.Reply:
+def answer_task(job: str, batch: str, process: str, items: list[dict[str, Any]]) -> remote.Reply:
     """`remote.answer` as a task that holds no slot of its worker."""
     distributed.secede()
     return remote.answer(job, items, batch, process)
@@ -65,6 +68,7 @@ class DaskEngine:
         self._checks: dict[str, _Future] = {}
         self._pending: dict[_Future, tuple[Place, Answers]] = {}
         self._arrived: SimpleQueue[_Future | None] = SimpleQueue()
+        self._leaving: SimpleQueue[tuple[Place, Answers, _Items] | None] = SimpleQueue()
         self._closed = threading.Event()
 
     @property
@@ -86,6 +90,7 @@ class DaskEngine:
             name, why = next(iter(self._refused.items()))
             raise ConfigurationError(f"{len(self._refused)} workers of the Dask cluster can't be used: {name}: {why}")
         WORKERS.submit(self._watch)
+        WORKERS.submit(self._send)
         WORKERS.submit(self._gather)
 
     def _has_checked(self) -> bool:
@@ -160,18 +165,30 @@ class DaskEngine:
         place, future = self._places.choose(len(items))
         if place is None:
             return future
-        made = [item.as_json() for item in items]
-        try:
-            asked = self._client.submit(
-                answer_task, self._text, made, self._batch, place.process, **_pinned(place.name)
-            )
-        except _FAILURES as error:
-            self._places.lose(place, future, Lost(str(error)))
-            self.ended = f"the Dask scheduler takes no tasks any more: {type(error).__name__}: {error}"
-            return future
-        self._pending[asked] = place, future
-        asked.add_done_callback(self._arrived.put)
+        self._leaving.put((place, future, [item.as_json() for item in items]))
         return future
+
+    def _send(self) -> None:
+        """Begin tasks, those for one worker together: a task alone costs twice as much."""
+        while (first := self._leaving.get()) is not None:
+            by_place: dict[Place, list[tuple[Answers, _Items]]] = {}
+            for place, future, items in [first, *_waiting(self._leaving)]:
+                by_place.setdefault(place, []).append((future, items))
+            for place, tasks in by_place.items():
+                self._send_to(place, tasks)
+
+    def _send_to(self, place: Place, tasks: "list[tuple[Answers, _Items]]") -> None:
+        task = partial(answer_task, self._text, self._batch, place.process)
+        try:
+            asked = self._client.map(task, [items for _, items in tasks], **_pinned(place.name))
+        except _FAILURES as error:
+            for future, _ in tasks:
+                self._places.lose(place, future, Lost(str(error)))
+            self.ended = f"the Dask scheduler takes no tasks any more: {type(error).__name__}: {error}"
+            return
+        for each, (future, _) in zip(asked, tasks, strict=True):
+            self._pending[each] = place, future
+            each.add_done_callback(self._arrived.put)
 
     def lost(self, future: Answers) -> bool:
         """See `Engine.lost`."""
@@ -180,11 +197,7 @@ class DaskEngine:
     def _gather(self) -> None:
         """Fetch results, those that are there together."""
         while (asked := self._arrived.get()) is not None:
-            arrived = [asked]
-            with contextlib.suppress(Empty):
-                while len(arrived) < _GATHERED and (asked := self._arrived.get_nowait()) is not None:
-                    arrived.append(asked)
-            self._fetch([asked for asked in arrived if asked in self._pending])
+            self._fetch([each for each in [asked, *_waiting(self._arrived)] if each in self._pending])
 
     def _fetch(self, arrived: list[_Future]) -> None:
         finished = [asked for asked in arrived if asked.status == "finished"]
@@ -216,6 +229,7 @@ class DaskEngine:
     def close(self) -> None:
         """See `Engine.close`."""
         self._closed.set()
+        self._leaving.put(None)
         self._arrived.put(None)
         with contextlib.suppress(*_FAILURES):
             self._client.cancel([*self._pending, *self._checks.values()])
@@ -226,6 +240,18 @@ class DaskEngine:
                 each.close()
 
 
+def _waiting(queue: "SimpleQueue[_T | None]") -> list[_T]:
+    """What is in a queue now, up to the None that ends it, which stays there."""
+    found: list[_T] = []
+    with contextlib.suppress(Empty):
+        while len(found) < _TOGETHER:
+            if (each := queue.get_nowait()) is None:
+                queue.put(None)
+                break
+            found.append(each)
+    return found
+
+
 def _pinned(name: str) -> dict[str, Any]:
     """The options of a task that runs in one worker, and never again."""
     return {"workers": [name], "allow_other_workers": False, "retries": 0, "pure": False}
@@ -234,7 +260,9 @@ def _pinned(name: str) -> dict[str, Any]:
 def local_cluster() -> DaskEngine:
     """An engine on a cluster of processes of this machine, which is closed with it. Raises ConfigurationError."""
     try:
-        cluster = distributed.LocalCluster(threads_per_worker=1, dashboard_address=None, memory_limit=0)
+        cluster = distributed.LocalCluster(
+            threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL
+        )
     except Exception as error:
         raise ConfigurationError(
             f"a local Dask cluster could not be started: {error} (a script has to start it under "

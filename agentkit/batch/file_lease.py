@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import socket
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,7 +76,9 @@ class FileLease:
 
 
 def _is_gone(pid: str) -> bool:
-    """Whether there is no process of this id on this machine."""
+    """Whether it is known that there is no process of this id on this machine."""
+    if sys.platform == "win32":  # where signal 0 ends a process
+        return False
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError):

@@ -74,8 +74,10 @@ class FutureFleet:
 
     def _take(self, job: Job, feed: Feed) -> None:
         try:
-            while (room := self._room()) and (items := feed.take(min(room, self._chunk()))):
-                self._begin(job, items)
+            while (room := self._room()) and (items := feed.take(min(room, max(self._chunk(), MAX_CHUNK)))):
+                chunk = self._chunk()
+                for first in range(0, len(items), chunk):
+                    self._begin(job, items[first : first + chunk])
             if self._engine.ended:
                 feed.fail(ConfigurationError(self._engine.ended))
         except BaseException as error:  # noqa: BLE001 - raised in join()

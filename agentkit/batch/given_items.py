@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
-from agentkit._text import json_text
+from agentkit._text import canonical_json
 from agentkit.batch.item import Item
 from agentkit.batch.json_lines import check_texts
 from agentkit.batch.text_lines import MAX_BYTES, TOO_LONG, Entry, LineError
@@ -33,20 +33,20 @@ def given_entries(source: Iterable[Any]) -> Iterator[Entry]:
     """What an iterable gives, as JSON; Items as they are. An entry's line is the number of its place, from 1."""
     for number, each in enumerate(source, 1):
         if isinstance(each, Item):
-            yield Entry(number, each)
+            yield number, each, b"", ""
             continue
         try:
             value = dict(each) if isinstance(each, Mapping) and type(each) is not dict else each
             _check(value)
         except LineError as error:
-            yield Entry(number, None, repr(type(each)).encode(), str(error))
+            yield number, None, repr(type(each)).encode(), str(error)
         else:
-            yield Entry(number, value)
+            yield number, value, b"", ""
 
 
 def _check(value: Any) -> None:
     try:
-        text = json_text(value)
+        text = canonical_json(value)
     except (TypeError, ValueError) as error:
         raise LineError(f"can't be written as JSON: {error!s:.200}") from None
     except RecursionError:
@@ -58,8 +58,9 @@ def _check(value: Any) -> None:
 
 def spool(source: Iterable[Any], file: BinaryIO) -> None:
     """Write what an iterable gives to a file, from which `spooled_entries` reads it again and again."""
-    for entry in given_entries(source):
-        kind, value = (_PROBLEM, [entry.content.decode(), entry.problem]) if entry.problem else (_VALUE, entry.value)
+    for _, value, content, problem in given_entries(source):
+        kind = _PROBLEM if problem else _VALUE
+        value = [content.decode(), problem] if problem else value
         if isinstance(value, Item):
             kind, value = _ITEM, value.as_json()
         file.write(json.dumps([kind, value]).encode() + b"\n")
@@ -70,6 +71,6 @@ def spooled_entries(file: BinaryIO) -> Iterator[Entry]:
     for number, line in enumerate(file, 1):
         kind, value = json.loads(line)
         if kind == _PROBLEM:
-            yield Entry(number, None, value[0].encode(), value[1])
+            yield number, None, value[0].encode(), value[1]
         else:
-            yield Entry(number, Item.from_json(value) if kind == _ITEM else value)
+            yield number, Item.from_json(value) if kind == _ITEM else value, b"", ""

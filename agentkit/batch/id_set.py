@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 from agentkit._text import utf8
 
-_BUCKETS = 4096
+_BUCKETS = 1024
 _HASH_IS_GOOD = sys.hash_info.width == 64 and sys.hash_info.algorithm.startswith("siphash")
 
 
@@ -45,13 +45,16 @@ class IdMap:
 
     def append(self, key: int, value: int) -> None:
         """Add a number before `settle`: the last one of a digest stands."""
-        self.keys[key % _BUCKETS].append(key)
-        self.values[key % _BUCKETS].append(value)
+        bucket = key % _BUCKETS
+        self.keys[bucket].append(key)
+        self.values[bucket].append(value)
 
     def settle(self) -> int:
         """Sort what was appended. Returns how many numbers were replaced by a later one of the same digest."""
         appended = 0
         for number, keys in enumerate(self.keys):
+            if not keys:
+                continue
             appended += len(keys)
             places = _places_of_last(keys)
             self.keys[number] = array("Q", map(keys.__getitem__, places))

@@ -7,7 +7,9 @@ and lines that are equal are as many items.
 import hashlib
 import re
 from array import array
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Set
+from typing import NamedTuple
 
 from agentkit._text import canonical_json, cut, utf8
 from agentkit.batch.text_lines import LineError
@@ -16,64 +18,31 @@ MADE, BAD = "q-", "bad-"
 """How ids begin that are made from a digest: those of questions, and of lines that can't be asked."""
 MAX_ID = 1000
 """Maximum length of an id, in characters."""
-_FULL = 0.75
+_PARTS = 64
 _MADE_ID = re.compile(r"q-[0-9a-f]{16}")
 
 
-class Counts:
-    """How often each digest was counted: 12 MB for a million. expected: about how many there will be."""
+class Gathered:
+    """Digests of 64 bits, in 8 bytes each, and which of them there are twice."""
 
-    def __init__(self, expected: int = 0) -> None:
-        self._size = max(1024, int(expected / _FULL) + 1)
-        self._used = 0
-        self._keys = array("Q", bytes(8 * self._size))
-        self._counts = bytearray(self._size)
-        self._many: dict[int, int] = {}
+    def __init__(self) -> None:
+        self._parts = [array("Q") for _ in range(_PARTS)]
 
-    def __len__(self) -> int:
-        return self._used
+    def add(self, digest: int) -> None:
+        """Add one."""
+        self._parts[digest % _PARTS].append(digest)
 
-    def add(self, digest: int) -> int:
-        """Count a digest of 64 bits. Returns how often it was counted by now."""
-        place = self._place(digest)
-        known = self._counts[place]
-        if known == 255:
-            self._many[place] = self._many.get(place, 255) + 1
-            return self._many[place]
-        self._counts[place] = known + 1
-        if not known:
-            self._keys[place] = digest
-            self._used += 1
-            if self._used > self._size * _FULL:
-                self._grow()
-        return known + 1
+    def has_any(self, digests: Set[int]) -> bool:
+        """Whether one of these was added."""
+        return any(not digests.isdisjoint(part) for part in self._parts)
 
-    def is_repeated(self, digest: int) -> bool:
-        """Whether it was counted more than once."""
-        return self._counts[self._place(digest)] > 1
-
-    def _place(self, digest: int) -> int:
-        keys, counts, size = self._keys, self._counts, self._size
-        place = digest % size
-        while counts[place] and keys[place] != digest:
-            place += 1
-            if place == size:
-                place = 0
-        return place
-
-    def _grow(self) -> None:
-        keys, counts, many = self._keys, self._counts, self._many
-        self._size = self._size * 8 // 5
-        self._keys = array("Q", bytes(8 * self._size))
-        self._counts = bytearray(self._size)
-        self._many = {}
-        for place, count in enumerate(counts):
-            if count:
-                new = self._place(keys[place])
-                self._keys[new] = keys[place]
-                self._counts[new] = count
-                if place in many:
-                    self._many[new] = many[place]
+    def repeated(self) -> set[int]:
+        """Those that were added more than once."""
+        found: set[int] = set()
+        for part in self._parts:
+            if len(set(part)) < len(part):
+                found.update(digest for digest, count in Counter(part).items() if count > 1)
+        return found
 
 
 def digest_of(content: bytes) -> int:
@@ -123,25 +92,71 @@ KINDS |= {float: "a number", str: "a text"}
 """What values of JSON are called."""
 
 
-class Ids:
-    """The ids of a batch, each given once. expected: about how many there will be."""
+class SeenIds:
+    """The ids of all lines, as they are seen when the lines are read for the first time."""
 
-    def __init__(self, expected: int = 0) -> None:
-        self._counts = Counts(expected)
+    def __init__(self) -> None:
+        self._all = Gathered()
+        self._given = Gathered()
+        self._as_made: set[str] = set()
+
+    def take(self, item_id: str) -> None:
+        """A line has this id."""
+        key = _key(item_id)
+        self._all.add(key)
+        self._given.add(key)
+        if item_id.startswith((MADE, BAD)):
+            self._as_made.add(item_id)
+
+    def make(self, digest: int, begin: str = MADE) -> str:
+        """A line has none. Returns no id yet."""
+        self._all.add(digest if begin == MADE else _key(f"{begin}{digest:016x}"))
+        return ""
+
+    def known(self) -> "KnownIds":
+        """What is to be known when the lines are read again."""
+        repeated = self._all.repeated()
+        return KnownIds(repeated, frozenset(self._as_made), bool(repeated) and self._given.has_any(repeated))
+
+
+class KnownIds(NamedTuple):
+    """Digests of the ids that there are more than once; ids in lines that look like made ones; whether one that a line
+    has is there more than once."""
+
+    repeated: Set[int] = frozenset()
+    as_made: Set[str] = frozenset()
+    has_twice: bool = False
+
+
+class Ids:
+    """The ids of a batch, each given once. known: of all lines."""
+
+    def __init__(self, known: KnownIds) -> None:
+        self._known = known
+        self._counts: Counter[int] = Counter()
+        self._used: set[str] = set()
 
     def take(self, item_id: str) -> None:
         """Take the id that a line has. Raises LineError when an earlier one has it."""
-        if self._counts.add(_key(item_id)) > 1:
-            raise LineError(f"has the id {cut(item_id, 80)!r}, which an earlier line has too")
+        key = _key(item_id)
+        if key in self._known.repeated:
+            self._counts[key] += 1
+            if self._counts[key] > 1:
+                raise LineError(f"has the id {cut(item_id, 80)!r}, which an earlier line has too")
 
     def make(self, digest: int, begin: str = MADE) -> str:
         """The id of a line that has none."""
         made = f"{begin}{digest:016x}"
-        nth = self._counts.add(digest if begin == MADE else _key(made))
+        key = digest if begin == MADE else _key(made)
+        if key not in self._known.repeated:
+            return made
+        self._counts[key] += 1
+        nth = self._counts[key]
         if nth == 1:
             return made
-        while self._counts.add(_key(f"{made}-{nth}")) > 1:  # an id that a line has
-            nth += 1
+        while f"{made}-{nth}" in self._known.as_made:  # a line has it
+            self._counts[key] += 1
+            nth = self._counts[key]
         return f"{made}-{nth}"
 
 

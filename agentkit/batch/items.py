@@ -2,12 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from itertools import islice
 from typing import Any, NamedTuple
 
 from agentkit._lazy.records import dataclass
-from agentkit.batch.identity import BAD, Counts, Ids, digest_of, given_id, row_digest, value_digest
+from agentkit.batch.identity import BAD, Gathered, Ids, KnownIds, SeenIds, digest_of, given_id, row_digest, value_digest
 from agentkit.batch.item import Item
 from agentkit.batch.openai_lines import is_request, request_of
 from agentkit.batch.question_lines import Question, asked_messages, asked_text, question_of
@@ -44,9 +44,9 @@ class Items:
     given. models: the names of models in lines of OpenAI's batch format, and how many lines have each; known after
     `check`.
 
-    Each iteration reads them anew, and in the order of the input. It raises ConfigurationError at a line that can't be
-    asked, unless it skips them: then such a line is an Item with a `problem`. After `check`, lines that were added to
-    the file since are left out."""
+    Each iteration reads them anew, in the order of the input, after `check`. At a line that can't be asked it raises
+    ConfigurationError, unless such lines are skipped: then each is an Item with a `problem`. Lines that were added to
+    the file since the check are left out."""
 
     def __init__(self, source: Source, question: str | None, skip_bad: bool, dedup: bool) -> None:
         self.question = question
@@ -55,7 +55,8 @@ class Items:
         self._skip_bad = skip_bad
         self._dedup = dedup
         self._checked: Checked | None = None
-        self._asked = Counts()
+        self._known = KnownIds()
+        self._asked_again: Set[int] = frozenset()
 
     @property
     def name(self) -> str:
@@ -65,48 +66,54 @@ class Items:
     def check(self) -> Checked:
         """Read all lines, and find those that can't be asked. Raises ConfigurationError for a file that can't be read
         to its end, or has no questions."""
-        if self._checked is not None:
-            return self._checked
-        reading = _Reading(self._source)
+        if self._checked is None:
+            seen = SeenIds()
+            checked = self._read_all(seen)
+            self._known = seen.known()
+            if self._known.has_twice:
+                checked = self._read_all(Ids(self._known))
+            if not checked.total and self._source.is_file:
+                raise ConfigurationError(f"{self.name}: has no questions")
+            self._checked = checked
+        return self._checked
+
+    def _read_all(self, ids: SeenIds | Ids) -> Checked:
+        read = _Reading(self._source, ids).read
         models: Counter[str] = Counter()
+        asked = Gathered()
         bad: list[BadLine] = []
         total = bad_count = 0
         for entry in self._source.entries():
             total += 1
-            _, question, problem = reading.read(entry)
+            _, question, problem = read(entry)
             if problem:
                 bad_count += 1
                 if len(bad) < SHOWN_BAD:
-                    bad.append(BadLine(entry.line, problem))
-            elif question.model and (question.model in models or len(models) < MAX_MODELS):
+                    bad.append(BadLine(entry[0], problem))
+                continue
+            if question.model and (question.model in models or len(models) < MAX_MODELS):
                 models[question.model] += 1
-            if self._dedup and not problem:
-                self._asked.add(_digest_of_question(question))
-        if not total and self._source.is_file:
-            raise ConfigurationError(f"{self.name}: has no questions")
+            if self._dedup:
+                asked.add(_digest_of_question(question))
         self.models = models
-        self._checked = Checked(total, bad, bad_count)
-        return self._checked
+        self._asked_again = asked.repeated()
+        return Checked(total, bad, bad_count)
 
     def __iter__(self) -> Iterator[Item]:
-        if self._dedup:
-            self.check()
-        items = self._all()
-        if self._checked is not None:
-            items = islice(items, self._checked.total)
+        items = islice(self._all(), self.check().total)
         return self._with_copies(items) if self._dedup else items
 
     def _all(self) -> Iterator[Item]:
-        reading = _Reading(self._source, 0 if self._checked is None else self._checked.total)
+        reading = _Reading(self._source, Ids(self._known))
         for entry in self._source.entries():
             item_id, question, problem = reading.read(entry)
             if problem and not self._skip_bad:
-                raise ConfigurationError(f"{self.name}: line {entry.line}: {problem}")
+                raise ConfigurationError(f"{self.name}: line {entry[0]}: {problem}")
             if problem:
-                yield Item(item_id, columns=_columns_of(entry.value), line=entry.line, problem=problem)
+                yield Item(item_id, columns=_columns_of(entry[1]), line=entry[0], problem=problem)
                 continue
             _, prompt, messages, sampling, columns, _ = question
-            yield Item(item_id, prompt, messages, sampling, columns, entry.line)
+            yield Item(item_id, prompt, messages, sampling, columns, entry[0])
 
     def _with_copies(self, items: Iterator[Item]) -> Iterator[Item]:
         """The items; of those that ask the same, all but the first with its id."""
@@ -116,7 +123,7 @@ class Items:
                 yield item
                 continue
             digest = _digest_of_question(item)
-            if not self._asked.is_repeated(digest):
+            if digest not in self._asked_again:
                 yield item
                 continue
             first = firsts.setdefault(digest, item.id)
@@ -137,48 +144,42 @@ _NOTHING = Question(None, None)
 
 
 class _Reading:
-    """Reads entries, from the first to the last. expected: how many there will be, if that is known."""
+    """Reads entries, from the first to the last."""
 
-    def __init__(self, source: Source, expected: int = 0) -> None:
+    def __init__(self, source: Source, ids: SeenIds | Ids) -> None:
         self._column = source.column
         self._is_table = source.is_table
-        self._ids = Ids(expected)
+        self._digest: Callable[[Any], int] = row_digest if source.is_table else value_digest
+        self._ids = ids
 
     def read(self, entry: Entry) -> tuple[str, Question, str]:
         """The id of an item, what it asks, and why it can't be asked ("" for nothing)."""
-        problem = entry.problem
+        _, value, _, problem = entry
         if not problem:
             try:
-                question = self._question(entry.value)
-                return self._id(entry.value, question), question, ""
+                question = self._question(value)
+                if question.id is None:
+                    return self._ids.make(self._digest(value)), question, ""
+                self._ids.take(question.id)
+                return question.id, question, ""
             except LineError as error:
                 problem = str(error)
         return self._ids.make(self._digest_of_bad(entry), BAD), _NOTHING, problem
 
     def _question(self, value: Any) -> Question:
-        if isinstance(value, Item):
-            return _asked_again(value)
+        if self._column is None:
+            if is_request(value):
+                return request_of(value)
+            return _asked_again(value) if isinstance(value, Item) else question_of(value)
         if self._is_table:
-            assert self._column is not None
-            return question_of(table_value(value, self._column), self._column)
-        if self._column is None and is_request(value):
-            return request_of(value)
-        return question_of(value, self._column)
-
-    def _id(self, value: object, question: Question) -> str:
-        if question.id is None:
-            return self._ids.make(self._digest(value))
-        self._ids.take(question.id)
-        return question.id
-
-    def _digest(self, value: Any) -> int:
-        return row_digest(value) if self._is_table else value_digest(value)
+            value = table_value(value, self._column)
+        return _asked_again(value) if isinstance(value, Item) else question_of(value, self._column)
 
     def _digest_of_bad(self, entry: Entry) -> int:
         """The digest of a line that can't be asked: of its bytes, or of what it says."""
-        if entry.content:
-            return digest_of(entry.content.strip())
-        value = entry.value
+        _, value, content, _ = entry
+        if content:
+            return digest_of(content.strip())
         try:
             return self._digest(value.as_json() if isinstance(value, Item) else value)
         except LineError:

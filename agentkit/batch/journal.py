@@ -1,7 +1,8 @@
 """The answers file of a batch: what is answered already, and one line for each record that comes.
 
 What the file promises: an item has one line, written at once and as a whole; a program that is killed at any moment
-loses none that is there; and after a power cut the records of the last second may be missing.
+loses none that is there. After a power cut, what was written in the last second or two may be missing: records, and
+notes of what was begun.
 """
 
 import os
@@ -18,6 +19,7 @@ from agentkit.batch.answer_lines import (
     STATE_BITS,
     UNKNOWN,
     BrokenLineError,
+    broken_line,
     end_of_whole_lines,
     index_of,
     line_of,
@@ -175,8 +177,8 @@ class Journal:
         """Items that were begun were stopped before they had an effect: a later start finds them as any other."""
         with self._lock:
             if not self._ending.is_set():
-                for id_ in ids:
-                    self._begun.done(id_)
+                with suppress(OSError):  # at worst they are taken for items in flight
+                    self._begun.forget(ids)
 
     def write(self, record: Record) -> bool:
         """Write the line of a record; False when the item has one already, and nothing was written. Raises JournalError
@@ -205,10 +207,11 @@ class Journal:
         if self._failure is not None:
             raise self._error(self._failure) from self._failure
 
-    def _error(self, error: OSError) -> JournalError:
+    def _error(self, error: OSError | BrokenLineError) -> JournalError:
+        reason = getattr(error, "strerror", None) or error
         return JournalError(
-            f"{self.path} can't be written: {error.strerror or error}. All records so far are in it; start again to go "
-            "on when there is room for it"
+            f"{self.path} can't be written: {reason}. All records so far are in it; start again to go on when there is "
+            "room for it"
         )
 
     def _keep_synced(self) -> None:
@@ -224,7 +227,8 @@ class Journal:
                 return
 
     def find(self, ids: Collection[str]) -> Iterator[Record]:
-        """The records of items, the latest of each, in the order of the ids; those without one are left out."""
+        """The records of items, the latest of each, in the order of the ids; those without one are left out. Raises
+        ConfigurationError for a broken line."""
         with open(self.path, "rb") as file:
             for id_ in ids:
                 with self._lock:
@@ -232,7 +236,10 @@ class Journal:
                 if value is None:
                     continue
                 file.seek(value >> STATE_BITS)
-                yield record_of(file.readline())
+                try:
+                    yield record_of(file.readline())
+                except BrokenLineError as error:
+                    raise broken_line(file, value >> STATE_BITS, self.path.name, error) from None
 
     def close(self, order: Iterable[str] | None = None) -> None:
         """Have all records reach the disk, remove those that are superseded, and let others write the file. order: ids,
@@ -248,7 +255,7 @@ class Journal:
             self._syncing.join()
         try:
             self._end(order)
-        except OSError as error:
+        except (OSError, BrokenLineError) as error:
             raise self._error(error) from error
         finally:
             self._begun.close()
@@ -264,7 +271,9 @@ class Journal:
         if self._superseded or order is not None:
             self._begun.keep(dict.fromkeys(notes, NEVER))  # the offsets of their records change
             rewrite(self.path, self._folder.path / "rewritten", self._index, order)
-        self._begun.keep(dict.fromkeys(notes, self.path.stat().st_size))
+            self._begun.keep(dict.fromkeys(notes, self.path.stat().st_size))
+        elif not notes:
+            self._begun.keep({})
 
     def __enter__(self) -> "Journal":
         return self

@@ -44,7 +44,7 @@ def json_value(content: bytes) -> Any:
     """What a line of JSON holds. Raises LineError when it is no JSON, or has text that can't be sent."""
     text = decoded(content).strip(_SPACE)
     try:
-        value, end = _DECODER.raw_decode(text)
+        value, end = _DECODER.raw_decode(text, 0)
     except json.JSONDecodeError as error:
         raise LineError(_why_not(text, error)) from None
     except RecursionError:
@@ -55,7 +55,7 @@ def json_value(content: bytes) -> Any:
         raise LineError("has a number with too many digits") from None
     if end < len(text):
         raise LineError(_why_more(text, end))
-    if _UNUSUAL.search(content) is not None:
+    if b"\\u" in content and _UNUSUAL.search(content) is not None:
         check_texts(value)
     return value
 
@@ -112,13 +112,16 @@ def json_entries(lines: Iterable[Line]) -> Iterator[Entry]:
     """What the lines hold; blank ones are left out."""
     for number, content, problem in lines:
         if problem:
-            yield Entry(number, None, content, problem)
+            yield number, None, content, problem
+            continue
+        if not content or content.isspace():
             continue
         try:
-            yield Entry(number, json_value(content), content)
+            value = json_value(content)
         except LineError as error:
-            if content.strip():
-                yield Entry(number, None, content, str(error))
+            yield number, None, content, str(error)
+        else:
+            yield number, value, content, ""
 
 
 def text_entries(lines: Iterable[Line]) -> Iterator[Entry]:
@@ -127,24 +130,25 @@ def text_entries(lines: Iterable[Line]) -> Iterator[Entry]:
         if not problem and not content.strip():
             continue
         try:
-            yield Entry(number, None if problem else decoded(content).strip(_SPACE), content, problem)
+            yield number, None if problem else decoded(content).strip(_SPACE), content, problem
         except LineError as error:
-            yield Entry(number, None, content, str(error))
+            yield number, None, content, str(error)
 
 
 def check_is_lines(lines: Iterator[Line], name: str) -> None:
     """Raises ConfigurationError when JSON stands in a file otherwise than one value a line."""
-    first = next((each for each in lines if each.problem or each.content.strip()), None)
+    first = next((each for each in lines if each[2] or each[1].strip()), None)
     if first is None:
         raise ConfigurationError(f"{name}: has no questions: it is empty")
-    where = f"{name}: line {first.number}"
+    number, content, problem = first
+    where = f"{name}: line {number}"
     try:
-        value = None if first.problem else json_value(first.content)
+        value = None if problem else json_value(content)
     except LineError:
-        if first.content.lstrip()[:1] in (b"{", b"[") and _is_over_lines(first, list(islice(lines, _LOOK))):
+        if content.lstrip()[:1] in (b"{", b"[") and _is_over_lines(first, list(islice(lines, _LOOK))):
             raise ConfigurationError(
                 f"{where}: begins JSON that goes over several lines: write each record in one line "
-                f"(jq -c {_FLAT[first.content.lstrip()[:1]]} FILE > questions.jsonl)"
+                f"(jq -c {_FLAT[content.lstrip()[:1]]} FILE > questions.jsonl)"
             ) from None
         return
     if (
@@ -167,10 +171,10 @@ def _is_message(value: object) -> bool:
 
 def _is_over_lines(first: Line, others: Sequence[Line]) -> bool:
     """Whether the first line isn't JSON by itself, but with some that follow, or begins an array of records."""
-    begin = first.content.strip()
+    begin = first[1].strip()
     if begin == b"[":
         return True
-    text = b"".join(each.content for each in (first, *others))[:MAX_BYTES].decode("utf-8", "replace")
+    text = b"".join(content for _, content, _ in (first, *others))[:MAX_BYTES].decode("utf-8", "replace")
     try:
         _, end = _DECODER.raw_decode(text.lstrip(_SPACE))
     except (ValueError, RecursionError):

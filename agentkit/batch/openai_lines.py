@@ -16,7 +16,7 @@ _TOOLS = ("tools", "functions", "function_call", "tool_choice")
 
 def is_request(value: object) -> bool:
     """Whether this is a line of that format: a body in an envelope, or an envelope without one."""
-    if not isinstance(value, Mapping) or any(name in value for name in QUESTIONS):
+    if type(value) is not dict or not ("body" in value or "url" in value) or not value.keys().isdisjoint(QUESTIONS):
         return False
     if "body" in value:
         return "custom_id" in value or "method" in value

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from agentkit.batch.json_lines import check_texts
@@ -34,21 +35,24 @@ class ParquetRows:
             raise
 
     def __iter__(self) -> Iterator[Entry]:
+        with closing(self._file):
+            for number, row in enumerate(chain.from_iterable(map(_rows, self._batches())), 1):
+                yield self._entry(number, row)
+
+    def _batches(self) -> Iterator[Any]:
         from pyarrow import ArrowException
 
-        number = 0
-        with closing(self._file):
-            try:
-                for batch in self._file.iter_batches(batch_size=_ROWS, use_threads=False):
-                    for row in _rows(batch):
-                        number += 1
-                        yield self._entry(number, row)
-            except (ArrowException, OSError) as error:
-                raise ConfigurationError(f"{self._name}: is broken behind row {number}: {error!s:.200}") from None
+        done = 0
+        try:
+            for batch in self._file.iter_batches(batch_size=_ROWS, use_threads=False):
+                yield batch
+                done += batch.num_rows
+        except (ArrowException, OSError) as error:
+            raise ConfigurationError(f"{self._name}: is broken behind row {done}: {error!s:.200}") from None
 
     def _entry(self, number: int, row: "Mapping[str, Any] | LineError") -> Entry:
         if isinstance(row, LineError):
-            return Entry(number, None, str(number).encode(), str(row))
+            return number, None, str(number).encode(), str(row)
         cells = zip(self.names, row.values(), strict=True)
         value = {name: plain(cell) for name, cell in cells if name and not name.startswith(_INDEX)}
         try:
@@ -58,8 +62,8 @@ class ParquetRows:
                 value[self.column] = [_without_nulls(each) for each in value[self.column]]
             check_texts(value)
         except LineError as error:
-            return Entry(number, None, str(value).encode("utf-8", "replace"), str(error))
-        return Entry(number, value)
+            return number, None, str(value).encode("utf-8", "replace"), str(error)
+        return number, value, b"", ""
 
     def close(self) -> None:
         """Close the file."""

@@ -90,7 +90,10 @@ class Quarantine:
 
     def _living_child(self) -> "_Child":
         with self._changed:
-            if self._child is None or not self._child.is_alive:
+            if self._child is not None and not self._child.is_alive:
+                self._child.kill()  # closes its pipes
+                self._child = None
+            if self._child is None:
                 self._child = _Child(self._job.to_json())
             return self._child
 

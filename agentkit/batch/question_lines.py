@@ -15,6 +15,8 @@ QUESTIONS = ("question", "prompt", "input", "messages")
 IDS = ("id", "custom_id")
 NAME_IT = "say which one is the question (--question NAME, question=NAME)"
 
+_NO_FIELDS: Mapping[str, Any] = {}
+_QUESTIONS = set(QUESTIONS)
 _PLAIN_ROLES = frozenset(("system", "developer", "user", "assistant"))
 _SHOWN_FIELDS = 12
 _HINTS = (
@@ -41,25 +43,33 @@ def question_of(value: object, column: str | None = None) -> Question:
     Raises LineError when it asks nothing."""
     if isinstance(value, str):
         return Question(None, asked_text(value, "the text"))
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise LineError(_no_record(value))
     name = column if column is not None else question_field(value)
     if name not in value:
         raise LineError(f"has no field {name!r}; it has {names_of(value)}")
     asked = value[name]
-    columns = {key: each for key, each in value.items() if key != name and key not in IDS}
+    columns = value.copy()
+    del columns[name]
+    if "id" in columns:
+        del columns["id"]
+    if "custom_id" in columns:
+        del columns["custom_id"]
+    if type(asked) is str and name != "messages" and asked and not asked.isspace():
+        return Question(_id_of(value), asked, (), _NO_FIELDS, columns, "")
     if isinstance(asked, list) and (name == "messages" or (asked and all(map(_has_role, asked)))):
         return Question(_id_of(value), None, asked_messages(asked), columns=columns)
-    if name == "messages" and column is None:
+    if name == "messages":
         raise LineError(f"has messages that are {_kind(asked)}: it must be a list of messages")
     return Question(_id_of(value), asked_text(asked, f"the field {name!r}"), columns=columns)
 
 
-def question_field(value: Mapping[str, object]) -> str:
+def question_field(value: dict[str, object]) -> str:
     """The field or column with the question. Raises LineError when there is none, or more than one."""
-    found = [name for name in QUESTIONS if name in value]
-    if len(found) == 1:
-        return found[0]
+    only = _QUESTIONS.intersection(value)
+    if len(only) == 1:
+        return only.pop()
+    found = [name for name in QUESTIONS if name in only]
     if found:
         raise LineError(f"has more than one of the fields {', '.join(found)}: {NAME_IT}")
     hint = next((hint for fields, hint in _HINTS if all(field in value for field in fields)), NAME_IT)
@@ -88,21 +98,24 @@ def asked_messages(messages: object) -> Sequence[Mapping[str, Any]]:
         raise LineError(f"has messages that are {_kind(messages)}: it must be a list of messages")
     if not messages:
         raise LineError("asks nothing: its list of messages is empty")
-    if not all(map(_is_plain, messages)):
-        try:
-            Transcript(messages)
-        except TranscriptError as error:
-            raise LineError(cut(str(error), 300)) from None
     known = cast(list[Message], messages)
-    due = whats_due(known)
+    due = whats_due(known) if all(map(_is_plain, messages)) else _due(known)
     if due is Due.NOTHING:
         raise LineError(f"asks nothing: its last message has the role {known[-1]['role']!r}")
     if due is not Due.REPLY:
-        raise LineError("asks nothing: its last message has tool calls without their results")
+        raise LineError("asks nothing: it has tool calls without their results")
     last = next((each for each in reversed(known) if each["role"] not in ("system", "developer")), known[-1])
     if last["role"] == "user" and not _says_anything(last):
         raise LineError("asks nothing: the text of its last message is empty")
     return cast(Sequence[Mapping[str, Any]], messages)
+
+
+def _due(messages: Sequence[Message]) -> object:
+    """What is due after messages that may be wrong. Raises LineError when they are."""
+    try:
+        return Transcript(messages).whats_due()
+    except TranscriptError as error:
+        raise LineError(cut(str(error), 300)) from None
 
 
 def _says_anything(message: Message) -> bool:
@@ -127,8 +140,10 @@ def _has_role(value: object) -> bool:
 
 
 def _id_of(value: Mapping[str, object]) -> str | None:
-    found = [value[name] for name in IDS if value.get(name) is not None]
-    return given_id(found[0]) if found else None
+    found = value.get("id")
+    if found is None:
+        found = value.get("custom_id")
+    return None if found is None else given_id(found)
 
 
 def _no_record(value: object) -> str:

@@ -21,10 +21,9 @@ from agentkit.batch.job import Job
 from agentkit.batch.places import Answers, Lost, Place, Places, is_death
 from agentkit.errors import ConfigurationError, MissingExtraError
 
-NO_REPORTS = {"RAY_USAGE_STATS_ENABLED": "0"}
-"""Without it, Ray tells its makers that it is used. It is read when Ray is imported and started."""
-for _name, _value in NO_REPORTS.items():
-    os.environ.setdefault(_name, _value)
+# Without it, Ray tells its makers that it is used. It is read when Ray is imported and started, and the processes that
+# are started have it too.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 try:
     import ray
@@ -136,7 +135,6 @@ class RayEngine:
             "max_restarts": -1,
             "max_task_retries": 0,
             "scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=False),
-            "runtime_env": {"env_vars": NO_REPORTS},
         }
         return ray.remote(concurrency_groups={"control": 1})(Answering).options(**options).remote()
 

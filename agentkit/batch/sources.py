@@ -16,7 +16,7 @@ from agentkit.batch.given_items import check_iterable, given_entries, spool, spo
 from agentkit.batch.json_lines import check_is_lines, json_entries, text_entries
 from agentkit.batch.parquet_rows import ParquetRows
 from agentkit.batch.tables import CsvRows
-from agentkit.batch.text_lines import Entry, LineError, check_is_text, lines_of, open_bytes
+from agentkit.batch.text_lines import Entry, LineError, beginning, check_is_text, lines_of, open_bytes
 from agentkit.errors import ConfigurationError
 
 Kind = Literal["json", "text", "csv", "parquet"]
@@ -70,7 +70,7 @@ class _File:
             with closing(ParquetRows(self._path, self._wanted, self.name)) as rows:
                 return rows.column
         with open_bytes(self._path) as file:
-            check_is_text(file.peek(16)[:16], self.name)  # type: ignore[attr-defined]
+            check_is_text(beginning(file, self.name), self.name)
             lines = lines_of(file, self.name)
             if self._kind == "csv":
                 first = next(lines, None)
@@ -218,12 +218,11 @@ def _streamed(stream: BinaryIO, name: str, wanted: str | None) -> Source:
 def _kind_of_content(path: str, name: str, wanted: str | None) -> Kind:
     """The kind of what came from a stream: JSON lines, unless its first line isn't JSON and names columns."""
     with open_bytes(path) as file:
-        head: bytes = file.peek(16)[:16]  # type: ignore[attr-defined]
-        if head.startswith(b"PAR1"):
+        if beginning(file, name).startswith(b"PAR1"):
             return "parquet"
         first = list(islice(lines_of(file, name), 100))
-    line = next((each for each in first if each.content.strip()), None)
-    if line is None or line.problem or next(json_entries([line])).problem == "":
+    line = next((each for each in first if each[1].strip()), None)
+    if line is None or line[2] or not next(json_entries([line]))[3]:
         return "json"
     with suppress(ConfigurationError, LineError):
         CsvRows(iter(first), wanted, name)

@@ -36,7 +36,8 @@ class StateFolder:
         self._lease: FileLease | None = None
         try:
             self._lock()
-            replace_file(self.path / "holder", json_bytes({"pid": os.getpid(), "host": socket.gethostname()}))
+            holder = {"pid": os.getpid(), "host": socket.gethostname()}
+            replace_file(self.path / "holder", json_bytes(holder), lasts=False)
         except OSError as error:
             self._held.close()
             raise _unusable(self.path, error) from None

@@ -66,7 +66,7 @@ class CsvRows:
             except StopIteration:
                 return
             except (csv.Error, LineError) as error:
-                yield Entry(self._lines.first, None, self._lines.content(), _reason(error, self._lines))
+                yield self._lines.first, None, self._lines.content(), _reason(error, self._lines)
                 self._rows = self._reader()
                 continue
             if any(row):
@@ -78,10 +78,10 @@ class CsvRows:
             if len(row) < len(names) or any(row[len(names) :]):
                 more = f"has {len(row)} cells, but there are {len(names)} columns"
                 more += ": put texts with a separator in double quotes" if len(row) > len(names) else ""
-                return Entry(self._lines.first, None, self._lines.content(), more)
+                return self._lines.first, None, self._lines.content(), more
             row = row[: len(names)]
         cells = {name: cell for name, cell in zip(names, row, strict=True) if name}
-        return Entry(self._lines.first, cells, b"")
+        return self._lines.first, cells, b"", ""
 
 
 class _Feed:
@@ -139,7 +139,7 @@ def _reason(error: Exception, feed: _Feed) -> str:
 
 def _announced(lines: Sequence[Line]) -> str:
     """The separator in the line `sep=;`, which Excel reads and writes."""
-    begin = lines[0].content.strip().lower() if lines else b""
+    begin = lines[0][1].strip().lower() if lines else b""
     return chr(begin[4]) if len(begin) == 5 and begin.startswith(b"sep=") else ""
 
 
@@ -148,7 +148,7 @@ def _separator(lines: Sequence[Line], wanted: str | None) -> str:
     best, most = ",", (False, 1)
     known = QUESTIONS if wanted is None else (wanted,)
     for separator in SEPARATORS:
-        texts = (each.content.decode("utf-8", "replace") for each in lines)
+        texts = (content.decode("utf-8", "replace") for _, content, _ in lines)
         try:
             names = next((row for row in csv.reader(texts, delimiter=separator) if any(row)), [])
         except csv.Error:

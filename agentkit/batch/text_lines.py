@@ -6,7 +6,9 @@ import io
 import os
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple, cast
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, BinaryIO, cast
 
 from agentkit.errors import ConfigurationError
 
@@ -38,23 +40,13 @@ class LineError(ValueError):
     """Why a line or row can't be asked, as the end of a sentence that begins with its number."""
 
 
-class Line(NamedTuple):
-    """A line of a file. number: counted from 1. content: its bytes, without a byte order mark; of one that is too long,
-    what stands for it. problem: why it can't be read; "" for none."""
+Line = tuple[int, bytes, str]
+"""A line of a file: its number, counted from 1; its bytes, without a byte order mark (of one that is too long, what
+stands for it); why it can't be read, "" for nothing. There are millions of them: a named tuple takes longer."""
 
-    number: int
-    content: bytes
-    problem: str = ""
-
-
-class Entry(NamedTuple):
-    """What may be a question. line: the number of its line or row, counted from 1. value: as read. content: the bytes
-    that it was read from, of a file. problem: why it can't be read."""
-
-    line: int
-    value: object
-    content: bytes = b""
-    problem: str = ""
+Entry = tuple[int, Any, bytes, str]
+"""What may be a question: the number of its line or row, counted from 1; what it says; the bytes that it was read from,
+of a file; why it can't be read, "" for nothing."""
 
 
 def open_bytes(path: str | os.PathLike[str]) -> BinaryIO:
@@ -80,25 +72,45 @@ class _Unpacked(gzip.GzipFile):
         self._below.close()
 
 
+def beginning(file: BinaryIO, name: str) -> bytes:
+    """The first bytes of a file, which stay to be read. Raises ConfigurationError when it can't be read."""
+    with _readable(name, [0]):
+        return bytes(file.peek(16)[:16])  # type: ignore[attr-defined]
+
+
 def lines_of(file: BinaryIO, name: str) -> Iterator[Line]:
     """The lines of a file that ends each with LF or CR LF. name: of the file. Raises ConfigurationError where the file
     can't be read any further."""
-    number = 0
-    try:
-        while content := file.readline(MAX_BYTES + 2):
-            number += 1
+    last = [0]
+    with _readable(name, last):
+        for number in count(1):
+            content = file.readline(MAX_BYTES + 2)
+            if not content:
+                return
+            last[0] = number
             if content.startswith(_BYTE_ORDER_MARK):
                 content = content[3:]  # of the file, or of one that was appended to it
             if len(content) > MAX_BYTES and len(content.rstrip(b"\r\n")) > MAX_BYTES:
-                yield Line(number, _rest(file, content), TOO_LONG)
+                yield number, _rest(file, content), TOO_LONG
             else:
-                yield Line(number, content)
+                yield number, content, ""
+
+
+@contextmanager
+def _readable(name: str, last: list[int]) -> Iterator[None]:
+    """Tells errors of a file by its name and the last line that could be read."""
+    try:
+        yield
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ConfigurationError(
-            f"{name}: is broken behind line {number}, as a compressed file ({error}): copy or compress it again"
+            f"{name}: is broken {_where(last[0])}, as a compressed file ({error}): copy or compress it again"
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"{name}: can't be read behind line {number}: {error.strerror or error}") from None
+        raise ConfigurationError(f"{name}: can't be read {_where(last[0])}: {error.strerror or error}") from None
+
+
+def _where(last: int) -> str:
+    return f"behind line {last}" if last else "at its beginning"
 
 
 def _rest(file: BinaryIO, begin: bytes) -> bytes:

@@ -18,6 +18,7 @@ from agentkit.batch.pace import ServerPaces, Tally, pace_here
 from agentkit.batch.records import NO_OUTCOME, answered, failed, not_run
 from agentkit.event import Result
 from agentkit.limits import Usage
+from agentkit.net.repeats import run_of
 from agentkit.session import Sessions
 from agentkit.sessions import open_sessions
 
@@ -41,7 +42,7 @@ class Worker:
         """The record of an item, which names the error of a run that has failed. cancel: stops the run."""
         if item.problem:
             return not_run(item, "bad_input", item.problem)
-        with self._paces.run() as tally:
+        with run_of(item.id), self._paces.run() as tally:
             return _Attempts(self, self._job, item, cancel, tally).record()
 
     def run(self, item: Item, messages: Sequence[Mapping[str, Any]], cancel: threading.Event) -> Result[Any]:

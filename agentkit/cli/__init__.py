@@ -1,5 +1,5 @@
-"""The command line: `agentkit ask`, `chat`, `research`, `batch`, `sessions`, `replay`, `trace`, `models`, `keys`,
-`config`, `tools`, `plugins`, `doctor`, `mqtt`, `mcp`, `mcp-serve`, `serve`, and commands of other packages."""
+"""The command line: `agentkit ask`, `chat`, `research`, `batch`, `eval`, `sessions`, `replay`, `trace`, `models`,
+`keys`, `config`, `tools`, `plugins`, `doctor`, `mqtt`, `mcp`, `mcp-serve`, `serve`, and commands of other packages."""
 
 import difflib
 import itertools
@@ -22,7 +22,7 @@ from agentkit.cli.streams import usable_streams
 from agentkit.plugins.installed import OFF
 from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings
 
-CONFIGURED = ("ask", "batch", "chat", "models", "replay", "research", "sessions", "trace")
+CONFIGURED = ("ask", "batch", "chat", "eval", "models", "replay", "research", "sessions", "trace")
 """The commands that read the configuration file."""
 NO_PLUGINS = "--no-plugins"
 MAX_WIDTH = 120

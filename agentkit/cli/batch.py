@@ -60,6 +60,11 @@ from agentkit.cli.reserved_output import reserved_output
 ANSWERED, SOME_FAILED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
 CODES = {"complete": ANSWERED, "budget": BUDGET, "account": ACCOUNT, "disk": DISK, "stopped": INTERRUPTED}
 """The exit code by what has ended a batch."""
+PASSED = (
+    *("on", "question", "ordered", "skip_bad", "dedup", "anyway", "retry_failed", "retry_unknown", "sessions"),
+    *("limit_cost", "limit_tokens", "limit_seconds", "attempts", "grace"),
+)
+"""The options that `run_batch` has by the same names."""
 SHOWN_LINES = 20
 """How many bad lines are named."""
 
@@ -103,7 +108,8 @@ def batch(
     """Answer the questions of a file, a line each; the same command again goes on where it was interrupted.
 
     agentkit batch questions.jsonl -o answers.jsonl -m openai:gpt-5-mini. The agent is described by the options of
-    agentkit ask, or named by --agent. agentkit batch export ANSWERS writes the answers in other forms.
+    agentkit ask, or named by --agent. agentkit batch export writes the answers in other forms, agentkit batch import
+    adds those of a provider's batch service; --help says how.
 
     Exit code: 0 all answered, 1 some failed, 2 bad usage or input (nothing was asked), 3 stopped at a limit, 4 the
     server refuses the account, 5 the answers can't be written, 130 interrupted.
@@ -134,8 +140,6 @@ def _started(context: typer.Context, given: dict[str, Any], progress: BatchProgr
     needs_a_file = ("ordered", "dedup", "retry_failed", "retry_unknown", "anyway")
     try:
         out = checked_out(given["out"], {f"--{name.replace('_', '-')}": given[name] for name in needs_a_file})
-        passed = ("on", "question", "ordered", "skip_bad", "dedup", "anyway", "retry_failed", "retry_unknown")
-        passed += ("sessions", "limit_cost", "limit_tokens", "limit_seconds", "attempts", "grace")
         return run_batch(
             agent_given(context),
             given["questions"],
@@ -143,7 +147,7 @@ def _started(context: typer.Context, given: dict[str, Any], progress: BatchProgr
             at_once=at_once_of(given["at_once"]),
             keep=kept(given["keep"] or ()),
             sampling=sampling_of(given["temperature"], given["sampling"] or ()),
-            **{name: given[name] for name in passed},
+            **{name: given[name] for name in PASSED},
         )
     except BadInputError as error:
         _leave_bad(error, progress)

@@ -26,7 +26,15 @@ OWN_COMMANDS = (
         "batch",
         "agentkit.cli.batch:batch",
         "Answer the questions of a file, a line each; the same command again goes on where it was interrupted.",
-        below={"export": "agentkit.cli.batch_export:export"},
+        below={
+            "export": "agentkit.cli.batch_export:export",
+            "import": "agentkit.cli.batch_export:import_",
+        },
+    ),
+    OwnCommand(
+        "eval",
+        "agentkit.cli.eval:eval_",
+        "Evaluate an agent: ask it the questions of a set, score its answers, and compare it with another.",
     ),
     OwnCommand(
         "replay",

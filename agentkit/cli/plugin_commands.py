@@ -18,7 +18,7 @@ from agentkit.plugins.installed import Plugin
 
 OWN = (
     *("ask", "chat", "research", "sessions", "replay", "trace", "models", "keys", "config", "tools", "plugins"),
-    *("mqtt", "mqtt-chat", "mcp", "mcp-serve", "doctor", "serve", "batch", "help"),
+    *("mqtt", "mqtt-chat", "mcp", "mcp-serve", "doctor", "serve", "batch", "eval", "help"),
 )
 """The names of agentkit's own commands."""
 PANEL = "Commands of other packages"

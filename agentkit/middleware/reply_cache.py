@@ -25,6 +25,7 @@ from agentkit.message import text_of
 from agentkit.middleware.base import Middleware
 from agentkit.net.cache_file import CacheFile
 from agentkit.net.exchanges import Onlooker, Sent, Stored, seen_by
+from agentkit.net.repeats import current_run
 
 logger = logging.getLogger("agentkit")
 
@@ -147,7 +148,9 @@ class _Recording(Onlooker):
 
     def stored(self, sent: Sent) -> Stored | None:
         """See `Onlooker.stored`."""
-        self.key = hashlib.sha256(b"%s\0%s" % (sent.url.encode("utf-8", "surrogatepass"), sent.body)).hexdigest()
+        _, repeat = current_run()
+        about = sent.url if repeat == 1 else f"{sent.url}\0{repeat}"  # a repeat gets a reply of its own
+        self.key = hashlib.sha256(b"%s\0%s" % (about.encode("utf-8", "surrogatepass"), sent.body)).hexdigest()
         self.is_replayed = False
         return self._cache.stored(self.key)
 

@@ -7,7 +7,8 @@ is kept in place of the server's.
 
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeVar
 
 from agentkit._lazy.records import dataclass
 from agentkit._text import without_credentials
@@ -18,7 +19,7 @@ Response = TypeVar("Response")
 
 @dataclass(frozen=True)
 class Sent:
-    """A POST request as it is sent. url: without user name and password. body: the bytes."""
+    """A request as it is sent. url: without user name and password. body: the bytes; of a GET none."""
 
     url: str
     body: bytes
@@ -36,7 +37,9 @@ class Stored:
 class Onlooker:
     """Sees the requests of one reply. A subclass overrides what it needs. The methods are called in the thread that
     sends, in this order: `stored`; then `replayed`, or `sending` and then `answered` or `failed`; after `answered`
-    `received` with each piece of the body, and perhaps `broke`."""
+    `received` with each piece of the body, and `ended` or perhaps `broke`. methods: which requests it sees."""
+
+    methods: ClassVar[tuple[str, ...]] = ("POST",)
 
     def stored(self, sent: Sent) -> Stored | None:
         """The response that is to be used instead of sending the request, if there is one."""
@@ -60,6 +63,9 @@ class Onlooker:
     def broke(self) -> None:
         """The body of the last response broke off."""
 
+    def ended(self) -> None:
+        """The body of the last response was received to its end."""
+
 
 class _Current(threading.local):
     """Who looks on in this thread."""
@@ -68,6 +74,29 @@ class _Current(threading.local):
 
 
 _current = _Current()
+
+
+class _Everywhere:
+    """Who looks on at each exchange of this process, whoever sends it."""
+
+    def __init__(self) -> None:
+        self.makers: tuple[Callable[[], Onlooker], ...] = ()
+
+    def added_to(self, onlookers: tuple[Onlooker, ...]) -> tuple[Onlooker, ...]:
+        return (*onlookers, *(make() for make in self.makers)) if self.makers else onlookers
+
+
+_everywhere = _Everywhere()
+
+
+@contextmanager
+def all_seen_by(make: Callable[[], Onlooker]) -> Iterator[None]:
+    """Have each exchange of this process seen, in the block, by an onlooker that `make` makes for it alone."""
+    _everywhere.makers = (*_everywhere.makers, make)
+    try:
+        yield
+    finally:
+        _everywhere.makers = tuple(each for each in _everywhere.makers if each is not make)
 
 
 def seen_by(onlooker: Onlooker, steps: Generator[T, None, None]) -> Iterator[T]:
@@ -93,8 +122,10 @@ def exchanged(
     replay: Callable[[Stored], Response],
 ) -> Response:
     """The response to a request: the one that is stored, as `replay` makes it, else that of `send`."""
-    onlookers = _current.onlookers
-    if not onlookers or method != "POST":
+    onlookers = _everywhere.added_to(_current.onlookers)
+    if onlookers:
+        onlookers = tuple(each for each in onlookers if method in each.methods)
+    if not onlookers:
         return send()
     sent = Sent(without_credentials(url), body())
     stored = next((found for each in reversed(onlookers) if (found := each.stored(sent)) is not None), None)
@@ -131,6 +162,8 @@ def _passed_on(onlookers: tuple[Onlooker, ...], chunks: Iterable[bytes]) -> Iter
             for each in onlookers:
                 each.received(chunk)
             yield chunk
+        for each in onlookers:
+            each.ended()
     except Exception:
         for each in onlookers:
             each.broke()

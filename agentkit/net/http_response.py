@@ -72,14 +72,14 @@ class Response:
 
     def beginning(self, max_bytes: int) -> bytes:
         """The first bytes of the body, as many as arrive without an error. They are its content then."""
-        if self.content is None:
-            content = b""
-            with contextlib.suppress(*failures()), contextlib.closing(self):
-                for piece in self.pieces():
-                    content += piece
-                    if len(content) > max_bytes:
-                        break
-            self.content = content
+        if self.content is not None:
+            return self.content
+        self.content = b""
+        with contextlib.suppress(*failures()), contextlib.closing(self):
+            for piece in self.pieces():
+                self.content += piece
+                if len(self.content) > max_bytes:
+                    break
         return self.content
 
     def pieces(self) -> Iterator[bytes]:

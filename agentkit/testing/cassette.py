@@ -50,7 +50,7 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     file = Path(path)
     if mode == "none" and not file.exists():
         raise ConfigurationError(f"the recording {file.name} does not exist: record it with AGENTKIT_RECORD=once")
-    redaction = Redaction([*secrets, *_secrets_of(os.environ)])
+    redaction = redaction_here(secrets)
     differences: list[str] = []
     player = vcr.VCR(
         before_record_request=partial(_recorded_request, redaction),
@@ -67,6 +67,11 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
             raise
         reason = differences[0] if differences else "all recorded requests have been replayed already"
         raise CassetteError(f"a request is not in the recording {file.name}: {reason}") from error
+
+
+def redaction_here(secrets: Iterable[str] = ()) -> Redaction:
+    """What removes these secrets, and those in the environment variables, from what is recorded."""
+    return Redaction([*secrets, *_secrets_of(os.environ)])
 
 
 def _secrets_of(environment: Mapping[str, str]) -> list[str]:

@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from typer.testing import CliRunner
@@ -46,6 +46,12 @@ def echo(asked: Asked) -> Answer:
     return whole(f"re: {question_of(asked)}", usage=USAGE)
 
 
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
 class Folder:
     """A folder in which a batch is begun again and again."""
 
@@ -61,8 +67,16 @@ class Folder:
     def arguments(self, server: ModelServer, *more: str) -> list[str]:
         return ["batch", "q.jsonl", "-o", "a.jsonl", "-m", f"openai:m@{server.url}", "--no-tools", *more]
 
-    def run(self, server: ModelServer, *more: str) -> "subprocess.CompletedProcess[str]":
-        return agentkit(*self.arguments(server, *more), cwd=self.path)
+    def run(self, server: ModelServer, *more: str) -> Done:
+        return self.command(*self.arguments(server, *more))
+
+    def command(self, *arguments: str) -> Done:
+        """Run a command in this process, which costs no start of another."""
+        with contextlib.chdir(self.path):
+            done = CliRunner().invoke(app, arguments)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return Done(done.exit_code, done.stdout, done.stderr)
 
     def begin(self, server: ModelServer, *more: str) -> "subprocess.Popen[str]":
         return self.popen(self.arguments(server, *more))
@@ -87,7 +101,7 @@ def folder(tmp_path: Path) -> Folder:
 def test_the_first_command_needs_no_model_and_a_second_one_has_nothing_to_do(folder: Folder) -> None:
     folder.ask("How many seconds slow was H4?", {"id": "act", "question": "What did the Longitude Act offer?", "n": 7})
     arguments = ("batch", "q.jsonl", "-o", "a.jsonl", "--docs", DOCUMENTS)
-    done = agentkit(*arguments, cwd=folder.path)
+    done = folder.command(*arguments)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert "agentkit: 2 questions: 2 to ask" in done.stderr
     assert "2 of 2 questions answered" in done.stderr
@@ -96,7 +110,7 @@ def test_the_first_command_needs_no_model_and_a_second_one_has_nothing_to_do(fol
     assert by_id["act"]["item"] == {"n": 7}
     assert any("5.1 seconds slow" in each["output"] for each in by_id.values())
     before = folder.answers.read_bytes()
-    again = agentkit(*arguments, cwd=folder.path)
+    again = folder.command(*arguments)
     assert again.returncode == 0
     assert "2 of them answered before: 0 to ask" in again.stderr
     assert folder.answers.read_bytes() == before
@@ -152,10 +166,8 @@ def test_bad_lines_are_named_and_nothing_is_asked(folder: Folder) -> None:
 def test_mistakes_are_said_before_anything_is_asked(folder: Folder, arguments: tuple[str, ...], words: str) -> None:
     folder.ask({"question": "Who made K1?"})
     has_tools = {"--agent", "--docs", "--no-tools"} & set(arguments)
-    with contextlib.chdir(folder.path):
-        given = arguments if has_tools else (*arguments, "--no-tools")
-        done = CliRunner().invoke(app, ["batch", "q.jsonl", *given])
-    assert done.exit_code == 2
+    done = folder.command("batch", "q.jsonl", *(arguments if has_tools else (*arguments, "--no-tools")))
+    assert done.returncode == 2
     assert words in " ".join(done.stderr.split())
     assert not folder.answers.exists()
 
@@ -412,13 +424,13 @@ def test_defaults_of_the_configuration_file_are_for_agents_that_the_command_make
         settings.parent.mkdir()
         settings.write_text(f'model = "openai:m@{server.url}"\ntool = ["mytools:look"]\n')
         folder.ask("Hello?")
-        home = {"XDG_CONFIG_HOME": str(folder.path)}
-        done = agentkit("batch", "q.jsonl", "-o", "a.jsonl", "--no-tools", cwd=folder.path, **home)
+        home = str(folder.path)
+        done = agentkit("batch", "q.jsonl", "-o", "a.jsonl", "--no-tools", cwd=folder.path, XDG_CONFIG_HOME=home)
         assert done.returncode == 0, done.stderr
         assert "tools" not in server.requests[0].body
         assert [each["role"] for each in server.requests[0].body["messages"]] == ["user"]
         agent = ("--agent", "mytools.py:make")
-        done = agentkit("batch", "q.jsonl", "-o", "b.jsonl", *agent, cwd=folder.path, **home)
+        done = agentkit("batch", "q.jsonl", "-o", "b.jsonl", *agent, cwd=folder.path, XDG_CONFIG_HOME=home)
     assert "leave out" not in done.stderr
     assert len(server.requests) == 1
 

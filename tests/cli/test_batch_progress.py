@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import sys
 import termios
@@ -106,6 +107,11 @@ class Ticking:
         return replace(STATS, done=self.asked)
 
 
+def _pieces(leader: int) -> Iterator[bytes]:
+    while select.select([leader], [], [], 0.1)[0]:
+        yield os.read(leader, 1 << 16)
+
+
 @contextmanager
 def terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
     """Standard error is a terminal; yields what reads all that was written to it."""
@@ -115,7 +121,7 @@ def terminal(columns: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setattr(batch_progress, "_is_in_front", lambda stream: True)
         monkeypatch.setenv("TERM", "xterm")
-        yield lambda: os.read(leader, 1 << 20).decode()
+        yield lambda: b"".join(_pieces(leader)).decode()
     os.close(leader)
 
 

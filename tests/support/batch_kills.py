@@ -160,7 +160,7 @@ class Kills:
         if process.poll() is None:
             os.kill(self.pid(process), number)
         _, stderr = process.communicate(timeout=120)
-        assert "Traceback" not in stderr or number == signal.SIGINT, stderr
+        assert "Traceback" not in (stderr or "") or number == signal.SIGINT, stderr
         return process.returncode != 0
 
     def pid(self, process: "subprocess.Popen[str]") -> int:

@@ -1,0 +1,167 @@
+"""Two configurations on the same questions: what surely differs, in a sentence, and which questions changed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from agentkit.evaluation.intervals import compare
+from agentkit.evaluation.results import SPENT, Configuration, Scored
+from agentkit.evaluation.statistics import ALPHA, Difference, difference_of, holm
+from agentkit.evaluation.wording import amount, counted, percent, points, probability
+
+FLIPPED = 20
+"""Questions that are named."""
+Kind = Literal["better", "worse", ""]
+
+
+@dataclass(frozen=True)
+class CheckComparison:
+    """How the scores of a check differ. difference: other - base. p: its probability by chance, corrected for the
+    number of configurations. kind: of the other, "" where no difference is seen. verdict: a sentence."""
+
+    check: str
+    base: Scored
+    other: Scored
+    difference: Difference
+    p: float
+    kind: Kind
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Flip:
+    """A question whose score changed. before, after: its scores, over all checks and repeats."""
+
+    item: str
+    question: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A configuration against the first. spent: by the name in SPENT, a sentence. flipped: the questions that changed
+    most; changed: how many did. left_out: questions that only one of them has."""
+
+    base: str
+    other: str
+    checks: Sequence[CheckComparison]
+    spent: Mapping[str, str]
+    flipped: Sequence[Flip]
+    changed: int
+    left_out: int
+
+
+def comparisons(configurations: Sequence[Configuration], seed: int) -> list[Comparison]:
+    """Each configuration against the first. Of several the probabilities are corrected (Holm), check by check."""
+    base, *others = configurations
+    made = [_comparison(base, other, seed) for other in others]
+    if len(made) < 2:
+        return made
+    corrected: dict[str, list[float]] = {}
+    for check in dict.fromkeys(each.check for one in made for each in one.checks):
+        own = [each.p for one in made for each in one.checks if each.check == check]
+        corrected[check] = list(holm(own))
+    return [_corrected(one, {each.check: corrected[each.check].pop(0) for each in one.checks}) for one in made]
+
+
+def _corrected(of: Comparison, p: Mapping[str, float]) -> Comparison:
+    checks = [
+        _judged(each.check, each.base, each.other, each.difference, p[each.check], of.other) for each in of.checks
+    ]
+    return replace(of, checks=checks)
+
+
+def _comparison(base: Configuration, other: Configuration, seed: int) -> Comparison:
+    one, two = ({each.item for each in of.outcomes} for of in (base, other))
+    checks = [_compared(check, base, other, seed) for check in base.scored if check in other.scored]
+    flips = _flips(base, other)
+    return Comparison(
+        base.name,
+        other.name,
+        [each for each in checks if each is not None],
+        {name: sentence for name in SPENT if (sentence := _spent(name, base, other, seed))},
+        flips[:FLIPPED],
+        len(flips),
+        len(one ^ two),
+    )
+
+
+def _compared(check: str, base: Configuration, other: Configuration, seed: int) -> CheckComparison | None:
+    one, two = base.scored[check], other.scored[check]
+    if not one.runs.keys() & two.runs.keys():
+        return None
+    found = compare(one.runs, two.runs, seed)
+    return _judged(check, one, two, found, found.p, other.name)
+
+
+def _judged(check: str, base: Scored, other: Scored, found: Difference, p: float, name: str) -> CheckComparison:
+    kind: Kind = "" if p >= ALPHA else "better" if found.value > 0 else "worse"
+    return CheckComparison(check, base, other, found, p, kind, _verdict(found, p, kind, name))
+
+
+def _verdict(found: Difference, p: float, kind: Kind, name: str) -> str:
+    interval = f"{points(found.low)} to {points(found.high)}"
+    if kind:
+        return f"{name} is {kind} by {abs(found.value) * 100:.1f} points ({interval}, {probability(p)})"
+    least = f"{counted(found.n, 'question')} can show {_whole_points(found.least)} or more"
+    return f"no difference seen ({points(found.value)} points, {interval}, {probability(p)}); {least}"
+
+
+def _whole_points(share: float) -> str:
+    value = share * 100
+    shown = f"{value:.0f}" if value >= 3 else f"{value:.1f}"
+    return f"{shown} point{'' if shown == '1' else 's'}"
+
+
+def _spent(name: str, base: Configuration, other: Configuration, seed: int) -> str:
+    """How two configurations differ in what a run takes of something, in a sentence; "" where it is not known."""
+    label, unit, _ = SPENT[name]
+    one, two = _means(base, name), _means(other, name)
+    first, second = ([of[item] for item in one if item in two] for of in (one, two))
+    if not any(first) and not any(second):
+        return ""
+    found = difference_of(first, second, seed)
+    before, after = sum(first) / len(first), sum(second) / len(second)
+    both = f"{amount(before, unit)} and {amount(after, unit)} a question"
+    if found.p >= ALPHA:
+        return f"{label}: no difference seen ({both})"
+    share = f"{abs(after - before) / before * 100:.0f} % {'more' if after > before else 'less'}" if before else "more"
+    return f"{label}: {other.name} takes {share} ({both}, {probability(found.p)})"
+
+
+def _means(of: Configuration, name: str) -> dict[str, float]:
+    """By item: what its runs took on average, of those that are known."""
+    found: dict[str, list[float]] = {}
+    for each in of.outcomes:
+        value = SPENT[name][2](each)
+        if value is not None:
+            found.setdefault(each.item, []).append(value)
+    return {item: sum(values) / len(values) for item, values in found.items()}
+
+
+def _flips(base: Configuration, other: Configuration) -> list[Flip]:
+    """The questions whose scores changed, those that changed most first."""
+    one, two = _scores(base), _scores(other)
+    texts = {each.item: each.question for each in base.outcomes}
+    flips = [Flip(item, texts[item], one[item], two[item]) for item in one if item in two and one[item] != two[item]]
+    return sorted(flips, key=lambda flip: -abs(flip.after - flip.before))
+
+
+def _scores(of: Configuration) -> dict[str, float]:
+    found: dict[str, list[float]] = {}
+    for each in of.outcomes:
+        found.setdefault(each.item, []).extend(score.value for score in each.scores.values())
+    return {item: round(sum(values) / len(values), 9) for item, values in found.items() if values}
+
+
+def surely_worse(comparison: Comparison, by: float) -> list[str]:
+    """The checks in which the first configuration is surely worse than the other, by more than `by` (0 to 1), each in a
+    sentence."""
+    return [
+        f"{each.check} is {percent(each.base.summary.mean)}, and was {percent(each.other.summary.mean)} in "
+        f"{comparison.other}: surely worse{f' by more than {by * 100:g} points' if by else ''} "
+        f"({points(-each.difference.high)} to {points(-each.difference.low)} points)"
+        for each in comparison.checks
+        if each.difference.low > by and each.p < ALPHA
+    ]

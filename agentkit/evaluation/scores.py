@@ -1,0 +1,203 @@
+"""Scores of records: `Scorer.finish` adds them as a batch goes on, `rescored` gives an answers file new ones, and an
+`Outcome` is what the statistics and reports need of a record."""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agentkit._text import in_a_line, json_bytes
+from agentkit.batch.item import Record
+from agentkit.batch.journal import read_records
+from agentkit.errors import ConfigurationError
+from agentkit.evaluation.checks import Check
+from agentkit.evaluation.score import CheckError, Score, text_of, why_missing
+from agentkit.evaluation.sets import ANSWER, ASKED, Checks, Line
+from agentkit.net.repeats import run_of, split_id
+
+SCORES = "scores"
+"""The field of a record: {name of a check: {"value", "passed", "why"}}."""
+TEXT = 1500
+"""Characters of a question and of an answer that an outcome keeps."""
+ASKING = ("judge",)
+"""Checks that ask a model: they are not made again where there is a score of theirs."""
+Scores = Mapping[str, Score]
+
+
+class Scorer:
+    """Adds scores to records; thread-safe. problem: the first check that could not be made, which is a fault of the
+    set, not of an answer: the record is kept without that score. asks: whether judges may be asked."""
+
+    def __init__(self, checks: Checks, *, asks: bool = True) -> None:
+        self._checks = checks
+        self._asks = asks
+        self._lock = threading.Lock()
+        self._finished: set[str] = set()
+        self.problem: ConfigurationError | None = None
+
+    def finish(self, record: Record) -> Record:
+        """The record with "scores", before "item"."""
+        return self.scored(record, self.scores(record))
+
+    def scored(self, record: Record, scores: Scores) -> Record:
+        """The record with these scores, which count for `outcome` too."""
+        with self._lock:
+            self._finished.add(str(record["id"]))
+        columns = {"item": record["item"]} if "item" in record else {}
+        rest = {name: value for name, value in record.items() if name not in ("item", SCORES)}
+        return {**rest, SCORES: {name: score.as_json() for name, score in scores.items()}, **columns}
+
+    def outcome(self, record: Record) -> "Outcome":
+        """The outcome of a record. It keeps the scores that this scorer has given it, and those of judges; the others
+        are made anew, since the checks may be others than they were. Raises CheckError."""
+        if str(record.get("id")) in self._finished:
+            return outcome_of(record, _kept(record))
+        return outcome_of(record, self.scores(record, kept=_kept(record)))
+
+    def scores(self, record: Record, kept: Scores | None = None) -> dict[str, Score]:
+        """The score of each check. kept: scores of an earlier time, which count for checks that ask a model."""
+        columns = record.get("item") or {}
+        seen = {"question": columns.get(ASKED), **record}
+        found: dict[str, Score] = {}
+        try:
+            checks = self._checks.of(columns)
+        except ConfigurationError as error:
+            self._note(error)
+            return found
+        with run_of(str(record.get("id", ""))):
+            for check in checks:
+                if kept is not None and check.kind in ASKING and check.name in kept:
+                    found[check.name] = kept[check.name]
+                    continue
+                try:
+                    self._allow(check, record)
+                    found[check.name] = _worse(found.get(check.name), check.score(seen, columns.get(ANSWER)))
+                except ConfigurationError as error:  # CheckError is one
+                    self._note(error)
+        return found
+
+    def _allow(self, check: Check, record: Record) -> None:
+        if check.kind in ASKING and not self._asks and not why_missing(record):
+            raise CheckError(
+                f"check {check.name} (item {record.get('id')}): it has no score, and asking is not allowed"
+            )
+
+    def _note(self, error: ConfigurationError) -> None:
+        with self._lock:
+            self.problem = self.problem or error
+
+
+def _worse(one: Score | None, other: Score) -> Score:
+    return one if one is not None and one.value <= other.value else other
+
+
+def _kept(record: Record) -> dict[str, Score]:
+    own = record.get(SCORES)
+    return {str(name): Score.from_json(made) for name, made in own.items()} if isinstance(own, Mapping) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one run of an item.
+
+    item: its id; repeat: which run of it, from 1. missing: why there is no answer, a word; "" for one that there is.
+    error: the message of a run that has none. cost: US dollars, None where it is not known. tokens, calls: of the
+    model, and of tools; None where nothing is known of them.
+    """
+
+    item: str
+    repeat: int
+    question: str
+    expected: str
+    output: str
+    missing: str
+    error: str
+    scores: Scores
+    columns: Mapping[str, Any] = field(default_factory=dict)
+    cost: float | None = None
+    seconds: float | None = None
+    tokens: int | None = None
+    calls: int | None = None
+
+
+def outcome_of(record: Record, scores: Scores) -> Outcome:
+    """The outcome of a record with these scores."""
+    columns = record.get("item") or {}
+    usage = record.get("usage") or {}
+    item, repeat = split_id(str(record.get("id", "")))
+    error = record.get("error") or {}
+    missing = why_missing(record)
+    return Outcome(
+        item,
+        repeat,
+        question=str(columns.get(ASKED) or "")[:TEXT],
+        expected=_shown(columns.get(ANSWER)),
+        output="" if record.get("output") is None else text_of(record)[:TEXT],
+        missing=missing,
+        error=in_a_line(str(error.get("message") or ""), 500) if isinstance(error, Mapping) else "",
+        scores=scores,
+        columns=columns,
+        cost=_number(record.get("cost")),
+        seconds=_number(record.get("seconds")),
+        tokens=_whole(usage, "input_tokens", "output_tokens"),
+        calls=_whole(usage, "tool_calls"),
+    )
+
+
+def not_asked(line: Line, repeat: int) -> Outcome:
+    """The outcome of an item that has no record: its evaluation ended before it."""
+    scores = {check.name: Score(0.0, False, "not asked", missing=True) for check in line.checks}
+    columns = line.item.columns
+    asked, expected = str(columns.get(ASKED) or "")[:TEXT], _shown(columns.get(ANSWER))
+    return Outcome(line.item.id, repeat, asked, expected, "", "not asked", "", scores, columns)
+
+
+def replaced(path: Path, scorer: Scorer, columns: Callable[[str], Mapping[str, Any] | None]) -> list[Record]:
+    """Give each record of an answers file new scores, without one request, and return the records; the file is
+    replaced at once, at the end.
+
+    columns: of an item, as its set has them now; None for one that the set has not, whose record stays as it is. Raises
+    ConfigurationError when the file can't be read or written, and where a check can't be made."""
+    new = path.with_name(f"{path.name}.rescored-{os.getpid()}")
+    records: list[Record] = []
+    try:
+        with new.open("wb") as out:
+            for record in read_records(path):
+                own = columns(str(record.get("id")))
+                made = record if own is None else _rescored({**record, "item": dict(own)}, scorer)
+                out.write(json_bytes(made) + b"\n")
+                records.append(made)
+            out.flush()
+            os.fsync(out.fileno())
+        new.replace(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} can't be scored: {error.strerror or error}") from None
+    finally:
+        new.unlink(missing_ok=True)
+    return records
+
+
+def _rescored(record: Record, scorer: Scorer) -> Record:
+    scores = scorer.scores(record, _kept(record))
+    if scorer.problem is not None:
+        raise scorer.problem
+    return scorer.scored(record, scores)
+
+
+def _shown(answer: Any) -> str:
+    if answer is None:
+        return ""
+    listed = answer if isinstance(answer, list) else [answer]
+    return " / ".join(each if isinstance(each, str) else json_bytes(each).decode() for each in listed)[:TEXT]
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _whole(usage: Any, *names: str) -> int | None:
+    if not isinstance(usage, Mapping):
+        return None
+    return sum(value for name in names if isinstance(value := usage.get(name), int))

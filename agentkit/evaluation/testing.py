@@ -1,0 +1,48 @@
+"""`assert_eval`: an evaluation as an assertion, in pytest or anywhere else."""
+
+from typing import Any
+
+from agentkit.errors import ConfigurationError
+from agentkit.evaluation.running import AnyAgent, Evaluation, evaluate
+from agentkit.evaluation.sets import Source
+from agentkit.evaluation.tables import table
+from agentkit.evaluation.thresholds import Threshold, known
+
+OPTIONS = {
+    *("against", "repeat", "out", "checks", "by", "judge", "question", "skip_bad", "record", "replay", "seed", "watch"),
+    *("on", "at_once", "keep", "anyway", "retry_failed", "retry_unknown", "sessions", "attempts", "grace", "sampling"),
+    *("limit_cost", "limit_tokens", "limit_seconds", "output", "ordered"),
+}
+
+
+def assert_eval(agent: AnyAgent, set: Source, *, sure: bool = False, **minimum: Any) -> Evaluation:
+    """Evaluate an agent; raises AssertionError, with the table, for a check whose score is less than its minimum.
+
+    assert_eval(agent, "questions.jsonl", f1=.6, replay="recordings/questions")
+
+    minimum: the least mean score of each check, 0 to 1, and options of `agentkit.evaluation.evaluate`. sure: the lower
+    end of the interval has to reach it, not only the mean. Raises
+    ConfigurationError as `evaluate` does, and without a minimum.
+    """
+    options = {name: value for name, value in minimum.items() if name in OPTIONS}
+    least = {name: value for name, value in minimum.items() if name not in OPTIONS}
+    for name, value in least.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ConfigurationError(f"assert_eval({name}={value!r}): use a score of 0 to 1, or an option of evaluate")
+    if not least:
+        raise ConfigurationError("assert_eval needs the least score of a check, such as f1=.6")
+    found = evaluate(agent, set, **options)
+    wanted = [Threshold(name, value, "sure" if sure else "min") for name, value in least.items()]
+    failures = [failure for each in wanted if (failure := _failure(each, found))]
+    if found.unfinished is not None:
+        failures.insert(0, found.unfinished.message)
+    if failures:
+        raise AssertionError("\n".join([*failures, "", table(found)]))
+    return found
+
+
+def _failure(threshold: Threshold, found: Evaluation) -> str:
+    summaries = found.first.summaries
+    if threshold.check not in summaries:
+        raise ConfigurationError(f"assert_eval({threshold.check}=...): there is no such check; {known(summaries)}")
+    return threshold.failure(summaries)

@@ -1,0 +1,236 @@
+"""Answers as CSV and parquet files, and to and from the batch services of providers."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+from typer.testing import CliRunner
+
+from agentkit.batch import export as export_module
+from agentkit.batch import read_records
+from agentkit.batch.answer_lines import line_of
+from agentkit.batch.export import export_csv, export_parquet
+from agentkit.batch.provider_files import export_requests, read_replies
+from agentkit.batch.record_columns import MAX_COLUMNS
+from agentkit.cli import app
+from agentkit.errors import ConfigurationError
+
+ODD = 'a "quoted", text\r\nwith\rall\nkinds of \u2028 ends; é 明 \ud83d'
+RECORDS = [
+    {
+        "id": "a",
+        "ok": True,
+        "output": ODD,
+        "stopped": "answer",
+        "citations": [{"marker": 1}],
+        "usage": {"requests": 2, "input_tokens": 10, "cached_tokens": 4},
+        "cost": 0.25,
+        "seconds": 1.5,
+        "attempts": 1,
+        "refusals": 0,
+        "scores": {"f1": {"value": 1.0, "passed": True, "why": ""}},
+        "error": None,
+        "item": {"topic": "x", "rank": 1, "tags": ["p", "q"], "n": 1},
+    },
+    {
+        "id": "b",
+        "ok": False,
+        "output": {"name": "value"},
+        "stopped": "",
+        "usage": {},
+        "cost": None,
+        "error": {"type": "ValueError", "message": "=1+1", "status": 500},
+        "item": {"rank": 2.5, "n": "two"},
+    },
+    {"id": "-c", "ok": True, "output": "=HYPERLINK(1)", "cost": 1, "item": {"topic": -3}},
+]
+
+
+@pytest.fixture
+def answers(tmp_path: Path) -> Path:
+    path = tmp_path / "answers.jsonl"
+    path.write_bytes(b"".join(map(line_of, RECORDS)))
+    return path
+
+
+def rows_of(path: Path, encoding: str = "utf-8") -> list[dict[str, str]]:
+    with open(path, encoding=encoding, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_csv_has_each_text_exactly_and_lists_as_json(answers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answers.csv"
+    assert export_csv(answers, out) == 3
+    first, second, third = rows_of(out)
+    assert first["output"] == ODD.replace("\ud83d", "\ufffd")
+    assert (first["ok"], first["usage.input_tokens"], first["usage.cached_tokens"]) == ("true", "10", "4")
+    assert json.loads(first["citations"]) == [{"marker": 1}]
+    assert (first["scores.f1.value"], first["scores.f1.passed"], first["scores.f1.why"]) == ("1.0", "true", "")
+    assert (first["item.topic"], json.loads(first["item.tags"])) == ("x", ["p", "q"])
+    assert json.loads(second["output"]) == {"name": "value"}
+    assert (second["error.type"], second["error.message"], second["error.status"]) == ("ValueError", "=1+1", "500")
+    assert (second["cost"], second["item.topic"]) == ("", "")
+    assert (third["id"], third["output"]) == ("-c", "=HYPERLINK(1)")
+    assert list(first)[:3] == ["id", "ok", "output"]
+
+
+def test_csv_for_a_spreadsheet_has_a_mark_and_runs_no_formula(answers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answers.csv"
+    export_csv(answers, out, for_excel=True)
+    assert out.read_bytes().startswith(b"\xef\xbb\xbfid,ok,output")
+    _, second, third = rows_of(out, "utf-8-sig")
+    assert (second["error.message"], third["id"], third["output"]) == ("'=1+1", "'-c", "'=HYPERLINK(1)")
+    assert third["item.topic"] == "-3"  # a number, in a column of texts
+
+
+def test_parquet_has_types_that_all_row_groups_share(
+    answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "ROWS", 2)
+    out = tmp_path / "answers.parquet"
+    assert export_parquet(answers, out) == 3
+    file = pyarrow.parquet.ParquetFile(out)
+    assert file.num_row_groups == 2
+    types = {field.name: str(field.type) for field in file.schema_arrow}
+    assert types["ok"] == "bool"
+    assert (types["cost"], types["usage.input_tokens"], types["error.status"]) == ("double", "int64", "int64")
+    assert (types["item.rank"], types["item.n"], types["item.topic"]) == ("double", "string", "string")
+    rows = file.read().to_pylist()
+    assert [row["id"] for row in rows] == ["a", "b", "-c"]
+    assert rows[0]["output"] == ODD.replace("\ud83d", "\ufffd")
+    assert [row["item.n"] for row in rows] == ["1", "two", None]
+    assert [row["cost"] for row in rows] == [0.25, None, 1.0]
+
+
+@pytest.mark.parametrize("export", [export_csv, export_parquet])
+def test_an_answers_file_without_records_has_the_usual_columns(tmp_path: Path, export: Callable[..., int]) -> None:
+    (tmp_path / "answers.jsonl").write_bytes(b"")
+    out = tmp_path / "out"
+    assert export(tmp_path / "answers.jsonl", out) == 0
+    assert out.stat().st_size > 0
+
+
+def test_a_field_with_very_many_names_is_one_column(tmp_path: Path) -> None:
+    path, out = tmp_path / "answers.jsonl", tmp_path / "answers.csv"
+    with open(path, "wb") as file:
+        for number in range(2 * MAX_COLUMNS):
+            file.write(line_of({"id": str(number), "ok": True, "output": 1, "item": {f"c{number}": 1}}))
+    export_csv(path, out)
+    rows = rows_of(out)
+    assert len(rows[0]) < 30
+    assert json.loads(rows[7]["item"]) == {"c7": 1}
+
+
+def test_what_is_exported_is_whole_or_not_there(answers: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answers.csv"
+    out.write_text("before")
+    with open(answers, "ab") as file:
+        file.write(b'{"id":"d"}\n{"id":"e","ok":true}\n')
+    with pytest.raises(ConfigurationError, match="line 4"):
+        export_csv(answers, out)
+    assert out.read_text() == "before"
+    for bad in (answers, tmp_path, "", tmp_path / "no" / "x.csv"):
+        with pytest.raises(ConfigurationError):
+            export_csv(answers, bad)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["answers.csv", "answers.jsonl"]
+
+
+def test_questions_become_requests_of_a_batch_service(tmp_path: Path) -> None:
+    questions, out = tmp_path / "questions.jsonl", tmp_path / "requests.jsonl"
+    messages = [{"role": "user", "content": "Why\u2028?"}]
+    questions.write_text(f'"How?"\n{{"id": "q2", "messages": {json.dumps(messages)}}}\n')
+    count = export_requests(questions, out, "gpt-5-mini", system="Be brief.", sampling={"seed": 1})
+    lines = out.read_text().splitlines()
+    made = [json.loads(line) for line in lines]
+    assert count == len(made) == 2
+    assert made[1] == {
+        "custom_id": "q2",
+        "method": "POST",
+        "url": "/v1/chat/completions",
+        "body": {
+            "model": "gpt-5-mini",
+            "messages": [{"role": "system", "content": "Be brief."}, *messages],
+            "seed": 1,
+        },
+    }
+    assert made[0]["body"]["messages"][1] == {"role": "user", "content": "How?"}
+    questions.write_text('"How?"\n""\n')
+    with pytest.raises(ConfigurationError, match="line 2"):
+        export_requests(questions, out, "gpt-5-mini")
+
+
+def reply(id_: str, body: Any, status: Any = 200, error: Any = None) -> dict[str, Any]:
+    return {
+        "id": f"batch_req_{id_}",
+        "custom_id": id_,
+        "response": None if body is None else {"status_code": status, "request_id": "r", "body": body},
+        "error": error,
+    }
+
+
+def chat(content: Any, reason: str = "stop", **message: Any) -> dict[str, Any]:
+    choice = {"index": 0, "finish_reason": reason, "message": {"role": "assistant", "content": content, **message}}
+    return {"object": "chat.completion", "choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
+
+
+REPLIES: dict[str, tuple[dict[str, Any], Any]] = {
+    "answer": (reply("a", chat("42")), "42"),
+    "vllm": ({**reply("a", chat("42")), "error": None, "id": "vllm-1"}, "42"),
+    "parts": (reply("a", chat([{"type": "text", "text": "4"}, {"type": "text", "text": "2"}])), "42"),
+    "a refusal": (reply("a", chat(None, refusal="I can't.")), "I can't."),
+    "an error in the body": (reply("a", {"error": {"message": "too long", "code": "limit"}}, 400), ("limit", 400)),
+    "an error beside": (reply("a", None, error={"code": "batch_expired", "message": "late"}), ("batch_expired", None)),
+    "neither": (reply("a", {}, status=0), ("no_reply", None)),
+    "an error of vllm": (
+        reply("a", {"object": "error", "message": "no", "type": "BadRequest"}, 400),
+        ("BadRequest", 400),
+    ),
+    "an empty reply": (reply("a", chat("", "length")), ("length", 200)),
+    "a tool call": (reply("a", chat(None, "tool_calls", tool_calls=[{"id": "x"}])), ("tool_calls", 200)),
+    "null": (reply("a", None), ("no_reply", None)),
+}
+
+
+@pytest.mark.parametrize(("line", "expected"), REPLIES.values(), ids=REPLIES)
+def test_what_a_batch_service_gives_back_becomes_records(tmp_path: Path, line: dict[str, Any], expected: Any) -> None:
+    path = tmp_path / "output.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    (record,) = read_replies(path)
+    assert record["id"] == "a"
+    if isinstance(expected, str):
+        assert (record["ok"], record["output"], record["stopped"], record["error"]) == (True, expected, "answer", None)
+        assert record["usage"] == {"requests": 1, "input_tokens": 9, "output_tokens": 2}
+    else:
+        assert (record["ok"], record["output"]) == (False, None)
+        assert (record["error"]["type"], record["error"]["status"]) == expected
+        assert record["error"]["message"]
+
+
+@pytest.mark.parametrize("line", ["no", "[]", '{"custom_id": 1}', '{"custom_id": "a", "body": {}}', "[" * 10_000])
+def test_a_line_that_no_service_has_written_is_named(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "output.jsonl"
+    path.write_text(f"{json.dumps(reply('a', chat('42')))}\n\n{line}\n")
+    with pytest.raises(ConfigurationError, match=r"line 3 of output\.jsonl"):
+        list(read_replies(path))
+
+
+def test_the_commands_export_and_import(answers: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output.jsonl"
+    given = [reply("a", chat("other")), reply("b", chat("now")), reply("d", {}, 0)]
+    output.write_text("".join(f"{json.dumps(each)}\n" for each in given))
+    done = CliRunner().invoke(app, ["batch", "import", str(output), "-o", str(answers)])
+    assert (done.exit_code, done.output.split("to", 1)[0]) == (0, "2 records added ")
+    assert "1 of them failed; 1 questions were answered already" in done.output
+    found = {each["id"]: each for each in read_records(answers)}
+    assert found["b"]["output"] == "now"
+    assert len(answers.read_bytes().splitlines()) == len(found) == 4
+    done = CliRunner().invoke(app, ["batch", "export", str(answers), "--to", "csv", "-o", str(tmp_path / "a.csv")])
+    assert (done.exit_code, len(rows_of(tmp_path / "a.csv"))) == (0, 4)
+    for options, code in (([], 2), (["-m", "openai:gpt-5-mini"], 0), (["-m", "gpt"], 2)):
+        (tmp_path / "q.jsonl").write_text('"Why?"\n')
+        command = ["batch", "export", str(tmp_path / "q.jsonl"), "--to", "openai", "-o", str(tmp_path / "r"), *options]
+        assert CliRunner().invoke(app, command).exit_code == code
