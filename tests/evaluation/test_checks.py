@@ -316,7 +316,7 @@ def test_an_empty_answer_is_none(output: Any) -> None:
         ("judge: It is polite.", "judge needs a model of its own"),
         ("judge", "judge needs a rubric"),
         ("python: nothing", "names no function"),
-        ("python: no_such_module:f", "the module can't be imported: ModuleNotFoundError"),
+        ("python: no_such_module:f", "the module can't be imported: No module named"),
         ("python: math:pi", "is a float, and no function"),
         ("python: no_such_file.py:f", "the file no_such_file.py can't be imported: FileNotFoundError"),
         ("python: math:no_such", "the module math has no 'no_such'"),
