@@ -138,7 +138,9 @@ def test_a_worker_that_lacks_a_key_is_one_error_before_anything_is_asked(monkeyp
     with ThreadPoolExecutor(1) as threads:
         job = Job.of(NEEDY)
         feed = ListFeed(job, ["1"])
-        with pytest.raises(ConfigurationError, match=rf"{NEEDED} is not set \(a worker has the .* environment variables"):
+        with pytest.raises(
+            ConfigurationError, match=rf"{NEEDED} is not set \(a worker has the .* environment variables"
+        ):
             fleet_of(threads, job).start(job, feed)
     assert feed.begun == 0
 
