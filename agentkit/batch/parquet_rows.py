@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from agentkit.batch.json_lines import check_texts
@@ -34,17 +35,20 @@ class ParquetRows:
             raise
 
     def __iter__(self) -> Iterator[Entry]:
+        with closing(self._file):
+            for number, row in enumerate(chain.from_iterable(map(_rows, self._batches())), 1):
+                yield self._entry(number, row)
+
+    def _batches(self) -> Iterator[Any]:
         from pyarrow import ArrowException
 
-        number = 0
-        with closing(self._file):
-            try:
-                for batch in self._file.iter_batches(batch_size=_ROWS, use_threads=False):
-                    for row in _rows(batch):
-                        number += 1
-                        yield self._entry(number, row)
-            except (ArrowException, OSError) as error:
-                raise ConfigurationError(f"{self._name}: is broken behind row {number}: {error!s:.200}") from None
+        done = 0
+        try:
+            for batch in self._file.iter_batches(batch_size=_ROWS, use_threads=False):
+                yield batch
+                done += batch.num_rows
+        except (ArrowException, OSError) as error:
+            raise ConfigurationError(f"{self._name}: is broken behind row {done}: {error!s:.200}") from None
 
     def _entry(self, number: int, row: "Mapping[str, Any] | LineError") -> Entry:
         if isinstance(row, LineError):

@@ -60,6 +60,11 @@ from agentkit.cli.reserved_output import reserved_output
 ANSWERED, SOME_FAILED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
 CODES = {"complete": ANSWERED, "budget": BUDGET, "account": ACCOUNT, "disk": DISK, "stopped": INTERRUPTED}
 """The exit code by what has ended a batch."""
+PASSED = (
+    *("on", "question", "ordered", "skip_bad", "dedup", "anyway", "retry_failed", "retry_unknown", "sessions"),
+    *("limit_cost", "limit_tokens", "limit_seconds", "attempts", "grace"),
+)
+"""The options that `run_batch` has by the same names."""
 SHOWN_LINES = 20
 """How many bad lines are named."""
 
@@ -135,8 +140,6 @@ def _started(context: typer.Context, given: dict[str, Any], progress: BatchProgr
     needs_a_file = ("ordered", "dedup", "retry_failed", "retry_unknown", "anyway")
     try:
         out = checked_out(given["out"], {f"--{name.replace('_', '-')}": given[name] for name in needs_a_file})
-        passed = ("on", "question", "ordered", "skip_bad", "dedup", "anyway", "retry_failed", "retry_unknown")
-        passed += ("sessions", "limit_cost", "limit_tokens", "limit_seconds", "attempts", "grace")
         return run_batch(
             agent_given(context),
             given["questions"],
@@ -144,7 +147,7 @@ def _started(context: typer.Context, given: dict[str, Any], progress: BatchProgr
             at_once=at_once_of(given["at_once"]),
             keep=kept(given["keep"] or ()),
             sampling=sampling_of(given["temperature"], given["sampling"] or ()),
-            **{name: given[name] for name in passed},
+            **{name: given[name] for name in PASSED},
         )
     except BadInputError as error:
         _leave_bad(error, progress)

@@ -93,6 +93,7 @@ def default_map() -> dict[str, Any]:
     return {
         "ask": values,
         "batch": values,
+        "eval": values,
         "chat": values,
         "research": {key: value for key, value in values.items() if key != "max_turns"},  # that of one question is low
         "replay": values,

@@ -341,6 +341,16 @@ class OneTool(Toolset):
         OneTool.closed += 1
 
 
+class Unreachable(Toolset):
+    """Its server is down: what it will have is not known."""
+
+    label = "down"
+
+    def tools(self) -> tuple[Tool[..., Any], ...]:
+        """None now."""
+        return ()
+
+
 TOOLS = (spend,)
 
 
@@ -446,6 +456,7 @@ def test_it_says_whether_a_tool_has_effects() -> None:
     assert not Job.of(Agent("extractive", tools=[double])).has_effects
     assert Job.of(Agent("extractive", tools=[double, spend])).has_effects
     assert Job.of(Agent("extractive", tools=[OneTool()])).has_effects
+    assert Job.of(Agent("extractive", tools=[Unreachable()])).has_effects
 
 
 def test_it_says_after_what_time_a_run_is_left_behind() -> None:

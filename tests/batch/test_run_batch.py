@@ -1,4 +1,4 @@
-"""`run_batch` in threads: each question has one line, whatever ends the batch, and the next start goes on from there."""
+"""`run_batch` in threads: each question has one line, whatever ends a batch, and the next start goes on from there."""
 
 import json
 import threading
@@ -127,10 +127,10 @@ def test_a_passing_failure_is_tried_again_from_what_the_run_has_paid_for(tmp_pat
     def breaking(asked: Asked) -> Answer:
         if asked.body["messages"][-1]["role"] != "tool":
             return calls(("look_up", {"topic": "tides"}), usage=USAGE)
-        return whole("Done.", usage=USAGE) if len(server.requests) > 3 else Answer(status=500, body=b"{}")
+        return whole("Done.", usage=USAGE) if len(model.requests) > 3 else Answer(status=500, body=b"{}")
 
-    with serve(breaking) as server:
-        agent = agent_of(server, tools=[look_up])
+    with serve(breaking) as model:
+        agent = agent_of(model, tools=[look_up])
         (record,) = run_batch(agent, ["go"], out=tmp_path / "answers.jsonl", keep=["tool_calls", "messages"])
     assert (record["output"], seen) == ("Done.", ["tides"])
     assert [call["name"] for call in record["tool_calls"]] == ["look_up"] or record["attempts"] > 1
@@ -312,11 +312,11 @@ def test_a_store_of_sessions_has_each_item_as_a_session_and_each_effect_once(tmp
     def sending(asked: Asked) -> Answer:
         if asked.body["messages"][-1]["role"] != "tool":
             return calls(("send", {"to": question_of(asked)}))
-        return echo(asked) if len(server.requests) > 5 else Answer(status=500, body=b"{}")
+        return echo(asked) if len(model.requests) > 5 else Answer(status=500, body=b"{}")
 
-    with serve(sending) as server:
+    with serve(sending) as model:
         options: dict[str, Any] = {"out": tmp_path / "answers.jsonl", "sessions": str(tmp_path / "s.db"), "attempts": 3}
-        records = list(run_batch(agent_of(server, tools=[send]), ["a", "b"], **options))
+        records = list(run_batch(agent_of(model, tools=[send]), ["a", "b"], **options))
     assert sorted(record["output"] for record in records) == ["Answer to a", "Answer to b"]
     assert sorted(effects) == ["a", "b"]
 
@@ -342,7 +342,7 @@ def test_options_that_cannot_be_are_named(server: ModelServer, tmp_path: Path) -
         ({"on": "moon"}, "moon"),
     ):
         with pytest.raises(ConfigurationError, match=words):
-            run_batch(agent_of(server), ["a"], **options)  # type: ignore[arg-type]
+            run_batch(agent_of(server), ["a"], **options)
     questions = tmp_path / "questions.jsonl"
     questions.write_text('"a"\n')
     with pytest.raises(ConfigurationError, match="same file"):

@@ -424,13 +424,13 @@ def test_defaults_of_the_configuration_file_are_for_agents_that_the_command_make
         settings.parent.mkdir()
         settings.write_text(f'model = "openai:m@{server.url}"\ntool = ["mytools:look"]\n')
         folder.ask("Hello?")
-        home = {"XDG_CONFIG_HOME": str(folder.path)}
-        done = agentkit("batch", "q.jsonl", "-o", "a.jsonl", "--no-tools", cwd=folder.path, **home)
+        home = str(folder.path)
+        done = agentkit("batch", "q.jsonl", "-o", "a.jsonl", "--no-tools", cwd=folder.path, XDG_CONFIG_HOME=home)
         assert done.returncode == 0, done.stderr
         assert "tools" not in server.requests[0].body
         assert [each["role"] for each in server.requests[0].body["messages"]] == ["user"]
         agent = ("--agent", "mytools.py:make")
-        done = agentkit("batch", "q.jsonl", "-o", "b.jsonl", *agent, cwd=folder.path, **home)
+        done = agentkit("batch", "q.jsonl", "-o", "b.jsonl", *agent, cwd=folder.path, XDG_CONFIG_HOME=home)
     assert "leave out" not in done.stderr
     assert len(server.requests) == 1
 
