@@ -274,9 +274,8 @@ def run_batch(
         fleet = fleet_of(on, job)
         journal = None
         if out is not None:
-            _check_paths(questions, out)
             again = {"retry_failed": retry_failed, "retry_unknown": retry_unknown}
-            journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, **again)
+            journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, questions=questions, **again)
             opened.callback(journal.close)
         run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, grace, finish))
         opened.pop_all()
@@ -295,12 +294,6 @@ def _name_of(path: str) -> str:
     import hashlib
 
     return hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-
-
-def _check_paths(questions: object, out: str | os.PathLike[str]) -> None:
-    is_file = isinstance(questions, str | os.PathLike) and str(questions) != "-"
-    if is_file and os.path.exists(out) and os.path.samefile(questions, out):  # type: ignore[arg-type]
-        raise ConfigurationError(f"{out}: the questions and the answers are the same file: give another for one")
 
 
 def _check_limits(limits: BatchLimits, job: Job) -> None:
