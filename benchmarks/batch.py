@@ -2,8 +2,8 @@
 
     make bench        or        python -m benchmarks.batch [--quick]
 
-The server is tests/support/faulty_model.py, in a process of its own; its answers take 0.2 s, so that the CPUs don't limit the
-rate. "128 threads" is a ThreadPoolExecutor of that size around `agent.run`, as people write it; "the right number" is
+The server is tests/support/faulty_model.py, in a process of its own; its answers take 0.2 s, so that the CPUs don't
+limit the rate. "128 threads" is a ThreadPoolExecutor of that size around `agent.run`, as people write it; "the right number" is
 one with as many threads as the server takes at once, which nobody knows before. Rates are told as parts of what the
 server can do. Latency is that of a run, in service times.
 
