@@ -319,6 +319,7 @@ LAYERS = [
         "batch.made_agents",
         "batch.program_files",
         "batch.stats",
+        "batch.replaced_file",
         "batch.text_lines",
     ],
     [

@@ -179,8 +179,8 @@ class Job:
 
     @property
     def has_effects(self) -> bool:
-        """Whether the agent has a tool that may change something. Waits for the tools of toolsets; one that has none now
-        may have such later, when its server can be reached."""
+        """Whether the agent has a tool that may change something. Waits for the tools of toolsets; one that has none
+        now may have such later, when its server can be reached."""
         agent = self.agent_here()
         is_missing = any(isinstance(each, Toolset) and not each.tools() for each in agent._tools.given)
         return is_missing or any(not each.options.read_only for each in agent.tools)

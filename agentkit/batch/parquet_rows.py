@@ -14,6 +14,8 @@ from agentkit.errors import ConfigurationError, MissingExtraError
 
 _ROWS = 256
 """Rows that are in memory as Python's objects at the same time."""
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once; without it, those of the whole row group."""
 _INDEX = "__index_level_"
 
 
@@ -77,7 +79,7 @@ def _opened(path: str, name: str) -> Any:
     except ImportError:
         raise MissingExtraError(f"{name}: reading parquet files", "parquet") from None
     try:
-        return ParquetFile(path, memory_map=True, pre_buffer=False)
+        return ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     except (ArrowException, OSError) as error:
         raise ConfigurationError(f"{name}: can't be read as a parquet file: {error!s:.200}") from None
 

@@ -59,14 +59,14 @@ class Recording:
         """Read what is there. Raises ConfigurationError when nothing is, or it can't be read."""
         file = self.folder / FILE
         try:
-            with file.open("rb") as lines:
-                for number, line in enumerate(lines, 1):
-                    if line.endswith(b"\n"):  # else it is torn
-                        self._take(line, number)
+            content = file.read_bytes()
         except FileNotFoundError:
             raise ConfigurationError(f"{self.folder} has no recording: make one with --record {self.folder}") from None
         except OSError as error:
             raise ConfigurationError(f"{file} can't be read: {error.strerror}") from None
+        *lines, _ = content.split(b"\n")  # what stands behind the last one is torn
+        for number, line in enumerate(lines, 1):
+            self._take(line, number)
 
     def _take(self, line: bytes, number: int) -> None:
         try:

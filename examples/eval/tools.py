@@ -7,9 +7,9 @@ The model is AGENTKIT_MODEL. What is compared is which tools it calls, with whic
 
 import datetime
 import os
-from typing import Literal
+from typing import Any, Literal
 
-from agentkit import Agent, Limits, tool
+from agentkit import Agent, Limits, Tool, tool
 
 Room = Literal["kitchen", "living room", "bedroom", "bathroom"]
 DONE = "done"
@@ -84,7 +84,7 @@ def translate(text: str, language: str) -> str:
     return DONE
 
 
-TOOLS = [
+TOOLS: list[Tool[..., Any]] = [
     *(get_weather, convert_currency, set_timer, switch_light, set_temperature),
     *(send_message, find_trains, book_table, add_to_list, translate),
 ]

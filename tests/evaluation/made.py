@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from agentkit.evaluation.comparison import comparisons
 from agentkit.evaluation.results import Configuration, configuration
@@ -10,10 +11,10 @@ from agentkit.evaluation.score import Score
 from agentkit.evaluation.scores import Outcome
 
 
-def outcome(item: str, right: bool, *, repeat: int = 1, text: str = "Paris", **fields: object) -> Outcome:
+def outcome(item: str, right: bool, *, repeat: int = 1, text: str = "Paris", **fields: Any) -> Outcome:
     scores = {"contains": Score(float(right), right, "" if right else "lacks 'Paris'")}
-    known = {"question": f"Question {item}", "expected": "Paris", "missing": "", "error": "", **fields}
-    return Outcome(item, repeat, output=text, scores=scores, **known)  # type: ignore[arg-type]
+    known: dict[str, Any] = {"question": f"Question {item}", "expected": "Paris", "missing": "", "error": "", **fields}
+    return Outcome(item, repeat, output=text, scores=scores, **known)
 
 
 def lost(item: str, why: str = "timeout") -> Outcome:

@@ -1,6 +1,7 @@
 """Two configurations on the same questions: what is surely better, what changed, and what a number can show."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -56,8 +57,8 @@ def test_pairs_are_of_the_same_questions_and_what_is_left_out_is_told() -> None:
 
 
 def test_what_is_spent_is_compared_too() -> None:
-    spent = {"cost": 0.02, "seconds": 2.0, "tokens": 900, "calls": 3}
-    less = {"cost": 0.01, "seconds": 2.0, "tokens": 450, "calls": 3}
+    spent: dict[str, Any] = {"cost": 0.02, "seconds": 2.0, "tokens": 900, "calls": 3}
+    less: dict[str, Any] = {"cost": 0.01, "seconds": 2.0, "tokens": 450, "calls": 3}
     one = [outcome(f"q{number}", True, **spent) for number in range(30)]
     two = [outcome(f"q{number}", True, **less) for number in range(30)]
     (found,) = comparisons([configured("A", one), configured("B", two)], 0)

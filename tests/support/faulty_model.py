@@ -262,7 +262,8 @@ class FaultyModel:
 
     def stats(self) -> dict[str, Any]:
         """requests, answered, refused, failed; most: at once; busy; asked: how often each question was taken."""
-        return self._ask("/stats", None)
+        found: dict[str, Any] = self._ask("/stats", None)
+        return found
 
     def change(self, **faults: Any) -> None:
         """Change what is wrong with it."""

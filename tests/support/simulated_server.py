@@ -137,8 +137,8 @@ class _Running:
             elif what == "look":
                 self.next_look = NEVER if now >= self.next_look else self.next_look
             else:
-                name, _, value = what.partition("=")
-                setattr(self.server, name, float(value))
+                name, _, changed = what.partition("=")
+                setattr(self.server, name, float(changed))
             self.fill(now)
         out.seconds = out.times[-1]
         return out
