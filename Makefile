@@ -130,6 +130,7 @@ bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.sessions
 	.venv/$(BIN)/python -m benchmarks.mqtt
 	.venv/$(BIN)/python -m benchmarks.http
+	.venv/$(BIN)/python -m benchmarks.batch
 	.venv/$(BIN)/python -m benchmarks.soak --seconds 60
 
 # The libraries are installed into .peers, each into an environment of its own (benchmarks/peers/environments.py).

@@ -7,6 +7,7 @@ what is still in progress, when it is long, so that it never has more than about
 
 import json
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from agentkit.batch.append_file import AppendFile
@@ -89,11 +90,8 @@ def _read(path: Path) -> dict[str, int]:
         return notes
     with open(path, "rb") as file:
         for line in file:
-            try:
+            with suppress(ValueError, TypeError):
                 offset, id_ = json.loads(line)
                 notes.pop(id_, None)
-                if offset >= 0:
-                    notes[id_] = int(offset)
-            except (ValueError, TypeError):
-                continue
+                notes |= {id_: int(offset)} if offset >= 0 else {}
     return notes

@@ -1,4 +1,4 @@
-"""The process in which items are answered one by one, when one of them may be what kills it: `python -m agentkit.batch.child`.
+"""The process in which items are answered one by one, when one of them may be what kills it.
 
 It reads a line with the job, then lines with items, all JSON, from standard input, and writes a line with the record of
 each item to standard output, after READY. What tools print goes to standard error. It ends when standard input does,

@@ -2,8 +2,8 @@
 
 Dask runs a task again, by itself and somewhere else, when a worker is gone before its result was fetched. An item must
 not be asked twice, nor a question that kills its process be handed on from worker to worker, so each task is pinned to
-one process, and only this program decides what becomes of a lost one. A task leaves the slot of its worker as soon as it
-runs: it waits for a model, and slots are as many as CPUs.
+one process, and only this program decides what becomes of a lost one. A task leaves the slot of its worker as soon as
+it runs: it waits for a model, and slots are as many as CPUs.
 """
 
 import asyncio
@@ -273,7 +273,7 @@ def local_cluster() -> DaskEngine:
 
 
 def cluster_at(address: str) -> DaskEngine:
-    """An engine on the cluster of a scheduler. address: HOST:PORT. Raises ConfigurationError when it can't be reached."""
+    """An engine on the cluster of a scheduler at HOST:PORT. Raises ConfigurationError when it can't be reached."""
     try:
         client = distributed.Client(f"tcp://{address}", set_as_default=False, timeout=CONNECT_SECONDS)
     except Exception as error:

@@ -111,8 +111,8 @@ class ExecutorEngine:
                 return
             if self._make is None or not isinstance(error, BrokenExecutor):
                 self.ended = (
-                    f"{type(broken).__name__} takes no tasks any more ({error}): give a function that makes one, such as "
-                    "`lambda: MyExecutor(8)`, and another is made when a process has died"
+                    f"{type(broken).__name__} takes no tasks any more ({error}): give a function that makes one, such "
+                    "as `lambda: MyExecutor(8)`, and another is made when a process has died"
                 )
                 return
             self._executor, self._is_given = self._make(), False
@@ -158,8 +158,8 @@ def _maker_of(given: Executor | Callable[[], Executor]) -> Callable[[], Executor
 
 
 def _refuse_forks(executor: Executor) -> None:
-    """Raise ConfigurationError for a pool that forks: a batch has threads, and a lock that one of them holds at a fork is
-    held for good in the child."""
+    """Raise ConfigurationError for a pool that forks: a batch has threads, and a lock that one of them holds at a fork
+    is held for good in the child."""
     context = getattr(executor, "_mp_context", None)
     if context is not None and context.get_start_method() == "fork":
         raise ConfigurationError(

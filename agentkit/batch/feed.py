@@ -1,9 +1,10 @@
 """What the fleet of a batch takes items from and gives records to: the batch's order, budget, and end."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from queue import Full, Queue
+from queue import SimpleQueue
 
 from agentkit.batch.budget import BatchBudget
 from agentkit.batch.item import Item, Record
@@ -58,7 +59,7 @@ class BatchFeed:
         self.ending: Ending = ""
         self.error: BaseException | None = None
         self.account_error: Record | None = None
-        self.records: Queue[Record | None] = Queue(MAX_WAITING)
+        self.records: SimpleQueue[Record | None] = SimpleQueue()
         self.is_read = True
 
     @property
@@ -156,18 +157,15 @@ class BatchFeed:
         self._counting.count(record)
         self._hand_out(record)
 
-    def _hand_out(self, record: Record | None) -> None:
-        """Wait until there is room for a record, unless nobody reads any more."""
-        while self.is_read:
-            try:
-                self.records.put(record, timeout=0.5)
-                return
-            except Full:
-                continue
+    def _hand_out(self, record: Record) -> None:
+        """Wait while too many records wait for their reader, unless nobody reads any more."""
+        while self.records.qsize() >= MAX_WAITING and self.is_read:
+            time.sleep(0.05)
+        self.records.put(record)
 
     def end(self) -> None:
         """No record comes any more."""
-        self._hand_out(None)
+        self.records.put(None)
 
     def _is_tried_again(self, item: Item, record: Record) -> bool:
         """Whether an item whose account was refused is asked again. Such an error says nothing of the item: it stays

@@ -20,7 +20,7 @@ _WEIGHT = 0.1
 
 
 class FutureFleet:
-    """See `agentkit.batch.fleet.Fleet`. One thread takes items and begins tasks, another gives back what comes of them."""
+    """See `agentkit.batch.fleet.Fleet`. One thread takes items and begins tasks, another gives back records."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine

@@ -45,8 +45,9 @@ class IdMap:
 
     def append(self, key: int, value: int) -> None:
         """Add a number before `settle`: the last one of a digest stands."""
-        self.keys[key % _BUCKETS].append(key)
-        self.values[key % _BUCKETS].append(value)
+        bucket = key % _BUCKETS
+        self.keys[bucket].append(key)
+        self.values[bucket].append(value)
 
     def settle(self) -> int:
         """Sort what was appended. Returns how many numbers were replaced by a later one of the same digest."""

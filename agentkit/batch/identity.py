@@ -63,7 +63,12 @@ def value_digest(value: object) -> int:
 def row_digest(row: Mapping[str, object]) -> int:
     """The digest of a row of a table, the same for a CSV and a parquet file: of its cells as text, but not
     of empty ones."""
-    return value_digest({name: text for name, cell in row.items() if (text := _cell_text(cell))})
+    texts = {}
+    for name, cell in row.items():
+        text = cell if type(cell) is str else _cell_text(cell)
+        if text:
+            texts[name] = text
+    return value_digest(texts)
 
 
 def _cell_text(cell: object) -> str:

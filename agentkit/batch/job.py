@@ -17,6 +17,7 @@ from agentkit.batch.made_agents import MADE
 from agentkit.batch.program_files import importable_from, is_loading
 from agentkit.serving.agent_loading import agent_of_options, checked_agent_options
 from agentkit.serving.environment import DEFAULT_MODEL
+from agentkit.tooling.toolset import Toolset
 
 AT_ONCE = (4, 16, 128)
 ATTEMPTS = 6
@@ -178,8 +179,11 @@ class Job:
 
     @property
     def has_effects(self) -> bool:
-        """Whether the agent has a tool that may change something. Waits for the tools of toolsets."""
-        return any(not each.options.read_only for each in self.agent_here().tools)
+        """Whether the agent has a tool that may change something. Waits for the tools of toolsets; one that has none
+        now may have such later, when its server can be reached."""
+        agent = self.agent_here()
+        is_missing = any(isinstance(each, Toolset) and not each.tools() for each in agent._tools.given)
+        return is_missing or any(not each.options.read_only for each in agent.tools)
 
     def _made(self) -> tuple[Agent, bool]:
         with importable_from(self.folder):

@@ -271,7 +271,9 @@ class Journal:
         if self._superseded or order is not None:
             self._begun.keep(dict.fromkeys(notes, NEVER))  # the offsets of their records change
             rewrite(self.path, self._folder.path / "rewritten", self._index, order)
-        self._begun.keep(dict.fromkeys(notes, self.path.stat().st_size))
+            self._begun.keep(dict.fromkeys(notes, self.path.stat().st_size))
+        elif not notes:
+            self._begun.keep({})
 
     def __enter__(self) -> "Journal":
         return self

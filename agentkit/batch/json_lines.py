@@ -114,11 +114,12 @@ def json_entries(lines: Iterable[Line]) -> Iterator[Entry]:
         if problem:
             yield number, None, content, problem
             continue
+        if not content or content.isspace():
+            continue
         try:
             value = json_value(content)
         except LineError as error:
-            if content.strip():
-                yield number, None, content, str(error)
+            yield number, None, content, str(error)
         else:
             yield number, value, content, ""
 

@@ -2,13 +2,15 @@
 
 The number starts at START and doubles each round until the server refuses a request, or its latency shows a queue; then
 it grows by a little each round. A round ends when as many requests were answered as the number is. Each refusal takes
-its share away at once: one of 40 in flight, a fortieth of the number.
+its share away at once: one of 40 in flight, a fortieth of the number. But refusals of a server that takes more at other
+times are not for the number in flight: such a share of refusals is borne.
 
-Latency shows a queue when the median of a round is above twice the least median so far. Answers also become slower
-because they become longer, so that is tried: the number is cut, and where latency does not fall with it, there was no
-queue, the number comes back, and what is slow now is what is usual.
+Latency shows a queue when the mean of a round is above twice the usual one. Answers also become slower because they
+become longer, so that is tried: the number is cut to what would leave no queue, and what is measured then is the usual
+latency from then on. Where it has not fallen with the number there was no queue, and the number comes back. The same is
+tried now and then anyway.
 
-No clock of its own, no thread, no lock: times are given, and its caller holds a lock.
+No clock, no thread, no lock of its own: times are given, and its caller holds a lock.
 """
 
 import math
@@ -18,74 +20,109 @@ QUEUE = 0.5
 """The share of the requests in flight that wait in a queue of the server, from which on the number is cut."""
 LITTLE_QUEUE, SOME_QUEUE = 0.25, 0.4
 """The share from which on the number is not doubled, and from which on it does not grow at all."""
-EXACT = 0.15
-"""The standard error of the logarithm of a median that is exact enough to judge by."""
-MOST_MEASURED = 96
-"""Requests after which a median counts, exact or not."""
+WITHOUT_QUEUE, WITH_QUEUE = 1.0, 1.8
+"""How much of what the server answers at the same time is sent to measure its usual latency, and after that."""
+ROUNDS_BETWEEN = 50
+"""Rounds after which the usual latency is measured again, where there is some queue."""
+EXACT, MOST_MEASURED = 0.15, 96
+"""The standard error of a mean that is exact enough to judge by, as a part of it; requests after which it counts
+anyway."""
 APPROACH = 8
 """The part of the way to where it was last refused by which the number grows in a round."""
-PATIENCE, LONGEST_PATIENCE = 10.0, 8.0
-"""For how many times the seconds that a refusal has closed the gate nothing is tried, and the seconds at most: then
-closed gates cost a tenth of the time, and what a server can take more of is found within ten seconds."""
-FORGOTTEN = 0.01
-"""By how much of itself the least median grows in a round."""
+PATIENCE, LEAST_PATIENCE, LONGEST_PATIENCE = 10.0, 4.0, 8.0
+"""Where a refusal has closed the gate, nothing is tried for ten times the seconds of that, so that closed gates cost a
+tenth of the time; but after 8 s, or four times those seconds, it is, so that a server that can take more is noticed."""
+MOST_BORNE = 0.1
+"""The share of refusals that is borne at most."""
+LEARNING = 1 / 64
+"""How much one request counts in that share, and in the mean of the seconds that answers take."""
+BELOW = 0.8
+"""Requests with fewer in flight than this part of what the server has taken at once tell that share."""
+SAME = 0.1
+"""The part by which the number changes without measuring latency anew."""
 
 
 class Limit:
     """The number of one server: `value`. minimum, start, maximum: of the number; where minimum and maximum are equal it
-    stays as it is. epoch: goes up when the number changes; a request has that of when it was sent."""
+    stays as it is."""
 
     def __init__(self, minimum: int = MINIMUM, start: int = START, maximum: int = MAXIMUM) -> None:
         self._minimum, self._maximum = minimum, maximum
-        self._exact = float(min(max(start, minimum), maximum))
+        self._exact = self._measured = float(min(max(start, minimum), maximum))
         self.value = int(self._exact)
-        self.epoch = 0
         self._is_doubling = True
-        self._ceiling = 0.0  # the number at which the server refused a request
+        self._ceiling = 0.0  # the number at which the server last refused a request
         self._step = 1.0
         self._patient_until = 0.0
-        self._seconds: list[float] = []  # of the requests of this epoch
+        self._seconds: list[float] = []  # since latency is measured anew
+        self._sum = self._squares = 0.0
+        self._old = self.value  # answers that say nothing of latency: the first are the shortest ones
         self._answered = 0
         self._refused = 0
-        self._best = math.inf
-        self._tried: tuple[float, float] | None = None  # the number that was cut, and the median at it
+        self._usual = math.inf
+        self._tried: tuple[float, float] | None = None  # the number that was cut, and the mean at it
+        self._mean = 0.0
+        self._rounds = 0
+        self._taken = 0.0  # the most in flight that the server has taken
+        self._borne = 0.0
 
     @property
-    def usual_seconds(self) -> float:
-        """The seconds that an answer takes without a queue; 0.0 before that is known."""
-        return 0.0 if self._best == math.inf else self._best
+    def seconds(self) -> float:
+        """The seconds that an answer takes, on the average; 0.0 before there was one."""
+        return self._mean
 
-    def answered(self, epoch: int, seconds: float, now: float) -> None:
-        """A request was answered. epoch: that of when it was sent. seconds: that it took."""
+    @property
+    def is_refused_now_and_then(self) -> bool:
+        """Whether the server has refused requests, so that its limit is near."""
+        return self._ceiling > 0
+
+    def answered(self, begun: int, seconds: float, now: float) -> None:
+        """A request was answered. begun: how many were in flight when it was sent, with it. seconds: that it took."""
         self._answered += 1
-        if epoch == self.epoch:
+        self._taken = max(self._taken, begun)
+        self._mean += (seconds - self._mean) * (LEARNING if self._mean else 1.0)
+        self._learn(begun, 0.0)
+        if self._borne and now >= self._patient_until:
+            self._set(self._exact + self._borne)
+        self._old -= 1
+        if self._old < 0:
             self._seconds.append(seconds)
-        if self._answered < self.value or not (self._refused or self._is_measured()):
+            self._sum += seconds
+            self._squares += seconds * seconds
+        if self._answered < self.value:
             return
-        if self._refused:
+        is_refused = self._refused > self._borne * self._answered + 2 * math.sqrt(self._borne * self._answered)
+        if not is_refused and not self._is_measured():
+            return
+        self._rounds += 1
+        self._taken *= 0.99
+        if is_refused:
             self._is_doubling = False
             self._step = 1.0
-            if now >= self._patient_until:
-                self._grow()
+            self._grow(now)
         else:
             self._judge(now)
         self._answered = self._refused = 0
-        self._seconds.clear()
+        self._forget()
 
     def failed(self) -> None:
         """A request ended without an answer and was not refused either."""
         self._answered += 1
 
-    def refused(self, in_flight: int, closed: float, now: float) -> None:
-        """A request was refused. in_flight: how many there were, with this one. closed: the seconds for which nothing
-        is sent."""
+    def refused(self, begun: int, in_flight: int, closed: float, now: float) -> None:
+        """A request was refused. begun: see `answered`. in_flight: how many there are now, with this one. closed: the
+        seconds for which nothing is sent."""
+        if not closed:
+            self._learn(begun, 1.0)
         if not self._refused:
             self._ceiling = self._exact
         self._refused += 1
-        self._is_doubling = False
+        if self._refused > 1 or not self._borne:
+            self._is_doubling = False
         self._tried = None
         if closed:
-            self._patient_until = now + closed + min(PATIENCE * closed, LONGEST_PATIENCE)
+            longest = max(LONGEST_PATIENCE, LEAST_PATIENCE * closed)
+            self._patient_until = now + closed + min(PATIENCE * closed, longest)
         self._set(self._exact * (1 - 1 / max(in_flight, 1)))
 
     def begin_again(self) -> None:
@@ -93,61 +130,88 @@ class Limit:
         self._is_doubling = True
         self._refused = 0
         self._patient_until = 0.0
+        self._ceiling = 0.0
+
+    def _learn(self, begun: int, refused: float) -> None:
+        """Learn how often the server refuses without regard to what is in flight."""
+        if begun <= BELOW * self._taken:
+            self._borne = min(self._borne + LEARNING * (refused - self._borne), MOST_BORNE)
 
     def _is_measured(self) -> bool:
-        """Whether there are enough answers of this epoch for a median."""
+        """Whether there are enough answers for a mean."""
         count = len(self._seconds)
         if count < self.value:
             return False
         if count >= MOST_MEASURED:
             return True
+        return self._error() <= EXACT
+
+    def _forget(self) -> None:
+        self._seconds.clear()
+        self._sum = self._squares = 0.0
+
+    def _error(self) -> float:
+        """The standard error of the mean, as a part of it."""
+        count = len(self._seconds)
+        if not self._sum:
+            return 0.0
+        return math.sqrt(max(0.0, self._squares - self._sum * self._sum / count)) / self._sum
+
+    def _typical(self) -> float:
+        """The mean, in which the longest twentieth counts as what is just shorter: a queue makes it as
+        much longer as itself."""
         ordered = sorted(self._seconds)
-        low, high = ordered[count // 4], ordered[(3 * count) // 4]
-        spread = math.log(high / low) if low > 0 else 1.0
-        return 0.93 * spread <= EXACT * math.sqrt(count)  # of a normal distribution, from its quartiles
+        most = ordered[-1 - len(ordered) // 20]
+        return sum(min(each, most) for each in ordered) / len(ordered)
 
     def _judge(self, now: float) -> None:
         """A round without refusals has ended."""
-        median = sorted(self._seconds)[len(self._seconds) // 2]
-        if self._tried is not None and self._was_no_queue(median):
+        typical = self._typical()
+        if self._tried is not None:
+            self._learn_usual(typical)
             return
-        self._best = min(self._best * (1 + FORGOTTEN), median)
-        queue = 1 - self._best / median if median > 0 else 0.0
-        if queue > QUEUE:
+        self._usual = typical if self._usual == math.inf else min(self._usual, (self._usual + typical) / 2)
+        queue = 1 - self._usual / typical if typical > 0 else 0.0
+        error = self._error()
+        is_long = typical * (1 - error) > self._usual * (1 + error) / (1 - QUEUE)
+        if is_long or (queue > LITTLE_QUEUE and self._rounds >= ROUNDS_BETWEEN):
+            self._rounds = 0
             self._is_doubling = False
             self._step = 1.0
-            self._tried = self._exact, median
-            self._set(max(1.5 * self._exact * self._best / median, self._exact / 4))
+            self._tried = self._exact, typical
+            self._set(max(WITHOUT_QUEUE * self._exact * self._usual / typical, self._exact / 3))
             return
         if queue >= LITTLE_QUEUE:
             self._is_doubling = False
-        if queue < SOME_QUEUE and now >= self._patient_until:
-            self._grow()
+        if queue < SOME_QUEUE:
+            self._grow(now)
 
-    def _was_no_queue(self, median: float) -> bool:
-        """Whether latency has not fallen with the number; then the number is what it was before."""
-        number, before = self._tried or (self._exact, median)
+    def _learn_usual(self, typical: float) -> None:
+        """The number was cut to see whether latency falls with it; it has fallen to `typical`."""
+        number, before = self._tried or (self._exact, typical)
         self._tried = None
-        if median <= before * math.sqrt(self._exact / number):
-            return False
-        self._best = median
-        self._set(number)
-        return True
+        self._usual = typical
+        if typical > before * math.sqrt(self._exact / number):
+            self._set(number)
+        else:
+            self._set(min(number, WITH_QUEUE * number * typical / before))
 
-    def _grow(self) -> None:
+    def _grow(self, now: float) -> None:
+        if now < self._patient_until:
+            return
         if self._is_doubling:
             self._set(2 * self._exact)
             return
-        if self._refused or self._exact < self._ceiling:
+        if self._exact < self._ceiling:
             self._step = max(1.0, (self._ceiling - self._exact) / APPROACH)
-        else:  # above where it was refused: the server takes more than it did
+        elif not self._refused:  # above where it was refused: the server takes more than it did
             self._step = min(2 * self._step, self._exact)
         self._set(self._exact + self._step)
 
     def _set(self, exact: float) -> None:
         self._exact = min(max(exact, float(self._minimum)), float(self._maximum))
-        value = int(self._exact + 1e-9)
-        if value != self.value:
-            self.value = value
-            self.epoch += 1
-            self._seconds.clear()
+        self.value = int(self._exact + 1e-9)
+        if abs(self._exact - self._measured) > SAME * self._measured:
+            self._old = int(max(self._exact, self._measured))
+            self._measured = self._exact
+            self._forget()

@@ -34,7 +34,7 @@ SLEEP = 5.0
 UNREACHABLE = 600.0
 """Seconds for which a server is waited for that has answered, and then says 503, or has no open port: it is being
 started again."""
-RECENT = 60.0
+RECENT = 5.0
 """Seconds without a request after which a server no longer counts in how many runs there should be."""
 MAX_SERVERS = 1000
 
@@ -73,7 +73,7 @@ class _Turn:
     """See `agentkit.net.gates.Turn`. sent: when; 0.0 before it is. What becomes of it is told to the paces once."""
 
     __slots__ = (
-        *("_is_over", "_is_refused", "_paces", "epoch", "inbox", "is_stopped", "sent", "server", "status", "tally"),
+        *("_is_over", "_is_refused", "_paces", "begun", "inbox", "is_stopped", "sent", "server", "status", "tally"),
         *("thread", "threads"),
     )
 
@@ -86,7 +86,7 @@ class _Turn:
         self.inbox: SimpleQueue[None] | None = None
         self.is_stopped = False
         self.sent = 0.0
-        self.epoch = 0
+        self.begun = 0
         self.status = 0
         self._is_over = False
         self._is_refused = False
@@ -226,7 +226,7 @@ class ServerPaces:
     def _send(self, turn: _Turn, now: float) -> None:
         server = turn.server
         turn.sent = server.used = now
-        turn.epoch = server.gate.send(now)
+        turn.begun = server.gate.send(now)
         turn.tally.requests += 1
         server.flying[id(turn)] = turn.thread, turn.threads
 
@@ -294,10 +294,10 @@ class ServerPaces:
         del server.flying[id(turn)]
         server.has_answered = server.has_answered or turn.status > 0
         if what == _ANSWERED:
-            gate.answered(turn.epoch, turn.sent, now)
+            gate.answered(turn.begun, now - turn.sent, now)
         elif what == _REFUSED:
             turn.tally.refusals += 1
-            gate.refused(seconds, now)
+            gate.refused(turn.begun, seconds, now)
         else:
             gate.failed()
 

@@ -4,6 +4,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from itertools import chain
 from typing import Any
 
 from agentkit.batch.json_lines import check_texts
@@ -13,6 +14,8 @@ from agentkit.errors import ConfigurationError, MissingExtraError
 
 _ROWS = 256
 """Rows that are in memory as Python's objects at the same time."""
+_BUFFER = 1 << 20
+"""Bytes of a column that are read at once; without it, those of the whole row group."""
 _INDEX = "__index_level_"
 
 
@@ -34,17 +37,20 @@ class ParquetRows:
             raise
 
     def __iter__(self) -> Iterator[Entry]:
+        with closing(self._file):
+            for number, row in enumerate(chain.from_iterable(map(_rows, self._batches())), 1):
+                yield self._entry(number, row)
+
+    def _batches(self) -> Iterator[Any]:
         from pyarrow import ArrowException
 
-        number = 0
-        with closing(self._file):
-            try:
-                for batch in self._file.iter_batches(batch_size=_ROWS, use_threads=False):
-                    for row in _rows(batch):
-                        number += 1
-                        yield self._entry(number, row)
-            except (ArrowException, OSError) as error:
-                raise ConfigurationError(f"{self._name}: is broken behind row {number}: {error!s:.200}") from None
+        done = 0
+        try:
+            for batch in self._file.iter_batches(batch_size=_ROWS, use_threads=False):
+                yield batch
+                done += batch.num_rows
+        except (ArrowException, OSError) as error:
+            raise ConfigurationError(f"{self._name}: is broken behind row {done}: {error!s:.200}") from None
 
     def _entry(self, number: int, row: "Mapping[str, Any] | LineError") -> Entry:
         if isinstance(row, LineError):
@@ -73,7 +79,7 @@ def _opened(path: str, name: str) -> Any:
     except ImportError:
         raise MissingExtraError(f"{name}: reading parquet files", "parquet") from None
     try:
-        return ParquetFile(path, memory_map=True, pre_buffer=False)
+        return ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
     except (ArrowException, OSError) as error:
         raise ConfigurationError(f"{name}: can't be read as a parquet file: {error!s:.200}") from None
 

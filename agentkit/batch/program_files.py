@@ -11,11 +11,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from agentkit._forking import freed_by_forks
 from agentkit.errors import ConfigurationError
 from agentkit.tooling.subprocess_worker import MainProgram
 
 _STATE = threading.local()
-_LOCK = threading.RLock()
+_LOCK = freed_by_forks(threading.RLock())
 _MAIN = ("__main__", "__mp_main__")
 
 

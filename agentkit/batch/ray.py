@@ -1,7 +1,7 @@
 """Items are answered by actors of a Ray cluster, one a node, with threads: they wait for a model, and need no CPU.
 
-An actor is restarted by Ray when its process dies, but none of its calls is made again. Actors end with the program that
-made them.
+An actor is restarted by Ray when its process dies, but none of its calls is made again. Actors end with the program
+that made them.
 """
 
 import contextlib
@@ -215,8 +215,8 @@ class RayEngine:
 
 
 def ray_cluster(address: str = "") -> RayEngine:
-    """An engine on the cluster at an address (ray://HOST:PORT), or on the one that this program uses already; else Ray is
-    started on this machine. Raises ConfigurationError when it can't be reached."""
+    """An engine on the cluster at an address (ray://HOST:PORT), or on the one that this program uses already; else Ray
+    is started on this machine. Raises ConfigurationError when it can't be reached."""
     if ray.is_initialized():
         return RayEngine(is_owned=False)
     options: dict[str, Any] = {"address": address} if address else {}

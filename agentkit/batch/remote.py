@@ -1,4 +1,4 @@
-"""What an engine has run in a worker's process: a check before the first item, the answering of items, and their end."""
+"""What an engine has run in a worker's process: a check before the first item, then items, and the end of a batch."""
 
 import contextlib
 import os
@@ -7,14 +7,15 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from queue import Empty, SimpleQueue
 from typing import Any, TypedDict
 
 import agentkit
 from agentkit._threads import WORKERS
-from agentkit.batch.item import Record
+from agentkit.batch.item import Item, Record
 from agentkit.batch.job import Job
 from agentkit.batch.pace import pace_here
-from agentkit.batch.worker import answer_all
+from agentkit.batch.worker import Worker, timed_out
 from agentkit.errors import ConfigurationError
 
 WATCH_SECONDS = 0.5
@@ -63,15 +64,15 @@ def mismatch(checked: Checked) -> str:
             return f"it has {name} {there}, and this program has {here}: install the same version there"
     if checked["problem"]:
         return (
-            f"it can't make the agent: {checked['problem']} (a worker has the files, packages and environment variables "
-            "with which it was started, not those of this program)"
+            f"it can't make the agent: {checked['problem']} (a worker has the files, packages and environment "
+            "variables with which it was started, not those of this program)"
         )
     return ""
 
 
 def _problem_of(job: str) -> str:
     try:
-        Job.from_json(job).agent_here()
+        _HELD.job(job).job.agent_here()
     except KeyboardInterrupt:
         raise
     except ConfigurationError as error:
@@ -93,8 +94,9 @@ def answer(job: str, items: Sequence[Mapping[str, Any]], batch: str, process: st
     problem = _problem_of(job)
     if problem:
         return _nothing(problem)
-    records = answer_all(job, items, cancelled)
-    return {"records": records, "width": pace_here(Job.from_json(job)).width, "process": process_here(), "problem": ""}
+    held = _HELD.job(job)
+    records = held.answer([Item.from_json(each) for each in items], cancelled)
+    return {"records": records, "width": held.paces.width, "process": process_here(), "problem": ""}
 
 
 def _nothing(problem: str) -> Reply:
@@ -110,7 +112,54 @@ def end(batch: str, job: str) -> None:
     """Forget a batch that has ended, and close the agent of its job."""
     cancel(batch)
     with contextlib.suppress(Exception):
-        Job.from_json(job).close_agent()
+        _HELD.drop(job)
+
+
+class _HeldJob:
+    """A job in this process."""
+
+    def __init__(self, text: str) -> None:
+        self.job = Job.from_json(text)
+        self.paces = pace_here(self.job)
+        self.worker = Worker(self.job, self.paces)
+
+    def answer(self, items: Sequence[Item], cancelled: threading.Event) -> list[Record]:
+        """The records of items, which are answered at the same time. A run that does not end is left behind."""
+        most, began = self.job.run_seconds, time.monotonic()
+        if most is None and len(items) == 1:
+            return [self.worker.answer(items[0], cancelled)]
+        ended: SimpleQueue[tuple[str, Record]] = SimpleQueue()
+        for item in items:
+            WORKERS.submit(lambda item=item: ended.put((item.id, self.worker.answer(item, cancelled))))  # type: ignore[misc]
+        records: dict[str, Record] = {}
+        with contextlib.suppress(Empty):
+            while len(records) < len(items):
+                left = None if most is None else max(0.0, began + most - time.monotonic())
+                records.update([ended.get(timeout=left)])
+        return [records.get(item.id) or timed_out(item, began) for item in items]
+
+
+class _Held:
+    """The jobs of this process, by their JSON: each is read once, and has one worker."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, _HeldJob] = {}
+        self._lock = threading.Lock()
+
+    def job(self, text: str) -> _HeldJob:
+        with self._lock:
+            if text not in self._jobs:
+                self._jobs[text] = _HeldJob(text)
+            return self._jobs[text]
+
+    def drop(self, text: str) -> None:
+        with self._lock:
+            held = self._jobs.pop(text, None)
+        if held is not None:
+            held.worker.close()
+
+
+_HELD = _Held()
 
 
 class _Cancelled:
@@ -167,8 +216,8 @@ _WATCH = _Watch()
 
 
 def answer_watched(job: str, items: Sequence[Mapping[str, Any]], batch: str, flag: str, owned: bool) -> Reply:
-    """`answer` in a process that can only be reached by its tasks. flag: the path of a file that is there once the batch
-    is cancelled. owned: the process belongs to the program, whose end is its own."""
+    """`answer` in a process that can only be reached by its tasks. flag: the path of a file that is there once the
+    batch is cancelled. owned: the process belongs to the program, whose end is its own."""
     _WATCH.begin(batch, flag, owned)
     try:
         return answer(job, items, batch)

@@ -11,6 +11,7 @@ from agentkit.batch.text_lines import MAX_BYTES, Entry, Line, LineError, decoded
 from agentkit.errors import ConfigurationError
 
 SEPARATORS = ",;\t|"
+_USUAL_LIMIT = 100_000
 _LOOK = 100
 """How many lines the names of the columns may take."""
 
@@ -117,7 +118,7 @@ class _Feed:
             raise LineError("has a NUL character")
         if self._size > MAX_BYTES:
             raise LineError(f"begins a row of more than {MAX_BYTES:,} bytes: is a quotation mark not closed?")
-        if self._size > csv.field_size_limit():
+        if self._size > _USUAL_LIMIT and self._size > csv.field_size_limit():
             csv.field_size_limit(2 * MAX_BYTES)  # it holds for the whole program: never lower than it was
         return decoded(content)
 

@@ -58,8 +58,20 @@ from agentkit.cli.options import (
 from agentkit.cli.reserved_output import reserved_output
 
 ANSWERED, SOME_FAILED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
-CODES = {"complete": ANSWERED, "budget": BUDGET, "account": ACCOUNT, "disk": DISK, "stopped": INTERRUPTED}
+CODES = {
+    "complete": ANSWERED,
+    "failed": SOME_FAILED,
+    "budget": BUDGET,
+    "account": ACCOUNT,
+    "disk": DISK,
+    "stopped": INTERRUPTED,
+}
 """The exit code by what has ended a batch."""
+PASSED = (
+    *("on", "question", "ordered", "skip_bad", "dedup", "anyway", "retry_failed", "retry_unknown", "sessions"),
+    *("limit_cost", "limit_tokens", "limit_seconds", "attempts", "grace"),
+)
+"""The options that `run_batch` has by the same names."""
 SHOWN_LINES = 20
 """How many bad lines are named."""
 
@@ -133,10 +145,9 @@ def batch(
 def _started(context: typer.Context, given: dict[str, Any], progress: BatchProgress) -> BatchRun:
     """Begin, or go on. Exits the program when nothing can be asked."""
     needs_a_file = ("ordered", "dedup", "retry_failed", "retry_unknown", "anyway")
+    progress.wait_for(f"reading {given['questions']}")
     try:
         out = checked_out(given["out"], {f"--{name.replace('_', '-')}": given[name] for name in needs_a_file})
-        passed = ("on", "question", "ordered", "skip_bad", "dedup", "anyway", "retry_failed", "retry_unknown")
-        passed += ("sessions", "limit_cost", "limit_tokens", "limit_seconds", "attempts", "grace")
         return run_batch(
             agent_given(context),
             given["questions"],
@@ -144,7 +155,7 @@ def _started(context: typer.Context, given: dict[str, Any], progress: BatchProgr
             at_once=at_once_of(given["at_once"]),
             keep=kept(given["keep"] or ()),
             sampling=sampling_of(given["temperature"], given["sampling"] or ()),
-            **{name: given[name] for name in passed},
+            **{name: given[name] for name in PASSED},
         )
     except BadInputError as error:
         _leave_bad(error, progress)

@@ -1,6 +1,7 @@
 """`agentkit batch export` and `agentkit batch import`: answers in other forms, and to and from batch services."""
 
 from enum import StrEnum
+from itertools import chain
 from typing import Annotated
 
 import typer
@@ -90,19 +91,25 @@ def import_(
 
     A question that has an answer already keeps it; one that failed gets the new one.
     """
-    added = left = failed = 0
     try:
         path = answers_path(out)
         for name in replies:
             answers_path(path, name)
         with Journal.open(path, None, retry_failed=True) as journal:
-            for name in replies:
-                for record in read_replies(name):
-                    is_new = journal.write(record)
-                    added, left = added + is_new, left + (not is_new)
-                    failed += is_new and not record["ok"]
+            added, failed, left = _add(journal, replies)
     except ConfigurationError as error:
         leave(str(error), 2)
     except AgentkitError as error:
         leave(str(error), DISK)
     print(f"{added:,} records added to {out}, {failed:,} of them failed; {left:,} questions were answered already")
+
+
+def _add(journal: Journal, replies: list[str]) -> tuple[int, int, int]:
+    added = failed = left = 0
+    for record in chain.from_iterable(map(read_replies, replies)):
+        if not journal.write(record):
+            left += 1
+            continue
+        added += 1
+        failed += not record["ok"]
+    return added, failed, left

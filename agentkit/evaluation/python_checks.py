@@ -1,17 +1,15 @@
 """Checks that are a user's own function."""
 
-import importlib
-import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.batch.item import Record
+from agentkit.batch.program_files import is_file, loading, module_of_file
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.score import CheckError, Grade, Grader, Score, is_share, right
+from agentkit.serving.tool_loading import attribute_in, attribute_of, said
 
 CheckFunction = Callable[[Record, Any], Any]
 """Takes the record of an answer and the right answer of its item (None without one). Returns True or False, a number of
@@ -39,33 +37,27 @@ class Python(Grader):
 
 
 def function_of(reference: str) -> CheckFunction:
-    """The function that "module:function" or "file.py:function" names. Raises ConfigurationError."""
+    """The function that "module:function" or "file.py:function" names; the working directory is searched too. Raises
+    ConfigurationError."""
     module, _, name = reference.rpartition(":")
     if not module or not name.isidentifier():
         raise ConfigurationError(f"{reference!r} names no function: write module:function, or file.py:function")
-    try:
-        loaded = _file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
-    except Exception as error:
-        what = in_a_line(f"{type(error).__name__}: {error}", 200)
-        raise ConfigurationError(f"{module} can't be imported: {what}") from error
-    function = getattr(loaded, name, None)
+    function = _in_file(module, name) if is_file(module) else _in_module(reference)
     if not callable(function):
-        raise ConfigurationError(f"{module} has no function {name}")
+        raise ConfigurationError(f"{reference!r} is a {type(function).__name__}, and no function")
     return function  # type: ignore[no-any-return]
 
 
-def _file(path: Path) -> Any:
-    name = f"_agentkit_check_{path.stem}_{abs(hash(path.resolve())):x}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickle look for it there
+def _in_module(reference: str) -> Any:
+    with loading():
+        return attribute_of("python", reference)
+
+
+def _in_file(path: str, name: str) -> Any:
     try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
+        module = module_of_file(path)
+    except KeyboardInterrupt:
         raise
-    return module
+    except BaseException as error:  # what it raises is not known: SystemExit, pytest's Skipped
+        raise ConfigurationError(f"the file {path} can't be imported: {said(error)}") from error
+    return attribute_in(module, name, f"python {path}:{name}", f"the file {path}")

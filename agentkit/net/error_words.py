@@ -13,7 +13,7 @@ MAX_TEXTS = 60
 MAX_TEXT_CHARS = 2000
 """Characters of one text: the reason stands at its beginning or at its end."""
 MAX_CHARS = 8000
-MAX_DEPTH = 6
+MAX_DEPTH = 8
 
 _ECHOED = frozenset({"input", "ctx", "url"})
 """Fields in which validators (FastAPI) repeat the request."""

@@ -62,7 +62,8 @@ def keyless_address(text: str) -> Any:
 def key_in(data: bytes) -> str:
     """The name of an environment variable whose value is a key that stands in what is sent; "" for none."""
     keys = {name: value for name, value in os.environ.items() if is_secret_name(name) and len(value) >= MIN_SECRET}
-    return next((name for name, value in keys.items() if os.fsencode(value) in data), "")
+    paths = {name for name, value in keys.items() if os.path.isabs(value)}  # PWD is a folder, and no password
+    return next((name for name, value in keys.items() if name not in paths and os.fsencode(value) in data), "")
 
 
 def check_object(found: object) -> None:

@@ -96,5 +96,5 @@ def test_a_key_that_the_workers_lack_is_one_error_before_anything_is_asked(
 
 def test_a_scheduler_that_is_not_there_is_a_configuration_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agentkit.batch.dask.CONNECT_SECONDS", 0.5)
-    with pytest.raises(ConfigurationError, match="no Dask scheduler answers at 127.0.0.1:9"):
+    with pytest.raises(ConfigurationError, match=r"no Dask scheduler answers at 127\.0\.0\.1:9"):
         run_batch(OBEDIENT, ["1"], on="dask://127.0.0.1:9")

@@ -138,7 +138,9 @@ def test_a_worker_that_lacks_a_key_is_one_error_before_anything_is_asked(monkeyp
     with ThreadPoolExecutor(1) as threads:
         job = Job.of(NEEDY)
         feed = ListFeed(job, ["1"])
-        with pytest.raises(ConfigurationError, match=rf"{NEEDED} is not set \(a worker has the .* environment variables"):
+        with pytest.raises(
+            ConfigurationError, match=rf"{NEEDED} is not set \(a worker has the .* environment variables"
+        ):
             fleet_of(threads, job).start(job, feed)
     assert feed.begun == 0
 
@@ -149,7 +151,8 @@ def test_a_worker_that_lacks_a_key_is_one_error_before_anything_is_asked(monkeyp
 def test_a_worker_of_another_version_is_refused(field: str, told: str) -> None:
     checked = remote.check(Job.of(OBEDIENT).to_json())
     assert remote.mismatch(checked) == ""
-    assert told in remote.mismatch({**checked, field: "3.9"})  # type: ignore[typeddict-item]
+    other: Any = {**checked, field: "3.9"}
+    assert told in remote.mismatch(other)
 
 
 def test_a_task_that_an_engine_runs_again_by_itself_asks_nothing(
@@ -228,3 +231,10 @@ def is_running(process: int) -> bool:
             return True
         return False
     return state not in "ZX"
+
+
+def test_a_run_that_does_not_end_is_left_behind_by_its_worker() -> None:
+    with ThreadPoolExecutor(1) as threads:
+        feed = answered(threads, ["0 wait 600", "1", "2"], run_seconds=0.5)
+    assert feed.records["0"]["error"]["type"] == "timeout"
+    assert [feed.records[name]["output"] for name in "12"] == ["answer 1", "answer 2"]

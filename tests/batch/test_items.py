@@ -21,7 +21,7 @@ from agentkit.batch.items import open_items
 from agentkit.errors import ConfigurationError
 from tests.support.growth import assert_linear
 
-ASKS = {"role": "user", "content": "Why?"}
+ASKS: dict[str, Any] = {"role": "user", "content": "Why?"}
 
 
 def written(path: Path, content: str | bytes) -> Path:
@@ -318,9 +318,7 @@ def test_equal_questions_are_asked_once_where_that_is_wanted() -> None:
 
 
 def test_files_are_read_lazily(tmp_path: Path) -> None:
-    few, many = (
-        written(tmp_path / f"{n}.jsonl", f'{{"question": "{"x" * 400}", "n": 1}}\n' * n) for n in (100, 20_000)
-    )
+    few, many = (written(tmp_path / f"{n}.jsonl", f'{{"question": "{"x" * 4000}", "n": 1}}\n' * n) for n in (100, 2000))
 
     def peak(path: Path) -> int:
         tracemalloc.start()
@@ -392,7 +390,7 @@ def assert_read_or_refused(suffix: str, content: bytes) -> None:
 
 
 @QUICK
-@given(st.lists(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=8)))
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)))
 def test_texts_come_back_from_every_kind_of_file(texts: list[str]) -> None:
     import csv
     import tempfile

@@ -341,6 +341,16 @@ class OneTool(Toolset):
         OneTool.closed += 1
 
 
+class Unreachable(Toolset):
+    """Its server is down: what it will have is not known."""
+
+    label = "down"
+
+    def tools(self) -> tuple[Tool[..., Any], ...]:
+        """None now."""
+        return ()
+
+
 TOOLS = (spend,)
 
 
@@ -446,6 +456,7 @@ def test_it_says_whether_a_tool_has_effects() -> None:
     assert not Job.of(Agent("extractive", tools=[double])).has_effects
     assert Job.of(Agent("extractive", tools=[double, spend])).has_effects
     assert Job.of(Agent("extractive", tools=[OneTool()])).has_effects
+    assert Job.of(Agent("extractive", tools=[Unreachable()])).has_effects
 
 
 def test_it_says_after_what_time_a_run_is_left_behind() -> None:
@@ -470,11 +481,12 @@ def test_another_process_answers_with_the_agent_of_a_job() -> None:
         assert "From the server." in python(code, folder=ROOT, given=Job.of(agent).to_json())
 
 
-def test_what_is_defined_in_a_program_is_found_by_its_file(tmp_path: Path) -> None:
+def test_what_is_defined_in_a_program_is_found_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """dask/distributed#6803, DataBiosphere/toil#423: a worker's `__main__` is not the program that defined a class.
     PrefectHQ/prefect#16419: the modules beside the program are not found by a worker in another folder."""
     (tmp_path / "program_of_it.py").write_text(PROGRAM, "utf-8")
     (tmp_path / "helpers_of_it.py").write_text("greeting = 'Hello '", "utf-8")
+    monkeypatch.setenv("PWD", str(tmp_path))  # the name of a password, and none
     text = python("", folder=tmp_path, arguments=["program_of_it.py"])
     assert len(text) < 4000
     told = "Agent ['own'] Hello 3"

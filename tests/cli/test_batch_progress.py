@@ -132,6 +132,7 @@ def test_on_a_terminal_one_line_is_drawn_anew_and_what_others_print_stands_above
     with terminal(50, monkeypatch) as read:
         ticking = Ticking(3)
         with BatchProgress(quiet=False, as_json=False) as progress:
+            progress.wait_for("reading \x1b[31mquestions.jsonl")
             progress.begin(STATS, "answers.jsonl")
             progress.watch(ticking)
             assert ticking.enough.wait(30)
@@ -140,6 +141,7 @@ def test_on_a_terminal_one_line_is_drawn_anew_and_what_others_print_stands_above
             progress.rest()
             print("and ended", file=sys.stderr)
         shown = read()
+    assert shown.startswith("\rreading [31mquestions.jsonl\x1b[K")
     assert "\x1b[?25" not in shown  # the cursor is never hidden: a kill would leave it so
     pieces = shown.replace("\r\n", "\n").split("\r")
     assert all(piece.endswith("\x1b[K") for piece in pieces[1:] if "/10,000" in piece)

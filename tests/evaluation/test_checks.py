@@ -316,10 +316,12 @@ def test_an_empty_answer_is_none(output: Any) -> None:
         ("judge: It is polite.", "judge needs a model of its own"),
         ("judge", "judge needs a rubric"),
         ("python: nothing", "names no function"),
-        ("python: no_such_module:f", "no_such_module can't be imported: ModuleNotFoundError"),
-        ("python: math:no_such", "math has no function no_such"),
+        ("python: no_such_module:f", "the module can't be imported: No module named"),
+        ("python: math:pi", "is a float, and no function"),
+        ("python: no_such_file.py:f", "the file no_such_file.py can't be imported: FileNotFoundError"),
+        ("python: math:no_such", "the module math has no 'no_such'"),
     ],
-    ids=range(36),
+    ids=range(38),
 )
 def test_what_is_no_check_is_told_with_its_line(spec: Any, message: str) -> None:
     with pytest.raises(ConfigurationError) as raised:

@@ -22,7 +22,7 @@ _NUMBERS = itertools.count()
 
 
 class Obedient:
-    """A model. "7 wait 0.05" waits that many seconds and answers "answer 7"; "7 meet 3" waits until three questions do
+    """A model. "7 wait 0.05" waits that many seconds and answers "answer 7"; "7 meet 3" waits until three do
     so in this process. "7 die" kills the process with SIGKILL, "7 exit 3" ends it. "7 loop" calls a tool for good."""
 
     def reply(self, request: Request) -> ReplyStream:

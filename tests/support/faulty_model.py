@@ -29,8 +29,8 @@ PREFIX = "answer to: "
 class Faults:
     """latency: seconds of an answer, `spread` of it more or less by chance. cap: how many requests it takes at once.
     rate, burst: how many a second, and how many at once after a pause. slots: how many it answers at once; others wait
-    in its queue. refuse: the share that it refuses for no reason. status: of refusals. asks, asks_as: the seconds that a
-    refusal asks to wait, as "none", "seconds", "date" or "ms". remaining: whether responses tell what is left of the
+    in its queue. refuse: the share that it refuses for no reason. status: of refusals. asks, asks_as: the seconds that
+    a refusal asks to wait, as "none", "seconds", "date" or "ms". remaining: whether responses tell what is left of the
     rate. down: whether it refuses everything. quota: whether refusals are about the account. fail: the share of 500s.
     hang: the share that is never answered. half: the share whose body breaks off. tool: the name of a tool that it
     calls first, with the question as `argument`. seed: of chance."""
@@ -262,7 +262,8 @@ class FaultyModel:
 
     def stats(self) -> dict[str, Any]:
         """requests, answered, refused, failed; most: at once; busy; asked: how often each question was taken."""
-        return self._ask("/stats", None)
+        found: dict[str, Any] = self._ask("/stats", None)
+        return found
 
     def change(self, **faults: Any) -> None:
         """Change what is wrong with it."""
@@ -279,7 +280,8 @@ def faulty_model(port: int = 0, **faults: Any) -> Iterator[FaultyModel]:
     """Run a server until the end of the block. port: 0 for a free one. faults: see `Faults`."""
     command = [sys.executable, "-m", "tests.support.faulty_model", json.dumps(faults), str(port)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     with process, process.stdin:
         try:
             yield FaultyModel(process.stdout.readline().strip())

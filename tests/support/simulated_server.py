@@ -65,10 +65,11 @@ class _Running:
         self.tokens, self.refilled = server.burst, 0.0
         self.events: list[tuple[float, int, str, int, float]] = []
         self.numbers = itertools.count()
+        self.next_look = NEVER
         self.outcome = Outcome(0.0, 0, 0, [], [], [], 0)
 
-    def at(self, time: float, what: str, epoch: int = 0, sent: float = 0.0) -> None:
-        heapq.heappush(self.events, (time, next(self.numbers), what, epoch, sent))
+    def at(self, time: float, what: str, begun: int = 0, sent: float = 0.0) -> None:
+        heapq.heappush(self.events, (time, next(self.numbers), what, begun, sent))
 
     def is_refused(self, now: float) -> bool:
         server = self.server
@@ -84,36 +85,37 @@ class _Running:
             self.tokens -= 1
         return False
 
-    def arrive(self, now: float, epoch: int) -> None:
+    def arrive(self, now: float, begun: int) -> None:
         if self.is_refused(now):
-            self.at(now + REFUSING, "refused", epoch, now)
+            self.at(now + REFUSING, "refused", begun, now)
             return
         seconds = self.server.service(self.random, now)
         if self.server.slots is not None and self.busy >= self.server.slots:
-            self.queue.append((epoch, now, seconds))
+            self.queue.append((begun, now, seconds))
             return
         self.busy += 1
-        self.at(now + seconds, "answered", epoch, now)
+        self.at(now + seconds, "answered", begun, now)
 
     def leave(self, now: float) -> None:
         self.busy -= 1
         while self.queue and self.busy < (self.server.slots or 0):
-            epoch, sent, seconds = self.queue.popleft()
+            begun, sent, seconds = self.queue.popleft()
             self.busy += 1
-            self.at(now + seconds, "answered", epoch, sent)
+            self.at(now + seconds, "answered", begun, sent)
 
     def fill(self, now: float) -> None:
         while self.waiting:
             wait = self.gate.wait(now)
             if wait:
-                if wait < NEVER:
-                    self.at(now + wait + 1e-9, "look")
+                if now + wait < self.next_look - 1e-6:
+                    self.next_look = now + wait + 1e-9
+                    self.at(self.next_look, "look")
                 return
             self.waiting -= 1
-            epoch = self.gate.send(now)
+            begun = self.gate.send(now)
             self.outcome.sent += 1
             self.outcome.most = max(self.outcome.most, self.gate.in_flight)
-            self.arrive(now, epoch)
+            self.arrive(now, begun)
 
     def run(self) -> Outcome:
         for time, name, value in self.server.changes:
@@ -121,20 +123,22 @@ class _Running:
         self.fill(0.0)
         out = self.outcome
         while self.events and (self.waiting or self.gate.in_flight):
-            now, _, what, epoch, sent = heapq.heappop(self.events)
+            now, _, what, begun, sent = heapq.heappop(self.events)
             if what == "answered":
                 self.leave(now)
-                self.gate.answered(epoch, sent, now)
+                self.gate.answered(begun, now - sent, now)
                 out.times.append(now)
                 out.latencies.append(now - sent)
                 out.limits.append(self.gate.limit.value)
             elif what == "refused":
-                self.gate.refused(self.server.asks, now)
+                self.gate.refused(begun, self.server.asks, now)
                 out.refused += 1
                 self.waiting += 1
-            elif what != "look":
-                name, _, value = what.partition("=")
-                setattr(self.server, name, float(value))
+            elif what == "look":
+                self.next_look = NEVER if now >= self.next_look else self.next_look
+            else:
+                name, _, changed = what.partition("=")
+                setattr(self.server, name, float(changed))
             self.fill(now)
         out.seconds = out.times[-1]
         return out

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,16 @@ def cluster(asked: Path) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_AUTH_MODE", "disabled")  # it would write a token into the home folder
         patch.delenv(NEEDED, raising=False)
-        import agentkit.batch.ray  # noqa: F401 - before Ray itself, as a program does
-
-        import ray
-
+        ray: Any = import_module("agentkit.batch.ray").ray  # as a program has it: not before what it is told
         variables = {ASKED: str(asked), "PYTHONPATH": os.pathsep.join(sys.path)}
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
+        options = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False}
+        for attempt in range(3):
+            try:
+                ray.init(**options, runtime_env={"env_vars": variables})
+                break
+            except Exception:  # its processes have 30 s to start, which is little on a busy machine
+                ray.shutdown()
+                if attempt == 2:
+                    raise
         yield ray
         ray.shutdown()

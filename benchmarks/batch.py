@@ -1,0 +1,167 @@
+"""What a batch makes of a server's limits, and what it costs, beside a pool of threads around `agent.run`.
+
+    make bench        or        python -m benchmarks.batch [--quick]
+
+The server is tests/support/faulty_model.py, in a process of its own; its answers take 0.2 s, so that the CPUs don't
+limit the rate. "128 threads" is a ThreadPoolExecutor of that size around `agent.run`, as people write it; "the right number" is
+one with as many threads as the server takes at once, which nobody knows before. Rates are told as parts of what the
+server can do. Latency is that of a run, in service times.
+
+The last rows are of a server that answers at once: the rate beside that of a pool of as many threads, and the CPU time
+of an item that is the batch's own, the difference between the two; both are minima of rounds in which they alternate.
+"""
+
+import argparse
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from agentkit import Agent
+from agentkit.backends.openai import OpenAIBackend
+from agentkit.batch.driver import run_batch
+from tests.support.faulty_model import FaultyModel, faulty_model
+
+SERVICE = 0.2
+"""Seconds of an answer."""
+THREADS = 32
+
+
+class Found(NamedTuple):
+    """rate: items a second. refused: share of the requests. failed: items. latency: the median of runs, in seconds."""
+
+    rate: float
+    refused: float
+    failed: int
+    latency: float
+
+
+class Case(NamedTuple):
+    """name: what limits the server. faults: see `tests.support.faulty_model.Faults`. ideal: items a second. right: how
+    many threads reach that. goals: least rate (of the ideal), most refused, most latency (in service times)."""
+
+    name: str
+    faults: dict[str, Any]
+    items: int
+    ideal: float
+    right: int
+    goals: tuple[float, float, float]
+
+
+CASES = [
+    Case("a cap of 40", {"cap": 40}, 2000, 40 / SERVICE, 40, (0.9, 0.1, float("inf"))),
+    Case("100 a second", {"rate": 100}, 2000, 100, 20, (0.9, 0.2, float("inf"))),
+    Case("16 slots and a queue", {"slots": 16}, 1500, 16 / SERVICE, 16, (0.95, 0.0, 2.5)),
+]
+
+
+def questions(count: int) -> list[str]:
+    return [f"What is {index} + 1?" for index in range(count)]
+
+
+@contextmanager
+def agent_of(server: FaultyModel) -> Iterator[Agent]:
+    yield Agent(OpenAIBackend("any", base_url=server.url, api_key="none"))
+
+
+def in_pool(threads: int, server: FaultyModel, items: int) -> tuple[int, list[float]]:
+    """The items that failed, and the seconds of each run, through a pool of threads."""
+    seconds: list[float] = []
+    failed: list[str] = []
+    with agent_of(server) as agent, ThreadPoolExecutor(threads) as pool:
+
+        def ask(question: str) -> None:
+            started = time.perf_counter()
+            try:
+                agent.run(question)
+            except Exception as error:  # noqa: BLE001 - counted
+                failed.append(type(error).__name__)
+            seconds.append(time.perf_counter() - started)
+
+        list(pool.map(ask, questions(items)))
+    return len(failed), seconds
+
+
+def in_batch(at_once: Any, server: FaultyModel, items: int) -> tuple[int, list[float]]:
+    """The same in a batch."""
+    with agent_of(server) as agent:
+        records = list(run_batch(agent, questions(items), at_once=at_once))
+    assert len(records) == items
+    return sum(not each["ok"] for each in records), [each["seconds"] for each in records]
+
+
+def found(work: Callable[[FaultyModel, int], tuple[int, list[float]]], faults: dict[str, Any], items: int) -> Found:
+    with faulty_model(latency=SERVICE, **faults) as server:
+        started = time.perf_counter()
+        failed, seconds = work(server, items)
+        took = time.perf_counter() - started
+        stats = server.stats()
+    return Found(items / took, stats["refused"] / stats["requests"], failed, statistics.median(seconds))
+
+
+def measure_limits(scale: float) -> None:
+    print(f"\n{'':24}{'':16}{'rate':>8}{'refused':>9}{'failed':>8}{'latency':>9}")
+    for case in CASES:
+        items = int(case.items * scale)
+        ways: dict[str, Callable[[FaultyModel, int], tuple[int, list[float]]]] = {
+            "batch": lambda server, count: in_batch(None, server, count),
+            "the right number": lambda server, count, right=case.right: in_pool(right, server, count),  # type: ignore[misc]
+            "128 threads": lambda server, count: in_pool(128, server, count),
+        }
+        for name, work in ways.items():
+            each = found(work, case.faults, items)
+            rate, latency = each.rate / case.ideal, each.latency / SERVICE
+            least, refused, longest = case.goals
+            is_met = rate >= least and each.refused <= refused and latency <= longest and not each.failed
+            said = ("ok" if is_met else "not") if name == "batch" else ""
+            what = f"{case.name if name == 'batch' else '':24}{name:16}"
+            print(f"{what}{rate:8.2f}{each.refused:9.1%}{each.failed:8}{latency:9.2f}  {said}", flush=True)
+
+
+def measure_change(scale: float) -> None:
+    """How fast a cap that is tripled is used."""
+    times: list[float] = []
+    with faulty_model(latency=SERVICE, cap=40) as server, agent_of(server) as agent:
+        threading.Timer(8.0, lambda: server.change(cap=120)).start()
+        started = time.monotonic()
+        for _ in run_batch(agent, questions(int(6000 * max(scale, 0.5)))):
+            times.append(time.monotonic() - started)
+    rates = [sum(second <= each < second + 1 for each in times) for second in range(int(times[-1]))]
+    print(f"\na cap of 40, of 120 after 8 s; answers in each second: {rates}")
+
+
+def measure_own_cost(rounds: int, items: int) -> None:
+    cost: dict[str, tuple[float, float]] = {}
+    ways = {
+        "pool": lambda server: in_pool(THREADS, server, items),
+        "batch": lambda server: in_batch(THREADS, server, items),
+    }
+    for _ in range(rounds):
+        for name, work in ways.items():
+            with faulty_model() as server:
+                started, cpu = time.perf_counter(), time.process_time()
+                work(server)
+                took = time.perf_counter() - started, time.process_time() - cpu
+            before = cost.get(name, took)
+            cost[name] = min(before[0], took[0]), min(before[1], took[1])
+    rate = cost["pool"][0] / cost["batch"][0]
+    own = (cost["batch"][1] - cost["pool"][1]) / items * 1e6
+    print(f"\n{items:,} items, {THREADS} at once, a server that answers at once")
+    print(f"the rate beside a pool of threads: {rate:.2f} (goal 0.9)   {'ok' if rate >= 0.9 else 'not'}")
+    print(f"the batch's own CPU: {own:.0f} us an item (goal 60)   {'ok' if own <= 60 else 'not'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a third of the items, and one round instead of three")
+    quick = parser.parse_args().quick
+    measure_limits(1 / 3 if quick else 1.0)
+    measure_change(0.5 if quick else 1.0)
+    measure_own_cost(1 if quick else 3, 3000 if quick else 10_000)
+
+
+if __name__ == "__main__":
+    main()
