@@ -178,7 +178,10 @@ def line_of(stats: Stats, width: int | None) -> str:
     of it."""
     answered = stats.before + stats.done
     share = f" ({answered / stats.total:.0%})" if stats.total else ""
-    parts = [(0, f"{answered:,}/{stats.total:,}{share}"), (3, _rate(stats.rate)), (4, f"{stats.at_once:,} at once")]
+    parts = [(0, f"{answered:,}/{stats.total:,}{share}")]
+    if stats.done:
+        parts.append((3, _rate(stats.rate)))
+    parts.append((4, f"{stats.at_once:,} at once"))
     if stats.refused:
         parts.append((5, f"{stats.refused / max(stats.requests, 1):.1%} refused"))
     if stats.failed:

@@ -59,7 +59,7 @@ def test_a_line_has_what_matters_most_and_fits_every_width() -> None:
         assert "1,234/10,000 (12%)".startswith(line[:18])
         assert width < 33 or "1:42 left" in line
     bare = replace(STATS, before=0, done=0, rate=0.0, seconds_left=None, requests=0, refused=0, failed=0, cost=None)
-    assert line_of(replace(bare, input_tokens=0, output_tokens=0), 80) == "0/10,000 (0%) · 0/s · 64 at once"
+    assert line_of(replace(bare, input_tokens=0, output_tokens=0), 80) == "0/10,000 (0%) · 64 at once"
     assert line_of(replace(bare, total=0, at_once=0), None).startswith("0/0 · ")
 
 
