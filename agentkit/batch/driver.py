@@ -98,8 +98,12 @@ class BatchRun(Closable, Iterator[Record]):
             yield from (item for item in self._plan.items if not item.same_as)
             return
         in_flight = set(journal.in_flight)
+        answered = 0
         for item in self._plan.items:
-            if item.same_as or journal.is_answered(item.id):
+            if journal.is_answered(item.id):
+                answered += 1
+                continue
+            if item.same_as:
                 continue
             if item.id not in in_flight:
                 yield item
@@ -109,6 +113,7 @@ class BatchRun(Closable, Iterator[Record]):
                 self._feed.suspect([item])
             else:
                 yield item
+        self._counting.before_were(answered)
 
     def _from_quarantine(self, item: Item, record: Record) -> None:
         self._feed.put(item, record)

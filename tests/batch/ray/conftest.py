@@ -25,6 +25,14 @@ def cluster(asked: Path) -> Iterator[Any]:
         patch.delenv(NEEDED, raising=False)
         ray: Any = import_module("agentkit.batch.ray").ray  # as a program has it: not before what it is told
         variables = {ASKED: str(asked), "PYTHONPATH": os.pathsep.join(sys.path)}
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, runtime_env={"env_vars": variables})
+        options = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False}
+        for attempt in range(3):
+            try:
+                ray.init(**options, runtime_env={"env_vars": variables})
+                break
+            except Exception:  # its processes have 30 s to start, which is little on a busy machine
+                ray.shutdown()
+                if attempt == 2:
+                    raise
         yield ray
         ray.shutdown()

@@ -85,22 +85,31 @@ def test_nothing_reports_to_the_makers_of_ray(cluster: Any) -> None:
 
 
 DRIVER = """
+    import os, sys
+
+    import ray
+
     from agentkit.batch import run_batch
 
+    variables = {name: os.environ[name] for name in ("AGENTKIT_TEST_ASKED", "PYTHONPATH")}
+    ray.init(address=sys.argv[1], log_to_driver=False, runtime_env={"env_vars": variables})
     questions = [f"late{number} wait 0.2" for number in range(5000)]
     for _ in run_batch("tests.support.batch_agents:obedient", questions, on="ray", at_once=8):
         pass
 """
 
 
-def test_after_the_death_of_its_program_nothing_new_is_asked(tmp_path: Path) -> None:
+def test_after_the_death_of_its_program_nothing_new_is_asked(cluster: Any, tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     environment = {**os.environ, ASKED: str(asked), "PYTHONPATH": os.pathsep.join(sys.path)}
     (tmp_path / "program.py").write_text(textwrap.dedent(DRIVER))
-    driver = subprocess.Popen([sys.executable, tmp_path / "program.py"], env=environment)
-    until(lambda: count(asked) >= 16, seconds=200)
-    driver.kill()
-    driver.wait()
+    address = cluster.get_runtime_context().gcs_address
+    driver = subprocess.Popen([sys.executable, tmp_path / "program.py", address], env=environment)
+    try:
+        until(lambda: count(asked) >= 16, seconds=200)
+    finally:
+        driver.kill()
+        driver.wait()
     at_death = count(asked)
     worker = asked_since(asked, 0)[-1][1]
     until(lambda: not Path(f"/proc/{worker}").exists(), seconds=60)
