@@ -2,10 +2,10 @@
 
     make bench        or        python -m benchmarks.batch [--quick]
 
-The server is tests/support/faulty_model.py, in a process of its own; its answers take 0.2 s, so that the CPUs don't limit the
-rate. "128 threads" is a ThreadPoolExecutor of that size around `agent.run`, as people write it; "the right number" is
-one with as many threads as the server takes at once, which nobody knows before. Rates are told as parts of what the
-server can do. Latency is that of a run, in service times.
+The server is tests/support/faulty_model.py, in a process of its own; its answers take 0.2 s, so that the CPUs don't
+limit the rate. "128 threads" is a ThreadPoolExecutor of that size around `agent.run`, as people write it; "the right
+number" is one with as many threads as the server takes at once, which nobody knows before. Rates are told
+as parts of what the server can do. Latency is that of a run, in service times.
 
 The last rows are of a server that answers at once: the rate beside that of a pool of as many threads, and the CPU time
 of an item that is the batch's own, the difference between the two; both are minima of rounds in which they alternate.
@@ -135,7 +135,7 @@ def measure_change(scale: float) -> None:
 
 def measure_own_cost(rounds: int, items: int) -> None:
     cost: dict[str, tuple[float, float]] = {}
-    ways = {
+    ways: dict[str, Callable[[FaultyModel], object]] = {
         "pool": lambda server: in_pool(THREADS, server, items),
         "batch": lambda server: in_batch(THREADS, server, items),
     }

@@ -98,8 +98,12 @@ class BatchRun(Closable, Iterator[Record]):
             yield from (item for item in self._plan.items if not item.same_as)
             return
         in_flight = set(journal.in_flight)
+        answered = 0
         for item in self._plan.items:
-            if item.same_as or journal.is_answered(item.id):
+            if journal.is_answered(item.id):
+                answered += 1
+                continue
+            if item.same_as:
                 continue
             if item.id not in in_flight:
                 yield item
@@ -109,6 +113,7 @@ class BatchRun(Closable, Iterator[Record]):
                 self._feed.suspect([item])
             else:
                 yield item
+        self._counting.before_were(answered)
 
     def _from_quarantine(self, item: Item, record: Record) -> None:
         self._feed.put(item, record)
@@ -274,9 +279,8 @@ def run_batch(
         fleet = fleet_of(on, job)
         journal = None
         if out is not None:
-            _check_paths(questions, out)
             again = {"retry_failed": retry_failed, "retry_unknown": retry_unknown}
-            journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, **again)
+            journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, questions=questions, **again)
             opened.callback(journal.close)
         run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, grace, finish))
         opened.pop_all()
@@ -295,12 +299,6 @@ def _name_of(path: str) -> str:
     import hashlib
 
     return hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
-
-
-def _check_paths(questions: object, out: str | os.PathLike[str]) -> None:
-    is_file = isinstance(questions, str | os.PathLike) and str(questions) != "-"
-    if is_file and os.path.exists(out) and os.path.samefile(questions, out):  # type: ignore[arg-type]
-        raise ConfigurationError(f"{out}: the questions and the answers are the same file: give another for one")
 
 
 def _check_limits(limits: BatchLimits, job: Job) -> None:

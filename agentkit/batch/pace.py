@@ -34,7 +34,7 @@ SLEEP = 5.0
 UNREACHABLE = 600.0
 """Seconds for which a server is waited for that has answered, and then says 503, or has no open port: it is being
 started again."""
-RECENT = 60.0
+RECENT = 5.0
 """Seconds without a request after which a server no longer counts in how many runs there should be."""
 MAX_SERVERS = 1000
 

@@ -28,12 +28,12 @@ class Failures:
 class Stats:
     """A batch at one moment.
 
-    total: items of the input. before: those that have a record of an earlier start; failed_before: those of them
-    without an answer. done: records of this start; failed: those of them without an answer. in_flight: items in
-    progress. at_once: how many may be. requests: sent to servers; refused: those of them that a server refused because
-    of its load, as far as records have come. cost: None where a part of it is not known. seconds: since the start.
-    rate: records per second, in the last minute. seconds_left: at this rate, None before there is one. failures: by the
-    type of the error, of this start.
+    total: items of the input. before: those that have a record of an earlier start (until all of the input is read, as
+    many as the answers file has); failed_before: those of them without an answer. done: records of this start; failed:
+    those of them without an answer. in_flight: items in progress. at_once: how many may be. requests: sent to servers;
+    refused: those of them that a server refused because of its load, as far as records have come. cost: None where a
+    part of it is not known. seconds: since the start. rate: records per second, in the last minute. seconds_left: at
+    this rate, None before there is one. failures: by the type of the error, of this start.
     """
 
     total: int
@@ -59,12 +59,19 @@ class Counting:
 
     def __init__(self, total: int, before: int, failed_before: int = 0) -> None:
         self._lock = threading.Lock()
-        self._total, self._before, self._failed_before = total, before, failed_before
+        self._total, self._failed_before = total, failed_before
+        self._before = min(before, total)
         self._done = self._failed = self._requests = self._refused = self._input = self._output = 0
         self._cost: float | None = 0.0
         self._kinds: dict[str, Failures] = {}
         self._started = time.monotonic()
         self._seconds: deque[tuple[int, int]] = deque()  # (second, records in it)
+
+    def before_were(self, count: int) -> None:
+        """Say how many items of the input had a record of an earlier start: the file may have some of other items."""
+        with self._lock:
+            self._before = count
+            self._failed_before = min(self._failed_before, count)
 
     def count(self, record: Mapping[str, Any]) -> None:
         """Take a record."""

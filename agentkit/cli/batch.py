@@ -58,7 +58,14 @@ from agentkit.cli.options import (
 from agentkit.cli.reserved_output import reserved_output
 
 ANSWERED, SOME_FAILED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
-CODES = {"complete": ANSWERED, "budget": BUDGET, "account": ACCOUNT, "disk": DISK, "stopped": INTERRUPTED}
+CODES = {
+    "complete": ANSWERED,
+    "failed": SOME_FAILED,
+    "budget": BUDGET,
+    "account": ACCOUNT,
+    "disk": DISK,
+    "stopped": INTERRUPTED,
+}
 """The exit code by what has ended a batch."""
 PASSED = (
     *("on", "question", "ordered", "skip_bad", "dedup", "anyway", "retry_failed", "retry_unknown", "sessions"),
@@ -138,6 +145,7 @@ def batch(
 def _started(context: typer.Context, given: dict[str, Any], progress: BatchProgress) -> BatchRun:
     """Begin, or go on. Exits the program when nothing can be asked."""
     needs_a_file = ("ordered", "dedup", "retry_failed", "retry_unknown", "anyway")
+    progress.wait_for(f"reading {given['questions']}")
     try:
         out = checked_out(given["out"], {f"--{name.replace('_', '-')}": given[name] for name in needs_a_file})
         return run_batch(

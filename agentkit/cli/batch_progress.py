@@ -52,6 +52,11 @@ class BatchProgress:
         if sys.stderr is self._line:
             sys.stderr = self._stream
 
+    def wait_for(self, what: str) -> None:
+        """Say on a terminal what is done before anything is asked."""
+        if self._draws:
+            self._line.draw(lambda width: in_a_line(printable(what), max(width - 1, 1)))
+
     def begin(self, stats: Stats, out: str) -> None:
         """Say what is asked. out: where the answers are written."""
         left = stats.total - stats.before
@@ -110,13 +115,16 @@ class BatchProgress:
         pause = EVENT_EACH if self._as_json else DRAWN_EACH if self._draws else TOLD_EACH
         while True:
             if self._draws:
-                self._line.draw(stats())
+                self._draw(stats())
             if self._ended.wait(pause):
                 return
             if self._as_json:
                 self._event("progress", _fields(stats()))
             elif not self._draws:
                 self._print(f"agentkit: {line_of(stats(), None)}")
+
+    def _draw(self, stats: Stats) -> None:
+        self._line.draw(lambda width: line_of(stats, width))
 
     def _print(self, text: str) -> None:
         self._line.write(f"{printable(text)}\n")
@@ -146,10 +154,11 @@ class _Line:
             self._is_open = bool(text) and not text.endswith("\n")
         return len(text)
 
-    def draw(self, stats: Stats) -> None:
+    def draw(self, line: Callable[[int], str]) -> None:
+        """line: makes a text of less than so many columns."""
         with self._lock:
             if not self._is_open and _is_in_front(self._stream):
-                self._put(f"\r{line_of(stats, _width(self._stream))}\x1b[K")
+                self._put(f"\r{line(_width(self._stream))}\x1b[K")
                 self._is_drawn = True
 
     def clear(self) -> None:
@@ -169,7 +178,10 @@ def line_of(stats: Stats, width: int | None) -> str:
     of it."""
     answered = stats.before + stats.done
     share = f" ({answered / stats.total:.0%})" if stats.total else ""
-    parts = [(0, f"{answered:,}/{stats.total:,}{share}"), (3, _rate(stats.rate)), (4, f"{stats.at_once:,} at once")]
+    parts = [(0, f"{answered:,}/{stats.total:,}{share}")]
+    if stats.done:
+        parts.append((3, _rate(stats.rate)))
+    parts.append((4, f"{stats.at_once:,} at once"))
     if stats.refused:
         parts.append((5, f"{stats.refused / max(stats.requests, 1):.1%} refused"))
     if stats.failed:

@@ -308,6 +308,7 @@ class _Watch:
             progress.begin(run.stats(), name)
             progress.watch(run.stats)
             yield from run
+            progress.end(run.stats(), run.ending, "", REACHED)
 
     def _stop(self, run: BatchRun) -> None:
         run.stop()

@@ -43,7 +43,7 @@ def page(evaluation: Evaluation) -> str:
         "title": _seen(evaluation.set),
         "at": evaluation.at,
         "facts": _facts(evaluation),
-        "remarks": [_seen(text) for text in remarks_of(evaluation)],
+        "remarks": [_seen(text) for text in [*remarks_of(evaluation), *_left_out(evaluation)]],
         "verdicts": [
             {"check": _seen(each.check), "text": _seen(each.verdict), "kind": each.kind}
             for comparison in evaluation.comparisons
@@ -95,6 +95,11 @@ def _facts(evaluation: Evaluation) -> list[str]:
     if evaluation.repeat > 1:
         facts.append(f"each {evaluation.repeat} times")
     return [*facts, *(_seen(each.name) for each in evaluation.configurations)]
+
+
+def _left_out(evaluation: Evaluation) -> list[str]:
+    more = evaluation.first.items - MAX_ITEMS
+    return [f"{more:,} questions are not on this page: those that did well in all"] if more > 0 else []
 
 
 def _groups(evaluation: Evaluation) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agentkit._text import in_a_line
+from agentkit._text import in_a_line, without_credentials
 from agentkit.agent import Agent
 from agentkit.batch.driver import BatchRun, run_batch
 from agentkit.batch.item import Item, Record
@@ -96,6 +96,8 @@ def evaluate(
             options = {**options, "attempts": 1}
         if (record or replay) and options.get("on", "threads") != "threads":
             raise ConfigurationError('record and replay see the requests of this process: use on="threads"')
+        if options.get("sessions") and out is None:
+            raise ConfigurationError("sessions belong to an answers file, by which a run is known again: give out= too")
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
         known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=_judge(judge, leaving))
@@ -220,7 +222,7 @@ def _name_of(agent: Any, job: Job) -> str:
     if isinstance(agent, str):
         return agent
     if isinstance(agent, Mapping):
-        return str(agent.get("model") or DEFAULT_MODEL)
+        return without_credentials(agent.get("model") or DEFAULT_MODEL)
     return in_a_line(model_name(job.agent_here().backend), 80)
 
 
@@ -261,11 +263,13 @@ def _done(side: _Side, name: str, read: _Lines, watch: Watch, options: Mapping[s
     job = replace(side.job, keep=needs)
     of_batch = {key: value for key, value in options.items() if key not in OF_JOB}
     records: list[Record] = []
+    is_stopped = False
     with run_batch(job, read.of, out=side.file, finish=scorer.finish, **of_batch) as run:
         for each in watch(name, run):
             if side.file is None:
                 records.append(each)
-            if scorer.problem is not None:
+            if scorer.problem is not None and not is_stopped:
+                is_stopped = True
                 run.stop()
         ending, message = run.ending or "complete", run.message
     kept = records if side.file is None else read_records(side.file)

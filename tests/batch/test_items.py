@@ -57,7 +57,11 @@ def test_messages_are_a_conversation(tmp_path: Path) -> None:
     call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
     called = [ASKS, {"role": "assistant", "content": None, "tool_calls": [call]}]
     called += [{"role": "tool", "tool_call_id": "c", "content": "7"}]
-    values = [{"messages": [system, ASKS], "checks": ["exact"]}, {"messages": [shown]}, {"messages": called}]
+    values: list[dict[str, Any]] = [
+        {"messages": [system, ASKS], "checks": ["exact"]},
+        {"messages": [shown]},
+        {"messages": called},
+    ]
     path = written(tmp_path / "q.jsonl", "".join(json.dumps(each) + "\n" for each in [*values, {"prompt": [ASKS]}]))
     items = list(open_items(path))
     assert [item.messages for item in items] == [*(each["messages"] for each in values), [ASKS]]

@@ -345,7 +345,7 @@ def test_options_that_cannot_be_are_named(server: ModelServer, tmp_path: Path) -
             run_batch(agent_of(server), ["a"], **options)
     questions = tmp_path / "questions.jsonl"
     questions.write_text('"a"\n')
-    with pytest.raises(ConfigurationError, match="same file"):
+    with pytest.raises(ConfigurationError, match="has the questions"):
         run_batch(agent_of(server), questions, out=questions)
     assert questions.read_text() == '"a"\n'
 

@@ -416,7 +416,9 @@ def test_rows_that_were_inserted_moved_and_removed_meanwhile_change_no_answer(fo
     with serve(echo) as server:
         assert folder.run(server).returncode == 0
         folder.ask("new", "c", {"id": 7, "question": "d"}, "a")
-        assert folder.run(server).returncode == 0
+        done = folder.run(server)
+        assert done.returncode == 0
+        assert "4 of 4 questions answered (3 by earlier starts)" in done.stderr
         assert [question_of(each) for each in server.requests[4:]] == ["new"]
         folder.ask("new", {"question": 123}, "newer")
         broken = folder.run(server)

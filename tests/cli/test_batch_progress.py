@@ -59,7 +59,7 @@ def test_a_line_has_what_matters_most_and_fits_every_width() -> None:
         assert "1,234/10,000 (12%)".startswith(line[:18])
         assert width < 33 or "1:42 left" in line
     bare = replace(STATS, before=0, done=0, rate=0.0, seconds_left=None, requests=0, refused=0, failed=0, cost=None)
-    assert line_of(replace(bare, input_tokens=0, output_tokens=0), 80) == "0/10,000 (0%) · 0/s · 64 at once"
+    assert line_of(replace(bare, input_tokens=0, output_tokens=0), 80) == "0/10,000 (0%) · 64 at once"
     assert line_of(replace(bare, total=0, at_once=0), None).startswith("0/0 · ")
 
 
@@ -132,6 +132,7 @@ def test_on_a_terminal_one_line_is_drawn_anew_and_what_others_print_stands_above
     with terminal(50, monkeypatch) as read:
         ticking = Ticking(3)
         with BatchProgress(quiet=False, as_json=False) as progress:
+            progress.wait_for("reading \x1b[31mquestions.jsonl")
             progress.begin(STATS, "answers.jsonl")
             progress.watch(ticking)
             assert ticking.enough.wait(30)
@@ -140,6 +141,7 @@ def test_on_a_terminal_one_line_is_drawn_anew_and_what_others_print_stands_above
             progress.rest()
             print("and ended", file=sys.stderr)
         shown = read()
+    assert shown.startswith("\rreading [31mquestions.jsonl\x1b[K")
     assert "\x1b[?25" not in shown  # the cursor is never hidden: a kill would leave it so
     pieces = shown.replace("\r\n", "\n").split("\r")
     assert all(piece.endswith("\x1b[K") for piece in pieces[1:] if "/10,000" in piece)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError
@@ -433,6 +433,7 @@ ANY = st.recursive(st.none() | st.booleans() | st.floats() | st.text(), lambda i
 @pytest.mark.parametrize(
     "spec", ["exact: x", "f1: x y", "number: 3", "choice: A, B", "json", "cites", "refuses", "lacks: x"], ids=range(8)
 )
+@settings(max_examples=25)
 @given(said=st.text() | st.text(alphabet='A B.1,-%e[]{}"\n') | ANY)
 def test_any_answer_gets_a_score(spec: str, said: Any) -> None:
     check = parse_check({"check": "choice", "choices": ["A", "B"], "text": "A"} if spec.startswith("choice") else spec)
