@@ -126,7 +126,9 @@ def _mixed(seeds: int) -> None:
                 mixed(Path(folder), seed)
             except AssertionError as error:
                 failed.append(seed)
-                print(f"seed {seed}: {str(error)[:500]}")
+                print(f"seed {seed}: {str(error)[:500]}", flush=True)
+        if seed % 10 == 9:
+            print(f"{seed + 1} seeds, {len(failed)} failed", flush=True)
     print(f"{seeds} seeds: {len(failed)} failed {failed or ''}")
     sys.exit(bool(failed))
 

@@ -9,6 +9,7 @@ it runs: it waits for a model, and slots are as many as CPUs.
 import asyncio
 import contextlib
 import logging
+import signal
 import threading
 import time
 import uuid
@@ -259,6 +260,16 @@ def _pinned(name: str) -> dict[str, Any]:
     return {"workers": [name], "allow_other_workers": False, "retries": 0, "pure": False}
 
 
+class _OfThisProgram(distributed.WorkerPlugin):  # type: ignore[misc]
+    """Processes of a cluster of this machine belong to the program that started them. A Ctrl-C at its terminal reaches
+    them too, and would cost what they have in progress; when they end, this program says."""
+
+    def setup(self, worker: Any) -> None:
+        """Called in the main thread of each worker, when it has started."""
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def local_cluster() -> DaskEngine:
     """An engine on a cluster of processes of this machine, which is closed with it. Raises ConfigurationError."""
     try:
@@ -271,6 +282,7 @@ def local_cluster() -> DaskEngine:
             '`if __name__ == "__main__":`, as its processes load the script)'
         ) from error
     client = distributed.Client(cluster, set_as_default=False)
+    client.register_plugin(_OfThisProgram())
     return DaskEngine(client, client, cluster)
 
 
