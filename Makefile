@@ -12,6 +12,7 @@
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
 # make bench   run the benchmarks           make clean   remove environments and caches
+# make bench-fleets  measure batches on Dask, and on Ray where it is installed
 # make bench-peers  compare agentkit with other libraries (from the package index, 0.7 GB), write docs/performance.md;
 #              takes 8 minutes once they are installed
 
@@ -27,7 +28,7 @@ PIP = -m pip --quiet --disable-pip-version-check
 unexport PYTHONDONTWRITEBYTECODE
 BIN = $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test test-model test-phoenix test-mcp test-ray quick fuzz system check fix web bench bench-peers clean
+.PHONY: demo test test-model test-phoenix test-mcp test-ray quick fuzz system check fix web bench bench-peers bench-fleets clean
 
 demo: .venv-demo/installed
 	@.venv-demo/$(BIN)/python -m agentkit ask "$$Q" --docs "$$DOCS" --model extractive
@@ -132,6 +133,10 @@ bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.http
 	.venv/$(BIN)/python -m benchmarks.batch
 	.venv/$(BIN)/python -m benchmarks.soak --seconds 60
+
+# On a machine with nothing else to do: Dask's own cost is a hundredth of a second of CPU for a task.
+bench-fleets: .venv/installed
+	.venv/$(BIN)/python -m benchmarks.batch_fleets
 
 # The libraries are installed into .peers, each into an environment of its own (benchmarks/peers/environments.py).
 SECONDS ?= 450
