@@ -190,6 +190,8 @@ class DaskEngine:
         for each, (future, _) in zip(asked, tasks, strict=True):
             self._pending[each] = place, future
             each.add_done_callback(self._arrived.put)
+        if place not in self._places.all():  # it has gone since it was chosen, and they would wait for it for good
+            self._drop(place)
 
     def lost(self, future: Answers) -> bool:
         """See `Engine.lost`."""

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from agentkit.batch.fleet import Feed
 from agentkit.batch.item import Item
@@ -34,6 +34,7 @@ class ThreadFleet:
         self._feed: Feed | None = None
         self._worker: Worker | None = None
         self._paces: ServerPaces | None = None
+        self._leave: Callable[[], object] = lambda: None
 
     @property
     def width(self) -> int:
@@ -46,7 +47,7 @@ class ThreadFleet:
         self._paces = pace_here(job)
         self._worker = Worker(job, self._paces)
         self._feed = feed
-        self._paces.on_change(self._grow)
+        self._leave = self._paces.on_change(self._grow)
         self._grow()
         if job.run_seconds is not None:
             watch = threading.Thread(target=self._watch, args=(job.run_seconds,), name="agentkit-batch", daemon=True)
@@ -125,6 +126,8 @@ class ThreadFleet:
         """See `Fleet.close`."""
         self._cancel.set()
         with self._lock:
+            if not self._is_closed:
+                self._leave()
             self._is_over = self._is_closed = True
         if self._worker is not None:
             self._worker.close()

@@ -289,16 +289,16 @@ def test_a_thread_that_has_not_read_a_stream_yet_may_ask_meanwhile() -> None:
 
 
 def test_the_number_of_runs_is_told_when_it_changes() -> None:
-    paces, widths = ServerPaces(2, 2, 64), list[int]()
+    paces, widths = ServerPaces(2, 16, 64), list[int]()
     end = paces.on_change(lambda: widths.append(paces.width))
-    with serve(AtOnce(seconds=0.0)) as server, transport(server) as client:
-        for _ in range(20):
-            with paces.run():
-                client.post("/chat/completions", BODY)
-    assert widths
-    assert widths == sorted(widths)
-    assert paces.width == widths[-1] <= 64
-    end()
+    with serve([REFUSED, whole("Hi")]) as server, transport(server) as client:
+        with paces.run():
+            client.post("/chat/completions", BODY)
+        end()
+        with paces.run():
+            client.post("/chat/completions", BODY)
+    assert widths[0] < 16
+    assert all(2 <= each <= 64 for each in widths)
 
 
 def test_a_process_has_one_pace_for_jobs_with_the_same_limits() -> None:
