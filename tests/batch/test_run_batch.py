@@ -31,8 +31,19 @@ def server() -> Iterator[ModelServer]:
         yield running
 
 
+AGENTS: list[Agent] = []
+
+
+@pytest.fixture(autouse=True)
+def closed_agents() -> Iterator[None]:
+    yield
+    while AGENTS:
+        AGENTS.pop().close()
+
+
 def agent_of(server: ModelServer, **options: Any) -> Agent:
-    return Agent(f"openai:tiny@{server.url}", **options)
+    AGENTS.append(Agent(f"openai:tiny@{server.url}", **options))
+    return AGENTS[-1]
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
