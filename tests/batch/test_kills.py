@@ -13,7 +13,7 @@ from tests.support.batch_kills import FaultyServer, Kills
 
 def test_kills_at_random_moments_cost_no_item_and_repeat_only_what_was_in_progress(tmp_path: Path) -> None:
     chance = random.Random(7)
-    items, at_once, planned = 400, 16, 5
+    items, at_once, planned = 300, 16, 4
     with FaultyServer(chance, {"busy": 0.05, "error": 0.02}) as server:
         kills = Kills(tmp_path, server, forked_cli.command())
         kills.ask([{"id": f"i{number}", "question": f"question {number}"} for number in range(items)])

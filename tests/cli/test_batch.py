@@ -156,7 +156,7 @@ def test_bad_lines_are_named_and_nothing_is_asked(folder: Folder) -> None:
                 "-o",
                 "q.jsonl",
             ),
-            "the same file",
+            "give another file",
         ),
         (("-o", "a.jsonl", "--question", "nothing"), "nothing"),
     ],

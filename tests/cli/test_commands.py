@@ -66,7 +66,13 @@ def test_a_version_that_cannot_be_written_is_reported(unbuffered: str) -> None:
 
 @pytest.mark.parametrize(
     ("typed", "completed"),
-    [("mq", "mqtt-chat"), ("sessions ex", "export"), ("serve keys re", "remove"), ("ask --max", "--max-turns")],
+    [
+        ("mq", "mqtt-chat"),
+        ("sessions ex", "export"),
+        ("serve keys re", "remove"),
+        ("ask --max", "--max-turns"),
+        ("batch export --t", "--to"),
+    ],
 )
 def test_commands_and_their_options_are_completed(typed: str, completed: str) -> None:
     asked_for = {"_AGENTKIT_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": f"agentkit {typed}"}
