@@ -38,15 +38,11 @@ def _read(items: SimpleQueue[dict[str, Any]]) -> None:
 
 
 def _answer(job: str, items: SimpleQueue[dict[str, Any]], output: IO[str]) -> None:
-    from agentkit.batch.worker import answer_all  # what it needs is found on the path of the job
+    from agentkit.batch import remote  # what it needs is found on the path of the job
 
     while True:
-        item = items.get()
-        try:
-            answer: dict[str, Any] = {"record": answer_all(job, [item])[0]}
-        except Exception as error:  # noqa: BLE001 - the agent can't be made here
-            answer = {"problem": f"{type(error).__name__}: {error}"}
-        _write(output, answer)
+        reply = remote.answer(job, [items.get()], batch="")
+        _write(output, {"record": reply["records"][0]} if reply["records"] else {"problem": reply["problem"]})
 
 
 def _write(output: IO[str], value: Any) -> None:

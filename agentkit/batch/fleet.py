@@ -82,7 +82,7 @@ class Engine(Protocol):
         ...
 
     def submit(self, job: "Job", items: list[Item]) -> "Future[list[Record]]":
-        """Have the items answered by `agentkit.batch.worker.answer_all` in another process. A record for each item, in
+        """Have the items answered by `agentkit.batch.remote.answer` in another process. A record for each item, in
         their order; a Future that fails means that the engine has lost them, and never that an answer failed."""
         ...
 

@@ -1,20 +1,17 @@
 """Answers single items with the agent of a job, in any thread of any process."""
 
-import contextlib
 import hashlib
-import json
 import re
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit._threads import WORKERS
 from agentkit.agent import Agent
 from agentkit.batch.attempts import kind_of, seconds_before
 from agentkit.batch.item import Item, Record
 from agentkit.batch.job import Job
-from agentkit.batch.pace import ServerPaces, Tally, pace_here
+from agentkit.batch.pace import ServerPaces, Tally
 from agentkit.batch.records import NO_OUTCOME, answered, failed, not_run
 from agentkit.event import Result
 from agentkit.limits import Usage
@@ -141,41 +138,6 @@ class _Attempts:
         if self._cancel.wait(seconds_before(self._count + 1)):
             return {**made, KIND: "cancelled"}
         return None
-
-
-def answer_all(job: str, items: Sequence[Mapping[str, Any]], cancel: threading.Event | None = None) -> list[Record]:
-    """The records of items, in their order, for an engine: several are answered at the same time. job, items: as JSON.
-
-    Raises ConfigurationError when the agent can't be made here.
-    """
-    made = Job.from_json(job)
-    made.agent_here()  # an error of the job is not one of each item
-    worker = Worker(made, pace_here(made))
-    cancel = cancel or threading.Event()
-    given = [Item.from_json(each) for each in items]
-    if len(given) == 1:
-        return [worker.answer(given[0], cancel)]
-    results: list[Record | None] = [None] * len(given)
-    left = threading.Semaphore(0)
-
-    def answer(position: int) -> None:
-        with contextlib.suppress(Exception):
-            results[position] = worker.answer(given[position], cancel)
-        left.release()
-
-    for position in range(len(given)):
-        WORKERS.submit(lambda position=position: answer(position))  # type: ignore[misc]
-    for _ in given:
-        left.acquire()
-    return [
-        each if each is not None else not_run(item, "process_died") for each, item in zip(results, given, strict=True)
-    ]
-
-
-def copy_of(record: Record) -> Record:
-    """A record as another process gets it: JSON and nothing else."""
-    copied: Record = json.loads(json.dumps(record, default=str))
-    return copied
 
 
 def timed_out(item: Item, started: float) -> Record:

@@ -5,6 +5,7 @@ literal. `calls_without_literal` has the rest: patterns that are made of data.
 """
 
 import ast
+import contextlib
 import functools
 import importlib
 import itertools
@@ -20,6 +21,7 @@ from typing import Any
 import agentkit
 import agentkit_tools
 from agentkit._lazy.patterns import LazyPattern
+from agentkit.errors import MissingExtraError
 
 parser: Any = importlib.import_module("re._parser")  # no stubs
 
@@ -77,7 +79,8 @@ def _modules() -> list[Any]:
         for each in pkgutil.walk_packages([str(root)], f"{name}."):
             if each.name.endswith("__main__"):
                 continue
-            modules.append(importlib.import_module(each.name))
+            with contextlib.suppress(MissingExtraError):  # of Ray
+                modules.append(importlib.import_module(each.name))
         modules.append(sys.modules[name])
     return modules
 
