@@ -12,7 +12,7 @@ from agentkit.evaluation.intervals import Summary
 from agentkit.evaluation.wording import percent
 
 Kind = Literal["min", "sure"]
-_FORM = re.compile(r"\s*(.{1,200}?)\s*>=\s*(\d{0,3}\.?\d{0,12})\s*(%?)\s*")
+_SHARE = re.compile(r"(\d{0,3}\.?\d{0,12})(%?)")
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,12 @@ def thresholds(given: Iterable[str], kind: Kind = "min") -> list[Threshold]:
     """The thresholds of texts such as "f1>=.6" and "cites>=90%". Raises ConfigurationError."""
     made = []
     for text in given:
-        found = _FORM.fullmatch(text)
-        value = float(found[2]) / (100 if found[3] else 1) if found and found[2].strip(".") else None
-        if found is None or value is None or not 0 <= value <= 1:
+        check, _, share = text.rpartition(">=")
+        found = _SHARE.fullmatch(share.strip())
+        value = float(found[1]) / (100 if found[2] else 1) if found and found[1].strip(".") else None
+        if not check.strip() or value is None or not 0 <= value <= 1:
             raise ConfigurationError(
                 f"--{kind} {in_a_line(text, 60)!r}: write CHECK>=SHARE, such as f1>=.6 or cites>=90%"
             )
-        made.append(Threshold(found[1], value, kind))
+        made.append(Threshold(check.strip(), value, kind))
     return made
