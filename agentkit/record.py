@@ -63,6 +63,11 @@ def result_record(result: Result) -> dict[str, Any]:
     return _object(result)
 
 
+def output_record(output: Any) -> Any:
+    """The output of a run as JSON."""
+    return _json(output)
+
+
 def error_record(error: BaseException) -> dict[str, Any]:
     """A failed run as a JSON object: the error's text, and the valid transcript so far when the error carries it."""
     return {"error": str(error), "messages": _json(getattr(error, "messages", []))}

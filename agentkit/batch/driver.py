@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
@@ -28,6 +29,8 @@ from agentkit.limits import Usage
 CANCEL_SECONDS = 5.0
 """How long runs that are cancelled have to end."""
 SHOWN_LINES = 20
+TOGETHER = 0.01
+"""Seconds in which records gather for their reader: to wake it for each takes as much as all else around a run."""
 
 
 class BadInputError(ConfigurationError):
@@ -131,6 +134,8 @@ class BatchRun(Closable, Iterator[Record]):
         try:
             while (record := self._feed.records.get()) is not None:
                 yield record
+                if self._feed.records.empty():
+                    time.sleep(TOGETHER)
             if self._feed.error is not None:
                 raise self._feed.error
             if not self._feed.ending:

@@ -10,8 +10,9 @@ Record = dict[str, Any]
 id (str), ok (bool), output (the answer: text, or a value of the job's output type; None without one), stopped (why the
 run ended: "answer", "turns", ...; "" where it failed), citations (list), usage (object), cost (US dollars, None where
 it is not known), seconds (of the run), attempts (how often the item was begun), refusals (requests that a server
-refused because of its load), tool_calls and messages (where they are kept), error (None, or {"type", "message",
-"status"}), item (the other columns of the question's line; absent without any).
+refused because of its load), tool_calls and messages (where they are kept), unknown_calls (those of which it is not
+known whether they had their effect, where there are any), error (None, or {"type", "message", "status"}), item (the
+other columns of the question's line; absent without any).
 """
 
 ERROR_TYPES = {

@@ -7,7 +7,7 @@ from agentkit.batch.item import ERROR_TYPES, Item, Record
 from agentkit.event import Result
 from agentkit.limits import Usage
 from agentkit.net.error_words import status_of
-from agentkit.record import result_record, usage_record
+from agentkit.record import call_record, citation_records, output_record, result_record
 
 KEPT = ("tool_calls", "messages")
 """What is kept of a run only where it is asked for."""
@@ -23,12 +23,15 @@ def answered(
     item: Item, result: Result[Any], keep: Collection[str], spent: Usage, attempts: int, refusals: int
 ) -> Record:
     """The record of a run that has ended. spent: usage of this run and of those before it that failed."""
-    made = result_record(result)
     has_output = bool(result.output.strip()) if isinstance(result.output, str) else result.output is not None
     is_ok = has_output and result.stopped not in _UNFINISHED
     error = None if is_ok else {"type": result.stopped, "message": _why(result.stopped), "status": None}
-    fields = {"output": made["output"], "stopped": result.stopped, "citations": made["citations"]}
+    citations = citation_records(result.citations)
+    fields = {"output": output_record(result.output), "stopped": result.stopped, "citations": citations}
+    made = result_record(result) if keep else {}
     kept = {name: made[name] for name in KEPT if name in keep}
+    if result.unknown_calls:
+        kept["unknown_calls"] = [call_record(call) for call in result.unknown_calls]
     return _record(item, is_ok, fields, spent, attempts, refusals, kept, error)
 
 
@@ -66,11 +69,10 @@ def _record(
     kept: Mapping[str, Any],
     error: Mapping[str, Any] | None,
 ) -> Record:
-    usage = usage_record(spent)
-    cost, seconds = usage.pop("cost"), usage.pop("seconds")
-    usage = {name: value for name, value in usage.items() if value}
+    counts = {name: value for name, value in vars(spent).items() if value and name not in ("cost", "seconds")}
     made: Record = {"id": item.id, "ok": is_ok, "output": None, "stopped": "", "citations": _NONE, **fields}
-    made |= {"usage": usage, "cost": cost, "seconds": round(seconds, 3), "attempts": attempts, "refusals": refusals}
+    made |= {"usage": counts, "cost": spent.cost, "seconds": round(spent.seconds, 3)}
+    made |= {"attempts": attempts, "refusals": refusals}
     made |= {**kept, "error": error}
     if item.columns:
         made["item"] = dict(item.columns)

@@ -50,8 +50,6 @@ class Worker:
             options["limits"] = self._job.run_limits()
         if self._job.output is not None:
             options["output"] = self._job.output
-        if self._job.limits:
-            options["limits"] = self._job.run_limits()
         if self._job.sessions is not None:
             return self._run_in_session(agent, item, options)
         if messages:
