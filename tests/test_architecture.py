@@ -524,6 +524,7 @@ LAYERS = [
         "batch.by_reference",
         "batch.gate",
         "batch.identity",
+        "batch.item_sessions",
         "batch.json_lines",
         "batch.record_columns",
         "batch.records",

@@ -1,8 +1,8 @@
 """The process in which items are answered one by one, when one of them may be what kills it.
 
-It reads a line with the job, then lines with items, all JSON, from standard input. It writes to standard output: READY, a
-line that says why the agent can't be made ("" when it is), then one with the record of each item. What tools print goes
-to standard error, and they have no input. It ends when standard input does, whatever it is doing then.
+It reads a line with the job, then lines with items, all JSON, from standard input. It writes to standard output: READY,
+a line that says why the agent can't be made ("" when it is), then one with the record of each item. What tools print
+goes to standard error, and they have no input. It ends when standard input does, whatever it is doing then.
 """
 
 import json

@@ -89,6 +89,13 @@ class ExecutorEngine:
         return answers
 
     def _settle(self, executor: Executor, answers: Answers, task: "Future[remote.Reply]") -> None:
+        try:
+            self._take_in(executor, answers, task)
+        except BaseException as error:  # noqa: BLE001 - of an executor whose tasks end in another way
+            if not answers.done():
+                answers.set_exception(Lost(f"{type(error).__name__}: {error}"))
+
+    def _take_in(self, executor: Executor, answers: Answers, task: "Future[remote.Reply]") -> None:
         error = Lost("it was cancelled") if task.cancelled() else task.exception()
         if error is not None:
             answers.set_exception(Lost(f"{type(error).__name__}: {error}", died=not isinstance(error, Lost)))
@@ -134,6 +141,8 @@ class ExecutorEngine:
         self.ended = self.ended or "it is closed"
         if not self._is_given:
             self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._text and isinstance(self._executor, ThreadPoolExecutor):
+            remote.end(self._batch, self._text)
         with contextlib.suppress(OSError):
             self._flag.unlink()
 

@@ -29,8 +29,8 @@ _PROGRAM = "import sys; sys.path[:] = {path!r}; from agentkit.batch.child import
 
 class Quarantine:
     """One child process at a time, started when it is needed; a death is that of the item whose turn it was, and of no
-    other. put: takes each record, in a thread. back: takes the items that it can't answer, since the agent can't be made
-    in such a process: that says nothing of them. One that is lost again after that is charged with it."""
+    other. put: takes each record, in a thread. back: takes the items that it can't answer, since the agent can't be
+    made in such a process: that says nothing of them. One that is lost again after that is charged with it."""
 
     def __init__(
         self,
