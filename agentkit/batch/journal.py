@@ -155,6 +155,11 @@ class Journal:
         value = self._index.get(digest_of(id_))
         return value is None or (value & _STATE != OK and value >> STATE_BITS < offset)
 
+    @property
+    def state(self) -> Path:
+        """The folder of what is noted beside the answers."""
+        return self._folder.path
+
     def is_answered(self, id_: str) -> bool:
         """Whether an item has a record, and is not to be asked again."""
         with self._lock:
