@@ -110,15 +110,16 @@ class BatchRun(Closable, Iterator[Record]):
             return
         in_flight = set() if self._plan.asks_unknown else set(journal.in_flight)
         in_doubt: How = "unknown" if has_effects else "alone" if self._plan.job.travels else "ask"
-        answered = 0
+        answered = failed = 0
         for item in self._plan.items:
             if self._feed.ending:
                 return
             if journal.is_answered(item.id):
                 answered += 1
+                failed += journal.has_failed(item.id)
             elif not item.same_as:
                 yield item, in_doubt if item.id in in_flight else "ask"
-        self._counting.before_were(answered)
+        self._counting.before_were(answered, failed)
 
     def _not_alone(self, items: Sequence[Item]) -> None:
         self._feed.not_alone(items)

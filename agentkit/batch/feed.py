@@ -263,6 +263,7 @@ class BatchFeed:
     def _take_back(self, item: Item, record: Record) -> None:
         """An item that was stopped is asked again by the next start, unless a tool may have had its effect."""
         self._budget.count(record)
+        self._counting.spent(record)
         if not self._has_effects or not record["usage"]:
             self._forget([item.id])
 

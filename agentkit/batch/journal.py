@@ -166,6 +166,12 @@ class Journal:
             value = self._index.get(digest_of(id_))
         return value is not None and not self._is_asked_again(value)
 
+    def has_failed(self, id_: str) -> bool:
+        """Whether the record of an item is one of a failure."""
+        with self._lock:
+            value = self._index.get(digest_of(id_))
+        return value is not None and value & _STATE != OK
+
     def begin(self, ids: Collection[str]) -> None:
         """Note that these items are about to be sent: a later start finds them in `in_flight`, unless they have a
         record by then. Raises JournalError when that can't be written."""
