@@ -296,14 +296,14 @@ def run_batch(
             raise BadInputError(checked.bad, checked.bad_count)
         limits = BatchLimits(limit_cost, limit_tokens, limit_seconds)
         _check_limits(limits, job)
+        fleet = fleet_of(on, job)
+        opened.callback(fleet.close)
         journal = None
         if out is not None:
             again = {"retry_failed": retry_failed, "retry_unknown": retry_unknown}
             journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, questions=questions, **again)
             opened.callback(journal.close)
         job = replace(job, name=_name_of(journal))
-        fleet = fleet_of(on, job)
-        opened.callback(fleet.close)
         run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, retry_unknown, grace, finish))
         opened.pop_all()
         return run
