@@ -182,16 +182,14 @@ class DaskEngine:
                 try:
                     self._send_to(place, tasks)
                 except _FAILURES as error:  # of a client that is being closed
-                    for future, _ in tasks:
-                        self._places.lose(place, future, Lost(str(error)))
+                    self._lose_all([(place, future) for future, _ in tasks], Lost(str(error)))
 
     def _send_to(self, place: Place, tasks: "list[tuple[Answers, _Items]]") -> None:
         task = partial(answer_task, self._text, self._batch, place.process)
         try:
             asked = self._client.map(task, [items for _, items in tasks], **_pinned(place.name))
         except _FAILURES as error:
-            for future, _ in tasks:
-                self._places.lose(place, future, Lost(str(error)))
+            self._lose_all([(place, future) for future, _ in tasks], Lost(str(error)))
             self.ended = f"the Dask scheduler takes no tasks any more: {type(error).__name__}: {error}"
             return
         for each, (future, _) in zip(asked, tasks, strict=True):
@@ -199,6 +197,10 @@ class DaskEngine:
             each.add_done_callback(self._arrived.put)
         if place not in self._places.all():  # it has gone since it was chosen, and they would wait for it for good
             self._drop(place)
+
+    def _lose_all(self, tasks: "list[tuple[Place, Answers]]", lost: Lost) -> None:
+        for place, future in tasks:
+            self._places.lose(place, future, lost)
 
     def lost(self, future: Answers) -> bool:
         """See `Engine.lost`."""
@@ -211,9 +213,8 @@ class DaskEngine:
             try:
                 self._fetch(arrived)
             except _FAILURES as error:  # of a client that is being closed, or a reply of another form
-                for each in arrived:
-                    if (found := self._pending.pop(each, None)) is not None:
-                        self._places.lose(*found, Lost(str(error)))
+                found = [self._pending.pop(each) for each in arrived if each in self._pending]
+                self._lose_all(found, Lost(str(error)))
 
     def _fetch(self, arrived: list[_Future]) -> None:
         finished = [asked for asked in arrived if asked.status == "finished"]

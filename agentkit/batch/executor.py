@@ -82,7 +82,7 @@ class ExecutorEngine:
         try:
             task = executor.submit(remote.answer_watched, self._text, made, self._batch, flag, owned)
         except Exception as error:  # noqa: BLE001 - it is broken, or was shut down
-            answers.set_exception(Lost(str(error)))
+            answers.set_exception(Lost(str(error), begun=False))
             self._replace(executor, error)
             return answers
         task.add_done_callback(partial(self._settle, executor, answers))
@@ -105,7 +105,7 @@ class ExecutorEngine:
         reply = task.result()
         if reply["problem"]:
             self.ended = f"{type(executor).__name__} can't be used any more: {reply['problem']}"
-            answers.set_exception(Lost(reply["problem"]))
+            answers.set_exception(Lost(reply["problem"], begun=False))
             return
         with self._lock:
             self._widths[reply["process"]] = reply["width"]

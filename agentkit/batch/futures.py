@@ -8,7 +8,7 @@ from agentkit._threads import WORKERS
 from agentkit.batch.fleet import Engine, Feed
 from agentkit.batch.item import Item
 from agentkit.batch.job import Job
-from agentkit.batch.places import Answers
+from agentkit.batch.places import Answers, Lost
 from agentkit.errors import ConfigurationError
 
 SHORT_SECONDS = 0.05
@@ -107,7 +107,7 @@ class FutureFleet:
         try:
             future = self._engine.submit(job, items)
         except BaseException:
-            feed.lose(items, died=False)
+            feed.lose(items, died=False, begun=False)
             raise
         with self._changed:
             self._in_flight += len(items)
@@ -128,7 +128,8 @@ class FutureFleet:
 
     def _settle(self, future: Answers, items: list[Item], feed: Feed) -> None:
         if future.cancelled() or future.exception() is not None:
-            feed.lose(items, died=self._engine.lost(future))
+            error = None if future.cancelled() else future.exception()
+            feed.lose(items, died=self._engine.lost(future), begun=not isinstance(error, Lost) or error.begun)
             return
         records = future.result()
         if len(records) != len(items):

@@ -11,7 +11,7 @@ from typing import Any
 
 from agentkit.agent import Agent
 from agentkit.batch.item import Item
-from agentkit.errors import ConfigurationError, SessionError
+from agentkit.errors import ConfigurationError, SessionError, TranscriptError
 from agentkit.event import Result
 from agentkit.history.given import storable_messages
 from agentkit.session import Session, Sessions
@@ -93,7 +93,7 @@ def _begin(session: Session, item: Item) -> None:
     with a message of the role "tool" or "system"."""
     messages = storable_messages(item.messages)
     if messages[-1]["role"] == "assistant":
-        raise ConfigurationError("a conversation that ends with an answer can't be asked with sessions: end it before")
+        raise TranscriptError("a conversation that ends with an answer can't be asked with sessions: end it before")
     with session.hold() as writer:
         if writer.mark(f"request:{_REQUEST}") is not None:
             return

@@ -174,14 +174,14 @@ class RayEngine:
             return future
         if actor is None:
             self._places.leave(place)
-            self._places.lose(place, future, Lost("its node has gone"))
+            self._places.lose(place, future, Lost("its node has gone", begun=False))
             return future
         made = [item.as_json() for item in items]
         try:
             asked = actor.answer.remote(self._text, made, self._batch).future()
         except Exception as error:  # noqa: BLE001 - of a cluster that has gone
             self._places.leave(place)
-            self._places.lose(place, future, Lost(f"{type(error).__name__}: {error}"))
+            self._places.lose(place, future, Lost(f"{type(error).__name__}: {error}", begun=False))
             return future
         asked.add_done_callback(partial(self._settle, place, future))
         return future

@@ -91,8 +91,7 @@ class _Attempts:
             except BaseException as error:
                 if is_of_program(error):
                     raise
-                self._worker.reopen(self._item)
-                made = self._after(error)
+                made = self._outcome(error)
             if made is not None:
                 return made
 
@@ -104,6 +103,13 @@ class _Attempts:
         if not made["ok"]:
             self._worker.reopen(self._item)
         return made
+
+    def _outcome(self, error: BaseException) -> Record | None:
+        self._worker.reopen(self._item)
+        try:
+            return self._after(error)
+        except Exception:  # noqa: BLE001 - of an exception class that somebody has written
+            return broken(self._item, error)
 
     def _after(self, error: BaseException) -> Record | None:
         """What follows a failure: None when there is another attempt, for which this has waited."""

@@ -1,5 +1,6 @@
 """A store of sessions is the book of a batch: nothing else changes by it, and nothing is done twice."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,14 @@ from agentkit.batch import run_batch
 from agentkit.batch.item import Item
 from agentkit.batch.item_sessions import check_sessions, session_id
 from agentkit.batch.job import Job
+from agentkit.batch.pace import ServerPaces
+from agentkit.batch.worker import Worker
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 
-PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+    "rkJggg=="
+)
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 HI = {"role": "user", "content": "hi"}
 CONVERSATIONS: dict[str, list[dict[str, Any]]] = {
@@ -40,20 +46,18 @@ ITEMS = [
 
 
 def test_the_same_is_sent_with_sessions_and_without_and_an_answer_is_not_asked_for_again(tmp_path: Path) -> None:
-    sent: list[dict[str, Any]] = []
+    bodies: list[list[str]] = []
     with serve(lambda asked: whole("fine")) as server:
-        for sessions in (None, str(tmp_path / "s.db")):
-            job = Job.of(Agent(f"openai:m@{server.url}"), sessions=sessions, name="b")
-            records = list(run_batch(job, ITEMS))
-            assert {each["output"] for each in records} == {"fine"}
-            bodies = [request.body["messages"] for request in server.requests[len(sent) * len(ITEMS) :]]
-            sent.append({str(each): each for each in bodies})
-        asked = len(server.requests)
-        again = list(run_batch(job, ITEMS))
-    assert len(sent[0]) == len(ITEMS)
-    assert sent[0] == sent[1]
-    assert {each["output"] for each in again} == {"fine"}
-    assert len(server.requests) == asked
+        for options in ({}, *[{"sessions": str(tmp_path / "s.db"), "name": "b"}] * 2):
+            worker = Worker(Job.of(Agent(f"openai:m@{server.url}"), **options), ServerPaces(1, 1, 1))
+            before = len(server.requests)
+            records = [worker.answer(item, threading.Event()) for item in ITEMS]
+            worker.close()
+            assert [each["output"] for each in records] == ["fine"] * len(ITEMS)
+            bodies.append([str(request.body["messages"]) for request in server.requests[before:]])
+    assert len(bodies[0]) == len(ITEMS)
+    assert bodies[1] == bodies[0]
+    assert bodies[2] == []
 
 
 def test_an_answer_that_failed_is_asked_for_again_and_what_was_done_for_it_is_not(tmp_path: Path) -> None:
