@@ -62,7 +62,7 @@ def test_the_same_is_sent_with_sessions_and_without_and_an_answer_is_not_asked_f
 
 def test_an_answer_that_failed_is_asked_for_again_and_what_was_done_for_it_is_not(tmp_path: Path) -> None:
     effects: list[str] = []
-    answers = ["", "sent it"]
+    mended = threading.Event()
 
     @tool
     def send(to: str) -> str:
@@ -72,12 +72,13 @@ def test_an_answer_that_failed_is_asked_for_again_and_what_was_done_for_it_is_no
 
     def answer(asked: Asked) -> Answer:
         has_result = asked.body["messages"][-1]["role"] == "tool"
-        return whole(answers.pop(0)) if has_result else calls(("send", {"to": "Ada"}))
+        return whole("sent it" * mended.is_set()) if has_result else calls(("send", {"to": "Ada"}))
 
     options: dict[str, Any] = {"out": tmp_path / "a.jsonl", "sessions": str(tmp_path / "s.db")}
     with serve(answer) as server:
         agent = Agent(f"openai:m@{server.url}", tools=[send])
         (first,) = run_batch(agent, ["Send it to Ada"], **options)
+        mended.set()
         (second,) = run_batch(agent, ["Send it to Ada"], retry_failed=True, **options)
     assert (first["ok"], first["error"]["type"]) == (False, "empty")
     assert (second["ok"], second["output"], effects) == (True, "sent it", ["Ada"])
