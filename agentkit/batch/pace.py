@@ -50,9 +50,10 @@ class Tally:
 
 
 class _Server:
-    """A gate, and who waits there, in order. flying: the requests that were sent and have not ended. senders: how many
-    of them each thread has sent; waiters: how many each thread waits for, with its own. seen: the number that is counted in how many runs there should be. next: when the first one may be sent.
-    sleeper: who wakes up by itself, and when."""
+    """A gate, and who waits there, in order. flying: how many requests were sent and have not ended. senders: how many
+    of them each thread has sent; waiters: how many each thread waits for, with its own. seen: the number that counts in
+    how many runs there should be. next: when the first one may be sent. sleeper: who wakes up by itself, and
+    when."""
 
     def __init__(self, limit: Limit) -> None:
         self.gate = Gate(limit)
