@@ -546,7 +546,13 @@ LAYERS = [
     ["batch.fleets", "batch.provider_files"],
     ["batch.driver"],
     ["batch"],
-    ["evaluation.check_specs", "evaluation.replay", "evaluation.statistics", "evaluation.words"],
+    [
+        "evaluation.check_specs",
+        "evaluation.refusals",
+        "evaluation.replay",
+        "evaluation.statistics",
+        "evaluation.words",
+    ],
     ["evaluation.score", "evaluation.values"],
     [
         "evaluation.call_checks",
