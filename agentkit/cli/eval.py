@@ -292,6 +292,8 @@ def _evaluated(
         set_defaults(dict.fromkeys(_KEYS, "replayed"))  # a model can be named without its key
     needs = {f"--{name.replace('_', '-')}": given[name] for name in ("anyway", "retry_failed", "retry_unknown")}
     out = None if given["out"] is None else checked_out(given["out"], needs)
+    if out is None and any(needs.values()):
+        raise ConfigurationError(f"{next(name for name in needs if needs[name])} needs a file: give -o answers.jsonl")
     mine = agent_given(context)
     others = [_other(each, mine) for each in given["against"] or ()]
     if given["not_worse_than"] is not None:

@@ -102,9 +102,9 @@ def evaluate(
         if replay is not None:
             options = {**options, "attempts": 1}
         if (record or replay) and options.get("on", "threads") != "threads":
-            raise ConfigurationError('record and replay see the requests of this process: use on="threads"')
+            raise ConfigurationError("a recording has the requests of this process: leave out --on (on=)")
         if options.get("sessions") and out is None:
-            raise ConfigurationError("sessions belong to an answers file, by which a run is known again: give out= too")
+            raise ConfigurationError("sessions belong to an answers file, by which a run is known again: give one (-o, out=)")
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
         _check_files(sides)
