@@ -344,14 +344,15 @@ def _check_limits(limits: BatchLimits, job: Job) -> None:
     for name, value in vars(limits).items():
         if value is not None and (isinstance(value, bool) or not value > 0):
             raise ConfigurationError(f"limit_{name}={value!r}: use a number above 0")
-    if limits.cost is not None and not _knows_prices(job.agent_here()):
+    if limits.cost is not None and not knows_prices(job.agent_here()):
         raise ConfigurationError(
-            "limit_cost: the prices of the model are not known, so that a limit on the cost would have no effect: set "
-            "Agent(prices=Prices(...)), or use limit_tokens"
+            "a limit on the cost would have no effect, since the prices of the model are not known: name them where "
+            "the agent is made (prices=), or limit the tokens"
         )
 
 
-def _knows_prices(agent: Agent) -> bool:
+def knows_prices(agent: Agent) -> bool:
+    """Whether the cost of the agent's model is known before it is asked."""
     from agentkit.middleware.pricing import known_cost
 
     if agent._scope.keywords["prices"] is not None:

@@ -178,7 +178,7 @@ class Job:
     def fingerprint(self) -> dict[str, str]:
         """See `agentkit.batch.fingerprint.fingerprint_of`."""
         agent = self.agent_here()
-        return fingerprint_of(agent, self.sampling, self.run_limits() or agent.limits, self.output)
+        return fingerprint_of(agent, self.sampling, self.run_limits() or agent.limits, self.output, self.agent)
 
     @property
     def has_effects(self) -> bool:
