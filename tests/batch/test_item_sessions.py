@@ -71,15 +71,16 @@ def test_an_answer_that_failed_is_asked_for_again_and_what_was_done_for_it_is_no
         return "sent"
 
     def answer(asked: Asked) -> Answer:
-        has_result = asked.body["messages"][-1]["role"] == "tool"
+        has_result = any(each["role"] == "tool" for each in asked.body["messages"])
         return whole("sent it" * mended.is_set()) if has_result else calls(("send", {"to": "Ada"}))
 
-    options: dict[str, Any] = {"out": tmp_path / "a.jsonl", "sessions": str(tmp_path / "s.db")}
     with serve(answer) as server:
         agent = Agent(f"openai:m@{server.url}", tools=[send])
-        (first,) = run_batch(agent, ["Send it to Ada"], **options)
+        worker = Worker(Job.of(agent, sessions=str(tmp_path / "s.db"), name="b"), ServerPaces(1, 1, 1))
+        first = worker.answer(Item("1", "Send it to Ada"), threading.Event())
         mended.set()
-        (second,) = run_batch(agent, ["Send it to Ada"], retry_failed=True, **options)
+        second = worker.answer(Item("1", "Send it to Ada"), threading.Event())
+        worker.close()
     assert (first["ok"], first["error"]["type"]) == (False, "empty")
     assert (second["ok"], second["output"], effects) == (True, "sent it", ["Ada"])
 
