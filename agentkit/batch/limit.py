@@ -34,7 +34,7 @@ APPROACH = 8
 """The part of the way to where it was last refused by which the number grows in a round."""
 PATIENCE, LEAST_PATIENCE, LONGEST_PATIENCE = 10.0, 4.0, 6.0
 """Where a refusal has closed the gate, nothing is tried for ten times the seconds of that, so that closed gates cost a
-tenth of the time; but after 8 s, or four times those seconds, it is, so that a server that can take more is noticed."""
+tenth of the time; but after 6 s, or four times those seconds, it is, so that a server that can take more is noticed."""
 MOST_BORNE = 0.1
 """The share of refusals that is borne at most."""
 LEARNING = 1 / 64
@@ -90,6 +90,8 @@ class Limit:
         self._answered += 1
         self._taken = max(self._taken, begun)
         self._mean += (seconds - self._mean) * (LEARNING if self._mean else 1.0)
+        if self._minimum == self._maximum:
+            return
         self._learn(begun, 0.0)
         if self._borne and now >= self._patient_until:
             self._set(self._exact + self._borne)
