@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, BinaryIO
 
 from agentkit._text import cut, json_text, utf8
@@ -44,6 +45,8 @@ class BrokenLineError(ValueError):
 def line_of(record: Mapping[str, Any]) -> bytes:
     """The line of a record, with its end. What JSON has not becomes null (NaN) or text; characters at which other
     programs end a line (U+0085, U+2028, U+2029) and lone surrogates are escaped."""
+    if [*islice(record, 2)] == ["id", "ok"] and type(record["ok"]) is bool:
+        return json_line(record)
     first = {"id": record["id"], "ok": bool(record["ok"])}
     return json_line({**first, **{name: value for name, value in record.items() if name not in first}})
 

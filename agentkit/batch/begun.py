@@ -17,6 +17,7 @@ NEVER = 1 << 60
 """The offset of a note that is newer than any record."""
 MAX_BYTES = 1 << 20
 _TAKEN_BACK = -1
+_encoded = json.JSONEncoder().encode
 
 
 class Begun:
@@ -80,7 +81,7 @@ class Begun:
 
 
 def _lines(notes: Iterable[tuple[str, int]]) -> bytes:
-    return "".join(f"{json.dumps([offset, id_])}\n" for id_, offset in notes).encode()
+    return "".join(f"[{offset}, {_encoded(id_)}]\n" for id_, offset in notes).encode()
 
 
 def _read(path: Path) -> dict[str, int]:

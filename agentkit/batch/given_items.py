@@ -53,7 +53,8 @@ def _check(value: Any) -> None:
         raise LineError("is nested too deeply") from None
     if len(text) > MAX_BYTES:
         raise LineError(TOO_LONG)
-    check_texts(value)
+    if not text.isascii() or "\\u" in text:
+        check_texts(value)
 
 
 def spool(source: Iterable[Any], file: BinaryIO) -> None:

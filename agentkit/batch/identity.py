@@ -143,6 +143,8 @@ class Ids:
 
     def take(self, item_id: str) -> None:
         """Take the id that a line has. Raises LineError when an earlier one has it."""
+        if not self._known.repeated:
+            return
         key = _key(item_id)
         if key in self._known.repeated:
             self._counts[key] += 1

@@ -124,14 +124,12 @@ class Items:
         ids = Ids(self._known)
         reading = _Reading(self._source, ids)
         last = self._last_line
-        is_any_twice = bool(self._known.repeated)
 
         def is_skipped(line: int, content: bytes) -> bool:
             item_id = plain_id(content)
             if item_id is None or line in bad or line > last or not is_answered(item_id):
                 return False
-            if is_any_twice:
-                ids.take(item_id)
+            ids.take(item_id)
             return True
 
         for entry in self._source.entries(is_skipped):

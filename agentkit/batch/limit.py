@@ -1,7 +1,9 @@
 """How many requests a server can take at the same time, found by trying.
 
 The number starts at START and doubles each round until the server refuses a request, or its latency shows a queue; then
-it grows by a little each round. A round ends when as many requests were answered as the number is. Each refusal takes
+it grows by a little each round. The first rounds are not measured well, since they begin with the shortest answers:
+where they seem to show a queue, it begins again at START, with exact rounds. A round ends when as many requests were
+answered as the number is. Each refusal takes
 its share away at once: one of 40 in flight, a fortieth of the number. But refusals of a server that takes more at other
 times are not for the number in flight: such a share of refusals is borne.
 
@@ -14,6 +16,7 @@ No clock, no thread, no lock of its own: times are given, and its caller holds a
 """
 
 import math
+import statistics
 
 MINIMUM, START, MAXIMUM = 4, 16, 128
 QUEUE = 0.5
@@ -29,15 +32,17 @@ EXACT, MOST_MEASURED = 0.15, 96
 anyway."""
 APPROACH = 8
 """The part of the way to where it was last refused by which the number grows in a round."""
-PATIENCE, LEAST_PATIENCE, LONGEST_PATIENCE = 10.0, 4.0, 8.0
+PATIENCE, LEAST_PATIENCE, LONGEST_PATIENCE = 10.0, 4.0, 6.0
 """Where a refusal has closed the gate, nothing is tried for ten times the seconds of that, so that closed gates cost a
-tenth of the time; but after 8 s, or four times those seconds, it is, so that a server that can take more is noticed."""
+tenth of the time; but after 6 s, or four times those seconds, it is, so that a server that can take more is noticed."""
 MOST_BORNE = 0.1
 """The share of refusals that is borne at most."""
 LEARNING = 1 / 64
 """How much one request counts in that share, and in the mean of the seconds that answers take."""
 BELOW = 0.8
 """Requests with fewer in flight than this part of what the server has taken at once tell that share."""
+NEARLY = 0.9
+"""The part of the number that is in flight where a refusal is for that."""
 SAME = 0.1
 """The part by which the number changes without measuring latency anew."""
 
@@ -51,6 +56,10 @@ class Limit:
         self._exact = self._measured = float(min(max(start, minimum), maximum))
         self.value = int(self._exact)
         self._is_doubling = True
+        self._start = self._exact
+        self._is_quick = True  # it doubles without exact measurements
+        self._quick: list[float] = []  # the seconds of all answers of such a round
+        self._longest = math.inf  # the mean of the first, where there is some queue
         self._ceiling = 0.0  # the number at which the server last refused a request
         self._step = 1.0
         self._patient_until = 0.0
@@ -81,9 +90,13 @@ class Limit:
         self._answered += 1
         self._taken = max(self._taken, begun)
         self._mean += (seconds - self._mean) * (LEARNING if self._mean else 1.0)
+        if self._minimum == self._maximum:
+            return
         self._learn(begun, 0.0)
         if self._borne and now >= self._patient_until:
             self._set(self._exact + self._borne)
+        if self._is_quick:
+            self._quick.append(seconds)
         self._old -= 1
         if self._old < 0:
             self._seconds.append(seconds)
@@ -92,6 +105,9 @@ class Limit:
         if self._answered < self.value:
             return
         is_refused = self._refused > self._borne * self._answered + 2 * math.sqrt(self._borne * self._answered)
+        if self._is_quick and not is_refused:
+            self._double_quickly(now)
+            return
         if not is_refused and not self._is_measured():
             return
         self._rounds += 1
@@ -104,6 +120,21 @@ class Limit:
             self._judge(now)
         self._answered = self._refused = 0
         self._forget()
+
+    def _double_quickly(self, now: float) -> None:
+        """One of the first rounds has ended without refusals."""
+        self._answered = 0
+        seconds, self._quick = self._quick, []
+        mean = statistics.fmean(seconds) if seconds else 0.0
+        error = statistics.pstdev(seconds) / math.sqrt(len(seconds)) if seconds else 0.0
+        is_long = mean - error > self._longest
+        if self._longest == math.inf:
+            self._longest = (mean + error) / (1 - LITTLE_QUEUE)
+        if is_long or self._exact >= self._maximum:
+            self._is_quick = False
+            self._set(self._start if is_long else self._exact)
+            return
+        self._grow(now)
 
     def failed(self) -> None:
         """A request ended without an answer and was not refused either."""
@@ -118,12 +149,15 @@ class Limit:
             self._ceiling = self._exact
         self._refused += 1
         if self._refused > 1 or not self._borne:
-            self._is_doubling = False
+            self._is_doubling = self._is_quick = False
         self._tried = None
         if closed:
             longest = max(LONGEST_PATIENCE, LEAST_PATIENCE * closed)
             self._patient_until = now + closed + min(PATIENCE * closed, longest)
-        self._set(self._exact * (1 - 1 / max(in_flight, 1)))
+        less = self._exact * (1 - 1 / max(in_flight, 1))
+        if closed and in_flight >= NEARLY * self._exact:
+            less = min(less, in_flight - 1.0)  # each further refusal costs the seconds again
+        self._set(less)
 
     def begin_again(self) -> None:
         """The server has refused everything for a while, and now answers: what it can take is found anew."""
@@ -205,7 +239,7 @@ class Limit:
         if self._exact < self._ceiling:
             self._step = max(1.0, (self._ceiling - self._exact) / APPROACH)
         elif not self._refused:  # above where it was refused: the server takes more than it did
-            self._step = min(2 * self._step, self._exact)
+            self._step = min(3 * self._step, self._exact)
         self._set(self._exact + self._step)
 
     def _set(self, exact: float) -> None:
