@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError
-from agentkit.evaluation.checks import Known, kinds, parse_check, parse_checks
-from agentkit.evaluation.score import CheckError, Score
+from agentkit.evaluation.checks import Known, kinds, parse_check
 from agentkit.evaluation.refusals import refuses
+from agentkit.evaluation.score import CheckError, Score
 from agentkit.evaluation.values import quantities
 from tests.evaluation.records import answered, unanswered
 from tests.support.growth import assert_linear
@@ -294,7 +294,7 @@ def test_an_empty_answer_is_none(output: Any) -> None:
         ("number~-1", "the tolerance of a number"),
         ("number: none", "has no number"),
         ("number: 3 or 4", "has several numbers"),
-        ({"check": "number", "which": "best"}, "which is one of line"),
+        ({"check": "number", "which": "best"}, "which is one of answer, line"),
         ("regex: (", "the regex '(' is invalid"),
         ({"check": "regex", "pattern": "a", "flags": "q"}, "no flag of a regex"),
         ("choice", "choice needs choices"),
@@ -349,13 +349,6 @@ def test_a_column_takes_the_place_of_the_answer() -> None:
     assert check.score(answered("Oslo", item={"capital": "Oslo"}), "Bergen").value == 1
     with pytest.raises(CheckError, match="there is no column 'capital'"):
         check.score(answered("Oslo"), "Oslo")
-
-
-def test_checks_of_one_item_have_names_of_their_own() -> None:
-    checks = parse_checks(["contains: a", "contains: b", "f1>=.6", {"check": "contains", "text": "c", "name": "third"}])
-    assert [check.name for check in checks] == ["contains", "contains 2", "f1", "third"]
-    assert parse_checks("f1")[0].least == 0.5
-    assert checks[2].least == 0.6
 
 
 def test_a_check_tells_what_it_needs() -> None:
