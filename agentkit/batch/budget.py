@@ -1,7 +1,7 @@
 """What a whole batch may spend: cost, tokens and time."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agentkit._lazy.records import dataclass
@@ -26,12 +26,16 @@ class BatchBudget:
 
     FIRST = 16
 
-    def __init__(self, limits: BatchLimits) -> None:
+    def __init__(self, limits: BatchLimits, before: Iterable[Mapping[str, Any]] = ()) -> None:
+        """before: the records of earlier starts, which are read where there is a limit on what is spent."""
         self._limits = limits
         self._until = None if limits.seconds is None else time.monotonic() + limits.seconds
         self._ended = 0
         self.cost = 0.0
         self.tokens = 0
+        if limits.cost is not None or limits.tokens is not None:
+            for record in before:
+                self.count(record)
 
     def is_over(self) -> bool:
         """Whether the time is up, or as much is spent as may be."""

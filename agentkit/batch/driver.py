@@ -1,11 +1,13 @@
 """One start of a batch: what is not answered yet goes to a fleet, and each record into the answers file."""
 
 import os
+import secrets
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,14 @@ from agentkit._closing import Closable
 from agentkit._lazy.records import dataclass
 from agentkit.agent import Agent
 from agentkit.batch.budget import BatchBudget, BatchLimits
-from agentkit.batch.feed import BatchFeed, Ending
+from agentkit.batch.feed import BatchFeed, Ending, How
 from agentkit.batch.fleet import Fleet
 from agentkit.batch.fleets import fleet_of
 from agentkit.batch.item import Item, Record
+from agentkit.batch.item_sessions import check_sessions
 from agentkit.batch.items import BadLine, Checked, Items, open_items
 from agentkit.batch.job import Job
-from agentkit.batch.journal import Journal
+from agentkit.batch.journal import Journal, JournalError, read_records
 from agentkit.batch.quarantine import Quarantine
 from agentkit.batch.records import copied
 from agentkit.batch.stats import Counting, Stats
@@ -57,6 +60,7 @@ class _Plan:
     fleet: Fleet
     limits: BatchLimits
     ordered: bool
+    asks_unknown: bool
     grace: float
     finish: Callable[[Record], Record] | None
 
@@ -76,56 +80,68 @@ class BatchRun(Closable, Iterator[Record]):
         before, failed_before = (0, 0) if journal is None else (journal.answered, journal.failed)
         self._counting = Counting(plan.checked.total, before, failed_before)
         has_effects = plan.job.sessions is None and plan.job.has_effects
-        self._quarantine = Quarantine(plan.job, self._from_quarantine)
+        self._quarantine = Quarantine(
+            plan.job, lambda item, record: self._feed.put(item, record), lambda items: self._feed.not_alone(items)
+        )
         self._feed = BatchFeed(
             self._open_items(has_effects),
-            budget=BatchBudget(plan.limits),
+            budget=BatchBudget(plan.limits, () if journal is None else read_records(journal.path)),
             counting=self._counting,
             begin=_ignored if journal is None else journal.begin,
             write=_ignored if journal is None else journal.write,
             forget=_ignored if journal is None else journal.forget,
-            quarantine=self._quarantine.add,
+            alone=lambda item: self._quarantine.add([item]),
             finish=plan.finish,
             has_effects=has_effects,
         )
         self._records = self._all_records()
         self._is_closed = False
+        self._timer: threading.Timer | None = None
         self.ending: Ending = ""
         plan.fleet.start(plan.job, self._feed)
         threading.Thread(target=self._wait, name="agentkit-batch-end", daemon=True).start()
+        if plan.limits.seconds is not None:
+            self._timer = threading.Timer(plan.limits.seconds, self._end_of_time)
+            self._timer.daemon = True
+            self._timer.start()
 
-    def _open_items(self, has_effects: bool) -> Iterator[Item]:
-        """The items that are asked of the fleet, in the order of the input."""
+    def _open_items(self, has_effects: bool) -> Iterator[tuple[Item, How]]:
+        """The items without an answer, in the order of the input, and what is done with each."""
         journal = self._plan.journal
         if journal is None:
-            yield from (item for item in self._plan.items if not item.same_as)
+            yield from ((item, "ask") for item in self._plan.items)
             return
-        in_flight = set(journal.in_flight)
-        answered = 0
-        for item in self._plan.items:
-            if journal.is_answered(item.id):
-                answered += 1
-                continue
-            if item.same_as:
-                continue
-            if item.id not in in_flight:
-                yield item
-            elif has_effects:
-                self._feed.unknown(item)
-            elif self._plan.job.travels:
-                self._feed.suspect([item])
-            else:
-                yield item
-        self._counting.before_were(answered)
+        in_flight = set() if self._plan.asks_unknown else set(journal.in_flight)
+        in_doubt: How = "unknown" if has_effects else "alone" if self._plan.job.travels else "ask"
+        before = [0, 0]  # answered, and those of them that have failed
 
-    def _from_quarantine(self, item: Item, record: Record) -> None:
-        self._feed.put(item, record)
+        def is_answered(id_: str) -> bool:
+            if self._feed.ending or not journal.is_answered(id_):
+                return False
+            before[0] += 1
+            before[1] += journal.has_failed(id_)
+            return True
+
+        for item in self._plan.items.unanswered(is_answered):
+            if self._feed.ending:
+                return
+            if not item.same_as:
+                yield item, in_doubt if item.id in in_flight else "ask"
+        self._counting.before_were(*before)
 
     def _wait(self) -> None:
         """Wait until the fleet has done everything."""
-        self._plan.fleet.join(None)
-        self._quarantine.join(None)
-        self._feed.end()
+        try:
+            self._plan.fleet.join(None)
+            self._quarantine.join(None)
+        except BaseException as error:  # noqa: BLE001 - of an engine: raised again for the reader
+            self._feed.fail(error)
+        finally:
+            self._feed.end()
+
+    def _end_of_time(self) -> None:
+        self._feed.stop("budget")
+        self._cancel_after(self._plan.grace)
 
     def __next__(self) -> Record:
         return next(self._records)
@@ -140,24 +156,29 @@ class BatchRun(Closable, Iterator[Record]):
                 raise self._feed.error
             if not self._feed.ending:
                 yield from self._copies()
+            if not self._feed.ending:
                 self.ending = "complete"
+        except JournalError as error:
+            self._feed.fail(error)
+            raise
         finally:
             self.close()
 
     def _copies(self) -> Iterator[Record]:
         """The records of items whose question an earlier item has."""
-        journal = self._plan.journal
+        journal, finish = self._plan.journal, self._plan.finish
         if journal is None:
             return
         open_copies = (item for item in self._plan.items if item.same_as and not journal.is_answered(item.id))
-        while chunk := [item for _, item in zip(range(_CHUNK), open_copies, strict=False)]:
-            found = {str(record["id"]): record for record in journal.find({item.same_as for item in chunk})}
-            for item in chunk:
-                if item.same_as in found:
-                    record = copied(item, found[item.same_as])
-                    journal.write(record)
-                    self._counting.count(record)
-                    yield record
+        for item in open_copies:
+            if self._feed.ending:
+                return
+            for found in journal.find([item.same_as]):
+                record = copied(item, found)
+                record = record if finish is None else finish(record)
+                journal.write(record)
+                self._counting.count(record)
+                yield record
 
     def stats(self) -> Stats:
         """How far the batch is."""
@@ -181,7 +202,9 @@ class BatchRun(Closable, Iterator[Record]):
         threading.Thread(target=self._cancel_after, args=(self._plan.grace,), daemon=True).start()
 
     def _cancel_after(self, seconds: float) -> None:
-        if not self._plan.fleet.join(seconds):
+        until = time.monotonic() + seconds
+        is_done = self._plan.fleet.join(seconds)
+        if not is_done or not self._quarantine.join(max(0.0, until - time.monotonic())):
             self._cancel()
 
     def cancel(self) -> None:
@@ -200,22 +223,21 @@ class BatchRun(Closable, Iterator[Record]):
         if self._is_closed:
             return
         self._is_closed = True
-        self._feed.is_read = False
+        self._feed.has_reader = False
         is_complete = self.ending == "complete"
-        if not is_complete:
-            self._feed.stop("stopped")
-            self.ending = self._feed.ending
-            self._plan.fleet.cancel()
-            self._plan.fleet.join(CANCEL_SECONDS)
         with ExitStack() as closing:
             if self._plan.journal is not None:
                 order = (item.id for item in self._plan.items) if self._plan.ordered and is_complete else None
                 closing.callback(self._plan.journal.close, order)
             closing.callback(self._quarantine.close)
             closing.callback(self._plan.fleet.close)
-
-
-_CHUNK = 10_000
+            if self._timer is not None:
+                closing.callback(self._timer.cancel)
+            if not is_complete:
+                self._feed.stop("stopped")
+                self.ending = self._feed.ending
+                self._plan.fleet.cancel()
+                self._plan.fleet.join(CANCEL_SECONDS)
 
 
 def _ignored(_: object) -> None:
@@ -270,11 +292,11 @@ def run_batch(
     if dedup and out is None:
         raise ConfigurationError("dedup copies answers from the answers file: give one with out=")
     with ExitStack() as opened:
-        name = "" if out is None else os.path.abspath(out)
         options = {"keep": tuple(keep), "attempts": attempts, "sessions": sessions, "sampling": dict(sampling or {})}
-        options |= {"at_once": _range(at_once), "output": output, "name": _name_of(name)}
-        job = agent if isinstance(agent, Job) else Job.of(agent, **options)
+        job = _job_of(agent, {**options, "at_once": at_once, "output": output})
         opened.callback(job.close_agent)
+        if job.sessions is not None:
+            check_sessions(job.sessions, remote=isinstance(on, str) and "://" in on)
         items = open_items(questions, question=question, skip_bad=skip_bad, dedup=dedup)
         checked = items.check()
         if checked.bad_count and not skip_bad:
@@ -282,14 +304,26 @@ def run_batch(
         limits = BatchLimits(limit_cost, limit_tokens, limit_seconds)
         _check_limits(limits, job)
         fleet = fleet_of(on, job)
+        opened.callback(fleet.close)
         journal = None
         if out is not None:
             again = {"retry_failed": retry_failed, "retry_unknown": retry_unknown}
             journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, questions=questions, **again)
             opened.callback(journal.close)
-        run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, grace, finish))
+        job = replace(job, name=_name_of(journal))
+        run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, retry_unknown, grace, finish))
         opened.pop_all()
         return run
+
+
+def _job_of(agent: Agent | str | Job, options: Mapping[str, Any]) -> Job:
+    """The job of a batch. Raises ConfigurationError for options that a Job has itself."""
+    if not isinstance(agent, Job):
+        return Job.of(agent, **{**options, "at_once": _range(options["at_once"])})
+    usual = {"keep": (), "attempts": 6, "sampling": {}}
+    if own := [name for name, value in options.items() if value != usual.get(name)]:
+        raise ConfigurationError(f"{own[0]} is an option of the job: Job.of(agent, {own[0]}=...)")
+    return agent
 
 
 def _range(at_once: int | tuple[int, int] | None) -> tuple[int, int, int]:
@@ -300,24 +334,32 @@ def _range(at_once: int | tuple[int, int] | None) -> tuple[int, int, int]:
     return least, min(max(least, 16), most), most
 
 
-def _name_of(path: str) -> str:
-    import hashlib
-
-    return hashlib.blake2b(path.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
+def _name_of(journal: Journal | None) -> str:
+    """The name of a batch in the ids of its sessions: that of its answers file, as long as this has answers; a new one
+    for a new file, so that nothing is taken from an earlier batch."""
+    if journal is None:
+        return secrets.token_hex(6)
+    place = journal.state / "name"
+    if place.exists() and (journal.answered or journal.in_flight):
+        return place.read_text()
+    name = secrets.token_hex(6)
+    place.write_text(name)
+    return name
 
 
 def _check_limits(limits: BatchLimits, job: Job) -> None:
     for name, value in vars(limits).items():
         if value is not None and (isinstance(value, bool) or not value > 0):
             raise ConfigurationError(f"limit_{name}={value!r}: use a number above 0")
-    if limits.cost is not None and not _knows_prices(job.agent_here()):
+    if limits.cost is not None and not knows_prices(job.agent_here()):
         raise ConfigurationError(
-            "limit_cost: the prices of the model are not known, so that a limit on the cost would have no effect: set "
-            "Agent(prices=Prices(...)), or use limit_tokens"
+            "a limit on the cost would have no effect, since the prices of the model are not known: name them where "
+            "the agent is made (prices=), or limit the tokens"
         )
 
 
-def _knows_prices(agent: Agent) -> bool:
+def knows_prices(agent: Agent) -> bool:
+    """Whether the cost of the agent's model is known before it is asked."""
     from agentkit.middleware.pricing import known_cost
 
     if agent._scope.keywords["prices"] is not None:

@@ -5,117 +5,196 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
+from typing import Literal
 
+from agentkit.batch.account import AccountErrors
 from agentkit.batch.budget import BatchBudget
 from agentkit.batch.item import Item, Record
 from agentkit.batch.journal import JournalError
 from agentkit.batch.records import not_run
 from agentkit.batch.stats import Counting
 from agentkit.batch.worker import KIND
+from agentkit.errors import ConfigurationError
 
-ACCOUNT_ERRORS = 3
-"""How many errors of the account running stop a batch."""
 MAX_WAITING = 1000
 """How many records wait for the reader of the batch; then fleets wait too."""
+_MAX_ASIDE = 100
 
 Ending = str
 """Why a batch ended: "complete", "stopped" (by its user), "budget", "account", "disk" (the answers file can't be
 written), "failed" (what scores or reads has raised an error); "" while it has not."""
 
+How = Literal["ask", "unknown", "alone"]
+"""What is done with an item: it is asked; it was in progress when the program was killed and may have had an effect,
+which is recorded; or it was in progress and may be what has killed the program, so that it is asked in a process of its
+own."""
+
+_OF_ALL = ("ConfigurationError", "MissingExtraError", "DependencyError")
+"""Errors that each item has: of the agent, or of the options of the batch."""
+
 
 class BatchFeed:
     """The feed of one start of a batch (see `agentkit.batch.fleet.Feed`).
 
-    items: those that are to be asked, read lazily. begin: notes ids before they are sent; forget: takes that back for
-    items that had no effect. write: stores a record. quarantine: takes items of a process that died. finish: see
+    items: those that have no answer, read lazily. begin: notes ids before they are sent; forget: takes that back for
+    items that had no effect. write: stores a record. alone: answers an item in a process of its own. finish: see
     `run_batch`. has_effects: an item whose run was lost must not be run again, since a tool may have had its effect.
     """
 
     def __init__(
         self,
-        items: Iterator[Item],
+        items: Iterator[tuple[Item, How]],
         *,
         budget: BatchBudget,
         counting: Counting,
         begin: Callable[[Sequence[str]], None],
         write: Callable[[Record], object],
         forget: Callable[[Sequence[str]], None],
-        quarantine: Callable[[Sequence[Item]], None],
+        alone: Callable[[Item], None],
         finish: Callable[[Record], Record] | None,
         has_effects: bool,
     ) -> None:
         self._items = items
         self._budget, self._counting = budget, counting
         self._begin, self._write, self._forget = begin, write, forget
-        self._quarantine = quarantine
+        self._ask_alone = alone
         self._finish = finish
         self._has_effects = has_effects
         self._lock = threading.Condition(threading.RLock())
         self._again: deque[Item] = deque()
-        self._account_errors: dict[str, int] = {}
-        self._account_running = 0
+        self._later: deque[Item] = deque()  # asked again behind all others
+        self._suspects: deque[Item] = deque()
+        self._alone: Item | None = None
+        self._may_be_alone = True
+        self._account = AccountErrors()
         self._is_read = False
         self._in_progress = 0
         self.ending: Ending = ""
         self.error: BaseException | None = None
-        self.account_error: Record | None = None
         self.records: SimpleQueue[Record | None] = SimpleQueue()
-        self.is_read = True
+        self.has_reader = True
 
     @property
     def in_progress(self) -> int:
         """How many items are begun and have no record."""
         return self._in_progress
 
+    @property
+    def account_error(self) -> Record | None:
+        """The record of the last item whose account was refused."""
+        return self._account.last
+
+    # What a fleet calls
+
     def take(self, most: int = 1) -> list[Item]:
         """See `Feed.take`."""
+        while True:
+            unknown: list[Item] = []
+            with self._lock:
+                taken = self._taken(most, unknown)
+            for item in unknown:  # without the lock: their records wait for a reader
+                self._store(not_run(item, "unknown_effect"))
+            if taken or not unknown:
+                return taken
+
+    def _taken(self, most: int, unknown: list[Item]) -> list[Item]:
+        taken: list[Item] = []
+        while len(taken) < most and len(unknown) < _MAX_ASIDE and not self.ending:
+            self._let_one_go_alone()
+            item = self._next(unknown) if self._may_begin() else None
+            if item is not None:
+                taken.append(item)
+                self._in_progress += 1
+            elif taken or unknown or self._is_over():
+                break
+            else:
+                self._lock.wait(0.5)
+        if taken:
+            self._note(taken)
+        return taken if not self.ending else self._put_back(taken)
+
+    def put(self, item: Item, record: Record) -> None:
+        """See `Feed.put`."""
+        kind = record.pop(KIND, "")
         with self._lock:
-            taken: list[Item] = []
-            while len(taken) < most and not self.ending:
-                item = self._next() if self._may_begin() else None
-                if item is not None:
-                    taken.append(item)
-                    self._in_progress += 1
-                elif taken or self._is_over():
-                    break
-                else:
-                    self._lock.wait(0.5)
-            if taken:
-                self._note(taken)
-            return taken if not self.ending else self._put_back(taken)
+            if self._alone is item:
+                self._alone = None
+            if kind == "cancelled":
+                self._take_back(item, record)
+            elif kind == "account" and self._is_asked_again(item, record):
+                self._forget([item.id])
+                self._later.append(item)
+            elif self._is_error_of_all(item, record):
+                self.fail(ConfigurationError(record["error"]["message"]))
+            else:
+                if kind != "account":
+                    self._account.answered()
+                kind = "record"
+        try:
+            if kind == "record":
+                self._store(record)
+        finally:
+            self._leave()
+
+    def lose(self, items: Sequence[Item], *, died: bool, begun: bool = True) -> None:
+        """See `Feed.lose`."""
+        if self._has_effects and begun:
+            for item in items:
+                self.put(item, not_run(item, "unknown_effect"))
+            return
+        with self._lock:
+            (self._suspects if died and self._may_be_alone else self._again).extend(items)
+            if not begun:
+                self._forget([item.id for item in items])
+            self._leave(len(items))
+
+    # What is asked next
 
     def _may_begin(self) -> bool:
         """Whether the budget has room; ends the batch where it will have none."""
-        if self._budget.is_over() or not (has_room := self._budget.has_room(self._in_progress)):
-            if self._has_more() and (self._budget.is_over() or not self._in_progress):
-                self.stop("budget")
-            return False
-        return has_room
+        is_over = self._budget.is_over()
+        if not is_over and self._budget.has_room(self._in_progress):
+            return True
+        if (is_over or not self._in_progress) and self._has_more():
+            self.stop("budget")
+        return False
 
     def _has_more(self) -> bool:
-        if not self._again and not self._is_read:
-            item = self._read()
-            if item is not None:
-                self._again.append(item)
-        return bool(self._again)
+        unknown: list[Item] = []
+        if not self._again and (item := self._next(unknown)) is not None:
+            self._again.appendleft(item)
+        self._suspects.extend(unknown)  # they are told by the next start
+        return bool(self._again or self._suspects)
 
-    def _next(self) -> Item | None:
-        return self._again.popleft() if self._again else self._read()
+    def _next(self, unknown: list[Item]) -> Item | None:
+        if self._again:
+            return self._again.popleft()
+        while not self.ending and len(unknown) < _MAX_ASIDE and (found := self._read()) is not None:
+            item, how = found
+            if how == "unknown":
+                unknown.append(item)
+            elif how == "alone" and self._may_be_alone:
+                self._suspects.append(item)
+                self._let_one_go_alone()
+            else:
+                return item
+        return self._later.popleft() if self._later and self._is_read else None
 
-    def _read(self) -> Item | None:
+    def _read(self) -> tuple[Item, How] | None:
         if self._is_read:
             return None
         try:
-            item = next(self._items, None)
+            found = next(self._items, None)
         except Exception as error:  # noqa: BLE001 - of the source: raised again where the records are read
             self.fail(error)
             return None
-        self._is_read = item is None
-        return item
+        self._is_read = found is None
+        return found
 
     def _is_over(self) -> bool:
         """Whether nothing can come any more: what is in progress may be lost and come back."""
-        return not self._again and self._is_read and not self._in_progress
+        waiting = self._again or self._later or self._suspects
+        return not waiting and self._is_read and not self._in_progress
 
     def _note(self, taken: Sequence[Item]) -> None:
         try:
@@ -124,104 +203,92 @@ class BatchFeed:
             self.fail(error)
 
     def _put_back(self, taken: Sequence[Item]) -> list[Item]:
-        self._in_progress -= len(taken)
         self._again.extendleft(reversed(taken))
-        self._lock.notify_all()
+        self._forget([item.id for item in taken])
+        self._leave(len(taken))
         return []
 
-    def put(self, item: Item, record: Record) -> None:
-        """See `Feed.put`."""
-        kind = record.pop(KIND, "")
+    # One by one, in a process of its own
+
+    def _let_one_go_alone(self) -> None:
+        """Have the next of those that may kill a process answered, if none is in progress."""
+        if self._alone is None and self._suspects and not self.ending and self._budget.has_room(self._in_progress):
+            self._alone = self._suspects.popleft()
+            self._in_progress += 1
+            self._note([self._alone])
+            self._ask_alone(self._alone)
+
+    def not_alone(self, items: Sequence[Item]) -> None:
+        """A process of their own can't have the agent: they are asked as all others."""
         with self._lock:
-            if kind == "account" and self._is_tried_again(item, record):
-                return
-            if kind == "cancelled":
-                self._take_back(item)
-                self._leave()
-                return
-            if kind != "account":
-                self._account_running = 0
-        self._store(record)
-        with self._lock:
-            self._leave()
+            self._may_be_alone = False
+            self._alone = None
+            self._again.extend([*items, *self._suspects])
+            self._suspects.clear()
+            self._leave(len(items))
+
+    # What becomes of a record
+
+    def _is_asked_again(self, item: Item, record: Record) -> bool:
+        """Whether an item whose account was refused stays unanswered for now: nothing was answered before, so that no
+        tool was called, or none has effects."""
+        if self._account.refused(item, record):
+            self.stop("account")
+        if record["usage"] and self._has_effects:
+            return False
+        return self.ending == "account" or not self._account.is_of_the_item(item)
+
+    def _is_error_of_all(self, item: Item, record: Record) -> bool:
+        kind = (record.get("error") or {}).get("type")
+        return kind in _OF_ALL and not item.sampling and not record["usage"]
 
     def _store(self, record: Record) -> None:
         try:
             record = self._finish(record) if self._finish is not None else record
             self._write(record)
-        except Exception as error:  # noqa: BLE001 - of a scoring function or a full disk: raised again for the reader
+            with self._lock:
+                self._budget.count(record)
+            self._counting.count(record)
+        except BaseException as error:  # noqa: BLE001 - of a scoring function or a full disk: raised for the reader
             self.fail(error)
             return
-        with self._lock:
-            self._budget.count(record)
-        self._counting.count(record)
         self._hand_out(record)
 
     def _hand_out(self, record: Record) -> None:
         """Wait while too many records wait for their reader, unless nobody reads any more."""
-        while self.records.qsize() >= MAX_WAITING and self.is_read:
+        while self.records.qsize() >= MAX_WAITING and self.has_reader:
             time.sleep(0.05)
         self.records.put(record)
+
+    def _take_back(self, item: Item, record: Record) -> None:
+        """An item that was stopped is asked again by the next start, unless a tool may have had its effect."""
+        self._budget.count(record)
+        self._counting.spent(record)
+        if not self._has_effects or not record["usage"]:
+            self._forget([item.id])
+
+    def _leave(self, count: int = 1) -> None:
+        with self._lock:
+            self._in_progress -= count
+            self._let_one_go_alone()
+            self._lock.notify_all()
+
+    # The end
 
     def end(self) -> None:
         """No record comes any more."""
         self.records.put(None)
 
-    def _is_tried_again(self, item: Item, record: Record) -> bool:
-        """Whether an item whose account was refused is asked again. Such an error says nothing of the item: it stays
-        unanswered where it stops the batch."""
-        self._account_running += 1
-        self.account_error = record
-        if self._account_running >= ACCOUNT_ERRORS:
-            self.stop("account")
-        count = self._account_errors[item.id] = self._account_errors.get(item.id, 0) + 1
-        if not record["usage"] and (self.ending == "account" or count < ACCOUNT_ERRORS):
-            self._forget([item.id])  # nothing was answered, so no tool was called
-            self._again.append(item)
-            self._leave()
-            return True
-        return False
-
-    def lose(self, items: Sequence[Item], *, died: bool) -> None:
-        """See `Feed.lose`."""
-        if self._has_effects:
-            for item in items:
-                self.put(item, not_run(item, "unknown_effect"))
-            return
-        with self._lock:
-            if died:
-                self._quarantine(items)  # they stay in progress
-                return
-            self._again.extend(items)
-            self._leave(len(items))
-
-    def unknown(self, item: Item) -> None:
-        """Record an item that had begun when the program was killed, and that may have had an effect."""
-        self._store(not_run(item, "unknown_effect"))
-
-    def suspect(self, items: Sequence[Item]) -> None:
-        """Answer items one by one in a process of their own, since they were in progress when one died."""
-        with self._lock:
-            self._in_progress += len(items)
-            self._quarantine(items)
-
-    def _take_back(self, item: Item) -> None:
-        """An item that was stopped is asked again by the next start, unless a tool may have had its effect."""
-        if not self._has_effects:
-            self._forget([item.id])
-
-    def _leave(self, count: int = 1) -> None:
-        self._in_progress -= count
-        self._lock.notify_all()
-
     def stop(self, ending: Ending) -> None:
-        """Begin nothing new. The first reason counts."""
-        with self._lock:
-            self.ending = self.ending or ending
-            self._lock.notify_all()
+        """Begin nothing new. The first reason counts. It waits for nothing: a signal's handler may call it."""
+        self.ending = self.ending or ending
+        if self._lock.acquire(blocking=False):  # else who has the lock sees it, or who waits looks again
+            try:
+                self._lock.notify_all()
+            finally:
+                self._lock.release()
 
     def fail(self, error: BaseException) -> None:
         """End the batch with an error, which its reader gets."""
-        with self._lock:
-            self.error = self.error or error
+        self.error = self.error or error
         self.stop("disk" if isinstance(error, JournalError) else "failed")

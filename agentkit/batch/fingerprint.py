@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentkit import Agent, Limits
+from agentkit._text import without_credentials
 from agentkit.net.model_names import split_name
 
 _SHORT = 60
 """Characters of a text that stands in the fingerprint as it is; of a longer one there is a digest."""
 
 
-def fingerprint_of(agent: Agent, sampling: Mapping[str, Any], limits: Limits, output: Any) -> dict[str, str]:
-    """By name: model, instructions, tools, sampling, limits, output, checks. Neither the address of a server nor a key
-    is in it. sampling, limits, output: those of the runs; output: None for text.
+def fingerprint_of(
+    agent: Agent, sampling: Mapping[str, Any], limits: Limits, output: Any, options: Mapping[str, Any] | None = None
+) -> dict[str, str]:
+    """By name: model, instructions, tools, sampling, limits, output, checks; and "documents folder", hooks, mcp where
+    options name them. Neither the address of a server nor a key is in it. sampling, limits, output: those of the runs;
+    output: None for text. options: of the command line, by which the agent is described.
+
+    Documents are known by the absolute path of their folder: what is written into it later is no other batch, and is
+    not seen.
 
     Waits for the tools of toolsets. Raises what they raise, and ConfigurationError for an output without a schema.
     """
@@ -28,7 +35,18 @@ def fingerprint_of(agent: Agent, sampling: Mapping[str, Any], limits: Limits, ou
         "limits": ", ".join(f"{name}={value}" for name, value in vars(limits).items() if value is not None),
         "output": _output(output),
         "checks": _checks(made),
+        **_named(options or {}),
     }
+
+
+def _named(options: Mapping[str, Any]) -> dict[str, str]:
+    """What options name that the schemas of the tools don't tell apart."""
+    told = {
+        "documents folder": str(options.get("docs") or ""),
+        "hooks": _short(", ".join(options.get("hooks") or ())),
+        "mcp": ", ".join(_digest(without_credentials(each)) for each in options.get("mcp") or ()),
+    }
+    return {name: value for name, value in told.items() if value}
 
 
 def _model(model: Any) -> str:

@@ -23,9 +23,10 @@ class Feed(Protocol):
         """The record of an item that was taken."""
         ...
 
-    def lose(self, items: Sequence[Item], *, died: bool) -> None:
+    def lose(self, items: Sequence[Item], *, died: bool, begun: bool = True) -> None:
         """Items that were taken and have no record, because the engine has lost them. died: the process in which they
-        were died, so that one of them may be what kills it: they are answered in a process of their own, one by one."""
+        were died, so that one of them may be what kills it: they are answered in a process of their own, one by one.
+        begun: they may have been begun; False where they were not sent."""
         ...
 
     def fail(self, error: BaseException) -> None:

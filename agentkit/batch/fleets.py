@@ -41,7 +41,7 @@ def _named(on: str) -> Engine:
         from agentkit.batch.ray import ray_cluster
 
         return ray_cluster(on if address else "")
-    raise ConfigurationError(f"on={on!r} is not known: use {NAMES}")
+    raise ConfigurationError(f"items can't be answered on {on!r:.100}: use {NAMES}")
 
 
 def _given(on: Any) -> Engine:

@@ -155,11 +155,22 @@ class Journal:
         value = self._index.get(digest_of(id_))
         return value is None or (value & _STATE != OK and value >> STATE_BITS < offset)
 
+    @property
+    def state(self) -> Path:
+        """The folder of what is noted beside the answers."""
+        return self._folder.path
+
     def is_answered(self, id_: str) -> bool:
         """Whether an item has a record, and is not to be asked again."""
         with self._lock:
             value = self._index.get(digest_of(id_))
         return value is not None and not self._is_asked_again(value)
+
+    def has_failed(self, id_: str) -> bool:
+        """Whether the record of an item is one of a failure."""
+        with self._lock:
+            value = self._index.get(digest_of(id_))
+        return value is not None and value & _STATE != OK
 
     def begin(self, ids: Collection[str]) -> None:
         """Note that these items are about to be sent: a later start finds them in `in_flight`, unless they have a

@@ -23,7 +23,11 @@ def answered(
     item: Item, result: Result[Any], keep: Collection[str], spent: Usage, attempts: int, refusals: int
 ) -> Record:
     """The record of a run that has ended. spent: usage of this run and of those before it that failed."""
-    has_output = bool(result.output.strip()) if isinstance(result.output, str) else result.output is not None
+    has_output = (
+        bool(result.output.strip())
+        if isinstance(result.output, str)
+        else result.output is not None or result.stopped == "answer"
+    )
     is_ok = has_output and result.stopped not in _UNFINISHED
     error = None if is_ok else {"type": result.stopped, "message": _why(result.stopped), "status": None}
     citations = citation_records(result.citations)

@@ -67,25 +67,23 @@ class Counting:
         self._started = time.monotonic()
         self._seconds: deque[tuple[int, int]] = deque()  # (second, records in it)
 
-    def before_were(self, count: int) -> None:
-        """Say how many items of the input had a record of an earlier start: the file may have some of other items."""
+    def before_were(self, count: int, failed: int) -> None:
+        """Say how many items of the input had a record of an earlier start, and how many of these had failed: the file
+        may have records of other items."""
         with self._lock:
-            self._before = count
-            self._failed_before = min(self._failed_before, count)
+            self._before, self._failed_before = count, failed
+
+    def spent(self, record: Mapping[str, Any]) -> None:
+        """Take what a run has spent that was stopped before it had an outcome."""
+        with self._lock:
+            self._count_spent(record)
 
     def count(self, record: Mapping[str, Any]) -> None:
         """Take a record."""
-        usage = record.get("usage") or {}
         now = int(time.monotonic() - self._started)
         with self._lock:
             self._done += 1
-            self._requests += usage.get("requests", 0) + record.get("refusals", 0)
-            self._refused += record.get("refusals", 0)
-            self._input += usage.get("input_tokens", 0)
-            self._output += usage.get("output_tokens", 0)
-            cost = record.get("cost")
-            if self._cost is not None and (cost is not None or usage):
-                self._cost = None if cost is None else self._cost + cost
+            self._count_spent(record)
             if not record.get("ok"):
                 self._count_failure(record)
             if self._seconds and self._seconds[-1][0] == now:
@@ -94,6 +92,16 @@ class Counting:
                 self._seconds.append((now, 1))
             while self._seconds[0][0] < now - WINDOW:
                 self._seconds.popleft()
+
+    def _count_spent(self, record: Mapping[str, Any]) -> None:
+        usage = record.get("usage") or {}
+        self._requests += usage.get("requests", 0) + record.get("refusals", 0)
+        self._refused += record.get("refusals", 0)
+        self._input += usage.get("input_tokens", 0)
+        self._output += usage.get("output_tokens", 0)
+        cost = record.get("cost")
+        if self._cost is not None and (cost is not None or usage):
+            self._cost = None if cost is None else self._cost + cost
 
     def _count_failure(self, record: Mapping[str, Any]) -> None:
         self._failed += 1

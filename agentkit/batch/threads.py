@@ -29,6 +29,7 @@ class ThreadFleet:
     def __init__(self) -> None:
         self._lock = threading.Condition()
         self._lanes: list[_Lane] = []
+        self._most = 1_000_000
         self._cancel = threading.Event()
         self._is_over = self._is_closed = False
         self._feed: Feed | None = None
@@ -55,28 +56,45 @@ class ThreadFleet:
 
     def _grow(self) -> None:
         with self._lock:
-            while not self._is_over and len(self._lanes) < self.width:
+            while not self._is_over and len(self._lanes) < min(self.width, self._most):
                 lane = _Lane()
+                try:
+                    threading.Thread(target=self._work, args=(lane,), name="agentkit-batch", daemon=True).start()
+                except RuntimeError:  # the system has no more threads for this program
+                    if not self._lanes:
+                        raise
+                    self._most = len(self._lanes)
+                    return
                 self._lanes.append(lane)
-                threading.Thread(target=self._work, args=(lane,), name="agentkit-batch", daemon=True).start()
 
     def _work(self, lane: _Lane) -> None:
+        try:
+            while self._goes_on(lane):
+                if not self._answer_next(lane):
+                    break
+        except BaseException as error:  # noqa: BLE001 - a lane that ends without a word would be waited for
+            assert self._feed is not None
+            self._feed.fail(error)
+            self._end(lane)
+
+    def _answer_next(self, lane: _Lane) -> bool:
+        """Answer an item; False where the lane ends."""
         assert self._feed is not None
         assert self._worker is not None
-        while self._goes_on(lane):
-            taken: Sequence[Item] = self._feed.take()
-            if not taken:
-                self._end(lane)
-                return
-            item = taken[0]
-            with self._lock:
-                lane.began, lane.item = time.monotonic(), item
-            record = self._worker.answer(item, self._cancel)
-            with self._lock:
-                lane.item = None
-                if lane.is_left:
-                    return
-            self._feed.put(item, record)
+        taken: Sequence[Item] = self._feed.take()
+        if not taken:
+            self._end(lane)
+            return False
+        item = taken[0]
+        with self._lock:
+            lane.began, lane.item = time.monotonic(), item
+        record = self._worker.answer(item, self._cancel)
+        with self._lock:
+            lane.item = None
+            if lane.is_left:
+                return False
+        self._feed.put(item, record)
+        return True
 
     def _goes_on(self, lane: _Lane) -> bool:
         """Whether a lane takes another item: it ends where there are more of them than runs should be in progress."""
@@ -91,7 +109,12 @@ class ThreadFleet:
         """There is nothing more to take."""
         with self._lock:
             self._is_over = True
-            self._lanes.remove(lane)
+            self._forget(lane)
+
+    def _forget(self, lane: _Lane) -> None:
+        with self._lock:
+            if lane in self._lanes:
+                self._lanes.remove(lane)
             self._lock.notify_all()
 
     def _watch(self, most: float) -> None:
@@ -101,16 +124,19 @@ class ThreadFleet:
             for lane, item in self._overdue(most):
                 assert self._feed is not None
                 self._feed.put(item, timed_out(item, lane.began))
+                self._forget(lane)  # before that, the batch has not ended
             self._grow()
 
     def _overdue(self, most: float) -> list[tuple[_Lane, Item]]:
         late = time.monotonic() - most
         with self._lock:
-            found = [(lane, lane.item) for lane in self._lanes if lane.item is not None and lane.began < late]
+            found = [
+                (lane, lane.item)
+                for lane in self._lanes
+                if lane.item is not None and lane.began < late and not lane.is_left
+            ]
             for lane, _ in found:
                 lane.is_left = True
-                self._lanes.remove(lane)
-            self._lock.notify_all()
         return found
 
     def join(self, seconds: float | None) -> bool:

@@ -1,5 +1,6 @@
 """`agentkit eval`: asks an agent the questions of a set, scores its answers, and compares it with another."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -55,13 +56,18 @@ from agentkit.cli.printable import printable
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.evaluation.comparison import surely_worse
 from agentkit.evaluation.report import checked_report, write_report
-from agentkit.evaluation.running import Evaluation, evaluate, rescored
+from agentkit.evaluation.running import Evaluation, beside, evaluate, rescored
 from agentkit.evaluation.tables import table
 from agentkit.evaluation.thresholds import Threshold, thresholds
 from agentkit.net.hosted import SHORT_NAMES
 from agentkit.serving.environment import set_defaults
 
 REACHED, MISSED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
+RESCORING = {
+    *("set_", "rescore", "check", "by", "question", "seed", "min_", "sure"),
+    *("without_errors", "report", "as_json", "quiet"),
+}
+"""The options that --rescore has a use for."""
 _KEYS = ("OPENAI_API_KEY", "VLMRUN_API_KEY", *(each.key for each in SHORT_NAMES.values()))
 CODES = {"complete": REACHED, "budget": BUDGET, "account": ACCOUNT, "disk": DISK, "stopped": INTERRUPTED}
 
@@ -204,7 +210,11 @@ def eval_(
         with _errors(progress):
             wanted = [*thresholds(min_ or ()), *thresholds(sure or (), "sure")]
             files = [checked_report(each) for each in report or ()]
-            found = _rescored(given) if rescore is not None else _evaluated(context, given, progress, signals)
+            _check_overwritten(files, given)
+            if rescore is not None:
+                found = _rescored(context, given, wanted)
+            else:
+                found = _evaluated(context, given, wanted, progress, signals)
             for file in files:
                 write_report(found, file)
             stdout.write(printable(table(found, without_errors=without_errors)))
@@ -243,15 +253,38 @@ def _errors(progress: BatchProgress) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _rescored(given: dict[str, Any]) -> Evaluation:
+def _check_overwritten(reports: list[Path], given: dict[str, Any]) -> None:
+    """Raises ConfigurationError where a report would be written over a file that is read or written otherwise."""
+    others = {name: given[name] for name in ("set_", "out", "rescore", "not_worse_than", "record", "replay")}
+    others |= {f"against {place}": each for place, each in enumerate(given["against"] or ())}
+    others |= {f"out {place}": beside(Path(given["out"]), place) for place in range(1, len(others)) if given["out"]}
+    taken = {os.path.realpath(path): name for name, path in others.items() if path}
+    for report in reports:
+        found = taken.setdefault(os.path.realpath(report), "")
+        if found:
+            what = "the set" if found == "set_" else f"what --{found.partition(' ')[0].replace('_', '-')} names"
+            raise ConfigurationError(f"--report {report}: it is {what}, which the report would overwrite")
+    if given["record"] and Path(given["record"]).is_file():
+        raise ConfigurationError(f"--record {given['record']}: it is a file: name a folder")
+
+
+def _rescored(context: typer.Context, given: dict[str, Any], wanted: list[Threshold]) -> Evaluation:
     if given["against"] or given["not_worse_than"]:
         raise ConfigurationError("--rescore scores one file: compare afterwards, with --not-worse-than or --against")
+    for each in context.command.params:
+        is_typed = getattr(context.get_parameter_source(each.name or ""), "name", "") == "COMMANDLINE"
+        if is_typed and each.name not in RESCORING:
+            raise ConfigurationError(f"--rescore asks nothing, and writes into its file: leave out {each.opts[0]}")
     passed = {name: given[name] for name in ("by", "question", "seed")}
-    return rescored(given["rescore"], given["set_"], checks=given["check"] or (), **passed)
+    return rescored(given["rescore"], given["set_"], checks=given["check"] or (), wanted=wanted, **passed)
 
 
 def _evaluated(
-    context: typer.Context, given: dict[str, Any], progress: BatchProgress, signals: Interruptions
+    context: typer.Context,
+    given: dict[str, Any],
+    wanted: list[Threshold],
+    progress: BatchProgress,
+    signals: Interruptions,
 ) -> Evaluation:
     if given["set_"] is None:
         raise ConfigurationError("give a SET of questions: agentkit eval questions.jsonl -m openai:gpt-5-mini")
@@ -259,6 +292,8 @@ def _evaluated(
         set_defaults(dict.fromkeys(_KEYS, "replayed"))  # a model can be named without its key
     needs = {f"--{name.replace('_', '-')}": given[name] for name in ("anyway", "retry_failed", "retry_unknown")}
     out = None if given["out"] is None else checked_out(given["out"], needs)
+    if out is None and any(needs.values()):
+        raise ConfigurationError(f"{next(name for name in needs if needs[name])} needs a file: give -o answers.jsonl")
     mine = agent_given(context)
     others = [_other(each, mine) for each in given["against"] or ()]
     if given["not_worse_than"] is not None:
@@ -273,6 +308,7 @@ def _evaluated(
         against=others,
         out=out,
         checks=given["check"] or (),
+        wanted=wanted,
         watch=_Watch(progress, signals, given["grace"], given["quiet"], given["as_json"]),
         at_once=at_once_of(given["at_once"]),
         keep=kept(given["keep"] or ()),

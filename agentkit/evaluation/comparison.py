@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agentkit.evaluation.intervals import compare
+from agentkit.evaluation.intervals import Runs, compare, values_of
 from agentkit.evaluation.results import SPENT, Configuration, Scored
-from agentkit.evaluation.statistics import ALPHA, Difference, difference_of, holm
+from agentkit.evaluation.statistics import ALPHA, Difference, difference_of, holm, mean_of
 from agentkit.evaluation.wording import amount, counted, percent, points, probability
 
 FLIPPED = 20
@@ -16,8 +16,9 @@ Kind = Literal["better", "worse", ""]
 
 @dataclass(frozen=True)
 class CheckComparison:
-    """How the scores of a check differ. difference: other - base. p: its probability by chance, corrected for the
-    number of configurations. kind: of the other, "" where no difference is seen. verdict: a sentence."""
+    """How the scores of a check differ, over the questions that both have. difference: other - base, with the p of
+    these two alone. p: its probability by chance, corrected for the number of configurations. kind: of the other, ""
+    where no difference is seen. verdict: a sentence."""
 
     check: str
     base: Scored
@@ -102,10 +103,20 @@ def _judged(check: str, base: Scored, other: Scored, found: Difference, p: float
 
 def _verdict(found: Difference, p: float, kind: Kind, name: str) -> str:
     interval = f"{points(found.low)} to {points(found.high)}"
+    has_zero = found.low <= 0 <= found.high
     if kind:
-        return f"{name} is {kind} by {abs(found.value) * 100:.1f} points ({interval}, {probability(p)})"
+        decides = "; the interval has 0 in it: p decides" if has_zero else ""
+        return f"{name} is {kind} by {abs(found.value) * 100:.1f} points ({interval}, {probability(p)}){decides}"
     least = f"{counted(found.n, 'question')} can show {_whole_points(found.least)} or more"
-    return f"no difference seen ({points(found.value)} points, {interval}, {probability(p)}); {least}"
+    why = "" if has_zero else _why_not_seen(found, p)
+    return f"no difference seen ({points(found.value)} points, {interval}, {probability(p)}); {why}{least}"
+
+
+def _why_not_seen(found: Difference, p: float) -> str:
+    """Why a difference is not seen whose interval leaves 0 out."""
+    if found.p < ALPHA <= p:
+        return f"alone it had {probability(found.p)}, but of so many comparisons one may look so by chance; "
+    return "the interval leaves out 0, but p decides; "
 
 
 def _whole_points(share: float) -> str:
@@ -119,22 +130,29 @@ def _spent(name: str, base: Configuration, other: Configuration, seed: int) -> s
     label, unit, _ = SPENT[name]
     one, two = _means(base, name), _means(other, name)
     first, second = ([of[item] for item in one if item in two] for of in (one, two))
-    if not any(first) and not any(second):
+    if not any(first) and not any(second):  # also where there are none
         return ""
     found = difference_of(first, second, seed)
     before, after = sum(first) / len(first), sum(second) / len(second)
-    both = f"{amount(before, unit)} and {amount(after, unit)} a question"
+    both = f"{amount(before, unit)} and {amount(after, unit)} a question{_of_answered(base, other, len(first))}"
     if found.p >= ALPHA:
         return f"{label}: no difference seen ({both})"
     share = f"{abs(after - before) / before * 100:.0f} % {'more' if after > before else 'less'}" if before else "more"
     return f"{label}: {other.name} takes {share} ({both}, {probability(found.p)})"
 
 
+def _of_answered(base: Configuration, other: Configuration, count: int) -> str:
+    """Of how many questions it is, where that is not all that both have."""
+    one, two = ({each.item for each in of.outcomes} for of in (base, other))
+    return f", of the {count:,} that both answered" if count < len(one & two) else ""
+
+
 def _means(of: Configuration, name: str) -> dict[str, float]:
-    """By item: what its runs took on average, of those that are known."""
+    """By item: what its runs took on average, of those that have an answer (others may have ended at once) and of which
+    it is known."""
     found: dict[str, list[float]] = {}
     for each in of.outcomes:
-        value = SPENT[name][2](each)
+        value = None if each.missing else SPENT[name][2](each)
         if value is not None:
             found.setdefault(each.item, []).append(value)
     return {item: sum(values) / len(values) for item, values in found.items()}
@@ -157,11 +175,20 @@ def _scores(of: Configuration) -> dict[str, float]:
 
 def surely_worse(comparison: Comparison, by: float) -> list[str]:
     """The checks in which the first configuration is surely worse than the other, by more than `by` (0 to 1), each in a
-    sentence."""
+    sentence: over the questions that both have, and whatever else it is compared with."""
     return [
-        f"{each.check} is {percent(each.base.summary.mean)}, and was {percent(each.other.summary.mean)} in "
-        f"{comparison.other}: surely worse{f' by more than {by * 100:g} points' if by else ''} "
+        f"{each.check} is {_mean(each.base.runs, each.other.runs)}, and was {_mean(each.other.runs, each.base.runs)} "
+        f"in {comparison.other}: surely worse{f' by more than {_more(by)}' if by else ''} "
         f"({points(-each.difference.high)} to {points(-each.difference.low)} points)"
         for each in comparison.checks
-        if each.difference.low > by and each.p < ALPHA
+        if each.difference.low > by and each.difference.p < ALPHA
     ]
+
+
+def _more(share: float) -> str:
+    return f"{share * 100:g} point{'' if round(share * 100, 9) == 1 else 's'}"
+
+
+def _mean(of: Runs, other: Runs) -> str:
+    """The mean over the items that both have."""
+    return percent(mean_of(values_of({item: runs for item, runs in of.items() if item in other})))

@@ -99,7 +99,8 @@ def _facts(evaluation: Evaluation) -> list[str]:
 
 def _left_out(evaluation: Evaluation) -> list[str]:
     more = evaluation.first.items - MAX_ITEMS
-    return [f"{more:,} questions are not on this page: those that did well in all"] if more > 0 else []
+    are = "is" if more == 1 else "are"
+    return [f"{counted(more, 'question')} {are} not on this page, having done well in all"] if more > 0 else []
 
 
 def _groups(evaluation: Evaluation) -> Iterator[dict[str, Any]]:

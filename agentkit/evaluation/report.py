@@ -44,7 +44,7 @@ def report(evaluation: Evaluation, suffix: str) -> str:
 
         return page(evaluation)
     if suffix == ".json":
-        return json.dumps(as_json(evaluation), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+        return joined_surrogates(json.dumps(as_json(evaluation), ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
     return joined_surrogates("\n".join(_markdown(evaluation)) + "\n")
 
 
@@ -56,6 +56,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "repeat": evaluation.repeat,
         "by": evaluation.by,
         "seed": evaluation.seed,
+        "unchecked": evaluation.unchecked,
         "configurations": [_configuration(each) for each in evaluation.configurations],
         "comparisons": [
             {

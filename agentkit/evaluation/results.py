@@ -1,5 +1,6 @@
 """The results of an evaluation: of each configuration the scores of its checks, of groups, and what was spent."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -128,5 +129,5 @@ def _scored(check: str, outcomes: Sequence[Outcome], seed: int) -> Scored:
 
 def _judged(outcomes: Iterable[Outcome]) -> float | None:
     costs = [score.spent.get("cost") for each in outcomes for score in each.scores.values() if score.spent is not None]
-    known = [cost for cost in costs if isinstance(cost, int | float)]
+    known = [cost for cost in costs if isinstance(cost, int | float) and math.isfinite(cost)]
     return float(sum(known)) if known and len(known) == len(costs) else None

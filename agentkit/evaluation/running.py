@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agentkit._text import in_a_line, without_credentials
+from agentkit._text import in_a_line, joined_surrogates, without_credentials
 from agentkit.agent import Agent
-from agentkit.batch.driver import BatchRun, run_batch
+from agentkit.batch.driver import BatchRun, knows_prices, run_batch
 from agentkit.batch.item import Item, Record
 from agentkit.batch.job import Job
 from agentkit.batch.journal import read_records
@@ -21,8 +21,9 @@ from agentkit.evaluation.comparison import Comparison, comparisons
 from agentkit.evaluation.judging import Judge
 from agentkit.evaluation.replay import Recording, recorded_or_replayed
 from agentkit.evaluation.results import Configuration, configuration
-from agentkit.evaluation.scores import Outcome, Scorer, not_asked, replaced
-from agentkit.evaluation.sets import EvaluationSet, Line, Source, Spec
+from agentkit.evaluation.scores import CHANGED, Outcome, Scorer, columns_of, not_asked, replaced
+from agentkit.evaluation.sets import ASKED, EvaluationSet, Line, Source, Spec
+from agentkit.evaluation.thresholds import Threshold
 from agentkit.middleware.base import model_name
 from agentkit.net.repeats import split_id
 from agentkit.running.models import Model
@@ -39,7 +40,7 @@ OF_JOB = ("keep", "attempts", "sessions", "sampling", "at_once", "output", "limi
 class Evaluation:
     """What came of an evaluation. set: its name. repeat: how often each question was asked. by: the column of the
     groups. configurations: the agent, then what it is compared with. comparisons: of each of these with the first.
-    at: when, in ISO 8601. seed: of the resampling."""
+    at: when, in ISO 8601. seed: of the resampling. unchecked: how many questions have no check."""
 
     set: str
     repeat: int
@@ -48,6 +49,7 @@ class Evaluation:
     comparisons: Sequence[Comparison]
     at: str = ""
     seed: int = 0
+    unchecked: int = 0
 
     @property
     def first(self) -> Configuration:
@@ -76,6 +78,7 @@ def evaluate(
     replay: str | Path | None = None,
     seed: int = 0,
     watch: Watch | None = None,
+    wanted: Iterable[Threshold] = (),
     **options: Any,
 ) -> Evaluation:
     """Ask an agent all questions of a set, and score its answers.
@@ -85,25 +88,32 @@ def evaluate(
     answers files (*.jsonl) of earlier evaluations. repeat: how often each question is asked. out: the answers file,
     from which a later call goes on; the others' are beside it. checks: for all lines. by: a column whose values are
     groups. judge: the model of the check `judge`. record, replay: a folder (see `agentkit.evaluation.replay`). seed: of
-    the resampling. watch: reads a batch. options: those of `agentkit.batch.run_batch`.
+    the resampling. watch: reads a batch. wanted: what has to be reached, for its checks to be known before anything is
+    asked. options: those of `agentkit.batch.run_batch`.
 
-    Raises ConfigurationError for a set, a check or an option that can't be used, with line numbers and before the first
-    request; for a check that can't be made of an answer; and for a request that is not in a recording.
+    Of an answers file that is compared with, the questions and repeats that it has count; answers files are scored
+    before the agent is asked.
+
+    Raises ConfigurationError for a set, a check, a file or an option that can't be used, with line numbers and before
+    the first request; for a check that can't be made of an answer; and for a request that is not in a recording.
     """
     others = [against] if isinstance(against, str | Path | Agent | Job | Mapping) else list(against)
     with ExitStack() as leaving:
         if replay is not None:
             options = {**options, "attempts": 1}
         if (record or replay) and options.get("on", "threads") != "threads":
-            raise ConfigurationError('record and replay see the requests of this process: use on="threads"')
+            raise ConfigurationError("a recording has the requests of this process: leave out --on (on=)")
         if options.get("sessions") and out is None:
-            raise ConfigurationError("sessions belong to an answers file, by which a run is known again: give out= too")
+            raise ConfigurationError("sessions belong to an answers file, by which a run is known again: give one (-o, out=)")
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
+        _check_files(sides)
         known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=_judge(judge, leaving))
         given = EvaluationSet(set, question=question, checks=checks, known=known, repeat=repeat, skip_bad=skip_bad)
         given.check()
         read = _Lines(given, by)
+        read.expect(wanted)
+        _check_prices(sides, read)
         done = list(_all_done(sides, read, recording, watch or (lambda name, run: run), options))
     return made_of(read, done, seed)
 
@@ -116,11 +126,13 @@ def rescored(
     by: str | None = None,
     question: str | None = None,
     seed: int = 0,
+    wanted: Iterable[Threshold] = (),
 ) -> Evaluation:
     """Score an answers file anew, without one request, and write the scores into it.
 
     set: the set with the checks as they are now; None: those that the records have. checks: for all lines. Scores of
-    judges are kept. Raises ConfigurationError.
+    judges are kept; an answer to a question whose text has changed since stays as it is. wanted: see `evaluate`. Raises
+    ConfigurationError, also where the set and the file have no question in common.
     """
     path = Path(answers)
     if not path.is_file():
@@ -131,6 +143,8 @@ def rescored(
     given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat)
     given.check()
     read = _Lines(given, by)
+    read.expect(wanted)
+    read.check_common(path, read_records(path))
     scorer = Scorer(given.checks, asks=False)
     outcomes = read.outcomes(replaced(path, scorer, read.columns), scorer)
     name = path.name if set is None else given.name
@@ -138,11 +152,13 @@ def rescored(
 
 
 def _items_of(path: Path) -> Iterator[Item]:
+    seen: set[str] = set()
     for record in read_records(path):
-        item, repeat = split_id(str(record.get("id")))
-        if repeat == 1:
-            columns = record.get("item") or {}
-            yield Item(item, prompt=str(columns.get("question") or "?"), columns=columns)
+        item, _ = split_id(str(record.get("id")))
+        if item not in seen:
+            seen.add(item)
+            columns = columns_of(record)
+            yield Item(item, prompt=str(columns.get(ASKED) or "?"), columns=columns)
 
 
 @dataclass(frozen=True)
@@ -177,26 +193,94 @@ class _Lines:
         self.lines = {line.item.id: line for line in self.of.lines()}
         if self.by is not None and not any(self.by in line.item.columns for line in self.lines.values()):
             known = dict.fromkeys(name for line in self.lines.values() for name in line.item.columns)
-            raise ConfigurationError(f"by={self.by!r}: the set has no such column; it has {', '.join(known) or 'none'}")
+            raise ConfigurationError(
+                f"groups by {self.by!r}: the set has no such column; it has {', '.join(known) or 'none'}"
+            )
 
-    def columns(self, id: str) -> Mapping[str, Any] | None:
-        """The columns of an item as the set has them now; None for one that it has not."""
-        line = self.lines.get(split_id(id)[0])
-        return None if line is None else line.item.columns
+    @property
+    def unchecked(self) -> int:
+        """How many questions have no check."""
+        return sum(not line.checks for line in self.lines.values())
+
+    def expect(self, wanted: Iterable[Threshold]) -> None:
+        """Raises ConfigurationError for a threshold of a check that no question has."""
+        names = list(dict.fromkeys(check.name for line in self.lines.values() for check in line.checks))
+        for each in wanted:
+            each.check_name(names)
+
+    def check_common(self, path: Path, records: Iterable[Record]) -> None:
+        """Raises ConfigurationError where a file has an answer to no question of the set."""
+        if not any(self.columns(each) is not None for each in records):
+            raise ConfigurationError(
+                f"{path.name} has no answer to a question of {self.of.name}: it is that of another set"
+            )
+
+    def columns(self, record: Record) -> Mapping[str, Any] | None:
+        """The columns of the item of a record as the set has them now; None for one that it has not, or with another
+        question."""
+        line = self.lines.get(split_id(str(record.get("id")))[0])
+        return None if line is None or _is_changed(line, record) else line.item.columns
 
     def outcomes(self, records: Iterable[Record], scorer: Scorer) -> list[Outcome]:
         """The outcome of each question and repeat, in the order of the set. Raises ConfigurationError for a check that
         could not be made."""
         found: dict[tuple[str, int], Outcome] = {}
         for record in records:
-            columns = self.columns(str(record.get("id")))
-            if columns is not None:
-                outcome = scorer.outcome({**record, "item": columns})
-                found[outcome.item, outcome.repeat] = outcome
+            item, repeat = split_id(str(record.get("id")))
+            if item in self.lines:
+                found[item, repeat] = self._outcome(record, scorer) or not_asked(self.lines[item], repeat, CHANGED)
         if scorer.problem is not None:
             raise scorer.problem
         keys = [(line, number) for line in self.lines.values() for number in range(1, self.of.repeat + 1)]
         return [found.get((line.item.id, number)) or not_asked(line, number) for line, number in keys]
+
+    def outcomes_of_file(self, path: Path, scorer: Scorer) -> list[Outcome]:
+        """The outcomes that an answers file of an earlier evaluation has, in the order of the set: neither a question
+        nor a repeat that it lacks was wrong in it. Raises ConfigurationError, also where it has no question of the
+        set."""
+        self.check_common(path, read_records(path))
+        found: dict[str, list[Outcome]] = {}
+        for record in read_records(path):
+            outcome = self._outcome(record, scorer)
+            if outcome is not None:
+                found.setdefault(outcome.item, []).append(outcome)
+        if scorer.problem is not None:
+            raise ConfigurationError(f"{path.name}: {scorer.problem}")
+        return [each for item in self.lines for each in found.get(item, ())]
+
+    def _outcome(self, record: Record, scorer: Scorer) -> Outcome | None:
+        columns = self.columns(record)
+        return None if columns is None else scorer.outcome({**record, "item": columns})
+
+
+def _is_changed(line: Line, record: Record) -> bool:
+    """Whether the question of a line is another than that of a record, as far as the record has it."""
+    asked = columns_of(record).get(ASKED)
+    now = str(line.item.columns.get(ASKED) or "")
+    return isinstance(asked, str) and bool(asked) and bool(now) and joined_surrogates(now) != joined_surrogates(asked)
+
+
+def _check_files(sides: "Sequence[_Side]") -> None:
+    """Raises ConfigurationError where answers would be written to the file that they are compared with."""
+    written = {os.path.realpath(each.file) for each in sides if each.job is not None and each.file is not None}
+    for each in sides:
+        if each.job is None and each.file is not None and os.path.realpath(each.file) in written:
+            raise ConfigurationError(f"{each.file} is written by this evaluation: it can't be compared with itself")
+
+
+def _check_prices(sides: "Sequence[_Side]", read: _Lines) -> None:
+    """Raises ConfigurationError where costs are checked that will not be known."""
+    kinds = {check.kind for line in read.lines.values() for check in line.checks}
+    for each in sides if "cost" in kinds else ():
+        if each.job is not None and not _tells_cost(each.job.agent_here()):
+            raise ConfigurationError(
+                f"check cost: the prices of {each.name} are not known: name them where the agent is made (prices=), or "
+                "check the tokens"
+            )
+
+
+def _tells_cost(agent: Agent) -> bool:
+    return knows_prices(agent) or "openrouter" in (agent.backend.capabilities().base_url or "")
 
 
 def _side(agent: Any, place: int, out: str | os.PathLike[str] | None, options: Mapping[str, Any]) -> _Side:
@@ -241,12 +325,11 @@ def _judge(judge: "Judge | Agent | Model | None", leaving: ExitStack) -> Judge |
 def _all_done(
     sides: Sequence[_Side], read: _Lines, recording: Recording | None, watch: Watch, options: Mapping[str, Any]
 ) -> Iterator[_Done]:
-    """Each side, until one ends before all is answered."""
-    names: list[str] = []
-    for side in sides:
-        name = side.name if side.name not in names else f"{side.name} ({names.count(side.name) + 1})"
-        names.append(side.name)
-        done = _done(side, name, read, watch, options)
+    """Each side, until one ends before all is answered. Files are read first: what is wrong with them costs nothing."""
+    names = [_numbered(side.name, [each.name for each in sides[:place]]) for place, side in enumerate(sides)]
+    saved = {name: _of_file(side, name, read) for name, side in zip(names, sides, strict=True) if side.job is None}
+    for name, side in zip(names, sides, strict=True):
+        done = saved[name] if side.job is None else _done(side, side.job, name, read, watch, options)
         if recording is not None and recording.problem:
             raise ConfigurationError(recording.problem)
         yield done
@@ -254,13 +337,19 @@ def _all_done(
             return
 
 
-def _done(side: _Side, name: str, read: _Lines, watch: Watch, options: Mapping[str, Any]) -> _Done:
+def _numbered(name: str, before: Sequence[str]) -> str:
+    return f"{name} ({before.count(name) + 1})" if name in before else name
+
+
+def _of_file(side: _Side, name: str, read: _Lines) -> _Done:
+    assert side.file is not None
+    return _Done(name, side.file.name, read.outcomes_of_file(side.file, Scorer(read.of.checks)))
+
+
+def _done(side: _Side, given: Job, name: str, read: _Lines, watch: Watch, options: Mapping[str, Any]) -> _Done:
     scorer = Scorer(read.of.checks)
-    if side.job is None:
-        assert side.file is not None
-        return _Done(name, side.file.name, read.outcomes(read_records(side.file), scorer))
-    needs = tuple(dict.fromkeys([*side.job.keep, *read.of.needs()]))
-    job = replace(side.job, keep=needs)
+    needs = tuple(dict.fromkeys([*given.keep, *read.of.needs()]))
+    job = replace(given, keep=needs)
     of_batch = {key: value for key, value in options.items() if key not in OF_JOB}
     records: list[Record] = []
     is_stopped = False
@@ -271,10 +360,19 @@ def _done(side: _Side, name: str, read: _Lines, watch: Watch, options: Mapping[s
             if scorer.problem is not None and not is_stopped:
                 is_stopped = True
                 run.stop()
-        ending, message = run.ending or "complete", run.message
+        ending = run.ending or "complete"
+        message = run.message if side.file is not None else _nothing_kept(ending, run.message)
     kept = records if side.file is None else read_records(side.file)
     file = "" if side.file is None else side.file.name
     return _Done(name, file, read.outcomes(kept, scorer), ending, message)
+
+
+def _nothing_kept(ending: str, message: str) -> str:
+    """The message of a batch without an answers file, with which nothing goes on."""
+    if ending not in ("stopped", "budget", "account"):
+        return message
+    why = message.partition(": settle that")[0] if ending == "account" else message.partition(":")[0]
+    return f"{why}; the answers are kept, and the next start goes on, only with an answers file (-o, out=)"
 
 
 def made_of(read: _Lines, done: Sequence[_Done], seed: int, name: str = "") -> Evaluation:
@@ -284,4 +382,4 @@ def made_of(read: _Lines, done: Sequence[_Done], seed: int, name: str = "") -> E
     ]
     compared = comparisons(configurations, seed) if len(configurations) > 1 else []
     at = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    return Evaluation(name or read.of.name, read.of.repeat, read.by, configurations, compared, at, seed)
+    return Evaluation(name or read.of.name, read.of.repeat, read.by, configurations, compared, at, seed, read.unchecked)

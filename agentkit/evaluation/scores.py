@@ -1,16 +1,20 @@
 """Scores of records: `Scorer.finish` adds them as a batch goes on, `rescored` gives an answers file new ones, and an
 `Outcome` is what the statistics and reports need of a record."""
 
+import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from agentkit._text import in_a_line, json_bytes
 from agentkit.batch.item import Record
 from agentkit.batch.journal import read_records
+from agentkit.batch.state_folder import StateFolder
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Check
 from agentkit.evaluation.score import CheckError, Score, text_of, why_missing
@@ -19,10 +23,14 @@ from agentkit.net.repeats import run_of, split_id
 
 SCORES = "scores"
 """The field of a record: {name of a check: {"value", "passed", "why"}}."""
+_MOST = 1e15
+"""The largest amount that a record can have."""
 TEXT = 1500
 """Characters of a question and of an answer that an outcome keeps."""
 ASKING = ("judge",)
 """Checks that ask a model: they are not made again where there is a score of theirs."""
+CHANGED = "question changed"
+"""Why an item has no answer whose question has another text than the one that was answered."""
 Scores = Mapping[str, Score]
 
 
@@ -58,8 +66,9 @@ class Scorer:
 
     def scores(self, record: Record, kept: Scores | None = None) -> dict[str, Score]:
         """The score of each check. kept: scores of an earlier time, which count for checks that ask a model."""
-        columns = record.get("item") or {}
-        seen = {"question": columns.get(ASKED), **record}
+        columns = columns_of(record)
+        known = {name: _number(record.get(name)) for name in ("cost", "seconds")}
+        seen = {"question": columns.get(ASKED), **record, **known}
         found: dict[str, Score] = {}
         try:
             checks = self._checks.of(columns)
@@ -93,9 +102,22 @@ def _worse(one: Score | None, other: Score) -> Score:
     return one if one is not None and one.value <= other.value else other
 
 
+def columns_of(record: Record) -> Mapping[str, Any]:
+    """The columns of the line of a record, which may have been written by another program."""
+    columns = record.get("item")
+    return columns if isinstance(columns, Mapping) else {}
+
+
 def _kept(record: Record) -> dict[str, Score]:
+    """The scores of a record; those that are none are left out."""
     own = record.get(SCORES)
-    return {str(name): Score.from_json(made) for name, made in own.items()} if isinstance(own, Mapping) else {}
+    found: dict[str, Score] = {}
+    for name, made in own.items() if isinstance(own, Mapping) else ():
+        with suppress(CheckError):
+            score = Score.from_json(made)
+            spent = None if score.spent is None else {key: _number(value) for key, value in score.spent.items()}
+            found[str(name)] = replace(score, spent=spent)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +146,7 @@ class Outcome:
 
 def outcome_of(record: Record, scores: Scores) -> Outcome:
     """The outcome of a record with these scores."""
-    columns = record.get("item") or {}
+    columns = columns_of(record)
     usage = record.get("usage") or {}
     item, repeat = split_id(str(record.get("id", "")))
     error = record.get("error") or {}
@@ -146,37 +168,53 @@ def outcome_of(record: Record, scores: Scores) -> Outcome:
     )
 
 
-def not_asked(line: Line, repeat: int) -> Outcome:
-    """The outcome of an item that has no record: its evaluation ended before it."""
-    scores = {check.name: Score(0.0, False, "not asked", missing=True) for check in line.checks}
+def not_asked(line: Line, repeat: int, why: str = "not asked") -> Outcome:
+    """The outcome of an item that has no record: its evaluation ended before it. why: a word for it."""
+    scores = {check.name: Score(0.0, False, why, missing=True) for check in line.checks}
     columns = line.item.columns
     asked, expected = str(columns.get(ASKED) or "")[:TEXT], _shown(columns.get(ANSWER))
-    return Outcome(line.item.id, repeat, asked, expected, "", "not asked", "", scores, columns)
+    return Outcome(line.item.id, repeat, asked, expected, "", why, "", scores, columns)
 
 
-def replaced(path: Path, scorer: Scorer, columns: Callable[[str], Mapping[str, Any] | None]) -> list[Record]:
+def replaced(path: Path, scorer: Scorer, columns: Callable[[Record], Mapping[str, Any] | None]) -> list[Record]:
     """Give each record of an answers file new scores, without one request, and return the records; the file is
     replaced at once, at the end.
 
-    columns: of an item, as its set has them now; None for one that the set has not, whose record stays as it is. Raises
-    ConfigurationError when the file can't be read or written, and where a check can't be made."""
+    columns: of the item of a record, as its set has them now; None for one that the set has not, and whose record stays
+    as it is. A symbolic link stays one. Raises ConfigurationError when the file can't be read or written, or another
+    program writes it, and where a check can't be made."""
+    path = Path(os.path.realpath(path))
     new = path.with_name(f"{path.name}.rescored-{os.getpid()}")
-    records: list[Record] = []
+    folder = StateFolder(path)
     try:
+        records = [_record(each, columns(each), scorer) for each in read_records(path)]
         with new.open("wb") as out:
-            for record in read_records(path):
-                own = columns(str(record.get("id")))
-                made = record if own is None else _rescored({**record, "item": dict(own)}, scorer)
-                out.write(json_bytes(made) + b"\n")
-                records.append(made)
+            out.writelines(_line(path, each) for each in records)
             out.flush()
             os.fsync(out.fileno())
+        with suppress(OSError):
+            shutil.copymode(path, new)
         new.replace(path)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be scored: {error.strerror or error}") from None
     finally:
         new.unlink(missing_ok=True)
+        folder.release(discard=True)
     return records
+
+
+def _record(record: Record, columns: Mapping[str, Any] | None, scorer: Scorer) -> Record:
+    return record if columns is None else _rescored({**record, "item": dict(columns)}, scorer)
+
+
+def _line(path: Path, record: Record) -> bytes:
+    try:
+        return json_bytes(record) + b"\n"
+    except (ValueError, RecursionError):
+        raise ConfigurationError(
+            f"{path.name}, item {in_a_line(str(record.get('id')), 60)}: it has a number that JSON has not, such as "
+            "NaN: remove its line, and it is asked again"
+        ) from None
 
 
 def _rescored(record: Record, scorer: Scorer) -> Record:
@@ -190,14 +228,17 @@ def _shown(answer: Any) -> str:
     if answer is None:
         return ""
     listed = answer if isinstance(answer, list) else [answer]
-    return " / ".join(each if isinstance(each, str) else json_bytes(each).decode() for each in listed)[:TEXT]
+    return " / ".join(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False) for each in listed)[:TEXT]
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    """An amount; None for what is none, such as NaN, which files of others may have."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
+        return None
+    return value
 
 
 def _whole(usage: Any, *names: str) -> int | None:
     if not isinstance(usage, Mapping):
         return None
-    return sum(value for name in names if isinstance(value := usage.get(name), int))
+    return int(sum(_number(usage.get(name)) or 0 for name in names))

@@ -7,6 +7,7 @@ from agentkit.evaluation.comparison import Comparison, Flip
 from agentkit.evaluation.intervals import FEW
 from agentkit.evaluation.results import SPENT, Configuration, Scored
 from agentkit.evaluation.running import Evaluation
+from agentkit.evaluation.scores import CHANGED
 from agentkit.evaluation.wording import amount, between, counted, percent, width_of
 
 NAME = 36
@@ -43,7 +44,7 @@ def _scores(configuration: Configuration, without_errors: bool) -> Iterator[str]
         shown = [(name, _brief(scored[check])) for name, scored in groups[:GROUPS] if check in scored]
         yield from columns(shown, "    ")
     if len(groups) > GROUPS:
-        yield f"    and {len(groups) - GROUPS} more groups"
+        yield f"    and {counted(len(groups) - GROUPS, 'more group')}"
     spent = " · ".join(_spent(configuration))
     if spent:
         yield f"  {spent}"
@@ -108,7 +109,7 @@ def _spent(configuration: Configuration) -> Iterator[str]:
     for name, (_, unit, _) in SPENT.items():
         value = configuration.spent(name)
         if value:
-            yield f"{amount(value, unit)}{' of runs' if name == 'seconds' else ''}"
+            yield f"{amount(value, unit)}{' summed over runs' if name == 'seconds' else ''}"
     if configuration.judged is not None:
         yield f"{amount(configuration.judged, '$')} for judging"
 
@@ -156,24 +157,44 @@ def columns(rows: Sequence[tuple[str, str]], indent: str = "  ") -> Iterator[str
 
 def remarks_of(evaluation: Evaluation) -> list[str]:
     """What is to be known before the figures are used."""
+    several = len(evaluation.configurations) > 1
     found = []
     for each in evaluation.configurations:
-        name = f"{in_a_line(each.name, 60)}: " if len(evaluation.configurations) > 1 else ""
-        if each.message:
-            found.append(f"{name}{each.message}")
-        missing = each.missing()
-        if missing:
-            found.append(f"{name}without an answer: {_listed(missing.items())}")
+        name = f"{in_a_line(each.name, 60)}: " if several else ""
+        found += [f"{name}{text}" for text in _remarks(each, evaluation.repeat)]
+    total, count = counted(evaluation.first.items, "question"), evaluation.unchecked
     if evaluation.first.items < FEW:
-        found.append(
-            f"only {counted(evaluation.first.items, 'question')}: the intervals are wide, and less sure than they say"
-        )
+        found.append(f"only {total}: the intervals are wide, and less sure than they say")
+    if count:
+        found.append(f"{count:,} of {total} {'has' if count == 1 else 'have'} no check: no score says anything of it")
     found += [
-        f"{counted(each.left_out, 'question')} left out: only one of {each.base} and {each.other} has them"
+        f"{counted(each.left_out, 'question')} left out: only one of {each.base} and {each.other} has "
+        f"{'it' if each.left_out == 1 else 'them'}"
         for each in evaluation.comparisons
         if each.left_out
     ]
     return found
+
+
+def _remarks(configuration: Configuration, repeat: int) -> Iterator[str]:
+    if configuration.message:
+        yield configuration.message
+    missing = configuration.missing()
+    if missing:
+        yield f"without an answer: {_listed(missing.items())}"
+    changed = missing.get(CHANGED, 0)
+    if changed:
+        yield (
+            f"{counted(changed, 'answer')} {'is' if changed == 1 else 'are'} to another question of the same id, and "
+            "not to that of the set: give it another id, and it is asked"
+        )
+    asked = max((each.repeat for each in configuration.outcomes), default=repeat)
+    if asked != repeat:
+        yield f"its questions were asked {_times(asked)}, and not {_times(repeat)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
 
 
 def _listed(counts: Iterable[tuple[str, int]]) -> str:

@@ -6,7 +6,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.evaluation.running import AnyAgent, Evaluation, evaluate
 from agentkit.evaluation.sets import Source
 from agentkit.evaluation.tables import table
-from agentkit.evaluation.thresholds import Threshold, known
+from agentkit.evaluation.thresholds import Kind, Threshold
 
 OPTIONS = {
     *("against", "repeat", "out", "checks", "by", "judge", "question", "skip_bad", "record", "replay", "seed", "watch"),
@@ -31,18 +31,12 @@ def assert_eval(agent: AnyAgent, set: Source, *, sure: bool = False, **minimum: 
             raise ConfigurationError(f"assert_eval({name}={value!r}): use a score of 0 to 1, or an option of evaluate")
     if not least:
         raise ConfigurationError("assert_eval needs the least score of a check, such as f1=.6")
-    found = evaluate(agent, set, **options)
-    wanted = [Threshold(name, value, "sure" if sure else "min") for name, value in least.items()]
-    failures = [failure for each in wanted if (failure := _failure(each, found))]
+    kind: Kind = "sure" if sure else "min"
+    wanted = [Threshold(name, value, kind, f"assert_eval({name}=...)") for name, value in least.items()]
+    found = evaluate(agent, set, wanted=wanted, **options)
+    failures = [failure for each in wanted if (failure := each.failure(found.first.summaries))]
     if found.unfinished is not None:
         failures.insert(0, found.unfinished.message)
     if failures:
         raise AssertionError("\n".join([*failures, "", table(found)]))
     return found
-
-
-def _failure(threshold: Threshold, found: Evaluation) -> str:
-    summaries = found.first.summaries
-    if threshold.check not in summaries:
-        raise ConfigurationError(f"assert_eval({threshold.check}=...): there is no such check; {known(summaries)}")
-    return threshold.failure(summaries)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,28 +17,47 @@ _SHARE = re.compile(r"(\d{0,3}\.?\d{0,12})(%?)")
 
 @dataclass(frozen=True)
 class Threshold:
-    """The least score of a check, 0 to 1: the mean ("min"), or the lower end of the interval ("sure")."""
+    """The least score of a check, 0 to 1: the mean ("min"), or the lower end of the interval ("sure"). given:
+    how it was written, for messages; "" for the options of the command line."""
 
     check: str
     least: float
     kind: Kind = "min"
+    given: str = ""
+
+    def check_name(self, names: Iterable[str]) -> None:
+        """Raises ConfigurationError where its check is not one of these."""
+        listed = list(names)
+        if self.check not in listed:
+            shown = self.given or f"--{self.kind} {self.check}"
+            raise ConfigurationError(f"{shown}: there is no such check; {known(listed)}")
 
     def failure(self, summaries: Mapping[str, Summary]) -> str:
         """What is wrong, in a sentence; "" where it is reached. Raises ConfigurationError for a check that there is
         not."""
-        found = summaries.get(self.check)
-        if found is None:
-            raise ConfigurationError(f"--{self.kind} {self.check}: there is no such check; {known(summaries)}")
+        self.check_name(summaries)
+        found = summaries[self.check]
         reached = found.mean if self.kind == "min" else found.low
         if reached >= self.least or math.isclose(reached, self.least, abs_tol=1e-9):
             return ""
-        what = "is" if self.kind == "min" else f"is surely only {percent(found.low)} or more: its mean is"
-        return f"{self.check} {what} {percent(found.mean)}, less than the {percent(self.least)} asked for"
+        if self.kind == "min":
+            return f"{self.check} is {_below(found.mean, self.least)}"
+        return f"{self.check} is surely only {_below(found.low, self.least)}; its mean is {percent(found.mean)}"
 
 
-def known(summaries: Mapping[str, Summary]) -> str:
+def _below(share: float, least: float) -> str:
+    """A share that is less than another, in as many digits as tell them apart."""
+    digits = next((each for each in range(1, 9) if f"{share * 100:.{each}f}" != f"{least * 100:.{each}f}"), 9)
+    if digits == 1:
+        return f"{percent(share)}, less than the {percent(least)} asked for"
+    return f"{share * 100:.{digits}f} %, less than the {least * 100:.{digits}f} % asked for"
+
+
+def known(names: Collection[str]) -> str:
     """The names of the checks that there are, in a sentence."""
-    return f"there are {', '.join(summaries)}" if summaries else "nothing was checked"
+    if not names:
+        return "nothing is checked"
+    return f"there {'is' if len(names) == 1 else 'are'} {', '.join(names)}"
 
 
 def thresholds(given: Iterable[str], kind: Kind = "min") -> list[Threshold]:

@@ -36,7 +36,7 @@ def amount(value: float | None, unit: str) -> str:
     if unit == "s":
         return f"{value / 60:.1f} min" if abs(value) >= 120 else f"{_short(value)} s"
     shown = f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:,.1f}"
-    return f"{shown} {unit}"
+    return f"{shown} {unit.removesuffix('s') if shown == '1' else unit}"
 
 
 def _short(value: float) -> str:

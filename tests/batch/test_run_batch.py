@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from agentkit import Agent, ConfigurationError, Limits, Prices, tool
-from agentkit.batch import BadInputError, read_records, run_batch
+from agentkit.batch import BadInputError, Job, read_records, run_batch
 from tests.support.model_server import Answer, Asked, ModelServer, calls, serve, whole
 
 USAGE = {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100}
@@ -168,6 +168,70 @@ def test_an_account_that_is_refused_stops_the_batch_and_marks_nothing_failed(tmp
         assert len(list(run_batch(agent_of(server), questions, out=out))) == 50
 
 
+def test_one_question_that_is_refused_as_an_account_stops_no_other(tmp_path: Path) -> None:
+    def firewalled(asked: Asked) -> Answer:
+        return Answer(status=403, body=b'{"error": "blocked"}') if "bad" in question_of(asked) else echo(asked)
+
+    with serve(firewalled) as server:
+        run = run_batch(agent_of(server), ["bad", "a", "b", "c"], out=tmp_path / "answers.jsonl", at_once=1)
+        records = {record["ok"]: record for record in run}
+        assert run.ending == "complete"
+        assert run.stats().done == 4
+    assert (records[False]["error"]["status"], records[True]["stopped"]) == (403, "answer")
+
+
+def test_a_credit_that_ends_in_the_middle_marks_nothing_failed(tmp_path: Path) -> None:
+    @tool(read_only=True)
+    def look_up(topic: str) -> str:
+        """Look it up."""
+        return "found"
+
+    def spent(asked: Asked) -> Answer:
+        if asked.body["messages"][-1]["role"] != "tool":
+            return calls(("look_up", {"topic": "tides"}), usage=USAGE)
+        return Answer(status=402, body=b'{"error": {"message": "no credit"}}')
+
+    with serve(spent) as server:
+        agent = agent_of(server, tools=[look_up])
+        run = run_batch(agent, [str(number) for number in range(8)], out=tmp_path / "answers.jsonl", at_once=4)
+        assert (list(run), run.ending) == ([], "account")
+    assert lines(tmp_path / "answers.jsonl") == []
+
+
+def test_a_mistake_in_the_options_is_one_error_and_not_one_of_each_question(server: ModelServer) -> None:
+    run = run_batch(agent_of(server), ["a", "b", "c"], sampling={"messages": []})
+    with pytest.raises(ConfigurationError, match="messages"):
+        list(run)
+    assert (run.ending, server.requests) == ("failed", [])
+
+
+def test_a_limit_of_time_ends_a_batch_that_waits(tmp_path: Path) -> None:
+    with serve(lambda asked: Answer(status=429, body=b"{}", headers={"Retry-After": "30"})) as server:
+        run = run_batch(agent_of(server), ["a", "b"], out=tmp_path / "answers.jsonl", limit_seconds=0.3, grace=0.1)
+        assert (list(run), run.ending) == ([], "budget")
+    assert lines(tmp_path / "answers.jsonl") == []
+
+
+def test_stopping_waits_for_nobody_and_leaves_no_lock(tmp_path: Path) -> None:
+    out = tmp_path / "answers.jsonl"
+    with serve(lambda asked: Answer(status=429, body=b"{}", headers={"Retry-After": "30"})) as server:
+        agent = agent_of(server, tools=[send])
+        run = run_batch(agent, ["a", "b"], out=out, grace=0.1)
+        run.stop()
+        assert list(run) == []
+        assert lines(out) == []
+    with serve(echo) as server:  # nothing was called: nothing is in doubt
+        assert {
+            record["ok"] for record in run_batch(agent_of(server, tools=[send]), ["a", "b"], out=out, anyway=True)
+        } == {True}
+
+
+@tool
+def send(to: str) -> str:
+    """Send it."""
+    return "sent"
+
+
 def test_a_budget_stops_the_batch_close_to_it_and_marks_nothing_failed(server: ModelServer, tmp_path: Path) -> None:
     out, questions = tmp_path / "answers.jsonl", [str(number) for number in range(200)]
     agent = agent_of(server, prices=Prices(1000.0, 1000.0))  # 0.1 a question
@@ -178,7 +242,9 @@ def test_a_budget_stops_the_batch_close_to_it_and_marks_nothing_failed(server: M
     assert 40 <= len(records) <= 52
     assert all(record["ok"] and record["cost"] == pytest.approx(0.1) for record in records)
     assert run.stats().cost == pytest.approx(len(records) / 10)
-    run = run_batch(agent, questions, out=out, limit_tokens=2000)
+    assert list(run_batch(agent, questions, out=out, limit_tokens=2000)) == []  # what earlier starts took counts
+    more = 100 * len(records) + 2000
+    run = run_batch(agent, questions, out=out, limit_tokens=more)
     assert 16 <= len(list(run)) <= 21
     assert run.ending == "budget"
 
@@ -285,8 +351,6 @@ def test_a_run_that_outlives_its_limit_is_left_behind(tmp_path: Path) -> None:
         is_hanging = "hang" in question_of(asked) and asked.body["messages"][-1]["role"] != "tool"
         return calls(("look_up", {"topic": "tides"})) if is_hanging else echo(asked)
 
-    from agentkit.batch import Job
-
     with serve(slow) as server:
         job = Job.of(agent_of(server, tools=[look_up]), run_seconds=0.5, at_once=1)
         run = run_batch(job, ["hang", "a", "b"], out=tmp_path / "answers.jsonl")
@@ -330,6 +394,46 @@ def test_a_store_of_sessions_has_each_item_as_a_session_and_each_effect_once(tmp
         records = list(run_batch(agent_of(model, tools=[send]), ["a", "b"], **options))
     assert sorted(record["output"] for record in records) == ["Answer to a", "Answer to b"]
     assert sorted(effects) == ["a", "b"]
+
+
+def test_a_copied_answer_is_changed_as_its_own(server: ModelServer, tmp_path: Path) -> None:
+    def scored(record: dict[str, Any]) -> dict[str, Any]:
+        return {**record, "score": record["item"]["right"] in record["output"]}
+
+    questions = [{"question": "same", "right": "same"}, {"question": "same", "right": "other"}]
+    records = run_batch(agent_of(server), questions, out=tmp_path / "answers.jsonl", dedup=True, finish=scored)
+    assert {record["item"]["right"]: record["score"] for record in records} == {"same": True, "other": False}
+
+
+@pytest.mark.parametrize("made", [None, SystemExit("enough")], ids=["nothing", "exit"])
+def test_what_changes_records_can_not_hang_a_batch(server: ModelServer, tmp_path: Path, made: Any) -> None:
+    def broken(record: dict[str, Any]) -> Any:
+        if made is not None:
+            raise made
+
+    run = run_batch(agent_of(server), ["a", "b"], out=tmp_path / "answers.jsonl", finish=broken)
+    with pytest.raises((TypeError, SystemExit)):
+        list(run)
+    assert run.ending == "failed"
+
+
+def test_sessions_of_a_new_answers_file_are_new(server: ModelServer, tmp_path: Path) -> None:
+    out, options = tmp_path / "answers.jsonl", {"sessions": str(tmp_path / "s.db")}
+    for _ in range(2):
+        assert len(list(run_batch(agent_of(server), ["a"], out=out, **options))) == 1
+        out.unlink()
+    assert len(server.requests) == 2
+
+
+def test_options_of_a_job_are_not_ignored(server: ModelServer) -> None:
+    with pytest.raises(ConfigurationError, match="keep is an option of the job"):
+        run_batch(Job.of(agent_of(server)), ["a"], keep=["messages"])
+
+
+def test_an_answer_of_nothing_is_an_answer() -> None:
+    with serve(lambda asked: whole("null")) as server:
+        (record,) = run_batch(agent_of(server), ["a"], output=int | None)
+    assert (record["ok"], record["output"], record["error"]) == (True, None, None)
 
 
 def test_the_error_of_what_changes_records_is_raised(server: ModelServer, tmp_path: Path) -> None:
