@@ -1,7 +1,7 @@
 """Checks: what an answer has to be, as a text or an object says it, and the score that an answer gets."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from agentkit._text import in_a_line
@@ -183,18 +183,6 @@ def parse_check(
         raise ConfigurationError(f"{f'line {line}: ' if line else ''}check {shown}: {error}") from None
 
 
-def parse_checks(specs: Any, known: Known | None = None, line: int = 0) -> list[Check]:
-    """The checks of an item: one, or a list, each with a name of its own (the second `contains` is "contains 2"). See
-    `parse_check`."""
-    listed = specs if isinstance(specs, list | tuple) else [specs]
-    checks: list[Check] = []
-    for spec in listed:
-        check = parse_check(spec, line=line, known=known or Known())
-        same = [each for each in checks if each.name == check.name or each.name.startswith(f"{check.name} ")]
-        checks.append(replace(check, name=f"{check.name} {len(same) + 1}") if same else check)
-    return checks
-
-
 def kinds() -> Sequence[str]:
     """The names of all checks."""
     return tuple(_MAKERS)
@@ -232,7 +220,7 @@ def _regex(options: Options, known: Known) -> Grader:
 
 
 def _number(options: Options, known: Known) -> Grader:
-    within, which = options.take("within"), options.text("which", "line")
+    within, which = options.take("within"), options.text("which", "answer")
     if which not in WHICH:
         raise ConfigurationError(f"which is one of {', '.join(WHICH)}, not {which!r}")
     tolerance = Tolerance() if within is None else Tolerance.read(within)

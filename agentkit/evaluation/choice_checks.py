@@ -15,7 +15,8 @@ from agentkit.evaluation.words import normal
 _BEHIND = r"(?:\s{0,3}(?:should be|is|are|was|were|ist|est|es|应该是|应为|是|为|為|选|選|هو|هي|[:：=]))?"
 _SAYS = (
     re.compile(
-        rf"(?:\b(?:answer|antwort|réponse|respuesta|ответ)\b|答案|正确选项|正確選項|الجواب|الإجابة)(?:是|为|為)?{_BEHIND}",
+        rf"(?:\b(?:answer|antwort|réponse|respuesta|ответ)\b|答案|正确选项|正確選項|الجواب|الإجابة)(?:是|为"
+        rf"|為)?{_BEHIND}",
         re.IGNORECASE,
     ),
     re.compile(rf"(?:\b(?:option|choice|choose|pick)\b|选项|選項|选择?|選擇?){_BEHIND}", re.IGNORECASE),
@@ -32,7 +33,8 @@ _NOT = re.compile(
 )
 _IS_WRONG = re.compile(
     r"(?<![^\W_\u3400-\u9fff])[(\[]?[A-Z][)\]]?(?:(?:,| and| or)\s[(\[]?[A-Z][)\]]?){0,5}\s?"
-    r"(?:(?:is|are|was|were|can|ist|sind)\s(?:\w+ )?(?:wrong|incorrect|false|not\b|falsch|out)|(?:是错|错误|不正确|不对|是錯|錯誤|不正確))"
+    r"(?:(?:is|are|was|were|can|ist|sind)\s(?:\w+ )?(?:wrong|incorrect|false|not\b|falsch|out)|(?:是错|错误|不正确"
+    r"|不对|是錯|錯誤|不正確))"
 )
 """A letter of which it is said that it is not the answer."""
 _SMALL = re.compile(r"\s{0,3}[(\[\"'“]?\s?([a-z])\s?(?:[)\].,:\"'”\s]{0,3}$|[)\].]\s)", re.MULTILINE)
@@ -116,8 +118,8 @@ class Choice(Grader):
             return [found[1]] if len(lines) == 1 else []
         if any(map(_is_letter, self.choices)):
             return []
-        begins = _ENDS_FIRST.split(said.strip(), maxsplit=1)[0]
-        return [label for label, text in self.choices.items() if normal(begins) in (normal(label), normal(text)) and begins]
+        begins = normal(_ENDS_FIRST.split(said.strip(), maxsplit=1)[0])
+        return [label for label, text in self.choices.items() if begins and begins in (normal(label), normal(text))]
 
     def _in(self, said: str) -> list[str]:
         """The choices that a text names, by their letters or by their texts."""

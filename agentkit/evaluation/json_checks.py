@@ -81,15 +81,18 @@ def _unresolved(schema: Mapping[str, Any]) -> str:
     found = [(root, REGISTRY.with_resource(root.id() or "", root).resolver(root.id() or ""))]
     while found:
         resource, resolver = found.pop()
-        contents = resource.contents
-        for name in ("$ref", "$dynamicRef") if isinstance(contents, Mapping) else ():
+        for reference in _references(resource.contents):
             try:
-                if isinstance(contents.get(name), str):
-                    resolver.lookup(contents[name])
+                resolver.lookup(reference)
             except (referencing.exceptions.Unresolvable, ValueError):
-                return str(contents[name])
+                return reference
         found += [(each, resolver.in_subresource(each)) for each in resource.subresources()]
     return ""
+
+
+def _references(schema: Any) -> list[str]:
+    given = [schema.get(name) for name in ("$ref", "$dynamicRef")] if isinstance(schema, Mapping) else []
+    return [each for each in given if isinstance(each, str)]
 
 
 def _meant(answer: Any) -> list[Any]:

@@ -1,4 +1,4 @@
-"""A model that grades answers by a rubric, or says which of two is better.
+"""A model that grades answers by a rubric.
 
 What it grades was written by others. It is shown as one line of JSON, so that it can't end where it is quoted, and with
 the special tokens of models made harmless, so that it can't begin a message of another role. That does not make a judge
@@ -39,16 +39,6 @@ rubric fully, 4 nearly, 3 in half, 2 hardly, 1 not at all.
 
 {{data}}"""
 
-PAIR_TASK = f"""Compare two answers to a question by this rubric:
-
-{{rubric}}
-
-{_DATA}
-"question" was asked, "first" and "second" are two answers to it{{right}}.
-Their order and their length say nothing of their quality. Say first in one or two sentences how they differ by the
-rubric, then which is better: "first", "second", or "neither".
-
-{{data}}"""
 _LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
 """What JSON does not escape, and some take for the end of a line."""
 _RIGHT = ', "right_answer" is known to be right'
@@ -60,26 +50,6 @@ class Verdict:
 
     reason: str
     grade: Literal[1, 2, 3, 4, 5]
-
-
-@dataclass
-class PairVerdict:
-    """What a judge says of two answers."""
-
-    reason: str
-    better: Literal["first", "second", "neither"]
-
-
-@dataclass(frozen=True)
-class Preference:
-    """Which of two answers is better. value: 1.0 the second, 0.0 the first, 0.5 neither. agrees: whether the judge says
-    so in both orders; where it does not, neither is better. why: what it said in the order in which they were given.
-    spent: see `agentkit.evaluation.score.Score`."""
-
-    value: float
-    agrees: bool
-    why: str
-    spent: Mapping[str, Any]
 
 
 class Judge:
@@ -105,18 +75,6 @@ class Judge:
         said, usage = self._ask(GRADE_TASK, rubric, data, right, Verdict)
         verdict = cast(Verdict, said)
         return Grade((verdict.grade - 1) / (MOST_GRADE - 1), in_a_line(verdict.reason, 300), _spent(usage))
-
-    def prefer(self, rubric: str, question: str, first: str, second: str, right: Any = None) -> Preference:
-        """Say which of two answers is better by a rubric. The judge is asked in both orders, as models prefer the place
-        of an answer to its content. Raises CheckError when the judge fails."""
-        data = _data(right, question=question, first=first, second=second)
-        turned = _data(right, question=question, first=second, second=first)
-        said, usage = self._ask(PAIR_TASK, rubric, data, right, PairVerdict)
-        again, more = self._ask(PAIR_TASK, rubric, turned, right, PairVerdict)
-        straight, other = cast(PairVerdict, said), cast(PairVerdict, again)
-        agrees = other.better == {"first": "second", "second": "first"}.get(straight.better, straight.better)
-        value = {"first": 0.0, "second": 1.0}.get(straight.better, 0.5) if agrees else 0.5
-        return Preference(value, agrees, in_a_line(straight.reason, 300), _spent(usage + more))
 
     def _ask(self, task: str, rubric: str, data: str, right: Any, kind: type) -> tuple[Any, Usage]:
         prompt = task.format(rubric=rubric.strip(), data=data, right="" if right is None else _RIGHT)

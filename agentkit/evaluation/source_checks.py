@@ -49,8 +49,8 @@ class CitesPage(Grader):
 
 @dataclass(frozen=True)
 class Refuses(Grader):
-    """The answer says in its first sentence that nothing was found, in one of a dozen languages. expected: False: it does
-    not."""
+    """The answer says in its first sentence that nothing was found, in one of a dozen languages. expected: False: it
+    does not."""
 
     expected: bool = True
 

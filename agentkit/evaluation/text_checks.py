@@ -13,7 +13,7 @@ from agentkit.evaluation.values import Tolerance, compared, expected_quantity, i
 from agentkit.evaluation.words import f1, has_phrase, readings, words
 
 SHOWN = 60
-WHICH = ("line", "any", "first", "last", "only")
+WHICH = ("answer", "line", "any", "first", "last", "only")
 """Which numbers of an answer are compared (see `agentkit.evaluation.values.compared`)."""
 
 
@@ -105,7 +105,7 @@ class Number(Grader):
 
     number: int | float | str | None = None
     tolerance: Tolerance = Tolerance()  # noqa: RUF009 - it is frozen
-    which: str = "line"
+    which: str = "answer"
 
     @property
     def reads_answer(self) -> bool:  # type: ignore[override]

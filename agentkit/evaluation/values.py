@@ -6,6 +6,7 @@ Units are left as they are written: "8.85 km" is not "8850 m". A word for a scal
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -29,9 +30,31 @@ _PERCENT = re.compile(r"[\s\u00a0]?(?:[%％٪]|per ?cents?\b|percent|pro[cz]ent|
 _UNIT = re.compile(r"[\s\u00a0-]?([^\W\d_]{1,20}|[°℃℉$€£¥][CF]?)")
 _PER_HUNDRED = "百分之"
 _MINUS = "-−–﹣－"
+_MINUS_WORD = re.compile(r"\b(?:minus|negative|moins|menos|минус) $|[负負]$", re.I)
+_BARE_POINT = re.compile(r"(?<![\w.,٫])([.٫])(?=\d)")
+"""The point of ".5"."""
+_VULGAR = re.compile(r"(?<![\d.,])(\d{1,9})?[ \u00a0]?([¼-¾⅐-⅞])")
+_ENDS = re.compile(r"(?<=\S)[.;!?](?=[\s*]|$)|[。；！？\n]")
+_STATED = re.compile(
+    r"\b(?:answer|result|antwort|ergebnis|réponse|respuesta|resultado|ответ)\b|答案|结果|結果|\\boxed|####", re.I
+)
+_BOLD = re.compile(r"\*\*\s?(?=[$€£¥~≈+−-]{0,2}\.?\d)(?!\d{1,3}[.)] )([^*\n]{1,60}?)[.:]?\*\*")
+_REMARK = re.compile(
+    r"[\s>*_#-]*(?:[(\[（【]|(?:sources?|notes?|references?|see|refs?|i hope|let me|feel free|if you|please"
+    r"|for more|figures"
+    r"|as of|disclaimer|quellen?|hinweis|fuentes?|nota|источник|примечание|вопросы|来源|來源|注|参考|資料)\b)",
+    re.I,
+)
+"""How a line begins that is said beside an answer."""
+_FIRST_ONLY = re.compile(r"\W{0,6}[\d٠-٩०-९０-９][^\n]{0,40}\n\s*\n")
+"""A first paragraph that begins with a number, and is short."""
+_ZERO = frozenset(("zero", "zéro", "null", "cero", "ноль", "нуль", "零", "صفر"))
+_ONE = frozenset(("one", "eins", "un", "uno", "один", "一", "واحد"))
 _MONEY = "$€£¥"
 _PARTS = ".)）]"
 MOST_EXPONENT = 400
+SHORT = 4
+"""Of so many words a text says hardly more than a number."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +103,14 @@ class Quantity:
 def quantities(text: str) -> list[Quantity]:
     """The numbers of a text, but for marks that cite sources, unless there are no others."""
     text = _WIDE.sub(lambda sign: sign[0].translate(_WIDE_SIGNS), text)
+    text = _BARE_POINT.sub(r"0\1", _VULGAR.sub(_as_fraction, text))
     return list(_found(MARK.sub(lambda mark: " " * len(mark[0]), text))) or list(_found(text))
+
+
+def _as_fraction(found: re.Match[str]) -> str:
+    """ "2½" as "5/2"."""
+    above, _, below = unicodedata.normalize("NFKC", found[2]).partition("⁄")
+    return f"{int(found[1] or 0) * int(below) + int(above)}/{below}" if below.isdecimal() else found[0]
 
 
 def _found(text: str) -> Iterator[Quantity]:
@@ -118,10 +148,13 @@ def expected_quantity(answer: Any) -> Quantity:
 def compared(text: str, which: str, unit: str) -> Sequence[Quantity]:
     """The numbers of an answer that are compared with the right one.
 
-    which: "line": those of the last line that has some; "any"; "first"; "last"; "only": none where there are several.
+    which: "answer": those that are stated as the answer (see `_stated`); "line": those of the last line that has some;
+    "any"; "first"; "last"; "only": none where there are several.
     unit: that of the right one; numbers with the same are preferred.
     """
-    if which == "line":
+    if which == "answer":
+        found = _stated(text)
+    elif which == "line":
         found = next(filter(None, map(quantities, reversed(text.splitlines()))), [])
     else:
         found = quantities(text)
@@ -131,9 +164,43 @@ def compared(text: str, which: str, unit: str) -> Sequence[Quantity]:
     return [] if which == "only" and len(found) > 1 else found
 
 
+def _stated(text: str) -> list[Quantity]:
+    """The numbers that a text states as the answer.
+
+    Those behind the last "answer", "result", "####" or "\\boxed" that has some in its sentence; else those of a short
+    first paragraph that begins with one; else those in bold, of the last line that has some; else those of the last
+    line that has some, behind its last "=". Lines said beside the answer ("Source: page 12", "(as of 2024)", "I hope
+    this helps") are read only if there are no others.
+    """
+    for announced in reversed(list(_STATED.finditer(text))[-20:]):
+        end = _ENDS.search(text, announced.end())
+        found = quantities(text[announced.end() : end.start() if end else len(text)])
+        if found:
+            return _behind_equals(text[announced.end() : end.start() if end else len(text)]) or found
+    first = _FIRST_ONLY.match(text)
+    if first and len(first[0].split()) <= SHORT:
+        return quantities(first[0])
+    with_numbers = [line for line in text.splitlines() if any(map(str.isnumeric, line)) and quantities(line)]
+    lines = [line for line in with_numbers if not _REMARK.match(line)] or with_numbers
+    for line in reversed(lines):
+        bold = _BOLD.findall(line)
+        if bold:
+            return [each for part in bold for each in quantities(part)]
+    return (_behind_equals(lines[-1]) or quantities(lines[-1])) if lines else []
+
+
+def _behind_equals(line: str) -> list[Quantity]:
+    _, equals, behind = line.rpartition("=")
+    return quantities(behind) if equals else []
+
+
 def is_in_words(text: str, expected: Quantity) -> bool:
-    """Whether a text names a small number by a word."""
+    """Whether a text names a small number by a word: "one" only where it says hardly anything else."""
     said = set(words(text))
+    if 0 in expected.values and said & _ZERO:
+        return True
+    if 1 in expected.values and said & _ONE and len(said) <= SHORT:
+        return "no" not in said
     values = (str(value.normalize()) for value in expected.values if 2 <= value <= 12 and value == int(value))
     return any(word in said for value in values for word in words_of(format(int(Decimal(value)), "d")))
 
@@ -168,6 +235,8 @@ def _raised(values: frozenset[Decimal], exponent: str) -> frozenset[Decimal]:
 
 
 def _is_negative(text: str, start: int) -> bool:
+    if _MINUS_WORD.search(text, max(0, start - 10), start):
+        return True
     if text[start - 1 : start] in tuple(_MONEY):
         start -= 1
     before = text[max(0, start - 2) : start]

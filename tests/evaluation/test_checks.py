@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.errors import ConfigurationError
-from agentkit.evaluation.checks import Known, kinds, parse_check, parse_checks
-from agentkit.evaluation.score import CheckError, Score
+from agentkit.evaluation.checks import Known, kinds, parse_check
 from agentkit.evaluation.refusals import refuses
+from agentkit.evaluation.score import CheckError, Score
 from agentkit.evaluation.values import quantities
 from tests.evaluation.records import answered, unanswered
 from tests.support.growth import assert_linear
@@ -294,7 +294,7 @@ def test_an_empty_answer_is_none(output: Any) -> None:
         ("number~-1", "the tolerance of a number"),
         ("number: none", "has no number"),
         ("number: 3 or 4", "has several numbers"),
-        ({"check": "number", "which": "best"}, "which is one of line"),
+        ({"check": "number", "which": "best"}, "which is one of answer, line"),
         ("regex: (", "the regex '(' is invalid"),
         ({"check": "regex", "pattern": "a", "flags": "q"}, "no flag of a regex"),
         ("choice", "choice needs choices"),
@@ -349,13 +349,6 @@ def test_a_column_takes_the_place_of_the_answer() -> None:
     assert check.score(answered("Oslo", item={"capital": "Oslo"}), "Bergen").value == 1
     with pytest.raises(CheckError, match="there is no column 'capital'"):
         check.score(answered("Oslo"), "Oslo")
-
-
-def test_checks_of_one_item_have_names_of_their_own() -> None:
-    checks = parse_checks(["contains: a", "contains: b", "f1>=.6", {"check": "contains", "text": "c", "name": "third"}])
-    assert [check.name for check in checks] == ["contains", "contains 2", "f1", "third"]
-    assert parse_checks("f1")[0].least == 0.5
-    assert checks[2].least == 0.6
 
 
 def test_a_check_tells_what_it_needs() -> None:
@@ -446,3 +439,193 @@ def test_any_answer_gets_a_score(spec: str, said: Any) -> None:
 def test_long_answers_are_read_in_linear_time(unit: str) -> None:
     check = parse_check({"check": "choice", "choices": ["A", "B"], "text": "A"})
     assert_linear(lambda size: (quantities(unit * size), check.score(answered(unit * size))), 2_000)
+
+
+# What a review of the checks has found
+
+
+@pytest.mark.parametrize("empty", ["", " \n", [""], ["Paris", " "]], ids=range(4))
+@pytest.mark.parametrize("spec", ["contains", "exact", "f1", "lacks", "regex", "cites_page"])
+def test_an_empty_right_answer_is_a_mistake_of_the_set(spec: str, empty: Any) -> None:
+    with pytest.raises(CheckError, match="the right answer is empty"):
+        parse_check(spec).accept(empty)
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("The capital is Paris—the largest city.", "Paris"),
+        ("Paris/Lyon", "Paris"),
+        ("It lasted 1941–1945.", "1945"),
+        ("Kendall's copy", "Kendall"),
+        ("Answer:Paris", "Paris"),
+        ("10–20 km", "20 km"),
+        ("See [Paris](https://x)", "Paris"),
+        ("Лев Толстой—писатель", "Толстой"),
+        ("In the U.S. it is so.", "US"),
+        ("It has 1,234–1,300 pages.", "1234"),
+    ],
+)
+def test_words_are_parted_at_punctuation(said: str, answer: str) -> None:
+    assert value("contains", said, answer) == 1
+    assert value("f1", said, answer) > 0
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("-5", "5"),
+        ("−5", "5"),
+        ("minus 5", "5"),
+        ("1,5", "15"),
+        ("10⁶", "106"),
+        ("10^6", "106"),
+        ("1/2", "12"),
+        ("½", "12"),
+        (".5", "5"),
+        ("C#", "C++"),
+        ("C", "C++"),
+        ("Hepatitis A", "Hepatitis"),
+        ("Hepatitis B", "Hepatitis A"),
+        ("?", "!"),
+    ],
+)
+def test_texts_that_differ_in_a_sign_are_two(said: str, answer: str) -> None:
+    assert value("exact", said, answer) == value("exact", answer, said) == 0
+    assert value("contains", f"It is {said}", answer) == float(answer == "Hepatitis")
+    assert value("exact", said, said) == 1
+
+
+@pytest.mark.parametrize(("said", "answer"), [("10^6", "10⁶"), ("−5", "minus 5"), (".5", "0.5"), ("½", "1/2")])
+def test_a_sign_may_be_written_in_two_ways(said: str, answer: str) -> None:
+    assert value("exact", said, answer) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "expected"),
+    [
+        (".5", 0.5, 1),
+        ("-.5", -0.5, 1),
+        ("p < .05", 0.05, 1),
+        ("$.50", 0.5, 1),
+        (".5", 5, 0),
+        ("0.5", ".5", 1),
+        ("½", 0.5, 1),
+        ("2½ cups", 2.5, 1),
+        ("minus 5", -5, 1),
+        ("负5", -5, 1),
+        ("zero", 0, 1),
+        ("one", 1, 1),
+        ("No one", 1, 0),
+        ("It is 5.\n\nI hope this helps, 24 hours a day!", 5, 1),
+        ("5 km.\n\nSource: page 12 of the report.", 5, 1),
+        ("**42**\n\n(Figures of 2024.)", 42, 1),
+        ("The answer is 12.\n\nThat is 5 more than 7.", 12, 1),
+        ("The answer is 12.\n\nThat is 5 more than 7.", 7, 0),
+        ("12 + 13 = 25", 25, 1),
+        ("12 + 13 = 25", 12, 0),
+        ("Sources: 12 and 13", 12, 1),
+        (r"\boxed{72} of 80", 72, 1),
+    ],
+)
+def test_the_number_that_is_stated_is_compared(said: str, answer: Any, expected: float) -> None:
+    assert value("number", said, answer) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [
+        ("not B", ""),
+        ("Answer: B. Option A is incorrect.", "B"),
+        ("B\n\nExplanation: A is wrong because it is a river.", "B"),
+        ("The answer is (B) because A is wrong.", "B"),
+        ("Final answer: B (not A)", "B"),
+        ("The answer isn't A, it's D.", "D"),
+        ("Options A and B are wrong; C is right.", "C"),
+        ("C, because A is too small", "C"),
+        ("选项B正确", "B"),
+        ("正确答案是C，因为A错误。", "C"),
+        ("Ｂ", "B"),
+        ("A: no.\nB: yes.\nSo the answer is B", "B"),
+    ],
+)
+def test_a_choice_that_is_said_to_be_wrong_is_not_named(said: str, label: str) -> None:
+    passed = [each for each in "ABCD" if value("choice: A, B, C, D", said, each)]
+    assert passed == list(label)
+
+
+def test_a_choice_at_the_beginning_is_the_one() -> None:
+    assert value("choice: yes, no", "Yes, there is no doubt.", "yes") == 1
+    assert value("choice: positive, negative", "It is not positive but negative.", "negative") == 1
+    assert value("choice: positive, negative", "Not positive.", "positive") == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I don't have enough information to answer.",
+        "I wasn't able to find it.",
+        "I'm sorry. I can't answer that from the given documents.",
+        "This isn't mentioned in the documents.",
+        "The provided context does not include the answer.",
+        "There's nothing about this in the sources.",
+        "None of the documents mention the price.",
+        "Das steht nicht in den Dokumenten.",
+        "Les documents ne mentionnent pas cela.",
+        "No he encontrado nada.",
+        "资料中没有记载。",
+        "В источниках ничего не сказано.",
+        "لا تذكر الوثائق ذلك",
+        "該当する情報はありません。",
+        "정보를 찾을 수 없었습니다.",
+    ],
+)
+def test_what_the_documents_do_not_say_is_a_refusal(said: str) -> None:
+    assert refuses(said)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "He was unable to attend, so the prize went to Harrison in 1773.",
+        "The lake does not contain fish; it covers 12 km².",
+        "According to the documents, the lake does not contain fish.",
+        "Platinum is not known to rust.",
+        "No such clock existed before H4.",
+        "No evidence of life was found on Mars by Viking in 1976.",
+        "H4 was 5.1 seconds slow. The documents do not mention the temperature.",
+        "不知道火药何时发明，但最早记载是904年。",
+        "Die Quelle ist nicht weit von Ulm.",
+        "他没有孩子。",
+    ],
+)
+def test_an_answer_with_a_negation_is_no_refusal(said: str) -> None:
+    assert not refuses(said)
+
+
+@pytest.mark.parametrize("unit", ["not ", "the source ", "i do ", "nicht in ", "text ", "no a ", "не ", "لا "])
+def test_refusals_are_looked_for_in_linear_time(unit: str) -> None:
+    assert_linear(lambda size: refuses(unit * size), 2_000)
+
+
+def test_alternatives_and_references_of_a_regex_are_limited_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.evaluation.regexes.MOST_SECONDS", 0.3)
+    with pytest.raises(CheckError, match=r"did not end in 0\.3 s"):
+        parse_check(f"regex: {'(a|a)' * 34}b").score(answered("a" * 34 + "c"))
+
+
+def test_a_schema_that_refers_to_nothing_is_told_before_anything_is_asked() -> None:
+    for reference in ("#/$defs/city", "http://127.0.0.1:9/schema.json", "other.json"):
+        with pytest.raises(ConfigurationError, match="the schema refers to"):
+            parse_check({"check": "json", "schema": {"properties": {"a": {"$ref": reference}}}})
+    defined = {"$ref": "#/$defs/city", "$defs": {"city": {"type": "string"}}}
+    assert value({"check": "json", "schema": defined}, '"Oslo"') == 1
+
+
+def test_json_of_a_table_and_with_a_byte_order_mark_is_read() -> None:
+    check = {"check": "json", "equals": True}
+    assert value(check, '\ufeff{"a": 1}', '{"a": 1}') == 1
+    assert value(check, '"Oslo"', "Oslo") == 1
+    for empty in (None, " "):
+        with pytest.raises(CheckError, match="has no answer that is JSON"):
+            parse_check(check).accept(empty)

@@ -81,8 +81,8 @@ def test_the_interval_of_scores_near_a_bound_does_not_miss_on_one_side(mean: flo
 def test_a_few_items_may_leave_their_smallest_and_largest_value(values: list[float]) -> None:
     assert interval_of_items(values).low < 0.6
     found = interval_of_amounts(values)
-    assert found.low < 0.9
-    assert found.high > 0.95
+    assert found.low < min(values)
+    assert found.high > max(values) - 1e-9
     assert difference_of([0.0] * len(values), values).high <= 1
 
 
@@ -118,10 +118,10 @@ def test_the_same_seed_gives_the_same_numbers_in_each_version_of_python() -> Non
     assert [(round(each.low, 6), round(each.high, 6)) for each in found] == PINNED
     changes = [one - other for one, other in zip(values, few, strict=True)]
     assert round(permutation_test(changes, 5), 6) == PINNED_P
-    assert interval_of_items(values, 6).low != found[0].low
+    assert interval_of_amounts(values, 6).low != interval_of_amounts(values, 5).low
 
 
-PINNED = [(0.41247, 0.53182), (0.46, 0.63)]
+PINNED = [(0.413213, 0.532393), (0.46, 0.624438)]
 PINNED_P = 0.166583
 
 
