@@ -145,7 +145,10 @@ class DaskEngine:
 
     def _was_retired(self, name: str) -> bool:
         """Whether a worker has gone in an orderly way: its cluster became smaller."""
-        events = self._client.get_events(name)
+        try:
+            events = self._client.get_events(name)
+        except _FAILURES:  # the scheduler has gone too
+            return False
         return any(isinstance(told, dict) and told.get("expected") is True for _, told in events)
 
     def _watch(self) -> None:
@@ -176,15 +179,17 @@ class DaskEngine:
             for place, future, items in [first, *_waiting(self._leaving)]:
                 by_place.setdefault(place, []).append((future, items))
             for place, tasks in by_place.items():
-                self._send_to(place, tasks)
+                try:
+                    self._send_to(place, tasks)
+                except _FAILURES as error:  # of a client that is being closed
+                    self._lose_all([(place, future) for future, _ in tasks], Lost(str(error)))
 
     def _send_to(self, place: Place, tasks: "list[tuple[Answers, _Items]]") -> None:
         task = partial(answer_task, self._text, self._batch, place.process)
         try:
             asked = self._client.map(task, [items for _, items in tasks], **_pinned(place.name))
         except _FAILURES as error:
-            for future, _ in tasks:
-                self._places.lose(place, future, Lost(str(error)))
+            self._lose_all([(place, future) for future, _ in tasks], Lost(str(error)))
             self.ended = f"the Dask scheduler takes no tasks any more: {type(error).__name__}: {error}"
             return
         for each, (future, _) in zip(asked, tasks, strict=True):
@@ -193,6 +198,10 @@ class DaskEngine:
         if place not in self._places.all():  # it has gone since it was chosen, and they would wait for it for good
             self._drop(place)
 
+    def _lose_all(self, tasks: "list[tuple[Place, Answers]]", lost: Lost) -> None:
+        for place, future in tasks:
+            self._places.lose(place, future, lost)
+
     def lost(self, future: Answers) -> bool:
         """See `Engine.lost`."""
         return is_death(future)
@@ -200,7 +209,12 @@ class DaskEngine:
     def _gather(self) -> None:
         """Fetch results, those that are there together."""
         while (asked := self._arrived.get()) is not None:
-            self._fetch([each for each in [asked, *_waiting(self._arrived)] if each in self._pending])
+            arrived = [each for each in [asked, *_waiting(self._arrived)] if each in self._pending]
+            try:
+                self._fetch(arrived)
+            except _FAILURES as error:  # of a client that is being closed, or a reply of another form
+                found = [self._pending.pop(each) for each in arrived if each in self._pending]
+                self._lose_all(found, Lost(str(error)))
 
     def _fetch(self, arrived: list[_Future]) -> None:
         finished = [asked for asked in arrived if asked.status == "finished"]
@@ -216,8 +230,11 @@ class DaskEngine:
             for asked in left:
                 self._fetch([asked])
         elif left:
-            place, future = self._pending.pop(left[0])
             status = left[0].status
+            found = self._pending.pop(left[0], None)
+            if found is None:
+                return
+            place, future = found
             self._places.lose(place, future, Lost(f"a task was {status} at {place.name}", died=status == "error"))
 
     def cancel(self) -> None:

@@ -19,6 +19,7 @@ from agentkit.batch.feed import BatchFeed, Ending, How
 from agentkit.batch.fleet import Fleet
 from agentkit.batch.fleets import fleet_of
 from agentkit.batch.item import Item, Record
+from agentkit.batch.item_sessions import check_sessions
 from agentkit.batch.items import BadLine, Checked, Items, open_items
 from agentkit.batch.job import Job
 from agentkit.batch.journal import Journal, JournalError, read_records
@@ -79,7 +80,9 @@ class BatchRun(Closable, Iterator[Record]):
         before, failed_before = (0, 0) if journal is None else (journal.answered, journal.failed)
         self._counting = Counting(plan.checked.total, before, failed_before)
         has_effects = plan.job.sessions is None and plan.job.has_effects
-        self._quarantine = Quarantine(plan.job, lambda item, record: self._feed.put(item, record))
+        self._quarantine = Quarantine(
+            plan.job, lambda item, record: self._feed.put(item, record), lambda items: self._feed.not_alone(items)
+        )
         self._feed = BatchFeed(
             self._open_items(has_effects),
             budget=BatchBudget(plan.limits, () if journal is None else read_records(journal.path)),
@@ -110,19 +113,21 @@ class BatchRun(Closable, Iterator[Record]):
             return
         in_flight = set() if self._plan.asks_unknown else set(journal.in_flight)
         in_doubt: How = "unknown" if has_effects else "alone" if self._plan.job.travels else "ask"
-        answered = failed = 0
-        for item in self._plan.items:
+        before = [0, 0]  # answered, and those of them that have failed
+
+        def is_answered(id_: str) -> bool:
+            if self._feed.ending or not journal.is_answered(id_):
+                return False
+            before[0] += 1
+            before[1] += journal.has_failed(id_)
+            return True
+
+        for item in self._plan.items.unanswered(is_answered):
             if self._feed.ending:
                 return
-            if journal.is_answered(item.id):
-                answered += 1
-                failed += journal.has_failed(item.id)
-            elif not item.same_as:
+            if not item.same_as:
                 yield item, in_doubt if item.id in in_flight else "ask"
-        self._counting.before_were(answered, failed)
-
-    def _not_alone(self, items: Sequence[Item]) -> None:
-        self._feed.not_alone(items)
+        self._counting.before_were(*before)
 
     def _wait(self) -> None:
         """Wait until the fleet has done everything."""
@@ -290,6 +295,8 @@ def run_batch(
         options = {"keep": tuple(keep), "attempts": attempts, "sessions": sessions, "sampling": dict(sampling or {})}
         job = _job_of(agent, {**options, "at_once": at_once, "output": output})
         opened.callback(job.close_agent)
+        if job.sessions is not None:
+            check_sessions(job.sessions, remote=isinstance(on, str) and "://" in on)
         items = open_items(questions, question=question, skip_bad=skip_bad, dedup=dedup)
         checked = items.check()
         if checked.bad_count and not skip_bad:

@@ -82,13 +82,20 @@ class ExecutorEngine:
         try:
             task = executor.submit(remote.answer_watched, self._text, made, self._batch, flag, owned)
         except Exception as error:  # noqa: BLE001 - it is broken, or was shut down
-            answers.set_exception(Lost(str(error)))
+            answers.set_exception(Lost(str(error), begun=False))
             self._replace(executor, error)
             return answers
         task.add_done_callback(partial(self._settle, executor, answers))
         return answers
 
     def _settle(self, executor: Executor, answers: Answers, task: "Future[remote.Reply]") -> None:
+        try:
+            self._take_in(executor, answers, task)
+        except BaseException as error:  # noqa: BLE001 - of an executor whose tasks end in another way
+            if not answers.done():
+                answers.set_exception(Lost(f"{type(error).__name__}: {error}"))
+
+    def _take_in(self, executor: Executor, answers: Answers, task: "Future[remote.Reply]") -> None:
         error = Lost("it was cancelled") if task.cancelled() else task.exception()
         if error is not None:
             answers.set_exception(Lost(f"{type(error).__name__}: {error}", died=not isinstance(error, Lost)))
@@ -98,7 +105,7 @@ class ExecutorEngine:
         reply = task.result()
         if reply["problem"]:
             self.ended = f"{type(executor).__name__} can't be used any more: {reply['problem']}"
-            answers.set_exception(Lost(reply["problem"]))
+            answers.set_exception(Lost(reply["problem"], begun=False))
             return
         with self._lock:
             self._widths[reply["process"]] = reply["width"]
@@ -134,6 +141,8 @@ class ExecutorEngine:
         self.ended = self.ended or "it is closed"
         if not self._is_given:
             self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._text and isinstance(self._executor, ThreadPoolExecutor):
+            remote.end(self._batch, self._text)
         with contextlib.suppress(OSError):
             self._flag.unlink()
 

@@ -8,7 +8,7 @@ from agentkit._threads import WORKERS
 from agentkit.batch.fleet import Engine, Feed
 from agentkit.batch.item import Item
 from agentkit.batch.job import Job
-from agentkit.batch.places import Answers
+from agentkit.batch.places import Answers, Lost
 from agentkit.errors import ConfigurationError
 
 SHORT_SECONDS = 0.05
@@ -77,11 +77,11 @@ class FutureFleet:
             while (room := self._room()) and (items := feed.take(min(room, max(self._chunk(), MAX_CHUNK)))):
                 chunk = self._chunk()
                 for first in range(0, len(items), chunk):
-                    self._begin(job, items[first : first + chunk])
+                    self._begin(job, feed, items[first : first + chunk])
             if self._engine.ended:
                 feed.fail(ConfigurationError(self._engine.ended))
         except BaseException as error:  # noqa: BLE001 - raised in join()
-            self._fail(error)
+            self._fail(error, feed)
         finally:
             with self._changed:
                 self._is_taking = False
@@ -103,8 +103,12 @@ class FutureFleet:
         many = 1 if seconds >= SHORT_SECONDS else min(MAX_CHUNK, int(SHORT_SECONDS / max(seconds, 0.001)))
         return max(self._engine.inner, many)
 
-    def _begin(self, job: Job, items: list[Item]) -> None:
-        future = self._engine.submit(job, items)
+    def _begin(self, job: Job, feed: Feed, items: list[Item]) -> None:
+        try:
+            future = self._engine.submit(job, items)
+        except BaseException:
+            feed.lose(items, died=False, begun=False)
+            raise
         with self._changed:
             self._in_flight += len(items)
             self._tasks[future] = items
@@ -116,7 +120,7 @@ class FutureFleet:
             try:
                 self._settle(future, items, feed)
             except BaseException as error:  # noqa: BLE001 - raised in join()
-                self._fail(error)
+                self._fail(error, feed)
             with self._changed:
                 del self._tasks[future]
                 self._in_flight -= len(items)
@@ -124,14 +128,24 @@ class FutureFleet:
 
     def _settle(self, future: Answers, items: list[Item], feed: Feed) -> None:
         if future.cancelled() or future.exception() is not None:
-            feed.lose(items, died=self._engine.lost(future))
+            error = None if future.cancelled() else future.exception()
+            feed.lose(items, died=self._engine.lost(future), begun=not isinstance(error, Lost) or error.begun)
             return
-        for item, record in zip(items, future.result(), strict=True):
+        records = future.result()
+        if len(records) != len(items):
+            feed.lose(items, died=False)
+            raise ConfigurationError(f"a task of {len(items)} questions has given {len(records)} records")
+        for item, record in zip(items, records, strict=True):
             with contextlib.suppress(TypeError, KeyError), self._changed:
                 self._seconds += _WEIGHT * (record["seconds"] - self._seconds)
-            feed.put(item, record)
+            try:
+                feed.put(item, record)
+            except BaseException as error:  # noqa: BLE001 - raised in join(); the others are put all the same
+                self._fail(error, feed)
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, feed: Feed) -> None:
+        """The batch ends with an error; what is in progress is still collected."""
+        feed.fail(error)
         with self._changed:
             self._failure = self._failure or error
             self._is_closed = True

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from agentkit._lazy.records import dataclass
 from agentkit.batch.identity import BAD, Gathered, Ids, KnownIds, SeenIds, digest_of, given_id, row_digest, value_digest
 from agentkit.batch.item import Item
+from agentkit.batch.json_lines import plain_id
 from agentkit.batch.openai_lines import is_request, request_of
-from agentkit.batch.question_lines import Question, asked_messages, asked_text, question_of
+from agentkit.batch.question_lines import Question, asked_messages, asked_text, id_of, question_of
 from agentkit.batch.sources import Source, source_of
 from agentkit.batch.tables import table_value
 from agentkit.batch.text_lines import Entry, LineError
@@ -57,6 +58,7 @@ class Items:
         self._checked: Checked | None = None
         self._known = KnownIds()
         self._asked_again: Set[int] = frozenset()
+        self._last_line = 0
 
     @property
     def name(self) -> str:
@@ -82,20 +84,21 @@ class Items:
         models: Counter[str] = Counter()
         asked = Gathered()
         bad: list[BadLine] = []
-        total = bad_count = 0
+        total = bad_count = last = 0
         for entry in self._source.entries():
             total += 1
+            last = entry[0]
             _, question, problem = read(entry)
             if problem:
                 bad_count += 1
                 if len(bad) < SHOWN_BAD:
-                    bad.append(BadLine(entry[0], problem))
+                    bad.append(BadLine(last, problem))
                 continue
             if question.model and (question.model in models or len(models) < MAX_MODELS):
                 models[question.model] += 1
             if self._dedup:
                 asked.add(_digest_of_question(question))
-        self.models = models
+        self.models, self._last_line = models, last
         self._asked_again = asked.repeated()
         return Checked(total, bad, bad_count)
 
@@ -103,17 +106,58 @@ class Items:
         items = islice(self._all(), self.check().total)
         return self._with_copies(items) if self._dedup else items
 
+    def unanswered(self, is_answered: Callable[[str], bool]) -> Iterator[Item]:
+        """The items that are not answered, as an iteration has them, but quicker where most are. is_answered: asked for
+        the id of each item, perhaps twice where the answer is False."""
+        checked = self.check()
+        if self._dedup or checked.bad_count > len(checked.bad):
+            return (item for item in self if not is_answered(item.id))
+        return self._changed(self._unanswered(is_answered, {each.line for each in checked.bad}))
+
+    def _changed(self, items: Iterator[Item]) -> Iterator[Item]:
+        try:
+            yield from items
+        except LineError as error:
+            raise ConfigurationError(f"{self.name}: was changed: a line {error}") from None
+
+    def _unanswered(self, is_answered: Callable[[str], bool], bad: Set[int]) -> Iterator[Item]:
+        ids = Ids(self._known)
+        reading = _Reading(self._source, ids)
+        last = self._last_line
+        is_any_twice = bool(self._known.repeated)
+
+        def is_skipped(line: int, content: bytes) -> bool:
+            item_id = plain_id(content)
+            if item_id is None or line in bad or line > last or not is_answered(item_id):
+                return False
+            if is_any_twice:
+                ids.take(item_id)
+            return True
+
+        for entry in self._source.entries(is_skipped):
+            if entry[0] > last:
+                return
+            if entry[0] in bad or entry[3]:
+                item = self._item(entry, *reading.read(entry))
+                if not is_answered(item.id):
+                    yield item
+                continue
+            item_id = reading.id_of(entry[1])
+            if not is_answered(item_id):
+                yield self._item(entry, item_id, *reading.asked(entry[1]))
+
     def _all(self) -> Iterator[Item]:
         reading = _Reading(self._source, Ids(self._known))
         for entry in self._source.entries():
-            item_id, question, problem = reading.read(entry)
-            if problem and not self._skip_bad:
-                raise ConfigurationError(f"{self.name}: line {entry[0]}: {problem}")
-            if problem:
-                yield Item(item_id, columns=_columns_of(entry[1]), line=entry[0], problem=problem)
-                continue
-            _, prompt, messages, sampling, columns, _ = question
-            yield Item(item_id, prompt, messages, sampling, columns, entry[0])
+            yield self._item(entry, *reading.read(entry))
+
+    def _item(self, entry: Entry, item_id: str, question: Question, problem: str) -> Item:
+        if problem and not self._skip_bad:
+            raise ConfigurationError(f"{self.name}: line {entry[0]}: {problem}")
+        if problem:
+            return Item(item_id, columns=_columns_of(entry[1]), line=entry[0], problem=problem)
+        _, prompt, messages, sampling, columns, _ = question
+        return Item(item_id, prompt, messages, sampling, columns, entry[0])
 
     def _with_copies(self, items: Iterator[Item]) -> Iterator[Item]:
         """The items; of those that ask the same, all but the first with its id."""
@@ -165,6 +209,26 @@ class _Reading:
             except LineError as error:
                 problem = str(error)
         return self._ids.make(self._digest_of_bad(entry), BAD), _NOTHING, problem
+
+    def id_of(self, value: Any) -> str:
+        """The id of an entry that is known to be a question, without what it asks. Raises LineError."""
+        given: object = None
+        if isinstance(value, Item):
+            given = value.id
+        elif isinstance(value, dict):
+            given = value.get("custom_id") if self._column is None and is_request(value) else id_of(value)
+        if given is None:
+            return self._ids.make(self._digest(value))
+        item_id = given_id(given)
+        self._ids.take(item_id)
+        return item_id
+
+    def asked(self, value: Any) -> tuple[Question, str]:
+        """What an entry asks, and why it can't be asked."""
+        try:
+            return self._question(value), ""
+        except LineError as error:  # the file was changed since
+            return _NOTHING, str(error)
 
     def _question(self, value: Any) -> Question:
         if self._column is None:

@@ -13,6 +13,7 @@ from agentkit import Agent, ConfigurationError, LimitError, Limits
 from agentkit.batch.agent_reference import agent_of_reference, checked_reference
 from agentkit.batch.by_reference import packed, unpacked
 from agentkit.batch.fingerprint import fingerprint_of
+from agentkit.batch.item_sessions import placed_sessions
 from agentkit.batch.made_agents import MADE
 from agentkit.batch.program_files import importable_from, is_loading
 from agentkit.serving.agent_loading import agent_of_options, checked_agent_options
@@ -95,6 +96,8 @@ class Job:
             told["limits"] = asdict(told["limits"])
         if told.get("output") is str:
             told["output"] = None
+        if isinstance(told.get("sessions"), str):
+            told["sessions"] = placed_sessions(told["sessions"])
         told["keep"] = tuple(told.get("keep", ()))
         told["at_once"] = _range(told.get("at_once", AT_ONCE))
         if isinstance(agent, Agent):

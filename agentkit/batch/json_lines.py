@@ -3,12 +3,15 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 from agentkit.batch.text_lines import MAX_BYTES, Entry, Line, LineError, decoded
 from agentkit.errors import ConfigurationError
+
+Skipped = Callable[[int, bytes], bool]
+"""Whether a line is left out: given are its number and its bytes."""
 
 _SPACE = " \t\r\n"
 _LOOK = 2000
@@ -60,6 +63,28 @@ def json_value(content: bytes) -> Any:
     return value
 
 
+_GIVEN_ID = re.compile(rb'"((?:custom_)?id)"\s*:\s*"([^"\\]+)"')
+_MAY_BE_OTHERWISE = {
+    b"id": re.compile(rb'"custom_id"|"body"|\\u00[0-7]'),
+    b"custom_id": re.compile(rb'"id"|\\u00[0-7]'),
+}
+"""What a line may have besides one id where that is not its id; or where keys may be written with escapes."""
+_BACKSLASH = 0x5C
+
+
+def plain_id(content: bytes) -> str | None:
+    """The id of a line that is known to be a question, where it can be seen without parsing; None says nothing."""
+    found = _GIVEN_ID.search(content)
+    if (
+        found is None
+        or content.count(b"{", 0, found.start()) != 1  # of an inner object, or there is one in a text
+        or content[found.start() - 1] == _BACKSLASH
+        or _MAY_BE_OTHERWISE[found[1]].search(content) is not None
+    ):
+        return None
+    return found[2].decode("utf-8", "replace")
+
+
 def check_texts(value: object) -> None:
     """Raises LineError when a text in a value of JSON has a NUL or half a surrogate pair."""
     waiting = [value]
@@ -108,13 +133,13 @@ def _why_more(text: str, end: int) -> str:
     return f"has more than one JSON value (position {end + 1}): write each in a line of its own"
 
 
-def json_entries(lines: Iterable[Line]) -> Iterator[Entry]:
-    """What the lines hold; blank ones are left out."""
+def json_entries(lines: Iterable[Line], is_skipped: Skipped | None = None) -> Iterator[Entry]:
+    """What the lines hold; blank ones are left out. is_skipped: whether a line is left out, before it is parsed."""
     for number, content, problem in lines:
         if problem:
             yield number, None, content, problem
             continue
-        if not content or content.isspace():
+        if not content or content.isspace() or (is_skipped is not None and is_skipped(number, content)):
             continue
         try:
             value = json_value(content)

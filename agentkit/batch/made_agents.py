@@ -13,7 +13,7 @@ from agentkit.tooling.toolset import Toolset
 
 MAX_JOBS = 32
 """Jobs whose agents are kept in a process that answers for many, one after the other: the one that was not used for
-the longest time is forgotten."""
+the longest time is forgotten. It is not closed, as a run may go on with it: its connections end with it."""
 
 Make = Callable[[], tuple[Agent, bool]]
 """Makes an agent, and says whether it is the maker's own, who closes it."""

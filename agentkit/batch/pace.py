@@ -50,14 +50,17 @@ class Tally:
 
 
 class _Server:
-    """A gate, and who waits there. flying: by request, the thread that has sent it, and those that have handed it the
-    work. seen: the number that is counted in how many runs there should be. next: when the first one may be sent.
-    sleeper: who wakes up by itself, and when."""
+    """A gate, and who waits there, in order. flying: how many requests were sent and have not ended. senders: how many
+    of them each thread has sent; waiters: how many each thread waits for, with its own. seen: the number that counts in
+    how many runs there should be. next: when the first one may be sent. sleeper: who wakes up by itself, and
+    when."""
 
     def __init__(self, limit: Limit) -> None:
         self.gate = Gate(limit)
         self.waiting: list[_Turn] = []
-        self.flying: dict[int, tuple[int, frozenset[int]]] = {}
+        self.flying = 0
+        self.senders: dict[int, int] = {}
+        self.waiters: dict[int, int] = {}
         self.used = 0.0
         self.seen = 0
         self.has_answered = False
@@ -66,7 +69,28 @@ class _Server:
 
     def is_let_through(self, turn: "_Turn") -> bool:
         """Whether a request would wait for itself: one that its thread has sent, or one of those that wait for that."""
-        return any(thread in turn.threads or turn.thread in threads for thread, threads in self.flying.values())
+        return turn.thread in self.waiters or not self.senders.keys().isdisjoint(turn.threads)
+
+    def took_off(self, turn: "_Turn") -> None:
+        """A request is sent."""
+        self.flying += 1
+        self.senders[turn.thread] = self.senders.get(turn.thread, 0) + 1
+        for thread in turn.threads:
+            self.waiters[thread] = self.waiters.get(thread, 0) + 1
+
+    def landed(self, turn: "_Turn") -> None:
+        """One that was sent has ended."""
+        self.flying -= 1
+        _less(self.senders, turn.thread)
+        for thread in turn.threads:
+            _less(self.waiters, thread)
+
+
+def _less(counts: dict[int, int], key: int) -> None:
+    if counts[key] > 1:
+        counts[key] -= 1
+    else:
+        del counts[key]
 
 
 class _Turn:
@@ -228,7 +252,7 @@ class ServerPaces:
         turn.sent = server.used = now
         turn.begun = server.gate.send(now)
         turn.tally.requests += 1
-        server.flying[id(turn)] = turn.thread, turn.threads
+        server.took_off(turn)
 
     def _wait(self, turn: _Turn) -> None:
         """Wait until a request is sent."""
@@ -291,7 +315,7 @@ class ServerPaces:
         if what == _HELD:
             gate.close(min(seconds or 0.0, MAX_CLOSED), now)
             return
-        del server.flying[id(turn)]
+        server.landed(turn)
         server.has_answered = server.has_answered or turn.status > 0
         if what == _ANSWERED:
             gate.answered(turn.begun, now - turn.sent, now)
@@ -310,18 +334,21 @@ class ServerPaces:
     def _admit(self, server: _Server) -> None:
         """Send what may be sent of those that wait for a server."""
         now = time.monotonic()
-        server.next = NEVER
-        for turn in list(server.waiting):
-            wait = server.gate.wait(now)
-            if wait > 0 and (server.gate.is_closed(now) or not server.is_let_through(turn)):
-                server.next = now + wait
-                continue
-            server.waiting.remove(turn)
-            self._send(turn, now)
-            turn.wake()
+        waiting, gate = server.waiting, server.gate
+        while waiting and gate.wait(now) == 0:
+            self._send_waiting(server, waiting[0], now)
+        while not gate.is_closed(now) and (through := [turn for turn in waiting if server.is_let_through(turn)]):
+            for turn in through:
+                self._send_waiting(server, turn, now)
+        server.next = now + gate.wait(now) if waiting else NEVER
         first = server.waiting[0] if server.waiting else None
         if first is not None and (server.sleeper[0] is not first or server.next < server.sleeper[1]):
             first.wake()  # it looks after the time for all
+
+    def _send_waiting(self, server: _Server, turn: _Turn, now: float) -> None:
+        server.waiting.remove(turn)
+        self._send(turn, now)
+        turn.wake()
 
     def _after(self) -> None:
         """Tell, without the lock, that the number of runs has changed."""

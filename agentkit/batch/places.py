@@ -11,11 +11,13 @@ Answers = Future[list[Record]]
 
 
 class Lost(Exception):
-    """An engine has lost the items of a task. died: with the process that answered them."""
+    """An engine has lost the items of a task. died: with the process that answered them. begun: one of them may have
+    been."""
 
-    def __init__(self, why: str, died: bool = False) -> None:
+    def __init__(self, why: str, died: bool = False, begun: bool = True) -> None:
         super().__init__(why)
         self.died = died
+        self.begun = begun
 
 
 def is_death(future: Answers) -> bool:
@@ -67,7 +69,7 @@ class Places:
                 place = max(self._places.values(), key=lambda place: place.room)
                 place.tasks[future] = count
                 return place, future
-        future.set_exception(Lost("there is no worker at the moment"))
+        future.set_exception(Lost("there is no worker at the moment", begun=False))
         return None, future
 
     def pause(self, place: Place, is_paused: bool) -> None:
@@ -79,7 +81,8 @@ class Places:
         """Take in the reply to a task. A place that has a problem is not used any more."""
         if reply["problem"]:
             self.leave(place)
-            self.lose(place, future, Lost(reply["problem"], died=reply["process"] != place.process))
+            is_other = reply["process"] != place.process
+            self.lose(place, future, Lost(reply["problem"], died=is_other, begun=is_other))
             return
         with self._lock:
             place.window = max(1, reply["width"])

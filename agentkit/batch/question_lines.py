@@ -56,12 +56,12 @@ def question_of(value: object, column: str | None = None) -> Question:
     if "custom_id" in columns:
         del columns["custom_id"]
     if type(asked) is str and name != "messages" and asked and not asked.isspace():
-        return Question(_id_of(value), asked, (), _NO_FIELDS, columns, "")
+        return Question(id_of(value), asked, (), _NO_FIELDS, columns, "")
     if isinstance(asked, list) and (name == "messages" or (asked and all(map(_has_role, asked)))):
-        return Question(_id_of(value), None, asked_messages(asked), columns=columns)
+        return Question(id_of(value), None, asked_messages(asked), columns=columns)
     if name == "messages":
         raise LineError(f"has messages that are {_kind(asked)}: it must be a list of messages")
-    return Question(_id_of(value), asked_text(asked, f"the field {name!r}"), columns=columns)
+    return Question(id_of(value), asked_text(asked, f"the field {name!r}"), columns=columns)
 
 
 def question_field(value: dict[str, object]) -> str:
@@ -139,7 +139,8 @@ def _has_role(value: object) -> bool:
     return isinstance(value, dict) and "role" in value
 
 
-def _id_of(value: Mapping[str, object]) -> str | None:
+def id_of(value: Mapping[str, object]) -> str | None:
+    """The id that an object has, None for none. Raises LineError when it can't be one."""
     found = value.get("id")
     if found is None:
         found = value.get("custom_id")

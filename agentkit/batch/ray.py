@@ -174,18 +174,26 @@ class RayEngine:
             return future
         if actor is None:
             self._places.leave(place)
-            self._places.lose(place, future, Lost("its node has gone"))
+            self._places.lose(place, future, Lost("its node has gone", begun=False))
             return future
         made = [item.as_json() for item in items]
-        asked = actor.answer.remote(self._text, made, self._batch).future()
+        try:
+            asked = actor.answer.remote(self._text, made, self._batch).future()
+        except Exception as error:  # noqa: BLE001 - of a cluster that has gone
+            self._places.leave(place)
+            self._places.lose(place, future, Lost(f"{type(error).__name__}: {error}", begun=False))
+            return future
         asked.add_done_callback(partial(self._settle, place, future))
         return future
 
     def _settle(self, place: Place, future: Answers, asked: "Future[remote.Reply]") -> None:
-        error = asked.exception()
-        if error is None:
-            self._places.settle(place, future, asked.result())
-            return
+        try:
+            error: BaseException | None = asked.exception()
+            if error is None:
+                self._places.settle(place, future, asked.result())
+                return
+        except BaseException as failure:  # noqa: BLE001 - it was cancelled, or its reply has another form
+            error = failure
         if isinstance(error, ray.exceptions.RayActorError):
             self._places.leave(place)  # the next look asks whether it has been started anew
         self._places.lose(place, future, Lost(f"{type(error).__name__}: {error}", died=True))

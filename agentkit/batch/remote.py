@@ -6,7 +6,9 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypedDict
 
@@ -14,8 +16,9 @@ import agentkit
 from agentkit._threads import WORKERS
 from agentkit.batch.item import Item, Record
 from agentkit.batch.job import Job
+from agentkit.batch.made_agents import MAX_JOBS
 from agentkit.batch.pace import pace_here
-from agentkit.batch.worker import Worker, timed_out
+from agentkit.batch.worker import Worker, broken, is_of_program, timed_out
 from agentkit.errors import ConfigurationError
 
 WATCH_SECONDS = 0.5
@@ -73,11 +76,11 @@ def mismatch(checked: Checked) -> str:
 def _problem_of(job: str) -> str:
     try:
         _HELD.job(job).job.agent_here()
-    except KeyboardInterrupt:
-        raise
     except ConfigurationError as error:
         return str(error)
-    except BaseException as error:  # noqa: BLE001 - of any module that an agent is made in
+    except BaseException as error:
+        if is_of_program(error):
+            raise
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -129,8 +132,7 @@ class _HeldJob:
         if most is None and len(items) == 1:
             return [self.worker.answer(items[0], cancelled)]
         ended: SimpleQueue[tuple[str, Record]] = SimpleQueue()
-        for item in items:
-            WORKERS.submit(lambda item=item: ended.put((item.id, self.worker.answer(item, cancelled))))  # type: ignore[misc]
+        _begin_all([partial(self._put_answer, item, cancelled, ended) for item in items])
         records: dict[str, Record] = {}
         with contextlib.suppress(Empty):
             while len(records) < len(items):
@@ -138,18 +140,39 @@ class _HeldJob:
                 records.update([ended.get(timeout=left)])
         return [records.get(item.id) or timed_out(item, began) for item in items]
 
+    def _put_answer(self, item: Item, cancelled: threading.Event, ended: "SimpleQueue[tuple[str, Record]]") -> None:
+        try:
+            record = self.worker.answer(item, cancelled)
+        except BaseException as error:  # noqa: BLE001 - the task waits for it
+            record = broken(item, error)
+        ended.put((item.id, record))
+
+
+def _begin_all(works: Sequence[Callable[[], None]]) -> None:
+    """Begin works in threads. Where the system has no more of them, those that there are take the others up; without
+    any, RuntimeError is raised."""
+    for number, work in enumerate(works):
+        try:
+            WORKERS.submit(work)
+        except RuntimeError:
+            if number == 0:
+                raise
+
 
 class _Held:
     """The jobs of this process, by their JSON: each is read once, and has one worker."""
 
     def __init__(self) -> None:
-        self._jobs: dict[str, _HeldJob] = {}
+        self._jobs: OrderedDict[str, _HeldJob] = OrderedDict()
         self._lock = threading.Lock()
 
     def job(self, text: str) -> _HeldJob:
         with self._lock:
             if text not in self._jobs:
                 self._jobs[text] = _HeldJob(text)
+            self._jobs.move_to_end(text)
+            while len(self._jobs) > MAX_JOBS:
+                self._jobs.popitem(last=False)  # its agent is used perhaps
             return self._jobs[text]
 
     def drop(self, text: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol
 
 from agentkit.batch.given_items import check_iterable, given_entries, spool, spooled_entries
-from agentkit.batch.json_lines import check_is_lines, json_entries, text_entries
+from agentkit.batch.json_lines import Skipped, check_is_lines, json_entries, text_entries
 from agentkit.batch.parquet_rows import ParquetRows
 from agentkit.batch.tables import CsvRows
 from agentkit.batch.text_lines import Entry, LineError, beginning, check_is_text, lines_of, open_bytes
@@ -41,9 +41,9 @@ class Source(Protocol):
     is_table: bool
     is_file: bool
 
-    def entries(self) -> Iterator[Entry]:
-        """What may be questions, from the first on, each time anew. Raises ConfigurationError for a file that can't be
-        read to its end."""
+    def entries(self, is_skipped: Skipped | None = None) -> Iterator[Entry]:
+        """What may be questions, from the first on, each time anew. is_skipped: asked for lines of JSON alone. Raises
+        ConfigurationError for a file that can't be read to its end."""
         ...
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class _File:
                 check_is_lines(lines, self.name)
             return self._wanted
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, is_skipped: Skipped | None = None) -> Iterator[Entry]:
         if self._kind == "parquet":
             yield from ParquetRows(self._path, self._wanted, self.name)
             return
@@ -90,7 +90,7 @@ class _File:
             if self._kind == "csv":
                 yield from CsvRows(lines, self._wanted, self.name)
             else:
-                yield from text_entries(lines) if self._kind == "text" else json_entries(lines)
+                yield from text_entries(lines) if self._kind == "text" else json_entries(lines, is_skipped)
 
     def close(self) -> None:
         pass
@@ -126,7 +126,7 @@ class _Given:
         self.column = column
         self._source = source
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, is_skipped: Skipped | None = None) -> Iterator[Entry]:
         return given_entries(self._source)
 
     def close(self) -> None:
@@ -144,7 +144,7 @@ class _Spooled:
         self._path = _written(lambda file: spool(source, file))
         self._remove = weakref.finalize(self, _removed, self._path)
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self, is_skipped: Skipped | None = None) -> Iterator[Entry]:
         with open(self._path, "rb") as file:
             yield from spooled_entries(file)
 

@@ -1,29 +1,24 @@
 """Answers single items with the agent of a job, in any thread of any process."""
 
-import hashlib
-import re
+import contextlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agentkit.agent import Agent
 from agentkit.batch.attempts import kind_of, seconds_before
 from agentkit.batch.item import Item, Record
+from agentkit.batch.item_sessions import ItemSessions
 from agentkit.batch.job import Job
 from agentkit.batch.pace import ServerPaces, Tally
 from agentkit.batch.records import NO_OUTCOME, answered, failed, not_run
 from agentkit.event import Result
 from agentkit.limits import Usage
 from agentkit.net.repeats import run_of
-from agentkit.session import Sessions
-from agentkit.sessions import open_sessions
 
 KIND = "_kind"
 """A field of a record for the driver alone: "account" where the server refuses the account, "cancelled" where the run
 was stopped. It is removed before the record is written."""
-
-_PLAIN_ID = re.compile(r"[\w.:@=+-]{1,60}")
 
 
 class Worker:
@@ -32,15 +27,19 @@ class Worker:
     def __init__(self, job: Job, paces: ServerPaces) -> None:
         self._job = job
         self._paces = paces
-        self._sessions: Sessions | None = None
-        self._lock = threading.Lock()
+        self._sessions = None if job.sessions is None else ItemSessions(job.sessions, job.name)
 
     def answer(self, item: Item, cancel: threading.Event) -> Record:
         """The record of an item, which names the error of a run that has failed. cancel: stops the run."""
         if item.problem:
             return not_run(item, "bad_input", item.problem)
-        with run_of(item.id), self._paces.run() as tally:
-            return _Attempts(self, self._job, item, cancel, tally).record()
+        try:
+            with run_of(item.id), self._paces.run() as tally:
+                return _Attempts(self, self._job, item, cancel, tally).record()
+        except BaseException as error:
+            if is_of_program(error):
+                raise
+            return broken(item, error)
 
     def run(self, item: Item, messages: Sequence[Mapping[str, Any]], cancel: threading.Event) -> Result[Any]:
         """One attempt. messages: those of the attempt before it, from which this one goes on; empty for the first."""
@@ -50,45 +49,25 @@ class Worker:
             options["limits"] = self._job.run_limits()
         if self._job.output is not None:
             options["output"] = self._job.output
-        if self._job.sessions is not None:
-            return self._run_in_session(agent, item, options)
+        if self._sessions is not None:
+            return self._sessions.run(agent, item, options)
         if messages:
             return agent.run(None, messages=messages, **options)
         if item.prompt is None:
             return agent.run(None, messages=item.messages, **options)
         return agent.run(item.prompt, messages=item.messages, **options)
 
-    def _run_in_session(self, agent: Agent, item: Item, options: dict[str, Any]) -> Result[Any]:
-        """A run whose tool calls are booked, so that none has its effect twice, whatever dies when."""
-        session = self._store()[session_id(self._job.name, item.id)]
-        request = hashlib.blake2b(item.id.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        *earlier, last = item.messages or ({"role": "user", "content": item.prompt},)
-        if earlier and not session.messages:
-            session.append(earlier)
-        return agent.run(last["content"], session=session, request_id=request, **options)
-
-    def _store(self) -> Sessions:
-        with self._lock:
-            if self._sessions is None:
-                assert self._job.sessions is not None
-                self._sessions = open_sessions(self._job.sessions)
-            return self._sessions
+    def reopen(self, item: Item) -> None:
+        """An attempt has failed: another one gets an answer of its own, also where its session has one."""
+        if self._sessions is not None:
+            with contextlib.suppress(Exception):  # the error of the attempt says more
+                self._sessions.reopen(item)
 
     def close(self) -> None:
         """Close the store of sessions and the agent."""
-        with self._lock:
-            if self._sessions is not None:
-                self._sessions.close()
-            self._sessions = None
+        if self._sessions is not None:
+            self._sessions.close()
         self._job.close_agent()
-
-
-def session_id(batch: str, item_id: str) -> str:
-    """The id of the session of an item. batch: the name of its batch."""
-    if _PLAIN_ID.fullmatch(item_id):
-        return f"batch.{batch}.{item_id}"
-    digest = hashlib.blake2b(item_id.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-    return f"batch.{batch}.={digest}"
 
 
 class _Attempts:
@@ -108,17 +87,29 @@ class _Attempts:
         while True:
             self._count += 1
             try:
-                result = self._worker.run(self._item, self._messages, self._cancel)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as error:  # noqa: BLE001 - of any tool, hook or backend: it is this item's outcome
-                made = self._after(error)
-                if made is not None:
-                    return made
-                continue
-            spent = self._spent + result.usage
-            made = answered(self._item, result, self._job.keep, spent, self._count, self._tally.refusals)
-            return {**made, KIND: "cancelled"} if result.stopped in NO_OUTCOME else made
+                return self._answered(self._worker.run(self._item, self._messages, self._cancel))
+            except BaseException as error:
+                if is_of_program(error):
+                    raise
+                made = self._outcome(error)
+            if made is not None:
+                return made
+
+    def _answered(self, result: Result[Any]) -> Record:
+        self._spent += result.usage
+        made = answered(self._item, result, self._job.keep, self._spent, self._count, self._tally.refusals)
+        if result.stopped in NO_OUTCOME:
+            return {**made, KIND: "cancelled"}
+        if not made["ok"]:
+            self._worker.reopen(self._item)
+        return made
+
+    def _outcome(self, error: BaseException) -> Record | None:
+        self._worker.reopen(self._item)
+        try:
+            return self._after(error)
+        except Exception:  # noqa: BLE001 - of an exception class that somebody has written
+            return broken(self._item, error)
 
     def _after(self, error: BaseException) -> Record | None:
         """What follows a failure: None when there is another attempt, for which this has waited."""
@@ -136,6 +127,20 @@ class _Attempts:
         if self._cancel.wait(seconds_before(self._count + 1)):
             return {**made, KIND: "cancelled"}
         return None
+
+
+def is_of_program(error: BaseException) -> bool:
+    """Whether an error ends the program: a Ctrl-C in its main thread. In any other thread a tool has raised it."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
+def broken(item: Item, error: BaseException) -> Record:
+    """The record of an item whose outcome is an error that was not foreseen."""
+    try:
+        why = str(error)
+    except Exception:  # noqa: BLE001 - of an exception class that somebody has written
+        why = ""
+    return {**not_run(item, type(error).__name__, why or "without a message"), "attempts": 1}
 
 
 def timed_out(item: Item, started: float) -> Record:

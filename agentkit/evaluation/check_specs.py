@@ -68,7 +68,7 @@ class Options:
             not isinstance(each, str | int | float) or isinstance(each, bool) for each in listed
         ):
             raise ConfigurationError(f"{name} has to be a text or a list of texts, not {in_a_line(repr(value), 60)}")
-        if any(str(each) == "" for each in listed):
+        if any(str(each) == "" or (self.kind != "regex" and not str(each).strip()) for each in listed):
             raise ConfigurationError(f"{name} is empty")
         return tuple(map(str, listed))
 

@@ -1,6 +1,7 @@
 """The check of an answer that names one of several choices."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +12,36 @@ from agentkit.evaluation.score import Grade, Grader, text_of
 from agentkit.evaluation.text_checks import listed, quoted
 from agentkit.evaluation.words import normal
 
-_SAYS = re.compile(
-    r"(?:\b(?:answer|option|choice|antwort|réponse|respuesta|ответ)\b|答案|选择?|選擇?|الجواب|الإجابة)"
-    r"(?:\s{0,3}(?:is|are|was|ist|est|es|是|为|為|هو|هي|[:：=]))?",
-    re.IGNORECASE,
+_BEHIND = r"(?:\s{0,3}(?:should be|is|are|was|were|ist|est|es|应该是|应为|是|为|為|选|選|هو|هي|[:：=]))?"
+_SAYS = (
+    re.compile(
+        rf"(?:\b(?:answer|antwort|réponse|respuesta|ответ)\b|答案|正确选项|正確選項|الجواب|الإجابة)(?:是|为|為)?{_BEHIND}",
+        re.IGNORECASE,
+    ),
+    re.compile(rf"(?:\b(?:option|choice|choose|pick)\b|选项|選項|选择?|選擇?){_BEHIND}", re.IGNORECASE),
 )
+"""What says that a choice follows: first of all that it is the answer."""
+_OTHER = r"(?!\s?(?:,|/|&|、|and\b|or\b|und\b|oder\b|和|或)\s?(?:and |or )?[(\[]?[A-Z](?![^\W_]))"
+_DIRECT = re.compile(rf"\s{{0,3}}[(\[\"'“]?\s?([A-Z])(?![A-Za-z0-9])(?!['’]\w)\s?[)\]]?{_OTHER}")
+"""A letter right behind that, and no other beside it."""
+_FIRST = re.compile(r"\W{0,5}([A-Z])\s?[)\]]?\s?(?:$|[.:\n—–]|,(?=\s(?:because|since|as|which|for)\b)|-\s)")
+"""A letter with which an answer begins, and which is no word and none of several."""
+_NOT = re.compile(
+    r"(?:\b(?:not|isn't|isn’t|never|neither|nor|rather than|instead of|unlike|nicht|non|не)|不是|并非|不选|而非|排除)"
+    r"\s{0,2}(?:(?:option|choice|选项)\s{0,2})?[(\[]?([A-Z])(?![^\W_\u3400-\u9fff])[)\]]?(?!['’]\w)"
+)
+_IS_WRONG = re.compile(
+    r"(?<![^\W_\u3400-\u9fff])[(\[]?[A-Z][)\]]?(?:(?:,| and| or)\s[(\[]?[A-Z][)\]]?){0,5}\s?"
+    r"(?:(?:is|are|was|were|can|ist|sind)\s(?:\w+ )?(?:wrong|incorrect|false|not\b|falsch|out)|(?:是错|错误|不正确|不对|是錯|錯誤|不正確))"
+)
+"""A letter of which it is said that it is not the answer."""
 _SMALL = re.compile(r"\s{0,3}[(\[\"'“]?\s?([a-z])\s?(?:[)\].,:\"'”\s]{0,3}$|[)\].]\s)", re.MULTILINE)
 """A letter in lower case behind "answer:", and nothing else."""
 _LETTER = re.compile(r"(?<![^\W_])([A-Z])(?![^\W_\u3400-\u9fff])(?!['’]\w)")
 _MARKUP = re.compile(r"[*_`#$]|\\boxed|\\text")
 _WORD_BEHIND = re.compile(r"[^\S\n]{1,3}(?!(?:is|or|and|because|since|ist|oder|und)\b)[^\W\d_A-Z]")
 """A word behind an article or a pronoun, which these are not."""
+_ENDS_FIRST = re.compile(r"[.,;:!。，；：！\n—–]")
 _ENDS = re.compile(r"(?<=\S)[.;!?](?=\s|$)|[。；！？\n]")
 
 
@@ -45,13 +65,13 @@ class Choice(Grader):
 
     def grade(self, record: Record, answer: Any) -> Grade:
         expected, said = self._label(self.picked or answer), text_of(record)
-        named = self._named(_MARKUP.sub("", said))
+        named = self._named(_IS_WRONG.sub(" ", _NOT.sub(" ", _MARKUP.sub("", unicodedata.normalize("NFKC", said)))))
         if named == [expected]:
             return Grade(1.0)
         return Grade(0.0, f"names {listed(named) if named else 'no choice'}, not {expected}: {quoted(said)}")
 
     def _label(self, answer: Any) -> str:
-        given = str(answer).strip()
+        given = unicodedata.normalize("NFKC", str(answer)).strip()
         if given in self.choices:
             return given
         said = normal(given) or given.casefold()
@@ -61,20 +81,43 @@ class Choice(Grader):
         raise ConfigurationError(f"{quoted(given)} is none of the choices {listed(list(self.choices))}")
 
     def _named(self, said: str) -> list[str]:
-        """The choices that an answer names: where it says that something is the answer, else in all, else at its
-        end."""
-        for announced in reversed(list(_SAYS.finditer(said))[-20:]):
-            small = _SMALL.match(said, announced.end())
-            if small and small[1].upper() in self.choices:
-                return [small[1].upper()]
-            found = next(filter(None, map(self._in, _pieces(said, announced.end()))), [])
-            if found:
-                return found
+        """The choices that an answer names: where it says that something is the answer, else at its beginning, else in
+        all, else at its end."""
+        for says in _SAYS:
+            for announced in reversed(list(says.finditer(said))[-20:]):
+                found = self._behind(said, announced.end())
+                if found:
+                    return found
+            first = self._first(said)
+            if first:
+                return first
         named = self._in(said)
         if len(named) > 1:
             last = self._in(said.strip().rpartition("\n")[2])
             return last if len(last) == 1 else named
         return named or [label for label in self.choices if said.strip(" \n().:").casefold() == label.casefold()]
+
+    def _behind(self, said: str, place: int) -> list[str]:
+        """The choices behind the place where it is said that something is the answer."""
+        small = _SMALL.match(said, place)
+        if small and small[1].upper() in self.choices:
+            return [small[1].upper()]
+        direct = _DIRECT.match(said, place)
+        if direct and direct[1] in self.choices and not _is_word(said, direct):
+            return [direct[1]]
+        return next(filter(None, map(self._in, _pieces(said, place))), [])
+
+    def _first(self, said: str) -> list[str]:
+        """The choice with which an answer begins: a letter, or a text of no letters with a comma or a full stop behind
+        it. Where other lines begin so too it is a list of all choices."""
+        found = _FIRST.match(said)
+        if found and found[1] in self.choices:
+            lines = {each[1] for each in map(_FIRST.match, said.splitlines()[:50]) if each and each[1] in self.choices}
+            return [found[1]] if len(lines) == 1 else []
+        if any(map(_is_letter, self.choices)):
+            return []
+        begins = _ENDS_FIRST.split(said.strip(), maxsplit=1)[0]
+        return [label for label, text in self.choices.items() if normal(begins) in (normal(label), normal(text)) and begins]
 
     def _in(self, said: str) -> list[str]:
         """The choices that a text names, by their letters or by their texts."""
@@ -82,6 +125,7 @@ class Choice(Grader):
         rest, named = f" {normal(said)} ", []
         for label, text in sorted(self.choices.items(), key=lambda each: -len(each[1] or each[0])):
             phrase = f" {normal(text or ('' if _is_letter(label) else label))} "
+            rest = rest.replace(f" not{phrase}", "  ") if phrase.strip() else rest
             if phrase.strip() and phrase in rest:
                 named.append(label)
                 rest = rest.replace(phrase, "  ")  # "entailment" is not named by "not entailment"

@@ -32,6 +32,10 @@ class Json(Grader):
     def reads_answer(self) -> bool:  # type: ignore[override]
         return self.equals
 
+    def accept(self, answer: Any) -> None:
+        if answer is None or (isinstance(answer, str) and not answer.strip()):
+            raise ConfigurationError("the item has no answer that is JSON")
+
     def grade(self, record: Record, answer: Any) -> Grade:
         try:
             value = self._value(record)
@@ -41,7 +45,8 @@ class Json(Grader):
         if wrong:
             return right(False, wrong)
         if self.equals:
-            return right(is_same(value, answer), "is another value than the right answer")
+            same = any(is_same(value, each) for each in _meant(answer))
+            return right(same, "is another value than the right answer")
         faults = [why for path, expected in self.paths.items() if (why := _fault_at(path, value, expected))]
         return Grade(1 - len(faults) / max(1, len(self.paths)), in_a_line("; ".join(faults), 300))
 
@@ -52,14 +57,47 @@ class Json(Grader):
 
 
 def check_schema(schema: Any) -> Mapping[str, Any]:
-    """A JSON schema. Raises ConfigurationError for one that is invalid."""
+    """A JSON schema. Raises ConfigurationError for one that is invalid, or that refers to what it has not."""
     if not isinstance(schema, Mapping):
         raise ConfigurationError(f"a schema is a JSON object, not {in_a_line(repr(schema), 60)}")
     try:
         validator_of(schema, False)
     except ToolDefinitionError as error:
         raise ConfigurationError(str(error).replace("parameters is", "schema is")) from None
+    unknown = _unresolved(schema)
+    if unknown:
+        raise ConfigurationError(f"the schema refers to {in_a_line(repr(unknown), 80)}, which it does not have")
     return schema
+
+
+def _unresolved(schema: Mapping[str, Any]) -> str:
+    """A reference of a schema that leads to nothing; "" for none. Nothing is fetched."""
+    import referencing.exceptions
+    import referencing.jsonschema
+    from jsonschema_specifications import REGISTRY
+
+    default = referencing.jsonschema.DRAFT202012
+    root = referencing.Resource.from_contents(schema, default_specification=default)
+    found = [(root, REGISTRY.with_resource(root.id() or "", root).resolver(root.id() or ""))]
+    while found:
+        resource, resolver = found.pop()
+        contents = resource.contents
+        for name in ("$ref", "$dynamicRef") if isinstance(contents, Mapping) else ():
+            try:
+                if isinstance(contents.get(name), str):
+                    resolver.lookup(contents[name])
+            except (referencing.exceptions.Unresolvable, ValueError):
+                return str(contents[name])
+        found += [(each, resolver.in_subresource(each)) for each in resource.subresources()]
+    return ""
+
+
+def _meant(answer: Any) -> list[Any]:
+    """What a right answer may mean: a text, as it stands in a table, is JSON if it can be read as such."""
+    try:
+        return [answer, json.loads(answer, parse_constant=_no_json)] if isinstance(answer, str) else [answer]
+    except (ValueError, RecursionError):
+        return [answer]
 
 
 def check_paths(paths: Any) -> Mapping[str, Any]:
@@ -122,7 +160,7 @@ def _shown(value: Any) -> str:
 
 def _unfenced(text: str) -> str:
     """The JSON of an answer that has it in a block of Markdown, and nothing else."""
-    text = text.strip()
+    text = text.strip().removeprefix("\ufeff").strip()
     if text.startswith("```") and text.endswith("```") and len(text) > 6:
         first, _, rest = text[3:-3].partition("\n")
         return rest if first.strip().lower() in ("json", "json5", "") else text

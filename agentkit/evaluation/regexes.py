@@ -1,7 +1,7 @@
 """Regular expressions of a set over answers that a model has written: none takes longer than its limit.
 
-An expression that repeats something may take hours for a text made for it (`(a+)+b`), and Python can't stop it: it is
-run in another process, which is killed at the limit.
+An expression that repeats something, or that has alternatives in groups, may take hours for a text made for it
+(`(a+)+b`), and Python can't stop it: it is run in another process, which is killed at the limit.
 """
 
 import re
@@ -36,7 +36,7 @@ def check_regex(expression: str, flags: int = 0) -> None:
 def matches(expression: str, flags: int, text: str, whole: bool) -> bool:
     """Whether a text has what a regular expression describes; whole: is it. Raises CheckError where that takes longer
     than ten seconds."""
-    if not _REPEATS & set(expression):
+    if not _may_go_back(expression):
         return _matches(expression, flags, text, whole)
     try:
         return call_isolated(_matches, expression, flags, text, whole, timeout=MOST_SECONDS, bare=True)
@@ -45,6 +45,12 @@ def matches(expression: str, flags: int, text: str, whole: bool) -> bool:
             f"the regex {in_a_line(expression, 80)!r} did not end in {MOST_SECONDS:g} s over {len(text)} characters "
             f"({error.reason}): repeat nothing inside of what is repeated, or write `++` and `*+` for `+` and `*`"
         ) from None
+
+
+def _may_go_back(expression: str) -> bool:
+    """Whether an expression has anything that may take longer than linear time."""
+    has_groups = "(" in expression and ("|" in expression or "\\" in expression)
+    return has_groups or bool(_REPEATS & set(expression))
 
 
 def _matches(expression: str, flags: int, text: str, whole: bool) -> bool:

@@ -112,10 +112,12 @@ def text_of(record: Record) -> str:
 
 def texts_of(answer: Any) -> list[str]:
     """The right answers of an item as texts: of one text or number, or of a list of right ones. Raises
-    ConfigurationError for anything else, and where there is none."""
+    ConfigurationError for anything else, for an empty text, and where there is none."""
     found: Sequence[Any] = answer if isinstance(answer, list | tuple) else [answer]
     if not found or any(not isinstance(each, str | int | float) for each in found):
         raise ConfigurationError(f"the answer has to be a text, a number or a list of them, not {_shown(answer)}")
+    if any(isinstance(each, str) and not each.strip() for each in found):
+        raise ConfigurationError("the right answer is empty: leave the check out for an item that has none")
     return [str(each).lower() if isinstance(each, bool) else str(each) for each in found]
 
 

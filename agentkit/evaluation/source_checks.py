@@ -7,35 +7,8 @@ from urllib.parse import unquote
 
 from agentkit._text import in_a_line
 from agentkit.batch.item import Record
+from agentkit.evaluation.refusals import refuses
 from agentkit.evaluation.score import Grade, Grader, right, text_of, texts_of
-from agentkit.evaluation.words import has_phrase, words
-
-MOST_LOOKED_AT = 300
-"""How many characters of an answer may say that nothing was found; what follows is another answer."""
-
-_SAID = (
-    "nothing found|nothing was found|no answer|not found|no information|no relevant|no mention|no sources|no source "
-    "|no results|no data|no evidence|do not know|dont know|does not know|not known|unknown to me|cannot find|cant find"
-    "|could not find|couldnt find|can not find|did not find|didnt find|unable to find|was unable|not able to find"
-    "|is not mentioned|are not mentioned|not mentioned|does not mention|do not mention|dont mention|doesnt mention"
-    "|does not say|do not say|dont say|doesnt say|not provided|does not provide|do not provide|does not contain"
-    "|do not contain|doesnt contain|dont contain|not available|cannot answer|cant answer|can not answer"
-    "|could not answer|unable to answer|cannot be answered|cannot be determined|cannot determine|unanswerable"
-    "|not enough information|insufficient information|not specified|not stated|no such"
-    "|没有找到|未找到|找不到|沒有找到|没有相关|沒有相關|未提及|没有提到|没有提及|沒有提到|不知道|无法回答|無法回答|无法确定"
-    "|没有答案|无相关信息|没有信息|查不到|无法找到|未能找到|没有足够|未说明"
-    "|не найдено|не нашел|не нашёл|не нашла|не удалось найти|не могу найти|не знаю|нет информации|нет ответа"
-    "|не упоминается|не указано|не могу ответить|невозможно ответить|ничего не найдено"
-    "|لم أجد|لم يتم العثور|لا أعرف|لا توجد معلومات|لا يوجد|لم يذكر|لا يمكن|غير مذكور|لا أستطيع"
-    "|nicht gefunden|nichts gefunden|weiß nicht|weiss nicht|keine information|keine informationen|keine angaben"
-    "|kann nicht beantworten|nicht erwähnt|kein ergebnis|nicht bekannt"
-    "|pas trouvé|rien trouvé|aucune information|ne sais pas|pas mentionné|aucun résultat|impossible de répondre"
-    "|no encontré|no se encontró|no se ha encontrado|no sé|no hay información|no se menciona|sin información"
-    "|não encontrei|não foi encontrado|não sei|não há informações|non ho trovato|non so|nessuna informazione"
-    "|見つかりません|見つかりませんでした|わかりません|分かりません|情報がありません|記載がありません|記載されていません"
-    "|찾을 수 없습니다|찾지 못했습니다|모르겠습니다|정보가 없습니다|언급되지 않"
-)
-_PHRASES = tuple(tuple(words(phrase)) for phrase in _SAID.split("|"))
 
 
 @dataclass(frozen=True)
@@ -76,7 +49,7 @@ class CitesPage(Grader):
 
 @dataclass(frozen=True)
 class Refuses(Grader):
-    """The answer says that nothing was found, at its beginning, in one of a dozen languages. expected: False: it does
+    """The answer says in its first sentence that nothing was found, in one of a dozen languages. expected: False: it does
     not."""
 
     expected: bool = True
@@ -85,12 +58,6 @@ class Refuses(Grader):
         refused = refuses(text_of(record))
         why = "says that nothing was found" if refused else "does not say that nothing was found"
         return right(refused == self.expected, f"{why}: {in_a_line(text_of(record), 100)}")
-
-
-def refuses(text: str) -> bool:
-    """Whether a text says at its beginning that nothing was found."""
-    said = words(text[:MOST_LOOKED_AT].replace("’", "'"))
-    return any(has_phrase(phrase, said) for phrase in _PHRASES)
 
 
 def is_page(address: str, page: str) -> bool:

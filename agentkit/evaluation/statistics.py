@@ -25,6 +25,8 @@ MOST_SIZES = 5
 """Of so many different values it is drawn how often each occurs, instead of each value."""
 ALPHA = 0.05
 """Below which probability a difference is shown."""
+FEW_AMOUNTS = 10
+"""Of so many amounts the bootstrap can't leave the smallest and the largest far enough."""
 POWER = 0.8
 """How often a difference that can be shown is found."""
 _UNIT = 1_000_000_000
@@ -61,8 +63,8 @@ class Difference:
     least: float = 0.0
 
 
-def wilson(right: float, n: int, level: float = LEVEL) -> tuple[float, float]:
-    """The interval of Wilson (1927) of a share: of `right` of n independent cases."""
+def wilson(right: float, n: float, level: float = LEVEL) -> tuple[float, float]:
+    """The interval of Wilson (1927) of a share: of `right` of n independent cases. Both may be no whole numbers."""
     _check_size(n)
     z = _NORMAL.inv_cdf((1 + level) / 2)
     share, weight = right / n, z * z / n
@@ -85,7 +87,9 @@ def interval_of_items(
 
     Wilson where each item is right or wrong, or all are alike; else the bootstrap over items, with the quantiles of
     Student's t, since that of few items is too narrow (Hesterberg 2015, "What teachers should know about the
-    bootstrap").
+    bootstrap"). Near 0 and 1 that misses the mean on the side of the middle three times too often, and of two or three
+    items it can't leave their smallest and largest value: there the interval of Wilson is taken, of as many right and
+    wrong items as vary as much; towards the middle the wider of both.
     """
     mean = mean_of(values)
     if min(values) < 0 or max(values) > 1:
@@ -93,13 +97,24 @@ def interval_of_items(
     if set(values) <= {0, 1} or min(values) == max(values):
         return Interval(mean, *wilson(mean * len(values), len(values), level), "wilson")
     low, high = _bootstrap(_counted(values), seed, level, resamples)
-    return Interval(mean, max(0.0, low), min(1.0, high), "bootstrap over items")
+    lowest, highest = wilson(mean * (alike := _as_many(values, mean)), alike, level)
+    if mean >= 0.5:
+        return Interval(mean, max(0.0, min(low, lowest)), highest, "bootstrap over items")
+    return Interval(mean, lowest, min(1.0, max(high, highest)), "bootstrap over items")
 
 
 def interval_of_amounts(values: Sequence[float], seed: int = 0, level: float = LEVEL) -> Interval:
-    """The interval of the mean of amounts of any size (seconds, tokens, costs) or of differences of such."""
+    """The interval of the mean of amounts of any size (seconds, tokens, costs) or of differences of such: the
+    bootstrap over items, of few the wider of that and Student's."""
     mean = mean_of(values)
-    low, high = (mean, mean) if min(values) == max(values) else _bootstrap(_counted(values), seed, level, RESAMPLES)
+    if min(values) == max(values):
+        return Interval(mean, mean, mean, "bootstrap over items")
+    low, high = _bootstrap(_counted(values), seed, level, RESAMPLES)
+    n = len(values)
+    if n <= FEW_AMOUNTS:
+        error = math.sqrt(sum((each - mean) ** 2 for each in values) / (n * (n - 1)))
+        half = _student(n - 1, level) * error
+        low, high = min(low, mean - half), max(high, mean + half)
     return Interval(mean, low, high, "bootstrap over items")
 
 
@@ -115,7 +130,9 @@ def difference_of(first: Sequence[float], second: Sequence[float], seed: int = 0
     if found.low == found.high:  # no item differs, or all by the same amount: what others would do is not known
         low, high = max(-1.0, found.value - least), min(1.0, found.value + least)
         return Difference(found.value, min(low, found.value), max(high, found.value), p, p < ALPHA, len(changes), least)
-    return Difference(found.value, found.low, found.high, p, p < ALPHA, len(changes), least)
+    most = max(1.0, *map(abs, changes))  # of scores: none changes by more than 1
+    low, high = max(-most, found.low), min(most, found.high)
+    return Difference(found.value, low, high, p, p < ALPHA, len(changes), least)
 
 
 def permutation_test(changes: Sequence[float], seed: int = 0) -> float:
@@ -180,12 +197,20 @@ def pass_all(k: int, n: int, right: int) -> float:
     return math.comb(right, k) / math.comb(n, k)
 
 
+def _as_many(values: Sequence[float], mean: float) -> float:
+    """How many right and wrong items would say as much of the mean as these do. Their variance is that of the items and
+    of two more, which vary as right and wrong do: a few items say little of how much others vary."""
+    most, n = mean * (1 - mean), len(values)
+    variance = (sum((each - mean) ** 2 for each in values) + 2 * most) / (n + 1)
+    return n * max(1.0, most / variance) if variance else n
+
+
 def _check_runs(k: int, n: int, right: int) -> None:
     if not 0 < k <= n or not 0 <= right <= n:
         raise ConfigurationError(f"{k} of {n} runs of which {right} are right: there are not so many")
 
 
-def _check_size(n: int) -> None:
+def _check_size(n: float) -> None:
     if n < 1:
         raise ConfigurationError("nothing can be said of no items")
 

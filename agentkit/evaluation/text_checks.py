@@ -10,7 +10,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.evaluation.regexes import check_regex, matches
 from agentkit.evaluation.score import Grade, Grader, right, text_of, texts_of
 from agentkit.evaluation.values import Tolerance, compared, expected_quantity, is_in_words
-from agentkit.evaluation.words import f1, has_phrase, normal, words
+from agentkit.evaluation.words import f1, has_phrase, readings, words
 
 SHOWN = 60
 WHICH = ("line", "any", "first", "last", "only")
@@ -40,19 +40,18 @@ class Exact(_WithTexts):
     """The answer has the same words as a right one, and no others."""
 
     def grade(self, record: Record, answer: Any) -> Grade:
-        rights = self.rights(answer)
-        said = normal(text_of(record))
-        return right(any(said == normal(each) for each in rights), _not(record, rights))
+        rights, said = self.rights(answer), text_of(record)
+        return right(any(_is_equal(said, each) for each in rights), _not(record, rights))
 
 
 @dataclass(frozen=True)
 class F1(_WithTexts):
-    """How many words the answer and a right one have in common, of the right one that is nearest."""
+    """How many words the answer and a right one have in common, of the right one that is nearest. Punctuation is left
+    out, as SQuAD's script does, or parts words, whichever has more in common."""
 
     def grade(self, record: Record, answer: Any) -> Grade:
-        rights = self.rights(answer)
-        said = words(text_of(record))
-        value = max(f1(said, words(each)) for each in rights)
+        rights, said = self.rights(answer), text_of(record)
+        value = max(_f1(said, each) for each in rights)
         return Grade(value, "" if value == 1 else _not(record, rights))
 
 
@@ -136,8 +135,22 @@ class Number(Grader):
 
 
 def _has(record: Record, text: str, raw: bool) -> bool:
-    said, phrase = text_of(record), words(text)
-    return text in said if raw or not phrase else has_phrase(phrase, words(said))
+    said = text_of(record)
+    if raw or not any(map(str.isalnum, text)):
+        return text in said
+    return any(map(has_phrase, readings(text, said), readings(said, text)))
+
+
+def _is_equal(said: str, text: str) -> bool:
+    return any(one == other for one, other in zip(readings(said, text), readings(text, said), strict=True))
+
+
+def _f1(said: str, text: str) -> float:
+    found, wanted = words(said), words(text)
+    if not found or not wanted:
+        return float(_is_equal(said, text))
+    parted = f1(readings(said)[1], readings(text)[1])
+    return max(f1(found, wanted), parted)
 
 
 def _not(record: Record, rights: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ import pytest
 from agentkit import ConfigurationError
 from agentkit.batch import remote, run_batch
 from agentkit.batch.fleets import fleet_of
+from agentkit.batch.futures import FutureFleet
 from agentkit.batch.job import Job
 from agentkit.errors import MissingExtraError
 from tests.support.batch_agents import ASKED, NEEDED
@@ -238,3 +239,51 @@ def test_a_run_that_does_not_end_is_left_behind_by_its_worker() -> None:
         feed = answered(threads, ["0 wait 600", "1", "2"], run_seconds=0.5)
     assert feed.records["0"]["error"]["type"] == "timeout"
     assert [feed.records[name]["output"] for name in "12"] == ["answer 1", "answer 2"]
+
+
+def test_nothing_of_a_batch_is_left_in_this_process_when_its_threads_were_an_executor() -> None:
+    before = len(remote._HELD._jobs)
+    with ThreadPoolExecutor(1) as threads:
+        assert [each["ok"] for each in run_batch(OBEDIENT, ["1"], on=threads)] == [True]
+    assert len(remote._HELD._jobs) == before
+
+
+class Faulty:
+    """An engine with a fault: it takes no task, or gives fewer records than there are items."""
+
+    width = inner = 4
+    ended = ""
+
+    def __init__(self, takes: bool) -> None:
+        self._takes = takes
+
+    def start(self, job: Job) -> None:
+        pass
+
+    def submit(self, job: Job, items: Any) -> "Future[Any]":
+        if not self._takes:
+            raise OSError("no more handles")
+        future: Future[Any] = Future()
+        future.set_result([])
+        return future
+
+    def lost(self, future: "Future[Any]") -> bool:
+        return False
+
+    def cancel(self) -> None:
+        pass
+
+    close = cancel
+
+
+@pytest.mark.parametrize("takes", [True, False], ids=["too few records", "takes no task"])
+def test_a_fault_of_an_engine_ends_the_batch_with_an_error_and_leaves_nothing_in_progress(takes: bool) -> None:
+    job = Job.of(OBEDIENT)
+    feed = ListFeed(job, [str(number) for number in range(4)])
+    fleet = FutureFleet(Faulty(takes))
+    fleet.start(job, feed)
+    with pytest.raises((OSError, ConfigurationError)) as raised:
+        fleet.join(60)
+    fleet.close()
+    assert feed.error is raised.value
+    until(lambda: feed._in_progress == 0, seconds=30)

@@ -310,6 +310,50 @@ def test_lines_that_are_added_after_the_check_wait_for_the_next_start(tmp_path: 
     assert [item.prompt for item in items] == ["a", "b"]
 
 
+IDS = {
+    "at the front": '{"id": "a", "question": "Who?"}',
+    "at the end": '{"question": "Say \\"id\\": \\"b\\"", "id":"b"}',
+    "as custom_id": '{"question": "Who?", "custom_id" : "c"}',
+    "a number": '{"id": 7, "question": "Who?"}',
+    "no number of its own": '{"question": "Who?", "about": {"id": "d"}}',
+    "behind an inner one": '{"about": {"id": "e"}, "question": "Who?", "id": "f"}',
+    "a brace in the text": '{"question": "Why {?", "about": {"id": "g"}}',
+    "both": '{"custom_id": "h", "question": "Who?", "id": "i"}',
+    "null": '{"id": null, "question": "Who?", "custom_id": "j"}',
+    "escaped": '{"\\u0069d": "k", "question": "Who?", "custom_id": "l"}',
+    "a key that ends so": '{"my\\"id": "m", "question": "Who?"}',
+    "a value that is so": '{"question": "id", "of": "custom_id"}',
+    "other characters": '{"id": "\u00fc\u4f60", "question": "\\u4f60?"}',
+    "of a request": '{"custom_id": "n", "body": {"messages": [{"role": "user", "content": "Hi"}]}}',
+    "of no request": '{"id": "o", "method": "POST", "body": {"messages": [{"role": "user", "content": "Hi"}]}}',
+    "without one": '"Who?"',
+    "without one again": '"Who?"',
+    "bad": '{"id": "p"}',
+    "twice": '{"id": "a", "question": "Who?"}',
+}
+
+
+def test_items_that_are_answered_are_left_out_by_the_ids_that_they_have(tmp_path: Path) -> None:
+    path = written(tmp_path / "q.jsonl", "\n".join(IDS.values()))
+    with open_items(path, skip_bad=True) as items:
+        every = list(items)
+        assert len({item.id for item in every}) == len(IDS)
+        assert list(items.unanswered(lambda _: False)) == every
+        for line, item in enumerate(every):
+            assert list(items.unanswered(item.id.__eq__)) == every[:line] + every[line + 1 :], item
+            assert list(items.unanswered(item.id.__ne__)) == [item]
+
+
+def test_what_is_not_answered_of_other_sources_is_the_same(tmp_path: Path) -> None:
+    table = written(tmp_path / "q.csv", "id,question,n\n1,Who?,2\n2,Why?,3\n3,Why?,3\n")
+    given: list[Any] = ["Who?", {"question": "Why?", "id": 7}, Item("x", "How?"), "Who?"]
+    for source, dedup in ((table, False), (given, False), (iter(given), False), (given, True)):
+        with open_items(source, dedup=dedup) as items:
+            every = list(items)
+            for item in every:
+                assert list(items.unanswered(item.id.__eq__)) == [each for each in every if each != item]
+
+
 def test_equal_questions_are_asked_once_where_that_is_wanted() -> None:
     source = [{"question": "a", "n": 1}, "b", {"question": "a", "n": 2}, "a", {"messages": [ASKS]}, {"prompt": [ASKS]}]
     items = list(open_items(source, dedup=True))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Known, kinds, parse_check, parse_checks
 from agentkit.evaluation.score import CheckError, Score
-from agentkit.evaluation.source_checks import refuses
+from agentkit.evaluation.refusals import refuses
 from agentkit.evaluation.values import quantities
 from tests.evaluation.records import answered, unanswered
 from tests.support.growth import assert_linear

@@ -40,7 +40,7 @@ class ListFeed:
             self._in_progress -= 1
             self._changed.notify_all()
 
-    def lose(self, items: Sequence[Item], *, died: bool) -> None:
+    def lose(self, items: Sequence[Item], *, died: bool, begun: bool = True) -> None:
         with self._changed:
             self.lost.append((len(items), died))
             if died:

@@ -1,0 +1,134 @@
+"""A store of sessions is the book of a batch: nothing else changes by it, and nothing is done twice."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit import ConfigurationError, tool
+from agentkit.agent import Agent
+from agentkit.batch import run_batch
+from agentkit.batch.item import Item
+from agentkit.batch.item_sessions import check_sessions, session_id
+from agentkit.batch.job import Job
+from agentkit.batch.pace import ServerPaces
+from agentkit.batch.worker import Worker
+from tests.support.model_server import Answer, Asked, calls, serve, whole
+
+PIXEL = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5E"
+    "rkJggg=="
+)
+CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+HI = {"role": "user", "content": "hi"}
+CONVERSATIONS: dict[str, list[dict[str, Any]]] = {
+    "an image": [
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": {"url": PIXEL}}],
+        }
+    ],
+    "a result at the end": [
+        HI,
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c1", "content": "found"},
+    ],
+    "a system message at the end": [HI, {"role": "system", "content": "be short"}],
+    "a system message first": [{"role": "system", "content": "be short"}, HI],
+    "an earlier answer": [HI, {"role": "assistant", "content": "hello"}, {"role": "user", "content": "go on"}],
+}
+ITEMS = [
+    *(Item(name, messages=messages) for name, messages in CONVERSATIONS.items()),
+    Item("a prompt", "hi"),
+    Item("a prompt and messages", "The question", messages=[HI, {"role": "assistant", "content": "hello"}]),
+]
+
+
+def test_the_same_is_sent_with_sessions_and_without_and_an_answer_is_not_asked_for_again(tmp_path: Path) -> None:
+    bodies: list[list[str]] = []
+    with serve(lambda asked: whole("fine")) as server:
+        for options in ({}, *[{"sessions": str(tmp_path / "s.db"), "name": "b"}] * 2):
+            worker = Worker(Job.of(Agent(f"openai:m@{server.url}"), **options), ServerPaces(1, 1, 1))
+            before = len(server.requests)
+            records = [worker.answer(item, threading.Event()) for item in ITEMS]
+            worker.close()
+            assert [each["output"] for each in records] == ["fine"] * len(ITEMS)
+            bodies.append([str(request.body["messages"]) for request in server.requests[before:]])
+    assert len(bodies[0]) == len(ITEMS)
+    assert bodies[1] == bodies[0]
+    assert bodies[2] == []
+
+
+def test_an_answer_that_failed_is_asked_for_again_and_what_was_done_for_it_is_not(tmp_path: Path) -> None:
+    effects: list[str] = []
+    mended = threading.Event()
+
+    @tool
+    def send(to: str) -> str:
+        """Send it."""
+        effects.append(to)
+        return "sent"
+
+    def answer(asked: Asked) -> Answer:
+        has_result = asked.body["messages"][-1]["role"] == "tool"
+        return whole("sent it" * mended.is_set()) if has_result else calls(("send", {"to": "Ada"}))
+
+    options: dict[str, Any] = {"out": tmp_path / "a.jsonl", "sessions": str(tmp_path / "s.db")}
+    with serve(answer) as server:
+        agent = Agent(f"openai:m@{server.url}", tools=[send])
+        (first,) = run_batch(agent, ["Send it to Ada"], **options)
+        mended.set()
+        (second,) = run_batch(agent, ["Send it to Ada"], retry_failed=True, **options)
+    assert (first["ok"], first["error"]["type"]) == (False, "empty")
+    assert (second["ok"], second["output"], effects) == (True, "sent it", ["Ada"])
+
+
+def test_a_question_that_was_changed_has_a_session_of_its_own() -> None:
+    names = {session_id("b", each) for each in (Item("1", "a"), Item("1", "b"), Item("1", messages=[HI]))}
+    assert len(names) == 3
+    assert session_id("b", Item("a b" * 100, "a")).isascii()
+
+
+@pytest.mark.parametrize(
+    "url", [":memory:", "sqlite::memory:", "memory:", "memory://", "sqlite://s.db", "nosuch:x", ""]
+)
+def test_a_store_that_does_not_outlast_the_process_or_cannot_be_opened_is_refused(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigurationError):
+        check_sessions(url)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_of_this_machine_is_refused_for_others_and_means_the_same_in_each_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    job = Job.of("extractive:agent", sessions="s.db")
+    assert job.sessions == f"sqlite:{tmp_path / 's.db'}"
+    check_sessions(job.sessions)
+    assert Job.of("extractive:agent", sessions="redis://a:1/0").sessions == "redis://a:1/0"
+    with pytest.raises(ConfigurationError, match="other machines"):
+        check_sessions(job.sessions, remote=True)
+    (tmp_path / "no database").write_text("text " * 100)
+    with pytest.raises(ConfigurationError, match="can't be used"):
+        check_sessions(str(tmp_path / "no database"))
+
+
+class Unspeakable(BaseException):
+    """An error without words."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit, Unspeakable])
+def test_whatever_a_run_raises_in_a_thread_is_the_outcome_of_its_item(raised: type[BaseException]) -> None:
+    class Model:
+        def reply(self, request: Any) -> Any:
+            raise raised
+
+    run = run_batch(Agent(Model()), ["a", "b"], at_once=2)  # type: ignore[arg-type]
+    assert [each["error"]["type"] for each in run] == [raised.__name__] * 2
