@@ -350,7 +350,7 @@ def _name_of(journal: Journal | None) -> str:
 def _check_limits(limits: BatchLimits, job: Job) -> None:
     for name, value in vars(limits).items():
         if value is not None and (isinstance(value, bool) or not value > 0):
-            raise ConfigurationError(f"limit_{name}={value!r}: use a number above 0")
+            raise ConfigurationError(f"a limit on the {name} has to be above 0, and is {value!r}")
     if limits.cost is not None and not knows_prices(job.agent_here()):
         raise ConfigurationError(
             "a limit on the cost would have no effect, since the prices of the model are not known: name them where "

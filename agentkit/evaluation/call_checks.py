@@ -231,7 +231,10 @@ def names_of(record: Record) -> list[str]:
 def _calls(record: Record) -> list[Mapping[str, Any]]:
     calls = record.get("tool_calls")
     if not isinstance(calls, list):
-        raise CheckError('the tool calls of the answer were not kept: run it with `keep=("tool_calls",)`')
+        raise CheckError(
+            "the tool calls of the answer were not kept: an evaluation that asks anew keeps them, and a batch with "
+            "--keep tool_calls"
+        )
     return [call for call in calls if isinstance(call, Mapping)]
 
 

@@ -104,7 +104,9 @@ def evaluate(
         if (record or replay) and options.get("on", "threads") != "threads":
             raise ConfigurationError("a recording has the requests of this process: leave out --on (on=)")
         if options.get("sessions") and out is None:
-            raise ConfigurationError("sessions belong to an answers file, by which a run is known again: give one (-o, out=)")
+            raise ConfigurationError(
+                "sessions need an answers file, by which runs are known again: give one (-o, out=)"
+            )
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
         _check_files(sides)
@@ -200,7 +202,7 @@ class _Lines:
     @property
     def unchecked(self) -> int:
         """How many questions have no check."""
-        return sum(not line.checks for line in self.lines.values())
+        return sum(not line.checks and not line.item.problem for line in self.lines.values())
 
     def expect(self, wanted: Iterable[Threshold]) -> None:
         """Raises ConfigurationError for a threshold of a check that no question has."""

@@ -26,7 +26,8 @@ class Spent(Grader):
         if self.what in ("seconds", "cost"):
             found = record.get(self.what)
             if found is None:
-                raise CheckError(f"the {self.what} of the answer are not known: name the prices of the model's tokens")
+                cure = ": name the prices of the model's tokens" if self.what == "cost" else ""
+                raise CheckError(f"it is not known what {self.what} the answer took{cure}")
             return float(found)
         names = {"calls": ("tool_calls",), "turns": ("requests",), "tokens": ("input_tokens", "output_tokens")}
         return float(sum(usage.get(name, 0) for name in names[self.what]))

@@ -263,7 +263,7 @@ def test_what_an_answer_took_is_checked() -> None:
         assert parse_check(spec).score(took).passed is passes
     for spec, passes in [("seconds<=1.5", True), ("seconds<=1", False), ("tokens<=149", False), ("cost<=.01", True)]:
         assert parse_check(spec).score(took).passed is passes
-    with pytest.raises(CheckError, match=r"check cost \(item q-1\): the cost of the answer are not known"):
+    with pytest.raises(CheckError, match=r"check cost \(item q-1\): it is not known what cost the answer took"):
         parse_check("cost<=1").score(answered("x", cost=None))
 
 

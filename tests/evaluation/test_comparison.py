@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
-from agentkit.evaluation.comparison import comparisons, surely_worse
+from agentkit.evaluation.comparison import _verdict, comparisons, surely_worse
+from agentkit.evaluation.intervals import Summary
+from agentkit.evaluation.statistics import Difference
 from agentkit.evaluation.tables import table
+from agentkit.evaluation.thresholds import Threshold
+from agentkit.evaluation.wording import amount
 from tests.evaluation.made import answers, configured, evaluation, lost, outcome
 
 
@@ -89,3 +93,32 @@ def test_a_run_without_an_answer_is_a_wrong_one_of_its_pair() -> None:
 def test_few_questions_are_told() -> None:
     assert "only 5 questions" in table(evaluation(configured("A", answers(5, 0.5, 1))))
     assert "only" not in table(evaluation(configured("A", answers(20, 0.5, 1))))
+
+
+def test_a_run_that_failed_at_once_makes_no_agent_quicker() -> None:
+    spent: dict[str, Any] = {"cost": 0.02, "seconds": 2.0, "tokens": 900, "calls": 3}
+    nothing: dict[str, Any] = {"cost": 0.0, "seconds": 0.0, "tokens": 0, "calls": 0}
+    one = [outcome(f"q{number}", True, **spent) for number in range(30)]
+    two = [outcome(f"q{number}", False, missing="error", **nothing) for number in range(15)]
+    (found,) = comparisons([configured("A", one), configured("B", [*two, *one[15:]])], 0)
+    assert found.spent["seconds"] == "time: no difference seen (2 s and 2 s a question, of the 15 that both answered)"
+
+
+def test_what_decides_is_told_where_the_interval_says_otherwise() -> None:
+    found = Difference(-0.4, -0.6, -0.1, 0.125, False, 6, 0.6)
+    assert "; the interval leaves out 0, but p decides; 6 questions" in _verdict(found, 0.125, "", "B")
+    found = Difference(0.05, -0.01, 0.1, 0.049, True, 60, 0.1)
+    assert _verdict(found, 0.049, "better", "B").endswith("; the interval has 0 in it: p decides")
+
+
+def test_one_is_not_written_as_several() -> None:
+    assert [amount(1, "calls"), amount(2, "calls"), amount(1, "tokens")] == ["1 call", "2 calls", "1 token"]
+    one, two = (configured(name, [outcome(name, True), outcome("c", True)]) for name in "AB")
+    assert "2 questions left out: only one of A and B has them" in table(evaluation(one, two))
+    both = configured("B", [outcome("c", True)])
+    assert "1 question left out: only one of A and B has it" in table(evaluation(one, both))
+
+
+def test_a_score_just_below_its_least_is_written_in_digits_that_tell_them_apart() -> None:
+    said = Threshold("f1", 0.6).failure({"f1": Summary("f1", 9, 9, 0, 0.5997, 0.5, 0.7, "wilson", 0.6)})
+    assert said == "f1 is 59.97 %, less than the 60.00 % asked for"

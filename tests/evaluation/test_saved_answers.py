@@ -1,0 +1,182 @@
+"""Answers files of earlier evaluations: what is compared with them, and what files of others may have in them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, ConfigurationError
+from agentkit.batch.journal import Journal, read_records
+from agentkit.evaluation import evaluate, table
+from agentkit.evaluation.comparison import surely_worse
+from agentkit.evaluation.report import write_report
+from agentkit.evaluation.running import Evaluation, rescored
+from agentkit_tools import documents
+
+Rows = list[dict[str, Any]]
+
+
+def questions(name: str, count: int, answer: str = "Kendall") -> Rows:
+    made = [{"id": f"{name}{place}", "question": f"Who made {name}{place}?"} for place in range(count)]
+    return [{**each, "answer": answer, "checks": ["contains"]} for each in made]
+
+
+def record(row: dict[str, Any], output: str = "", **fields: Any) -> dict[str, Any]:
+    columns = {name: value for name, value in row.items() if name != "id"}
+    answer = output or row["answer"]
+    made = {"id": row["id"], "ok": True, "output": answer, "usage": {}, "cost": None, "seconds": 1.0, "error": None}
+    return {**made, **fields, "item": columns}
+
+
+def saved(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in rows), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Agent:
+    """One that finds nothing."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.txt").write_text("Bread is baked.\n", encoding="utf-8")
+    return Agent("extractive", tools=documents(str(tmp_path / "docs")))
+
+
+def mean(found: Evaluation, place: int) -> float:
+    return found.configurations[place].summaries["contains"].mean
+
+
+def test_questions_that_a_saved_file_lacks_are_left_out_and_told(agent: Agent, tmp_path: Path) -> None:
+    old, new = questions("h", 20), questions("e", 30, "Nothing found")
+    found = evaluate(agent, [*old, *new], against=[saved(tmp_path / "old.jsonl", list(map(record, old)))])
+    assert (mean(found, 1), found.comparisons[0].left_out) == (1.0, 30)
+    assert "30 questions left out" in table(found)
+    (worse,) = surely_worse(found.comparisons[0], 0.02)
+    assert worse.startswith("contains is 0.0 %, and was 100.0 % in old.jsonl")
+
+
+def test_repeats_that_a_saved_file_lacks_are_not_wrong_in_it(agent: Agent, tmp_path: Path) -> None:
+    rows = questions("h", 20)
+    old = saved(tmp_path / "old.jsonl", list(map(record, rows)))
+    found = evaluate(agent, rows, against=[old], repeat=2)
+    assert mean(found, 1) == 1.0
+    assert surely_worse(found.comparisons[0], 0.02)
+    assert "old.jsonl: its questions were asked once, and not 2 times" in table(found)
+
+
+def test_a_saved_file_of_another_set_is_refused(agent: Agent, tmp_path: Path) -> None:
+    other = saved(tmp_path / "other.jsonl", list(map(record, questions("h", 3))))
+    with pytest.raises(ConfigurationError, match="has no answer to a question of questions: it is that of another set"):
+        evaluate(agent, questions("e", 3), against=[other])
+    with pytest.raises(ConfigurationError, match="it is that of another set"):
+        rescored(other, questions("e", 3))
+
+
+def test_another_comparison_lets_no_worse_agent_pass(agent: Agent, tmp_path: Path) -> None:
+    rows = [*questions("h", 7), *questions("e", 20, "Nothing found")]
+    base = saved(tmp_path / "base.jsonl", list(map(record, rows)))
+    same = [record(row, "Nothing found") for row in rows]
+    others = [saved(tmp_path / f"o{place}.jsonl", same) for place in range(4)]
+    found = evaluate(agent, rows, against=[*others, base])
+    assert found.comparisons[-1].checks[0].kind == ""
+    assert "alone it had p = .016" in found.comparisons[-1].checks[0].verdict
+    assert surely_worse(found.comparisons[-1], 0.0)
+
+
+def test_a_file_that_is_being_written_is_not_scored_anew(tmp_path: Path) -> None:
+    path, rows = tmp_path / "a.jsonl", questions("h", 3)
+    with Journal.open(path, {"model": "x"}) as running:
+        running.write(record(rows[0]))
+        with pytest.raises(ConfigurationError, match=r"is writing a\.jsonl"):
+            rescored(path)
+        running.write(record(rows[1]))
+    assert len(list(read_records(path))) == 2
+    rescored(path)
+    assert all(each["scores"]["contains"]["passed"] for each in read_records(path))
+
+
+def test_what_was_scored_anew_stays_where_it_was(tmp_path: Path) -> None:
+    real = saved(tmp_path / "real.jsonl", [record(each) for each in questions("h", 2)])
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(real.name)
+    rescored(link)
+    assert link.is_symlink()
+    assert all("scores" in each for each in read_records(real))
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link.jsonl", "real.jsonl"]
+
+
+def test_a_question_of_which_only_a_later_repeat_is_there_is_scored_anew(tmp_path: Path) -> None:
+    one, two = questions("q", 2)
+    rows = [record(one), record({**one, "id": "q0#2"}), record({**two, "id": "q1#2"})]
+    assert rescored(saved(tmp_path / "a.jsonl", rows)).first.items == 2
+
+
+def test_a_changed_question_is_not_shown_beside_the_old_answer(agent: Agent, tmp_path: Path) -> None:
+    one, two = questions("h", 2, "Nothing found")
+    out = tmp_path / "r.jsonl"
+    evaluate(agent, [one, two], out=out)
+    changed = {**one, "question": "What is the weather?"}
+    found = evaluate(agent, [changed, two], out=out)
+    first, second = found.first.outcomes
+    assert (first.question, first.output, first.missing) == ("What is the weather?", "", "question changed")
+    assert second.scores["contains"].passed
+    assert "1 answer is to another question of the same id" in table(found)
+    assert rescored(out, [changed, two]).first.summaries["contains"].mean == 0.5
+    assert {each["id"]: each["item"]["question"] for each in read_records(out)} == {
+        each["id"]: each["question"] for each in (one, two)
+    }
+    compared = evaluate(agent, [changed, two], against=[out])
+    assert (mean(compared, 1), compared.comparisons[0].left_out) == (1.0, 1)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cost": float("nan")},
+        {"cost": -1e308},
+        {"seconds": float("inf")},
+        {"usage": {"input_tokens": -5, "output_tokens": "x"}},
+        {"output": "bad \ud800"},
+        {"scores": {"contains": {"value": float("nan")}}},
+        {"item": [1]},
+    ],
+    ids=["nan", "negative", "infinite", "tokens", "surrogate", "score", "item"],
+)
+def test_what_others_write_into_a_file_ends_no_evaluation(fields: dict[str, Any], agent: Agent, tmp_path: Path) -> None:
+    rows = questions("h", 2, "Nothing found")
+    old = saved(tmp_path / "old.jsonl", [{**record(each), **fields} for each in rows])
+    found = evaluate(agent, rows, against=[old])
+    shown = table(found).lower()
+    assert "nan" not in shown
+    assert "inf " not in shown
+    for suffix in (".json", ".html", ".md"):
+        write_report(found, tmp_path / f"report{suffix}")
+
+
+def test_a_number_that_json_has_not_is_named_where_a_file_is_written_anew(tmp_path: Path) -> None:
+    old = saved(tmp_path / "old.jsonl", [record(questions("h", 1)[0], cost=float("nan"))])
+    before = old.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"old\.jsonl, item h0: it has a number that JSON has not"):
+        rescored(old)
+    assert old.read_bytes() == before
+
+
+def test_a_file_is_scored_before_the_agent_is_asked(agent: Agent, tmp_path: Path) -> None:
+    rows, out = questions("h", 2), tmp_path / "new.jsonl"
+    old = saved(tmp_path / "old.jsonl", list(map(record, rows)))
+    with pytest.raises(ConfigurationError, match=r"old\.jsonl: check called .*were not kept"):
+        evaluate(agent, rows, against=[old], checks=["called: search_documents"], out=out)
+    assert not out.exists()
+
+
+def test_an_evaluation_is_not_compared_with_the_file_that_it_writes(agent: Agent, tmp_path: Path) -> None:
+    rows = questions("h", 1)
+    out = saved(tmp_path / "old.jsonl", list(map(record, rows)))
+    with pytest.raises(ConfigurationError, match="can't be compared with itself"):
+        evaluate(agent, rows, against=[out], out=out)
+
+
+def test_questions_without_a_check_are_told(agent: Agent) -> None:
+    rows = questions("h", 2)
+    found = evaluate(agent, [rows[0], {**rows[1], "checks": []}])
+    assert (found.unchecked, "1 of 2 questions has no check" in table(found)) == (1, True)
