@@ -25,6 +25,7 @@ from agentkit.batch.job import Job
 from agentkit.batch.journal import Journal, JournalError, read_records
 from agentkit.batch.quarantine import Quarantine
 from agentkit.batch.records import copied
+from agentkit.batch.replaced_file import replace_file
 from agentkit.batch.stats import Counting, Stats
 from agentkit.errors import ConfigurationError
 from agentkit.limits import Usage
@@ -340,10 +341,10 @@ def _name_of(journal: Journal | None) -> str:
     if journal is None:
         return secrets.token_hex(6)
     place = journal.state / "name"
-    if place.exists() and (journal.answered or journal.in_flight):
+    if place.exists() and (journal.in_flight or journal.path.stat().st_size):
         return place.read_text()
     name = secrets.token_hex(6)
-    place.write_text(name)
+    replace_file(place, name.encode())
     return name
 
 

@@ -18,6 +18,8 @@ from agentkit.errors import ConfigurationError
 
 MAX_WAITING = 1000
 """How many records wait for the reader of the batch; then fleets wait too."""
+MAX_DEATHS = 3
+"""How often an item may be in progress when a process dies, where it can't have a process of its own."""
 _MAX_ASIDE = 100
 
 Ending = str
@@ -66,6 +68,7 @@ class BatchFeed:
         self._suspects: deque[Item] = deque()
         self._alone: Item | None = None
         self._may_be_alone = True
+        self._deaths: dict[str, int] = {}
         self._account = AccountErrors()
         self._is_read = False
         self._in_progress = 0
@@ -142,11 +145,22 @@ class BatchFeed:
             for item in items:
                 self.put(item, not_run(item, "unknown_effect"))
             return
+        charged = [item for item in items if died and begun and self._has_died_again(item)]
+        for item in charged:
+            self.put(item, not_run(item, "process_died"))
+        kept = [item for item in items if item not in charged]
         with self._lock:
-            (self._suspects if died and self._may_be_alone else self._again).extend(items)
+            (self._suspects if died and self._may_be_alone else self._again).extend(kept)
             if not begun:
-                self._forget([item.id for item in items])
-            self._leave(len(items))
+                self._forget([item.id for item in kept])
+            self._leave(len(kept))
+
+    def _has_died_again(self, item: Item) -> bool:
+        """Whether an item that can't have a process of its own was in progress for the third time when one died."""
+        if self._may_be_alone:
+            return False
+        self._deaths[item.id] = self._deaths.get(item.id, 0) + 1
+        return self._deaths[item.id] >= MAX_DEATHS
 
     # What is asked next
 
