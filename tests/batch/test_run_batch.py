@@ -418,9 +418,9 @@ def test_what_changes_records_can_not_hang_a_batch(server: ModelServer, tmp_path
 
 
 def test_sessions_of_a_new_answers_file_are_new(server: ModelServer, tmp_path: Path) -> None:
-    out, options = tmp_path / "answers.jsonl", {"sessions": str(tmp_path / "s.db")}
+    out = tmp_path / "answers.jsonl"
     for _ in range(2):
-        assert len(list(run_batch(agent_of(server), ["a"], out=out, **options))) == 1
+        assert len(list(run_batch(agent_of(server), ["a"], out=out, sessions=str(tmp_path / "s.db")))) == 1
         out.unlink()
     assert len(server.requests) == 2
 
@@ -451,7 +451,7 @@ def test_options_that_cannot_be_are_named(server: ModelServer, tmp_path: Path) -
     for options, words in (
         ({"at_once": 0}, "at_once"),
         ({"at_once": (9, 3)}, "at_once"),
-        ({"limit_tokens": -1}, "limit_tokens"),
+        ({"limit_tokens": -1}, "limit on the tokens"),
         ({"keep": ["everything"]}, "keep"),
         ({"attempts": 0}, "attempts"),
         ({"on": "moon"}, "moon"),
