@@ -57,15 +57,18 @@ class ThreadFleet:
     def _grow(self) -> None:
         with self._lock:
             while not self._is_over and len(self._lanes) < min(self.width, self._most):
-                lane = _Lane()
-                try:
-                    threading.Thread(target=self._work, args=(lane,), name="agentkit-batch", daemon=True).start()
-                except RuntimeError:  # the system has no more threads for this program
-                    if not self._lanes:
-                        raise
-                    self._most = len(self._lanes)
-                    return
-                self._lanes.append(lane)
+                self._add_lane()
+
+    def _add_lane(self) -> None:
+        lane = _Lane()
+        try:
+            threading.Thread(target=self._work, args=(lane,), name="agentkit-batch", daemon=True).start()
+        except RuntimeError:  # the system has no more threads for this program
+            self._most = len(self._lanes)
+            if not self._lanes:
+                raise
+        else:
+            self._lanes.append(lane)
 
     def _work(self, lane: _Lane) -> None:
         try:
