@@ -20,7 +20,7 @@ STORES = Registry(
 )
 """What opens the stores of each URL scheme: a function of the URL, or a class whose first argument is the URL."""
 
-SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # at least two letters: C:\ is a drive
+SCHEME = re.compile(r"\A([A-Za-z][A-Za-z0-9+.-]+):")  # at least two letters: C:\ is a drive
 
 
 def open_sessions(where: str | os.PathLike[str]) -> Sessions:
