@@ -359,7 +359,8 @@ def by_http(model: ModelServer, folder: Path) -> tuple[Any, Any]:
         answer = service.ask("POST", "/api/llm/chat/session", {"session_id": "s", "message": "Tides?"}).json()
         history = service.ask("GET", "/api/llm/chat/session/s/history").json()
     stored = history["messages"][-1]["tool_calls"][0]
-    assert stored == {**answer["tool_calls"][0], "seconds": None}
+    assert stored == {**answer["tool_calls"][0], "seconds": stored["seconds"], "said": ""}
+    assert (stored["seconds"] or 0.0) == pytest.approx(answer["tool_calls"][0]["seconds"], abs=0.001)
     return answer["tool_calls"][0], answer["usage"]
 
 

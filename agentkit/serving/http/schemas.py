@@ -241,9 +241,13 @@ class ToolCallOut(BaseModel):
     response: str | None = Field(default=None, description="Result returned to the model.")
     error: str | None = Field(default=None, description="Error text returned to the model; null if the call succeeded.")
     seconds: float | None = Field(default=None, description="Duration in seconds.")
+
+
+class TurnCallOut(ToolCallOut):
+    """A tool call of a history."""
+
     said: str = Field(
-        default="",
-        description="In a history, with the first call of a reply: text that the model wrote before it.",
+        default="", description="Text that the model wrote before the tool calls of a reply, with the first of them."
     )
 
 
@@ -336,7 +340,7 @@ class TurnOut(BaseModel):
 
     role: Literal["user", "assistant"] = Field(description="Role of the message's author.")
     content: str = Field(description="Text of the message.")
-    tool_calls: list[ToolCallOut] = Field(default=[], description="Tool calls made for this answer.")
+    tool_calls: list[TurnCallOut] = Field(default=[], description="Tool calls made for this answer.")
     images: list[str] = Field(default=[], description="Images of the message as data URLs.")
     attachments: list[AttachmentOut] = Field(
         default=[], description="Documents that the user has sent with the message; `content` is without them."

@@ -14,7 +14,7 @@ from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.evidence_schemas import CitationOut
 from agentkit.serving.http.page import snapshots
 from agentkit.serving.http.page.metadata import Catalogue, SessionMeta
-from agentkit.serving.http.schemas import Done, ErrorResponse, SessionReference, ToolCallOut, TurnOut
+from agentkit.serving.http.schemas import Done, ErrorResponse, SessionReference, TurnCallOut, TurnOut
 
 MAX_SHARED = 20_000_000
 """Maximum characters of a shared conversation, its images included."""
@@ -115,7 +115,7 @@ def _shown(turn: TurnOut) -> TurnOut:
     return TurnOut(
         **turn.model_dump(include=SHOWN),
         tool_calls=[
-            ToolCallOut(id="", name=call.name, arguments="", raw_arguments="", said=call.said)
+            TurnCallOut(id="", name=call.name, arguments="", raw_arguments="", said=call.said)
             for call in turn.tool_calls
         ],
         citations=[_without_text(each) for each in turn.citations],

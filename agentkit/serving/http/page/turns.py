@@ -14,7 +14,7 @@ from agentkit.record import amount_of, call_record, usage_from, usage_record
 from agentkit.serving.attachments import with_attachments
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.page.attachment_schemas import AttachmentOut
-from agentkit.serving.http.schemas import ToolCallOut, TurnOut, UsageOut
+from agentkit.serving.http.schemas import TurnCallOut, TurnOut, UsageOut
 from agentkit.sessions.log import Entry, begins_turn, messages_of, ordered, stops
 from agentkit.sessions.waiting import is_waiting, waiting_in
 from agentkit.tooling.outcome import is_failure
@@ -67,7 +67,7 @@ class _Turns:
         self._worked = worked
         self._stops = stops
         self._stop: Entry | None = None  # what says that the run was stopped here, until a later try goes on
-        self._open_calls: dict[str, ToolCallOut] = {}  # of the last reply: servers may reuse ids in later replies
+        self._open_calls: dict[str, TurnCallOut] = {}  # of the last reply: servers may reuse ids in later replies
         self._pending = TurnOut(role="assistant", content="")
         self._spent = _Spent()
         self._count = 0
@@ -102,7 +102,7 @@ class _Turns:
         if entry.usage:
             self._spent = replace(self._spent, usage=(self._spent.usage or Usage()) + usage_from(entry.usage))
         records = [call_record(open_call(call), as_text=True) for call in message.get("tool_calls") or ()]
-        calls = [ToolCallOut(**record) for record in records]
+        calls = [TurnCallOut(**record) for record in records]
         self._open_calls = {call.id: call for call in calls}
         pending = self._pending
         pending.tool_calls += calls
