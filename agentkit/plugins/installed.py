@@ -197,7 +197,7 @@ def _named(distribution: "Distribution") -> tuple[str, str]:
     """The name and the version, "" for what the metadata lacks."""
     try:
         metadata: Any = distribution.metadata
-        return str(metadata["Name"] or ""), str(metadata["Version"] or "")
+        return str(metadata.get("Name") or ""), str(metadata.get("Version") or "")
     except Exception:  # noqa: BLE001 - there is no METADATA, or it can't be read
         return "", ""
 

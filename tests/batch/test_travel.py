@@ -75,7 +75,8 @@ DEFINES_ONE = re.compile(r"^\s*class \w+\([^)]*(?:Error|Exception|Remade)\b", re
 
 
 def every_exception() -> list[type[BaseException]]:
-    """All classes of exceptions of agentkit, of the tool pack and of the openai package."""
+    """All classes of exceptions of agentkit, of the tool pack and of the openai package, but for those of its helpers
+    for its own agents, which agentkit does not use."""
     for package in (agentkit, agentkit_tools):
         folder = Path(str(package.__file__)).parent
         for file in sorted(folder.rglob("*.py")):
@@ -83,7 +84,7 @@ def every_exception() -> list[type[BaseException]]:
                 name = ".".join((package.__name__, *file.relative_to(folder).with_suffix("").parts))
                 importlib.import_module(name.removesuffix(".__init__"))
     own = [each for each in exceptions_of(BaseException) if each.__module__.startswith("agentkit")]
-    found = {*own, *exceptions_of(openai.OpenAIError)}
+    found = {*own, *(each for each in exceptions_of(openai.OpenAIError) if ".beta." not in each.__module__)}
     return sorted(found, key=lambda each: (each.__module__, each.__qualname__))
 
 

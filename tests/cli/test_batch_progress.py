@@ -147,7 +147,8 @@ def test_on_a_terminal_one_line_is_drawn_anew_and_what_others_print_stands_above
     assert all(piece.endswith("\x1b[K") for piece in pieces[1:] if "/10,000" in piece)
     assert all(len(piece.replace("\x1b[K", "")) < 50 for piece in pieces if "/10,000" in piece)
     assert "\r\x1b[Ka warning of a library\r\n" in shown
-    assert shown.endswith("begun, and ended\r\n")
+    printed = re.sub(r"\r[^\r\n]*\x1b\[K", "", shown)  # without the line, which may have been drawn in between
+    assert printed.endswith("begun, and ended\r\n")
 
 
 @pytest.mark.parametrize("why", ["a pipe", "TERM=dumb"])
