@@ -21,7 +21,7 @@ from agentkit.batch.fleets import fleet_of
 from agentkit.batch.item import Item, Record
 from agentkit.batch.item_sessions import check_sessions
 from agentkit.batch.items import BadLine, Checked, Items, open_items
-from agentkit.batch.job import Job
+from agentkit.batch.job import ATTEMPTS, Job
 from agentkit.batch.journal import Journal, JournalError, read_records
 from agentkit.batch.quarantine import Quarantine
 from agentkit.batch.records import copied
@@ -264,7 +264,7 @@ def run_batch(
     limit_cost: float | None = None,
     limit_tokens: int | None = None,
     limit_seconds: float | None = None,
-    attempts: int = 6,
+    attempts: int = ATTEMPTS,
     grace: float = 10.0,
     sampling: Mapping[str, Any] | None = None,
     output: Any = None,
@@ -320,19 +320,11 @@ def run_batch(
 def _job_of(agent: Agent | str | Job, options: Mapping[str, Any]) -> Job:
     """The job of a batch. Raises ConfigurationError for options that a Job has itself."""
     if not isinstance(agent, Job):
-        return Job.of(agent, **{**options, "at_once": _range(options["at_once"])})
-    usual = {"keep": (), "attempts": 6, "sampling": {}}
+        return Job.of(agent, **options)
+    usual = {"keep": (), "attempts": ATTEMPTS, "sampling": {}}
     if own := [name for name, value in options.items() if value != usual.get(name)]:
         raise ConfigurationError(f"{own[0]} is an option of the job: Job.of(agent, {own[0]}=...)")
     return agent
-
-
-def _range(at_once: int | tuple[int, int] | None) -> tuple[int, int, int]:
-    """(least, at the start, most) of the runs in progress."""
-    least, most = (4, 128) if at_once is None else (at_once, at_once) if isinstance(at_once, int) else at_once
-    if isinstance(least, bool) or not 1 <= least <= most:
-        raise ConfigurationError(f"at_once={at_once!r}: use a number of at least 1, or (least, most)")
-    return least, min(max(least, 16), most), most
 
 
 def _name_of(journal: Journal | None) -> str:

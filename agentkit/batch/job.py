@@ -99,7 +99,7 @@ class Job:
         if isinstance(told.get("sessions"), str):
             told["sessions"] = placed_sessions(told["sessions"])
         told["keep"] = tuple(told.get("keep", ()))
-        told["at_once"] = _range(told.get("at_once", AT_ONCE))
+        told["at_once"] = _range(told.get("at_once"))
         if isinstance(agent, Agent):
             return cls(given=agent, **told)
         if isinstance(agent, str):
@@ -211,12 +211,15 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def _range(given: Any) -> tuple[int, int, int]:
-    """(least, at the start, most) of the runs in progress."""
-    if isinstance(given, int):
-        return given, given, given
-    if isinstance(given, tuple | list) and len(given) == 2 and all(isinstance(each, int) for each in given):
-        return given[0], max(given[0], min(16, given[1])), given[1]
-    return cast(tuple[int, int, int], tuple(given) if isinstance(given, list | tuple) else given)
+    """(least, at the start, most) of the runs in progress. Raises ConfigurationError."""
+    if given is None:
+        return AT_ONCE
+    made = (given, given) if type(given) is int else tuple(given) if isinstance(given, list | tuple) else ()
+    if len(made) == 2 and all(type(each) is int for each in made):
+        made = made[0], max(made[0], min(AT_ONCE[1], made[1])), made[1]
+    if not _is_range(made):
+        raise ConfigurationError(f"at_once={given!r:.100}: use a number of at least 1, or (least, most)")
+    return cast(tuple[int, int, int], made)
 
 
 def _working_folder() -> str:

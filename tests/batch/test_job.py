@@ -219,7 +219,7 @@ def test_a_damaged_pickle_is_told(text: str) -> None:
     [
         ({"colour": 1}, "a job has no 'colour'"),
         ({"sampling": {"stop": {1}}}, "have to be JSON"),
-        ({"at_once": 0}, r"at_once=\(0, 0, 0\)"),
+        ({"at_once": 0}, r"at_once=0: use a number of at least 1"),
     ],
 )
 def test_what_a_job_can_not_have_is_told(given: dict[str, Any], says: str) -> None:
