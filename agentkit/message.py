@@ -251,10 +251,34 @@ def unwrapped_response(text: str) -> str:
 
 def map_response(text: str, change: Callable[[str], str]) -> str:
     """Applies `change` to a tool message's text but not to the wrapper around it."""
+    start, end = inside_response(text)
+    return f"{text[:start]}{change(text[start:end])}{text[end:]}"
+
+
+def inside_response(text: str) -> tuple[int, int]:
+    """Where the result begins and ends in a tool message's text: all of it where there is no wrapper."""
     is_wrapped = text.startswith(_OPENING_LINE) and text.endswith(_CLOSING_LINE)
     if is_wrapped and len(text) > len(_OPENING_LINE) + len(_CLOSING_LINE):
-        return f"{_OPENING_LINE}{change(text[len(_OPENING_LINE) : -len(_CLOSING_LINE)])}{_CLOSING_LINE}"
-    return change(text)
+        return len(_OPENING_LINE), len(text) - len(_CLOSING_LINE)
+    return 0, len(text)
+
+
+def is_plain_call(call: object) -> bool:
+    """Whether this is a tool call that has texts for all that a call has to have, and nothing else."""
+    if type(call) is not dict or call.keys() != _CALL or call["type"] != "function":
+        return False
+    function = call["function"]
+    return (
+        type(function) is dict
+        and function.keys() == _FUNCTION
+        and type(call["id"]) is str
+        and type(function["name"]) is str
+        and type(function["arguments"]) is str
+    )
+
+
+_CALL = {"id", "type", "function"}
+_FUNCTION = {"name", "arguments"}
 
 
 def text_of(message: Message) -> str:

@@ -88,8 +88,8 @@ class GGUFBackend(MadeByName):
             raise _refused("llama.cpp sent an empty reply")
         for item in text.finish(accumulator.reply()):
             if isinstance(item, Reply):
-                note_missing_call(self._learned, repr(self), request, self._sampling, item)
-                note_arrival(self._learned, repr(self), request, item, lambda: None, is_counted_here=True)
+                note_missing_call(self._learned, self, request, self._sampling, item)
+                note_arrival(self._learned, self, request, item, lambda: None, is_counted_here=True)
             if request.stream or isinstance(item, Reply):
                 yield item
 

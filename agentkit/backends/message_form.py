@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass
-from agentkit.message import Message
+from agentkit.message import Message, is_plain_call
 from agentkit.tooling.call_names import short_id
 
 _PLAIN = {"role", "content", "name"}
 _OF_TOOL = {*_PLAIN, "tool_call_id"}
+_OF_CALLS = {"role", "content", "tool_calls"}
 _OF_ANY = {*_PLAIN, "cache_control"}
 _OF_ASSISTANT = {
     *(*_OF_ANY, "tool_calls", "refusal", "audio", "prefix", "partial"),
@@ -75,6 +76,8 @@ class MessageForm:
         """The message as it is sent."""
         content, plain = message.get("content"), _OF_TOOL if message["role"] == "tool" else _PLAIN
         is_plain = type(content) is str and content and not content.isspace() and message.keys() <= plain
+        if not is_plain and content is None and message.keys() == _OF_CALLS:
+            is_plain = all(map(is_plain_call, message["tool_calls"]))
         if is_plain and not self.without and not self.short_ids and not self.stands_in:
             return message
         made: dict[str, Any] = {key: value for key, value in message.items() if self._takes(message, key)}

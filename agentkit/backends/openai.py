@@ -4,9 +4,8 @@ Encoded JSON goes through agentkit's own transport, or through a client of the o
 errors are that package's in both cases.
 """
 
-import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -115,11 +114,14 @@ class OpenAIBackend(MadeByName):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        with self._without_key():
-            try:
-                yield from self._replied(request)
-            except (AttributeError, KeyError, TypeError) as error:
-                raise _api_error(f"the server's reply is not a valid chat completion: {error}") from error
+        try:
+            yield from self._replied(request)
+        except (AttributeError, KeyError, TypeError) as error:
+            invalid = _api_error(f"the server's reply is not a valid chat completion: {error}")
+            raise self._without_key(invalid) from error
+        except Exception as error:
+            self._without_key(error)
+            raise
 
     def forward(self, path: str, fields: Mapping[str, Any]) -> Any:
         """Send a request to another endpoint of the server (`/embeddings`) and return its response, whose body is not
@@ -127,30 +129,29 @@ class OpenAIBackend(MadeByName):
 
         Raises the openai package's APIError, with the server's key in none of them.
         """
-        with self._without_key():
+        try:
             return self._connected().answered("POST", path, json_bytes(fields), max_retries=0)  # the client has its own
+        except Exception as error:
+            self._without_key(error)
+            raise
 
     def broken(self, response: Any, error: Exception) -> Exception:
         """The openai package's error for a response of `forward` that broke off; any other error as it is."""
         return self._connected().broken(response, error)
 
-    @contextlib.contextmanager
-    def _without_key(self) -> Iterator[None]:
-        """Errors without the server's key, which some servers repeat when they reject it."""
-        try:
-            yield
-        except Exception as error:
-            if self._api_key != NO_KEY and is_api_error(error):
-                from agentkit.net.api_errors import without_key
+    def _without_key(self, error: Exception) -> Exception:
+        """The same error without the server's key, which some servers repeat when they reject it."""
+        if self._api_key != NO_KEY and is_api_error(error):
+            from agentkit.net.api_errors import without_key
 
-                without_key(error, self._api_key)  # type: ignore[arg-type]  # it is one of the openai package
-            raise
+            without_key(error, self._api_key)  # type: ignore[arg-type]  # it is one of the openai package
+        return error
 
     def _replied(self, request: Request) -> ReplyStream:
         """Send a request, and again without what the server refuses of it."""
         server, known = self._connected(), self.capabilities()
         sending = Adapting(
-            repr(self),
+            self,
             request,
             self._learned,
             images=self._images,
@@ -216,9 +217,9 @@ class OpenAIBackend(MadeByName):
 
     def _note(self, request: Request, reply: Reply) -> None:
         """Log what a reply shows of the server's use of tools."""
-        note_missing_call(self._learned, repr(self), request, self._sampling, reply)
+        note_missing_call(self._learned, self, request, self._sampling, reply)
         if self._is_self_hosted:
-            note_arrival(self._learned, repr(self), request, reply, self._shows_tools)
+            note_arrival(self._learned, self, request, reply, self._shows_tools)
 
     def _text_reader(self, request: Request) -> ReplyText | PassThrough:
         if not self._reads_text:
@@ -235,9 +236,12 @@ class OpenAIBackend(MadeByName):
     def capabilities(self, ask: bool = False) -> Capabilities:
         """See `agentkit.backend.Backend.capabilities`. Only OpenAI's own API accepts a schema together with tools;
         other servers would apply it to tool calls too."""
-        is_openai = self.base_url is None or "//api.openai.com" in self.base_url
         if ask and self._context_length is None:
             self._context_length = self._queried_context_length()
+        return self._learned.derived((self.model, self.base_url, self._context_length), self._capabilities)
+
+    def _capabilities(self) -> Capabilities:
+        is_openai = self.base_url is None or "//api.openai.com" in self.base_url
         known = self._learned.value
         return Capabilities(
             self.model,

@@ -189,6 +189,8 @@ class StreamedCalls:
 
     def _in_order(self) -> list["StreamedCall"]:
         """Sort the calls by index if each has a unique one: pieces of several calls may be interleaved."""
+        if len(self._calls) < 2:
+            return list(self._calls)
         indexes = [call.index for call in self._calls if isinstance(call.index, int)]
         if len(set(indexes)) < len(self._calls):
             return list(self._calls)
@@ -213,6 +215,8 @@ class StreamedCalls:
 
 def _without_begun_again(calls: Sequence["StreamedCall"]) -> list["StreamedCall"]:
     """The calls without those that are only the beginning of a repetition: of a name, or one that was cut off."""
+    if len(calls) < 2:
+        return list(calls)
     kept: list[StreamedCall] = []
     whole: dict[str, StreamedCall] = {}
     arguments_of = functools.cache(StreamedCall.arguments)

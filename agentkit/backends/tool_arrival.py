@@ -145,7 +145,7 @@ def _with_probe() -> Toolbox:
 
 def note_arrival(
     learned: Learned,
-    name: str,
+    name: object,
     request: Request,
     reply: Reply,
     ask: Callable[[], bool | None],
@@ -153,7 +153,8 @@ def note_arrival(
     is_counted_here: bool = False,
 ) -> None:
     """Log a warning, once, when the tools of a request that was answered without a call did not reach the model, and
-    learn LEFT_OUT where that is certain: not by the count of a server, which may mean something else by it. ask: asks a
+    learn LEFT_OUT where that is certain: not by the count of a server, which may mean something else by it. name: the
+    backend, as the log calls it. ask: asks a
     server that reports it; called only where the prompt has few tokens for its tools, and once. is_counted_here:
     whether the tokens were counted in this process."""
     if not request.tools or reply.message.get("tool_calls") or learned.value("tools asked"):
@@ -173,7 +174,9 @@ def note_arrival(
         learned.learn(LEFT_OUT if is_certain else "few tokens", True, log)
 
 
-def note_missing_call(learned: Learned, name: str, request: Request, sampling: Mapping[str, Any], reply: Reply) -> None:
+def note_missing_call(
+    learned: Learned, name: object, request: Request, sampling: Mapping[str, Any], reply: Reply
+) -> None:
     """Log a warning when a reply has no call although the request's tool_choice required one. The answer stands.
     sampling: the fields of the backend, which those of the request override."""
     choice = {**sampling, **request.sampling}.get("tool_choice")

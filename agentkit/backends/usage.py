@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from agentkit._lazy.patterns import pattern
@@ -104,20 +104,16 @@ def _as_object(usage: Any) -> dict[str, Any]:
 
 def _first(usage: Mapping[str, Any], names: tuple[str, ...]) -> int:
     for name in names:
-        value = usage.get(name)
-        if value is not None and (count := count_of(value)):
+        if name in usage and (count := count_of(usage[name])):
             return count
     return 0
 
 
 def _detail(usage: Mapping[str, Any], fields: tuple[str, ...], names: tuple[str, ...]) -> int:
     """A count among the details of a usage, which are an object, or a list of such."""
-    return sum(_first(each, names) for each in _details(usage, fields))
-
-
-def _details(usage: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:
+    total = 0
     for field in fields:
-        details = usage.get(field)
-        for each in details if isinstance(details, list) else (details,):
-            if each is not None and isinstance(each, Mapping):
-                yield each
+        if field in usage and (details := usage[field]):
+            parts = details if isinstance(details, list) else (details,)
+            total += sum(_first(each, names) for each in parts if isinstance(each, Mapping))
+    return total

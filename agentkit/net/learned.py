@@ -9,7 +9,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeVar
 
 from agentkit._forking import freed_by_forks
 
@@ -21,6 +21,8 @@ MAX_FACTS = 512
 
 logger = logging.getLogger("agentkit")
 
+T = TypeVar("T")
+
 
 class Learned:
     """Facts about one server, each with a value; thread-safe. clock: the time in seconds, which only moves forward."""
@@ -28,6 +30,8 @@ class Learned:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self._facts: OrderedDict[Hashable, tuple[float, Any]] = OrderedDict()
+        self._derived: dict[Hashable, tuple[float, Any]] = {}
+        self._changes = 0
         self._lock = freed_by_forks(threading.Lock())
 
     def value(self, fact: Hashable) -> Any:
@@ -37,10 +41,25 @@ class Learned:
         known = self._facts.get(fact)
         return known[1] if known is not None and self.clock() < known[0] else None
 
+    def derived(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` makes of the facts: made again when one was learned, forgotten, or has expired. key: for what."""
+        known = self._derived.get(key)
+        if known is not None and self.clock() < known[0]:
+            found: T = known[1]
+            return found
+        changes, made = self._changes, make()
+        with self._lock:
+            if changes == self._changes:
+                now = self.clock()
+                expires = min((each for each, _ in self._facts.values() if each > now), default=float("inf"))
+                self._derived[key] = (expires, made)
+        return made
+
     def learn(self, fact: Hashable, value: Any = True, log: str | None = None) -> None:
         """Remember a fact. log: a sentence that is logged as a warning when the fact is new."""
         is_new = self.value(fact) != value
         with self._lock:
+            self._has_changed()
             self._facts.pop(fact, None)
             self._facts[fact] = (self.clock() + EXPIRY, value)
             if len(self._facts) > MAX_FACTS:
@@ -51,4 +70,9 @@ class Learned:
     def forget(self, fact: Hashable) -> None:
         """Forget a fact."""
         with self._lock:
+            self._has_changed()
             self._facts.pop(fact, None)
+
+    def _has_changed(self) -> None:
+        self._changes += 1
+        self._derived.clear()

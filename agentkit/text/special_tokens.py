@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from agentkit._lazy.patterns import pattern
-from agentkit.message import map_response
+from agentkit.message import inside_response, is_plain_call, map_response
 from agentkit.text.call_format import Format
 from agentkit.text.computed_once import ComputedOnce
 
@@ -93,6 +93,8 @@ def neutral_message(
 ) -> Mapping[str, Any]:
     """Returns a chat message with its texts, its calls and their arguments neutralised; the same object when nothing
     changes. is_wrapped: whether the `<tool_response>` around a tool's result was added by agentkit, and stays."""
+    if not more and _is_plain_message(message, is_wrapped):
+        return message
     change = neutraliser(message.get("role"), more)
     made = {key: neutralised_values(message[key], change) for key in _TEXT_FIELDS if message.get(key)}
     content = message.get("content")
@@ -107,6 +109,25 @@ def neutral_message(
 
 
 _TEXT_FIELDS = ("name", "reasoning_content", "reasoning")
+
+
+def _is_plain_message(message: Mapping[str, Any], is_wrapped: bool) -> bool:
+    """Whether a message certainly has no special token: one with texts and plain calls, as nearly all are."""
+    texts: list[str] = []
+    for key, value in message.items():
+        if type(value) is str:
+            texts.append(value)
+        elif key == "tool_calls" and type(value) is list and all(map(is_plain_call, value)):
+            for call in value:
+                texts += (call["id"], *call["function"].values())
+                if "\\u" in call["function"]["arguments"]:  # it may stand for a character of a token
+                    return False
+        elif value is not None:
+            return False
+    if is_wrapped and message.get("role") == "tool" and type(content := message.get("content")) is str:
+        start, end = inside_response(content)
+        texts[texts.index(content)] = content[start:end]
+    return not any(map(MARKS.search, texts)) and _are_all_own()
 
 
 def _neutral_parts(parts: Iterable[Any], change: Callable[[str], str]) -> list[Any]:

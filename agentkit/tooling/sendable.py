@@ -8,6 +8,7 @@ readable where they enter a transcript or a session.
 from collections.abc import Mapping
 from typing import Any
 
+from agentkit.message import is_plain_call
 from agentkit.tooling.arguments import as_json_object, is_sendable
 from agentkit.tooling.json_repair import cleaned
 
@@ -15,7 +16,7 @@ from agentkit.tooling.json_repair import cleaned
 def sendable(message: Mapping[str, Any]) -> dict[str, Any]:
     """The message, with text in place of values that a server may refuse (see `cleaned`), in the arguments of its tool
     calls too. Raises ValueError for one that JSON can't represent."""
-    if all(map(_is_plain, (*message, *message.values()))):
+    if _is_plain(message):
         return dict(message)
     try:
         made = {cleaned(key): cleaned(value) for key, value in message.items()}
@@ -29,23 +30,21 @@ def sendable(message: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _is_plain(value: object) -> bool:
-    """Whether this is a text, or a list of calls, that needs no closer look, as nearly all are."""
-    if type(value) is list:
-        return all(map(_is_plain_call, value))
-    return value is None or (type(value) is str and value.isascii())
+def _is_plain(message: Mapping[str, Any]) -> bool:
+    """Whether a message has nothing but texts and calls that need no closer look, as nearly all have."""
+    for key, value in message.items():
+        if type(key) is not str or not key.isascii():
+            return False
+        if type(value) is str:
+            if not value.isascii():
+                return False
+        elif value is not None and not (key == "tool_calls" and type(value) is list and all(map(_is_sendable, value))):
+            return False
+    return True
 
 
-def _is_plain_call(call: object) -> bool:
-    if type(call) is not dict or call.keys() != _CALL or type(call["function"]) is not dict:
+def _is_sendable(call: object) -> bool:
+    if not is_plain_call(call):
         return False
-    function, strings = call["function"], (call["id"], call["type"])
-    return (
-        function.keys() == _FUNCTION
-        and all(type(each) is str and each.isascii() for each in (*strings, *function.values()))
-        and is_sendable(function["arguments"])
-    )
-
-
-_CALL = {"id", "type", "function"}
-_FUNCTION = {"name", "arguments"}
+    texts: Any = call["id"], *call["function"].values()
+    return all(map(str.isascii, texts)) and is_sendable(call["function"]["arguments"])
