@@ -52,7 +52,11 @@ def canonical_json(value: object) -> str:
 
 def json_bytes(value: object) -> bytes:
     """A value as compact JSON in UTF-8, its surrogates as `joined_surrogates` has them."""
-    return joined_surrogates(json_text(value)).encode()
+    text = json_text(value)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return joined_surrogates(text).encode()
 
 
 _ASCII = bytes(range(128))

@@ -143,7 +143,7 @@ class Executor:
 
     def _as_decided(self, call: ToolCall, decisions: Decisions) -> tuple[ToolCall, str]:
         """A call as a person has let it run, and a note for the model."""
-        decided = decisions.on(call, may_need_approval=self._may_need_approval(call))
+        decided = decisions.on(call, may_need_approval=call in decisions and self._may_need_approval(call))
         self._answers[call["id"]] = decided.answer
         if self._guard is not None:
             self._guard.decide(call, decided.call, decisions)
@@ -164,7 +164,7 @@ class Executor:
 
     def has(self, name: str) -> bool:
         """Whether there is a tool of that name, offered or hidden."""
-        return self.offered.get(name) is not None or name in self._hidden
+        return self._tools.toolbox.get(name) is not None or name in self._hidden
 
     def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
         """The event of a call that was run."""
@@ -217,7 +217,10 @@ class Executor:
     def timeout_of(self, name: str) -> float | None:
         """The seconds after which the run continues without a call; None for no limit."""
         found = self._tool(name)
-        if found is None or found.options.isolate:  # an isolated one is ended with its process
+        return None if found is None else self._timeout_of(found)
+
+    def _timeout_of(self, found: Tool[..., Any]) -> float | None:
+        if found.options.isolate:  # it is ended with its process
             return None
         return self.context.tool_timeout if found.options.timeout is None else found.options.timeout
 
@@ -227,7 +230,7 @@ class Executor:
         return found is not None and not found.options.read_only
 
     def _tool(self, name: str) -> Tool[..., Any] | None:
-        found = self.offered.get(name)
+        found = self._tools.toolbox.get(name)
         return self._hidden[name]() if found is None and name in self._hidden else found
 
     def started(self, call: ToolCall) -> ToolStarted:
@@ -252,12 +255,15 @@ class Executor:
 
     def _stands_alone(self, call: ToolCall) -> bool:
         found = self._tool(call["function"]["name"])
-        return found is not None and (not found.options.read_only or self._may_need_approval(call))
+        return found is not None and (not found.options.read_only or self._may_ask(found, call))
 
     def _may_need_approval(self, call: ToolCall) -> bool:
         found = self._tool(call["function"]["name"])
-        if found is None or found.options.approve is not False:
-            return found is not None
+        return found is not None and self._may_ask(found, call)
+
+    def _may_ask(self, found: Tool[..., Any], call: ToolCall) -> bool:
+        if found.options.approve is not False:
+            return True
         if self._guard is None or not self._guard.asks:
             return False
         return not found.options.read_only or self._reason(call) is not None
@@ -311,9 +317,10 @@ class Executor:
 
     def _may_run_here(self, group: Sequence[ToolCall]) -> bool:
         """Whether no thread is needed: it is the only call, and nothing may interrupt it."""
+        if len(group) != 1 or self.context.can_stop:
+            return False
         found = self._tool(group[0]["function"]["name"])
-        wants_thread = found is not None and (self.timeout_of(found.name) is not None or found.takes_context)
-        return len(group) == 1 and not self.context.can_stop and not wants_thread
+        return found is None or not (found.takes_context or self._timeout_of(found) is not None)
 
 
 def _unreadable(arguments: str) -> Outcome:

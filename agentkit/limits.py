@@ -118,18 +118,16 @@ class Usage:
             -other.seconds,
         )
 
-    @property
-    def _has_unknown_cost(self) -> bool:
-        return self.cost is None and bool(self.requests or self.input_tokens or self.output_tokens)
-
 
 _NOTHING = Usage(cost=0.0)
 
 
 def _sum_of_costs(one: Usage, other: Usage) -> float | None:
-    if one._has_unknown_cost or other._has_unknown_cost:
-        return None
-    return other.cost if one.cost is None else one.cost + (other.cost or 0.0)
+    if one.cost is None:
+        return None if one.requests or one.input_tokens or one.output_tokens else other.cost
+    if other.cost is None:
+        return None if other.requests or other.input_tokens or other.output_tokens else one.cost
+    return one.cost + other.cost
 
 
 _ROUNDING = 1 + 1e-9
@@ -360,7 +358,9 @@ class Budget:
     def _end_of(self, part: float) -> float | None:
         limit = self.limits.seconds
         own = None if limit is None else self.started + limit * part
-        above = self._parent._end_of(part) if self._parent is not None else None
+        if self._parent is None:
+            return own
+        above = self._parent._end_of(part)
         return min((time for time in (own, above) if time is not None), default=None)
 
     def _limit(self) -> Limit | None:

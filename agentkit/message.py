@@ -232,6 +232,7 @@ RESPONSE_TAG = "<tool_response>"
 """The tag that begins a tool's result. Generation stops at it: a model that continues there invents the result."""
 
 _OPENING_LINE, _CLOSING_LINE = f"{RESPONSE_TAG}\n", "\n</tool_response>"
+_WRAPPER_LENGTH = len(_OPENING_LINE) + len(_CLOSING_LINE)
 _CLOSING_TAG = pattern(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
 _WRAPPED = pattern(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
 
@@ -257,28 +258,24 @@ def map_response(text: str, change: Callable[[str], str]) -> str:
 
 def inside_response(text: str) -> tuple[int, int]:
     """Where the result begins and ends in a tool message's text: all of it where there is no wrapper."""
-    is_wrapped = text.startswith(_OPENING_LINE) and text.endswith(_CLOSING_LINE)
-    if is_wrapped and len(text) > len(_OPENING_LINE) + len(_CLOSING_LINE):
-        return len(_OPENING_LINE), len(text) - len(_CLOSING_LINE)
-    return 0, len(text)
+    length = len(text)
+    if length > _WRAPPER_LENGTH and text.startswith(_OPENING_LINE) and text.endswith(_CLOSING_LINE):
+        return len(_OPENING_LINE), length - len(_CLOSING_LINE)
+    return 0, length
 
 
 def is_plain_call(call: object) -> bool:
     """Whether this is a tool call that has texts for all that a call has to have, and nothing else."""
-    if type(call) is not dict or call.keys() != _CALL or call["type"] != "function":
+    if type(call) is not dict or len(call) != 3 or call.get("type") != "function":
         return False
-    function = call["function"]
+    function = call.get("function")
     return (
         type(function) is dict
-        and function.keys() == _FUNCTION
-        and type(call["id"]) is str
-        and type(function["name"]) is str
-        and type(function["arguments"]) is str
+        and len(function) == 2
+        and type(call.get("id")) is str
+        and type(function.get("name")) is str
+        and type(function.get("arguments")) is str
     )
-
-
-_CALL = {"id", "type", "function"}
-_FUNCTION = {"name", "arguments"}
 
 
 def text_of(message: Message) -> str:

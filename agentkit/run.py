@@ -138,7 +138,7 @@ class Arriving:
         """Take in an event of the loop."""
         if isinstance(event, TextDelta):
             self._parts.append(event.text)
-        elif isinstance(event, _NO_TEXT_ARRIVES):
+        elif self._parts and isinstance(event, _NO_TEXT_ARRIVES):
             self.forget()
 
     def forget(self) -> None:
@@ -221,7 +221,7 @@ def events_of(
 def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving: Arriving, ends: list[Event]) -> Steps:
     """The events of the loop with their times until the run is to stop; the text of a reply that was arriving then is a
     last reply. ends: gets those that the result is made of."""
-    clock, started = budget.clock, budget.started
+    clock, started, cancel = budget.clock, budget.started, context.cancel
     with contextlib.closing(steps):
         for event in () if _is_cancelled(context) else steps:
             if event.at:  # of a middleware that yields an object again
@@ -234,7 +234,7 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
             if isinstance(event, ReplyFinished):
                 budget.note_models(event.reply.model, event.reply.usage, event.reply.others)
             yield event
-            if isinstance(event, ApprovalNeeded) or _is_cancelled(context):
+            if isinstance(event, ApprovalNeeded) or (cancel is not None and cancel.is_set()):
                 break
     kept = arriving.keep("cancelled" if _is_cancelled(context) else "seconds")
     if kept is not None:

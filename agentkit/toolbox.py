@@ -51,6 +51,9 @@ class Toolbox:
     def __len__(self) -> int:
         return len(self._tools)
 
+    def __bool__(self) -> bool:
+        return bool(self._tools)
+
     def get(self, name: str) -> Tool[..., Any] | None:
         """The tool of that name; None when there is none."""
         return self._tools.get(name)

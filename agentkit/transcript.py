@@ -10,7 +10,7 @@ from typing import Any, cast, get_args, overload
 
 from agentkit._text import json_bytes
 from agentkit.errors import TranscriptError
-from agentkit.message import AWAITS_REPLY, Message, Role, ToolCall, has_images, without_images
+from agentkit.message import AWAITS_REPLY, Message, Role, ToolCall, has_images, is_plain_call, without_images
 from agentkit.text.special_tokens import neutral_message
 from agentkit.tooling.read_only import ReadOnlyDict, read_only
 from agentkit.tooling.sendable import sendable
@@ -100,7 +100,7 @@ class Transcript(Sequence[Message]):
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Append messages. A user message is held back while calls are open, until the last of them is answered."""
         for message in messages:
-            self._add(_checked(message, len(self)))
+            self._add(_checked(message, len(self._messages)))
 
     def take(self, other: "Transcript", index: int) -> None:
         """Append a message of another transcript, which is neither checked nor encoded again."""
@@ -132,7 +132,7 @@ class Transcript(Sequence[Message]):
 
     def size(self, start: int = 0, end: int | None = None) -> int:
         """The size in bytes of the encoded messages from index `start` on, up to `end` (None: all)."""
-        behind = len(self) if end is None else end
+        behind = len(self._ends) if end is None else end
         return (self._ends[behind - 1] if behind > 0 else 0) - (self._ends[start - 1] if start > 0 else 0)
 
     def each_encoded(self, start: int = 0) -> Iterator[bytes]:
@@ -153,7 +153,7 @@ class Transcript(Sequence[Message]):
 
     def _in_form(self, form: Form | None, escaped: bool) -> list[bytes]:
         known = self._in_forms.setdefault((form, escaped), [])
-        for index in range(len(known), len(self)):
+        for index in range(len(known), len(self._messages)):
             message = self._messages[index]
             made = _formed(message, form, escaped)
             known.append(self._encoded[index] if made is message else json_bytes(made))
@@ -168,8 +168,8 @@ class Transcript(Sequence[Message]):
             encoded = json_bytes(message) if encoded is None else encoded
         except (TypeError, ValueError) as error:
             raise TranscriptError(f"messages[{len(self)}] can't be written as JSON: {error}") from None
-        if has_images(message):
-            self._with_images.append(len(self))
+        if type(message.get("content")) is not str and has_images(message):
+            self._with_images.append(len(self._messages))
         self._ends.append((self._ends[-1] if self._ends else 0) + len(encoded))
         self._encoded.append(encoded)
         self._messages.append(message)
@@ -184,7 +184,7 @@ class Transcript(Sequence[Message]):
                 "are not answered yet: add one tool message for each before it"
             )
         elif role == "assistant":
-            self._open = _ids(message, len(self))
+            self._open = _ids(message, len(self._messages)) if message.get("tool_calls") else []
 
     def _close(self, call_id: str) -> None:
         if not self._open:
@@ -244,6 +244,15 @@ def _checked(message: Mapping[str, Any], index: int) -> Message:
         raise TranscriptError(
             f"messages[{index}] has the role {message.get('role')!r}; valid are {', '.join(sorted(ROLES))}"
         )
+    if type(message.get("content")) is not str:
+        _check_content(message, index)
+    try:
+        return cast(Message, sendable(message))
+    except ValueError as error:
+        raise TranscriptError(f"messages[{index}] can't be written as JSON: {error}") from None
+
+
+def _check_content(message: Mapping[str, Any], index: int) -> None:
     content = message.get("content")
     if not (content is None or isinstance(content, str | list)):
         raise TranscriptError(
@@ -253,10 +262,6 @@ def _checked(message: Mapping[str, Any], index: int) -> Message:
         raise TranscriptError(f"messages[{index}] has the role {message['role']!r} and no content")
     if isinstance(content, list) and not all(isinstance(part, dict) and "type" in part for part in content):
         raise TranscriptError(f"messages[{index}] has a content part that is not a dict with a type")
-    try:
-        return cast(Message, sendable(message))
-    except ValueError as error:
-        raise TranscriptError(f"messages[{index}] can't be written as JSON: {error}") from None
 
 
 def _ids(message: Message, index: int) -> list[str]:
@@ -264,7 +269,7 @@ def _ids(message: Message, index: int) -> list[str]:
     if not isinstance(calls, list):
         raise TranscriptError(f"messages[{index}] has tool_calls that are not a list")
     for position, call in enumerate(calls):
-        if not is_call(call):
+        if not (is_plain_call(call) or is_call(call)):
             raise TranscriptError(
                 f"messages[{index}].tool_calls[{position}] is not a tool call: it needs an id (str) "
                 "and a function with a name and arguments (str)"

@@ -25,9 +25,9 @@ Schema = Literal["no", "text", "always"]
 class Adapting:
     """One request to a server as it is sent, attempt by attempt.
 
-    name: the backend, as the log calls it. request: as it was asked for. images: whether images are sent; None detects it.
-    schema: see `agentkit.backend.Capabilities`. tells_schema: whether the prompt says nothing of the schema since the
-    server does.
+    name: the backend, as the log calls it. request: as it was asked for. images: whether images are sent; None detects
+    it. schema: see `agentkit.backend.Capabilities`. tells_schema: whether the prompt says nothing of the schema since
+    the server does.
     """
 
     def __init__(

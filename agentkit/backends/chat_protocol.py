@@ -8,6 +8,7 @@ from agentkit.backend import Begin, Request, ending_of, is_broken_off
 from agentkit.backends.merged_fields import MergedFields
 from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.backends.plain_chunks import plain_text
+from agentkit.backends.plain_replies import plain_reply
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
 from agentkit.backends.streamed_parts import StreamedParts, text_of_part
 from agentkit.backends.streamed_text import StreamedText
@@ -104,6 +105,8 @@ class Accumulator:
         self._alternatives: dict[object, Accumulator] = {}
         self._has_deltas = False
         self._names: dict[str, str] = {}
+        self._reads_pieces = begin is not None or call_deltas
+        self._whole: tuple[Mapping[str, Any], Reply] | None = None
         self.finish_reason = ""
 
     @property
@@ -114,11 +117,27 @@ class Accumulator:
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one chunk of a stream, or a complete response; return its deltas, to be iterated to the end."""
+        if not self._reads_pieces or self._whole is not None:
+            return self._feed_first(chunk)
         plain = plain_text(chunk, self._choice) if self._has_deltas and not self._parts else ""
         if not plain:
             return self._feed_any(chunk)
         self._note_names(chunk)
         text = self._text.add(plain)
+        return iter((TextDelta(text),) if text else ())
+
+    def _feed_first(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
+        """Process the first chunk, or one behind a complete response that was taken as it stood."""
+        whole, self._whole, self._reads_pieces = self._whole, None, True
+        if whole is not None:
+            for _ in self._feed_any(whole[0]):
+                pass
+            return self.feed(chunk)
+        reply = plain_reply(chunk) if "choices" in chunk else None
+        if reply is None:
+            return self._feed_any(chunk)
+        self._whole, self.finish_reason = (chunk, reply), reply.finish_reason
+        text = chunk["choices"][0]["message"].get("content")
         return iter((TextDelta(text),) if text else ())
 
     def _feed_any(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
@@ -157,6 +176,8 @@ class Accumulator:
     def reply(self) -> Reply:
         """Return the reply built from all chunks. Where it has no calls, those of another choice are its own: some
         gateways put the text and the calls of one reply into two."""
+        if self._whole is not None:
+            return self._whole[1]
         calls, reason = self._calls.finished(self.finish_reason), self.finish_reason
         if not calls:
             other = next((other for other in self._alternatives.values() if other._calls), None)
@@ -182,7 +203,7 @@ class Accumulator:
 
     def feed_delta(self, delta: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one delta that repeats no other: of a text that was parsed here; yield its deltas."""
-        self._calls.may_repeat = False
+        self._calls.may_repeat, self._reads_pieces = False, True
         return self._feed(delta, self._appended)
 
     def _appended(self, text: str) -> str:
@@ -199,7 +220,7 @@ class Accumulator:
         if number == self._choice:
             return False
         other = self._alternatives.setdefault(number, Accumulator(self._ids))
-        for _ in other.feed({"choices": [{**choice, "index": 0}]}):
+        for _ in other._feed_any({"choices": [{**choice, "index": 0}]}):
             pass
         return True
 

@@ -15,7 +15,7 @@ from typing import Any, cast
 from agentkit.backend import Backend, Begin, ReplyStream, Request
 from agentkit.event import CallDelta, Reply
 from agentkit.executor import Executor
-from agentkit.message import Message, ToolCall
+from agentkit.message import Message, ToolCall, is_plain_call
 from agentkit.middleware.base import Middleware
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import as_json_object, read_arguments
@@ -91,7 +91,7 @@ class _Names:
 
     def _is_plain(self, call: ToolCall) -> bool:
         """Whether a call may stay as it is; also when it is none, which the transcript refuses."""
-        if not isinstance(call, dict) or not is_call({**call, "id": ""}):
+        if not is_plain_call(call) and not (isinstance(call, dict) and is_call({**call, "id": ""})):
             return True
         call_id = call.get("id")
         return valid_id(call_id) == call_id and self._is_tool(call["function"]["name"])

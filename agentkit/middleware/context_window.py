@@ -342,6 +342,8 @@ class FitToContext(Middleware):
 
 def _bytes_of(transcript: Transcript, start: int) -> int:
     """The size in bytes of the messages from index `start` on, in which an image counts as one of a fixed size."""
+    if not transcript.has_images:
+        return transcript.size(start)
     with_images = transcript.with_images[bisect_left(transcript.with_images, start) :]
     shown = sum(size_of(transcript[index]) - transcript.size(index, index + 1) for index in with_images)
     return transcript.size(start) + shown

@@ -77,7 +77,8 @@ class Retrying(Middleware):
         self._name = self._name or model_name(self.backend)
         usage = reply.usage if before is NOTHING else before + reply.usage
         name = reply.model or self._name
-        return Reply(reply.message, reply.finish_reason, usage, reply.extra, reply.then, name, reply.others)
+        said = reply.response_model, reply.response_id
+        return Reply(reply.message, reply.finish_reason, usage, reply.extra, reply.then, name, reply.others, *said)
 
 
 def _wait(seconds: float) -> None:

@@ -110,7 +110,8 @@ def _socket_of(connection: Any) -> Any:
 def record_owner(connection: Any) -> None:
     """Record, in the attribute `owner` of a connection, the request that this thread sends on it. connection: its
     attribute `sock` is its current socket. Raises Aborted when the request is aborted."""
-    _CONNECTIONS.known.add(connection)
+    if connection not in _CONNECTIONS.known:  # which is found out more quickly than it is added
+        _CONNECTIONS.known.add(connection)
     request = _current.request
     if request is None:
         connection.owner = None

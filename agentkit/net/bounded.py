@@ -13,38 +13,74 @@ trailers."""
 
 
 class BoundedResponse(http.client.HTTPResponse):
-    """A response that is only read in pieces of a bounded size."""
+    """A response that is only read in pieces of a bounded size. `http.client` limits the headers itself."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(sock, *arguments, **options)
-        self.fp = _Bounded(self.fp.detach())
+        super().__init__(_Unbuffered(sock), *arguments, **options)  # type: ignore[arg-type]  # it only makes a file of it
+        self.fp = _Bounded(self.fp)  # type: ignore[arg-type]
+        self._skipped = 0
+
+    def begin(self) -> None:
+        """Read the status and the headers."""
+        super().begin()
+        if self.chunked and self.fp is not None:
+            self.fp = _Chunks(self.fp)  # type: ignore[assignment]
 
     def _read_status(self) -> tuple[str, int, str]:
         """The status line of the answer, behind all interim responses: http.client itself skips only 100."""
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]  # not in its types
-            if not 101 < status < 200:
+            if status == 101 or not 100 <= status < 200:
                 return version, status, reason
-            http.client._read_headers(self.fp)  # type: ignore[attr-defined]
+            self._skipped += 1 + len(http.client._read_headers(self.fp))  # type: ignore[attr-defined]
+            if self._skipped > MAX_LINES:
+                raise OSError(_TOO_MANY_LINES)
+
+
+class _Unbuffered:
+    """A socket of which an unbuffered file is made."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    def makefile(self, mode: Any) -> Any:
+        return self._sock.makefile(mode, buffering=0)
 
 
 class _Bounded(io.BufferedReader):
-    """A reader with lines of a bounded length and number that refuses to read to the end.
-
-    Otherwise an HTTP chunk with the length -1 would be read to the end into memory, past the size limit, and a server
-    that sends trailers without end would never be left.
-    """
-
-    lines = 0
+    """A reader that refuses to read to the end, which may never come."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:
-            raise OSError("a chunk of unknown length")
-        self.lines = 0
+            raise OSError("a body, or a chunk, of unknown length")
         return super().read(size)
 
+
+class _Chunks:
+    """What `http.client` reads a body in chunks from, with lines of a bounded length and number.
+
+    Otherwise a server that sends trailers, or empty lines, without end would never be left.
+    """
+
+    def __init__(self, reader: io.BufferedReader) -> None:
+        self._reader = reader
+        self._lines = 0
+        self.readinto, self.read1, self.peek = reader.readinto, reader.read1, reader.peek
+        self.flush, self.close, self.fileno = reader.flush, reader.close, reader.fileno
+
+    @property
+    def closed(self) -> bool:
+        return self._reader.closed
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._lines = 0
+        return self._reader.read(size)
+
     def readline(self, size: int | None = -1, /) -> bytes:
-        self.lines += 1
-        if self.lines > MAX_LINES:
-            raise OSError(f"more than {MAX_LINES:,} lines of headers or trailers")
-        return super().readline(CHUNK_BYTES + 1 if size is None or size < 0 else size)
+        self._lines += 1
+        if self._lines > MAX_LINES:
+            raise OSError(_TOO_MANY_LINES)
+        return self._reader.readline(CHUNK_BYTES + 1 if size is None or size < 0 else size)
+
+
+_TOO_MANY_LINES = f"more than {MAX_LINES:,} lines of headers or trailers"

@@ -114,13 +114,15 @@ class Connection:
             self.sock.settimeout(seconds)
         if self._for_proxy:
             headers = headers | self._for_proxy
-        with contextlib.suppress(*REFUSED_WHILE_SENDING):  # it may have answered before it has read all
+        try:
             if body is None or len(body) <= SLICE_BYTES:
                 self._send_at_once(method, target, body, headers)
             else:  # each slice has the limit of time for itself
                 slices = (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
                 headers = {**headers, "content-length": str(len(body))}
                 http.client.HTTPConnection.request(made, method, self._prefix + target, slices, headers)
+        except REFUSED_WHILE_SENDING:  # it may have answered before it has read all
+            pass
         return http.client.HTTPConnection.getresponse(made)
 
     def _send_at_once(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> None:
@@ -135,7 +137,8 @@ class Connection:
 
     def limit(self, seconds: float | None) -> None:
         """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
-        self.unlimit()
+        if self._limit is not None:
+            self.unlimit()
         if seconds is not None and isinstance(self.sock, socket.socket):
             self._limit = shut_down_after(self.sock, seconds)
 
@@ -148,6 +151,11 @@ class Connection:
         return limit.is_due(time.monotonic())
 
     @property
+    def is_limited(self) -> bool:
+        """Whether it has a limit of time."""
+        return self._limit is not None
+
+    @property
     def is_out_of_time(self) -> bool:
         """Whether the seconds of `limit` are over."""
         return self._limit is not None and self._limit.is_due(time.monotonic())
@@ -156,7 +164,7 @@ class Connection:
         """Raise Aborted, or TimeoutError, if that is why what was read has come to an end."""
         if is_aborted():
             raise Aborted
-        if self.is_out_of_time:
+        if self._limit is not None and self.is_out_of_time:
             raise TimeoutError(OUT_OF_TIME)
 
     def fail(self, error: BaseException) -> None:
@@ -258,13 +266,17 @@ class Connections:
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose response was read to its end."""
         disown(connection)
-        is_late = connection.unlimit()  # then it is perhaps being shut down
+        is_late = connection.is_limited and connection.unlimit()  # then it is perhaps being shut down
         if is_late or self.is_closed or not connection.is_real or not connection.is_open:
             connection.close()
             return
         connection.is_reused = True
         connection.idle_since = time.monotonic()
         self._idle.append(connection)
+        if len(self._idle) > 1 or self.is_closed:
+            self._drop_old()
+
+    def _drop_old(self) -> None:
         with contextlib.suppress(IndexError):
             while len(self._idle) > MAX_KEPT or self._idle[0].is_expired or self.is_closed:
                 self._idle.popleft().close()

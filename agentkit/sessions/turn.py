@@ -304,7 +304,8 @@ class Turn:
 
     def note(self, event: Event) -> None:
         """Store what an event adds, before the event is emitted."""
-        self._note_question(event)
+        if self.asked is not None or isinstance(event, ApprovalNeeded):
+            self._note_question(event)
         if self._writer is None:
             return
         if isinstance(event, ReplyFinished):

@@ -117,17 +117,19 @@ def _is_plain_message(message: Mapping[str, Any], is_wrapped: bool) -> bool:
     for key, value in message.items():
         if type(value) is str:
             texts.append(value)
-        elif key == "tool_calls" and type(value) is list and all(map(is_plain_call, value)):
-            for call in value:
-                texts += (call["id"], *call["function"].values())
-                if "\\u" in call["function"]["arguments"]:  # it may stand for a character of a token
-                    return False
+        elif key == "tool_calls" and type(value) is list and all(map(_is_unescaped_call, value)):
+            texts += [text for call in value for text in (call["id"], *call["function"].values())]
         elif value is not None:
             return False
     if is_wrapped and message.get("role") == "tool" and type(content := message.get("content")) is str:
         start, end = inside_response(content)
         texts[texts.index(content)] = content[start:end]
     return not any(map(MARKS.search, texts)) and _are_all_own()
+
+
+def _is_unescaped_call(call: Any) -> bool:
+    """Whether a call is plain, and no escape in its arguments stands for a character of a token."""
+    return is_plain_call(call) and "\\u" not in call["function"]["arguments"]
 
 
 def _neutral_parts(parts: Iterable[Any], change: Callable[[str], str]) -> list[Any]:

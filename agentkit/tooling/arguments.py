@@ -89,6 +89,8 @@ def unreadable(text: str, error: str) -> str:
 def parse(arguments: str) -> dict[str, Any]:
     """Parse the JSON text of an object, repaired if possible. Raises ArgumentsError that says where the JSON becomes
     invalid, what was expected there and what was found."""
+    if len(arguments) <= MAX_REMEMBERED_LENGTH and (items := _plain_items(arguments)) is not None:
+        return dict(items)
     if not arguments.strip():
         return {}
     try:
@@ -104,6 +106,20 @@ def parse(arguments: str) -> dict[str, Any]:
     if value.keys() == {UNREADABLE}:
         return parse(str(value[UNREADABLE]))
     return value
+
+
+@functools.lru_cache(64)  # the tool, the events and the record of a call each get arguments of their own
+def _plain_items(text: str) -> tuple[tuple[str, Any], ...] | None:
+    """The names and values of an object without lists and objects inside; None for another, or for invalid JSON."""
+    if not is_sendable(text):
+        return None
+    value = read_json(text)
+    is_plain = isinstance(value, dict) and UNREADABLE not in value and all(map(_is_scalar, value.values()))
+    return tuple(value.items()) if is_plain else None
+
+
+def _is_scalar(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)
 
 
 def _not_json(text: str, error: ValueError) -> str:

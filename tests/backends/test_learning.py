@@ -562,6 +562,32 @@ def test_what_is_remembered_is_bounded_and_expires() -> None:
     assert learned.value(("schema", 2 * MAX_FACTS - 1)) is None
 
 
+def test_what_is_derived_of_facts_changes_with_them() -> None:
+    now, made = [0.0], list[int]()
+    learned = Learned(lambda: now[0])
+
+    def derived() -> Any:
+        return learned.derived("both", lambda: (made.append(1), learned.value("a"), learned.value("b"))[1:])
+
+    assert derived() == derived() == (None, None)
+    assert len(made) == 1
+    learned.learn("a", 1)
+    now[0] = EXPIRY / 2
+    learned.learn("b", 2)
+    assert derived() == derived() == (1, 2)
+    now[0] = EXPIRY
+    assert derived() == derived() == (None, 2)
+    learned.forget("b")
+    assert derived() == derived() == (None, None)
+    assert len(made) == 4
+
+
+def test_what_is_derived_while_a_fact_is_learned_is_not_kept() -> None:
+    learned = Learned()
+    assert learned.derived("a", lambda: learned.learn("a") or "before") == "before"
+    assert learned.derived("a", lambda: learned.value("a")) is True
+
+
 @pytest.mark.parametrize(
     "unit", ["does not support ", "image ", "stream ", "response_format ", "unknown a b ", "400 |"]
 )
