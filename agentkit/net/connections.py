@@ -35,6 +35,7 @@ STALE_AFTER = 1.0
 MAX_KEPT = 256
 OUT_OF_TIME = "the time for the whole response is over"
 SLICE_BYTES = 1 << 18
+_WITH_BODY = ("POST", "PUT", "PATCH")
 REFUSED_WHILE_SENDING = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 _KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
@@ -126,11 +127,23 @@ class Connection:
         return http.client.HTTPConnection.getresponse(made)
 
     def _send_at_once(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> None:
-        """Send the headers and the body in one piece: `http.client` sends two, for each of which the server wakes."""
-        made, pieces = self._http, deque[bytes]()
+        """Send the headers and the body in one piece: `http.client` sends two, for each of which the server wakes.
+        headers: their names in lower case."""
+        made, pieces, kind = self._http, deque[bytes](), http.client.HTTPConnection
         made.send = pieces.append
         try:
-            http.client.HTTPConnection.request(made, method, self._prefix + target, body, headers)
+            kind.putrequest(
+                made,
+                method,
+                self._prefix + target,
+                skip_host="host" in headers,
+                skip_accept_encoding="accept-encoding" in headers,
+            )
+            for name, value in headers.items():
+                kind.putheader(made, name, value)
+            if "content-length" not in headers and (body is not None or method in _WITH_BODY):
+                kind.putheader(made, "content-length", str(len(body or b"")))
+            kind.endheaders(made, body)
         finally:
             del made.send
         made.sock.sendall(b"".join(pieces))
