@@ -6,7 +6,7 @@ images or takes no schemas at all. Something is learned only when the server acc
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from agentkit._text import cut, in_a_line, json_bytes
 from agentkit.backend import Request, newest_question, told_schema, with_text
@@ -20,6 +20,19 @@ MAX_ATTEMPTS = 12
 """How often one request is sent at most, each time with less."""
 
 Schema = Literal["no", "text", "always"]
+
+
+class _Known(NamedTuple):
+    """What is known of a server, whatever the request; None where it is not."""
+
+    no_images: Any
+    no_stream_options: Any
+    only_stream: Any
+    no_stream: Any
+    no_stream_with_tools: Any
+
+
+_FACTS = ("no images", "no stream_options", "only stream", "no stream", "no stream with tools")
 
 
 class Adapting:
@@ -45,7 +58,8 @@ class Adapting:
         self._learned = learned
         self._images: Any = None  # RefusedImages, loaded with the first image
         self._detects_images = images is None
-        self.images = images is not False and learned.value("no images") is None
+        known = learned.derived(_Known, lambda: _Known(*map(learned.value, _FACTS)))
+        self.images = images is not False and known.no_images is None
         if self.images and request.transcript.has_images:
             from agentkit.backends.refused_images import RefusedImages
 
@@ -53,9 +67,9 @@ class Adapting:
         self._schema = _schema_key(request.response_format)
         self._takes_schema = schema == "always" or (schema == "text" and not request.tools)
         self._tells_schema = tells_schema
-        self._is_schema_refused = learned.value(("schema", self._schema)) is not None
-        self.stream = self._streams()
-        self.stream_options = learned.value("no stream_options") is None
+        self._is_schema_refused = self._schema != 0 and learned.value(("schema", self._schema)) is not None
+        self.stream = self._streams(known)
+        self.stream_options = known.no_stream_options is None
         self._pending: dict[Any, str] = {}
         self._attempts = 1
 
@@ -109,11 +123,10 @@ class Adapting:
     def _sends_schema(self) -> bool:
         return self._request.response_format is not None and self._takes_schema and not self._is_schema_refused
 
-    def _streams(self) -> bool:
-        knows = self._learned.value
+    def _streams(self, known: "_Known") -> bool:
         if not self._request.stream:
-            return knows("only stream") is not None
-        return knows("no stream") is None and not (self._request.tools and knows("no stream with tools"))
+            return known.only_stream is not None
+        return known.no_stream is None and not (known.no_stream_with_tools and self._request.tools)
 
     def _goes_without_schema(self, words: str) -> bool:
         said = cut(words, 200)

@@ -112,8 +112,10 @@ class Accumulator:
     @property
     def is_empty(self) -> bool:
         """Whether nothing of a reply has arrived."""
+        if self.finish_reason:
+            return False
         has_content = self._text or self._parts or self._calls or self._strings or self._kept or self._alternatives
-        return not (self.finish_reason or has_content)
+        return not has_content
 
     def feed(self, chunk: Mapping[str, Any]) -> Iterator[Delta]:
         """Process one chunk of a stream, or a complete response; return its deltas, to be iterated to the end."""
