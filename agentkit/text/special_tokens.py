@@ -128,8 +128,8 @@ def _is_plain_message(message: Mapping[str, Any], is_wrapped: bool) -> bool:
 
 
 def _is_unescaped_call(call: Any) -> bool:
-    """Whether a call is plain, and no escape in its arguments stands for a character of a token."""
-    return is_plain_call(call) and "\\u" not in call["function"]["arguments"]
+    """Whether a call is plain, with arguments in which no escape stands for a character of a token."""
+    return is_plain_call(call) and bool(call["function"]["arguments"]) and "\\u" not in call["function"]["arguments"]
 
 
 def _neutral_parts(parts: Iterable[Any], change: Callable[[str], str]) -> list[Any]:
