@@ -10,10 +10,9 @@ agent = Agent("openai:gpt-5-mini", tools=[search], hooks=[Masked()])
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field, replace
 from typing import Any, cast
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import json_bytes
 from agentkit.backend import Backend, Request
 from agentkit.errors import ConfigurationError, remade_error

@@ -7,9 +7,9 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
+from agentkit._lazy.records import replace
 from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, HookError, ToolDefinitionError, ToolError
 from agentkit.event import Result

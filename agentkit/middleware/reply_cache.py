@@ -13,10 +13,10 @@ import math
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agentkit._lazy.records import replace
 from agentkit._text import cut
 from agentkit.backend import Backend, ReplyStream, Request, ending_of
 from agentkit.errors import ConfigurationError

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
+from agentkit._lazy.records import replace
 from agentkit.backend import (
     Backend,
     Capabilities,

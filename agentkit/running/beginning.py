@@ -4,9 +4,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError, OutputError, TranscriptError
 from agentkit.evidence.ledger import Ledger

@@ -5,11 +5,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import cut
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ArgumentsError, HookError, ToolError

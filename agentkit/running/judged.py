@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
+from agentkit._lazy.records import replace
 from agentkit._text import cut
 from agentkit.evidence.citation import Citation
 from agentkit.tooling.error_log import log_raised

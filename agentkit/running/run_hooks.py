@@ -5,9 +5,9 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import CallDelta, Event, OutputDelta, ReasoningDelta, ReplyDiscarded, Steps, TextDelta
 from agentkit.hooks import Hook, RunHook, WrongTypeError

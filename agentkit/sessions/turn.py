@@ -6,7 +6,6 @@ emitted. A turn that fails before it had an effect is rolled back; one that fail
 try of the same request goes on from there.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -365,6 +364,8 @@ def _of_result(event: ToolFinished) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _digest(content: object) -> str:
+    import hashlib
+
     return hashlib.sha256(json_bytes(content)).hexdigest()[:32]
 
 

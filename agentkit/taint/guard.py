@@ -3,10 +3,10 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.records import replace
 from agentkit.event import ToolFinished
 from agentkit.hooks import RunHook
 from agentkit.message import Message, ToolCall

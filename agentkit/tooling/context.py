@@ -4,10 +4,9 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import joined_surrogates, short_repr
 from agentkit.errors import ArgumentsError, ConfigurationError
 from agentkit.event import Result, T
