@@ -30,7 +30,8 @@ from agentkit.limits import Budget
 from agentkit.message import INVALID_ANSWER, Message, Prompt, stop_reason, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer, objection
-from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
+from agentkit.tooling.argument_readers import ArgumentsParser, signature_reader
+from agentkit.tooling.arguments import is_json_object
 from agentkit.tooling.bare_answers import in_wrapper, undecorated
 from agentkit.tooling.json_repair import loads, read_json
 from agentkit.tooling.outcome import Outcome, failure
