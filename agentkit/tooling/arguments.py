@@ -1,5 +1,5 @@
-"""The arguments of a call as JSON text: what servers accept of it, and what can be read of it. What a tool makes of it is
-in agentkit/tooling/argument_readers.py."""
+"""The arguments of a call as JSON text: what servers accept of it, and what can be read of it. What a tool makes of it
+is in agentkit/tooling/argument_readers.py."""
 
 import functools
 import json
