@@ -3,12 +3,12 @@
 import contextlib
 import copy
 import functools
-import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
+from agentkit._lazy.logs import INFO, WARNING, logger_of
 from agentkit._lazy.records import replace
 from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, HookError, ToolDefinitionError, ToolError
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 MAX_ERROR = 20_000
 """Maximum characters of an error that a tool has written, and of what came before it."""
@@ -207,7 +207,7 @@ class Tool(Generic[P, R]):
         try:
             return bool(approve(values))
         except Exception as error:  # noqa: BLE001 - of a user's function
-            log_raised(logger, logging.WARNING, f"the approve function of tool {self.name} raised", error, approve)
+            log_raised(logger, WARNING, f"the approve function of tool {self.name} raised", error, approve)
             return True
 
     def values(self, arguments: str) -> dict[str, Any]:
@@ -237,7 +237,7 @@ class Tool(Generic[P, R]):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - of a user's function
-            log_raised(logger, logging.WARNING, f"tool {self.name} raised", error, self.function)
+            log_raised(logger, WARNING, f"tool {self.name} raised", error, self.function)
             if isinstance(error, HookError):  # of an agent that it ran; what a check has to say is not for the model
                 outcome = failure(f"{self.name} did not finish: a check failed.", error)
             else:
@@ -292,7 +292,7 @@ class Tool(Generic[P, R]):
             except ToolError:
                 raise
             except Exception as error:  # noqa: BLE001 - of a user's function
-                log_raised(logger, logging.INFO, f"tool {self.name} is retried after", error, self.function)
+                log_raised(logger, INFO, f"tool {self.name} is retried after", error, self.function)
         return self._called(values, context)
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:

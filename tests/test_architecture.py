@@ -20,7 +20,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["_lazy.patterns", "_lazy.records"],
+    ["_lazy.logs", "_lazy.patterns", "_lazy.records"],
     [
         "errors",
         "_text",
@@ -1102,7 +1102,7 @@ def test_a_run_loads_what_it_uses() -> None:
     }
     library = {"asyncio", "concurrent.futures", "ctypes", "decimal", "html", "multiprocessing", "sqlite3", "uuid"}
     library |= {"difflib", "importlib.metadata", "random", "secrets", "ssl", "http.client"}
-    library |= {"ast", "dataclasses", "dis", "hashlib", "inspect", "pickle", "unicodedata"}
+    library |= {"ast", "dataclasses", "dis", "hashlib", "inspect", "logging", "pickle", "unicodedata"}
     own = {"evidence.check", "taint.guard", "middleware.failover", "middleware.pricing", "retrieval", "tooling.schema"}
     own |= {"tooling.coercion", "tooling.results", "tooling.settling", "tooling.pickling"}
     own |= {"tooling.argument_readers", "tooling.definition", "tooling.description", "tooling.result_cache"}

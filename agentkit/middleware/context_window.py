@@ -10,13 +10,13 @@ turns are left out, calls together with their results; then the oldest calls of 
 and the last turns are kept.
 """
 
-import logging
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, Literal
 
+from agentkit._lazy.logs import logger_of
 from agentkit._lazy.records import dataclass, field, replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
@@ -33,7 +33,7 @@ from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
 from agentkit.tooling.number_ranges import NumberRanges
 from agentkit.transcript import Transcript
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 BYTES_PER_TOKEN = 3.5
 """Used until the server has reported the tokens of a request of known size."""

@@ -16,11 +16,11 @@ are read-only; others start when a reply is complete.
 
 import copy
 import functools
-import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit._lazy.records import replace
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request, ending_of, is_empty
 from agentkit.event import Reply, ReplyDiscarded
@@ -34,7 +34,7 @@ from agentkit.net.abort import is_aborted
 from agentkit.net.attempts import with_retries
 from agentkit.net.server_failures import OUT_SECONDS, Failure, failure_of
 
-logger = logging.getLogger("agentkit.run")
+logger = logger_of("agentkit.run")
 
 _END = object()
 

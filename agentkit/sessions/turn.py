@@ -9,7 +9,7 @@ try of the same request goes on from there.
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentkit._text import json_bytes
 from agentkit.backend import is_broken_off
@@ -33,9 +33,11 @@ from agentkit.sessions.log import (
     started_calls,
 )
 from agentkit.sessions.waiting import DECIDED, Waiting, goes_on, left_of, waiting_in
-from agentkit.sessions.writer import Writer
 from agentkit.tooling.outcome import Outcome, is_failure
 from agentkit.transcript import calls_of, is_call, whats_due
+
+if TYPE_CHECKING:
+    from agentkit.sessions.writer import Writer
 
 UNKNOWN = (
     "It is not known whether this call had its effect: the program was stopped while it ran. Check before you make it "
@@ -96,7 +98,7 @@ class Turn:
 
     def __init__(
         self,
-        writer: Writer | None = None,
+        writer: "Writer | None" = None,
         request_id: str = "",
         content: object = None,
         is_retry: bool = True,
@@ -142,7 +144,7 @@ class Turn:
 
     # ---- reading
 
-    def _read(self, writer: Writer) -> None:
+    def _read(self, writer: "Writer") -> None:
         place = writer.mark(f"request:{self.request_id}") if self.request_id and self._is_retry else None
         view = self._view_from(writer)
         if view is None or (place is not None and place < view["from"]["entry"]):
@@ -170,7 +172,7 @@ class Turn:
         due, begun = whats_due(messages), {call["id"] for call in self._open_unknown}
         return [call["id"] for call in due if call["id"] not in begun] if isinstance(due, tuple) else []
 
-    def _view_from(self, writer: Writer) -> Mapping[str, Any] | None:
+    def _view_from(self, writer: "Writer") -> Mapping[str, Any] | None:
         """The view that says from which entry on the session is sent."""
         view = None if self._reads_all else writer.view()
         return view[1] if view is not None and "from" in view[1] else None
@@ -288,7 +290,7 @@ class Turn:
                 self._begins_at = {begins: self._from(self._writer, begins)}
             self._writer.note_view({**self._begins_at[begins], **stored})
 
-    def _from(self, writer: Writer, begins: int) -> dict[str, Any]:
+    def _from(self, writer: "Writer", begins: int) -> dict[str, Any]:
         """Where reading starts in later turns: the entry of the message with that number, if all messages from it on
         are stored behind all others."""
         entries = writer.entries(self._start)
@@ -319,7 +321,7 @@ class Turn:
         elif isinstance(event, ApprovalNeeded):
             self._note_waiting(self._writer, event.calls)
 
-    def _note_waiting(self, writer: Writer, calls: tuple[OpenCall, ...]) -> None:
+    def _note_waiting(self, writer: "Writer", calls: tuple[OpenCall, ...]) -> None:
         if self.waiting is None or self.waiting.calls != calls:  # else the log has it
             import secrets  # of a run that waits for a person
 

@@ -1,14 +1,16 @@
 """What the log says of an exception that a tool raises: one line, and at debug its traceback."""
 
-import logging
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import logging
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def log_raised(
-    logger: logging.Logger,
+    logger: "logging.Logger",
     level: int,
     what: str,
     error: BaseException,
