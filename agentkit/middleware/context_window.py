@@ -158,7 +158,8 @@ class Digests:
         """The digest of the whole transcript."""
         for _ in self.of(transcript):
             pass
-        return self._digest.digest()
+        made: bytes = self._digest.digest()
+        return made
 
 
 class FitToContext(Middleware):

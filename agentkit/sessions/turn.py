@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from agentkit._text import json_bytes
 from agentkit.backend import is_broken_off
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
-from agentkit.event import ApprovalNeeded, Event, OpenCall, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
+from agentkit.event import (
+    ApprovalNeeded,
+    Event,
+    OpenCall,
+    Reply,
+    ReplyFinished,
+    TextDelta,
+    ToolFinished,
+    ToolRecord,
+    ToolStarted,
+)
 from agentkit.evidence.history import restored, stored
 from agentkit.evidence.ledger import Kept
 from agentkit.executor import record_of
@@ -305,6 +315,8 @@ class Turn:
 
     def note(self, event: Event) -> None:
         """Store what an event adds, before the event is emitted."""
+        if type(event) is TextDelta and not event.adds:  # nearly all are
+            return
         self._note_question(event)
         if self._writer is None:
             return
