@@ -6,13 +6,16 @@ left half done is waited for, and a child begins with free locks, and with conne
 """
 
 import _frozen_importlib
-import logging  # before the hooks below: those that are registered last run first, and an import may log
 import os
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
+from agentkit._lazy.logs import logger_of
 from agentkit.errors import AgentkitError
 
 Lock = TypeVar("Lock")
@@ -22,8 +25,7 @@ PATIENCE = 10.0
 itself holds."""
 POLL = 0.002
 
-logger = logging.getLogger("agentkit")
-logger.addHandler(logging.NullHandler())  # here, since all that logs loads this module: a library writes to no stream
+logger = logger_of("agentkit")
 
 
 class Forking(Protocol):
@@ -66,6 +68,19 @@ def _is_importing() -> bool:
     return any(lock is not None and lock.owner not in (None, threading.get_ident()) for lock in locks)
 
 
+@contextmanager
+def _others_may_log() -> Iterator[None]:
+    """For as long as a fork waits for other threads, which may log: where `logging` was loaded after this module, its
+    hook runs before ours, and has taken its lock."""
+    lock: Any = getattr(sys.modules.get("logging"), "_lock", None)
+    try:
+        lock.release()
+    except (AttributeError, RuntimeError):  # it is not loaded, or its hook runs after ours
+        lock = nullcontext()
+    yield
+    lock.__enter__()
+
+
 class _Forks:
     def __init__(self) -> None:
         self.known = _Registry[Forking]()
@@ -80,17 +95,18 @@ class _Forks:
 
     def before(self) -> None:
         self.one_at_a_time.acquire()
-        for each in self.known.all():
-            each.before_fork()
-            self.ready.append(each)
-        for lock in self.awaited.all():
-            if lock.acquire(timeout=PATIENCE):
-                self.held.append(lock)
-            else:
-                logger.warning("os.fork: another thread is in the middle of something that took too long to wait for")
-        end = time.monotonic() + PATIENCE
-        while _is_importing() and time.monotonic() < end:
-            time.sleep(POLL)
+        with _others_may_log():
+            for each in self.known.all():
+                each.before_fork()
+                self.ready.append(each)
+            for lock in self.awaited.all():
+                if lock.acquire(timeout=PATIENCE):
+                    self.held.append(lock)
+                else:
+                    logger.warning("os.fork: another thread is in the middle of something that took too long")
+            end = time.monotonic() + PATIENCE
+            while _is_importing() and time.monotonic() < end:
+                time.sleep(POLL)
 
     def after_in_parent(self) -> None:
         for lock in self.held:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agentkit._lazy.patterns import pattern
+from agentkit._lazy.records import parameters_of
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -131,8 +132,9 @@ def without_credentials(url: object) -> str:
 
 
 def known_options(owner: str, given: Any, options: type) -> dict[str, Any]:
-    """Return keyword arguments for a dataclass of options. Raises TypeError naming `owner` for one that it has not."""
-    known = options.__dataclass_fields__  # type: ignore[attr-defined]
+    """Return keyword arguments for a dataclass of options (of `_lazy.records`). Raises TypeError naming `owner` for one
+    that it has not."""
+    known = parameters_of(options)
     unknown = next((name for name in given if name not in known), None)
     if unknown is not None:
         raise TypeError(f"{owner}: unexpected keyword argument {unknown!r}; valid are {', '.join(known)}")

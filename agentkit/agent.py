@@ -19,8 +19,8 @@ from agentkit.executor import MAX_PARALLEL, Executor
 from agentkit.hooks import Hook
 from agentkit.limits import Limits
 from agentkit.message import Prompt
+from agentkit.middleware.base import Balance
 from agentkit.middleware.context_window import ContextSize, Window
-from agentkit.middleware.server_placement import Balance
 from agentkit.middleware.stack import RunScope, wrapped
 from agentkit.run import Arriving, Run, events_of
 from agentkit.running.agent_tools import AgentTools, AnyTool

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import field
 from typing import Any, Literal, Protocol
 
 from agentkit._lazy.patterns import pattern
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import is_remark_of_the_run
 from agentkit.message import INVALID_ANSWER, Message, is_shown_by_a_tool, text_of

@@ -5,10 +5,9 @@ Every event names the messages that it adds to the transcript; they are in the t
 
 import re
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast, overload
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import short_repr
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.source import Source

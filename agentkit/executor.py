@@ -1,11 +1,11 @@
 """Runs the tool calls of a run: in parallel where that is allowed, some of them while the reply still arrives."""
 
 import functools
-import logging
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.logs import INFO, logger_of
+from agentkit._lazy.records import replace
 from agentkit._text import joined_surrogates
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
@@ -15,7 +15,6 @@ from agentkit.running.decisions import Decisions
 from agentkit.running.offered_tools import OfferedTools
 from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
 from agentkit.running.parallel_calls import open_call as open_call
-from agentkit.running.planned_call import PlannedCall
 from agentkit.running.run_hooks import NO_HOOKS, AgentHooks
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
@@ -24,7 +23,10 @@ from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.outcome import WRONG_ARGUMENTS, Outcome, failure, is_failure
 from agentkit.tools import Context, Tool
 
-logger = logging.getLogger("agentkit.run")
+if TYPE_CHECKING:
+    from agentkit.running.planned_call import PlannedCall
+
+logger = logger_of("agentkit.run")
 
 MAX_PARALLEL = 32
 """How many read-only calls run at once, unless an agent says otherwise."""
@@ -184,7 +186,7 @@ class Executor:
 
     def _log(self, name: str, outcome: Outcome) -> None:
         """Log a call without its content; the name of a tool that there is not is the model's text."""
-        if logger.isEnabledFor(logging.INFO):
+        if logger.isEnabledFor(INFO):
             known = name if self.has(name) else "(unknown)"
             logger.info("tool %s %s after %.3f s", known, "failed" if outcome.failed else "returned", outcome.seconds)
 
@@ -292,6 +294,8 @@ class Executor:
             yield refused(calls[0], refusal)
             return []
         call, note = self._as_decided(calls[0], decisions)
+        from agentkit.running.planned_call import PlannedCall
+
         asks: OpenCall | None = None
         with PlannedCall(self, self.hooks, call) as planned:
             if call in decisions or not self._waits(planned):
@@ -307,7 +311,7 @@ class Executor:
                     waiting += [self._shown(open_call(planned.call), planned.call)] if self._waits(planned) else []
         return waiting
 
-    def _waits(self, planned: PlannedCall) -> bool:
+    def _waits(self, planned: "PlannedCall") -> bool:
         """Whether a person has to approve a call before it runs; not one that its hooks have answered themselves."""
         return planned.waits and self._needs_approval(planned.call)
 

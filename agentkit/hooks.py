@@ -10,10 +10,9 @@ agent = Agent("openai:gpt-5-mini", tools=[search], hooks=[Masked()])
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field, replace
 from typing import Any, cast
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import json_bytes
 from agentkit.backend import Backend, Request
 from agentkit.errors import ConfigurationError, remade_error
@@ -24,7 +23,6 @@ from agentkit.event import Reply as Reply
 from agentkit.message import Message
 from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.outcome import Outcome
-from agentkit.tooling.result_cache import Key, ResultCache
 from agentkit.tools import Context, Tool
 
 
@@ -319,6 +317,8 @@ class Cache(Hook):
     def __init__(self, seconds: float, *, shared: bool = False) -> None:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds > 0:
             raise ConfigurationError(f"Cache({seconds!r}): pass a number of seconds above 0")
+        from agentkit.tooling.result_cache import ResultCache
+
         self._results = ResultCache(seconds)
         self._is_shared = shared
 
@@ -327,5 +327,7 @@ class Cache(Hook):
         if not call.read_only:
             return proceed(call)
         scope = () if self._is_shared else (call.context.deps, call.context.session)
+        from agentkit.tooling.result_cache import Key
+
         key = Key.of(call.arguments, call.tool, *scope)
         return self._results.outcome(key, lambda: proceed(call), call.tool.stop(call.context))

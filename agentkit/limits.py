@@ -4,11 +4,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
 from typing import Literal
 
 from agentkit._forking import freed_by_forks
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, replace
 from agentkit.errors import LimitError
 
 Limit = Literal["turns", "tokens", "seconds", "cost", "tool_calls", "loop"]
@@ -66,13 +65,12 @@ class Limits:
     def __post_init__(self) -> None:
         if self.on_limit not in ("answer", "raise"):
             raise LimitError(f'Limits(on_limit={self.on_limit!r}): use "answer" or "raise"')
-        for field in fields(self):
-            if field.name == "on_limit":
+        for name, value in vars(self).items():
+            if name == "on_limit":
                 continue
-            value = getattr(self, field.name)
-            least = 1 if field.name in ("turns", "repeats", "failures") else 0
+            least = 1 if name in ("turns", "repeats", "failures") else 0
             if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):
-                raise LimitError(f"Limits({field.name}={value!r}): use a number of at least {least}, or None")
+                raise LimitError(f"Limits({name}={value!r}): use a number of at least {least}, or None")
 
 
 @dataclass(frozen=True)

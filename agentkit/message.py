@@ -8,7 +8,6 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from pathlib import Path
 from typing import Any, Literal, NotRequired, Required, TypedDict
 from urllib.parse import unquote, urlsplit
 
@@ -80,7 +79,7 @@ class Image:
         return cls(data, supported_type(data, "what was given" if name == "image" else name), name)
 
     @classmethod
-    def from_file(cls, path: str | Path, name: str | None = None, *, max_bytes: int = MAX_BYTES) -> "Image":
+    def from_file(cls, path: str | PathLike[str], name: str | None = None, *, max_bytes: int = MAX_BYTES) -> "Image":
         """The image in a file, with the media type that its first bytes show. name: default the file's.
 
         Raises ValueError when it is not a regular file (a device, a pipe, a folder), larger than max_bytes, or no PNG,
@@ -89,7 +88,10 @@ class Image:
             raise ValueError(f"from_file() takes the path of a file, not a {type(path).__name__}")
         if isinstance(path, str) and _URL.match(path):
             raise ValueError("from_file() takes the path of a file: use Image.from_url(url)")
-        name = Path(path).name if name is None else name
+        if name is None:
+            from pathlib import Path
+
+            name = Path(path).name
         try:
             data = bytes_of(path, max_bytes)
         except ValueError as error:

@@ -11,7 +11,6 @@ base64), NaN and infinity null, anything else its text.
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Any
 
 from agentkit.event import (
@@ -86,6 +85,8 @@ def stored_usage(usage: Usage) -> dict[str, Any]:
 
 def usage_from(stored: Mapping[str, Any] | None) -> Usage:
     """The usage in a `usage_record` or `stored_usage`: a count that is absent or no number is 0, such a cost None."""
+    from dataclasses import fields  # a run without sessions needs none of it
+
     found = {field.name: amount_of((stored or {}).get(field.name)) for field in fields(Usage)}
     counts = {name: int(value or 0) for name, value in found.items() if name not in ("cost", "seconds")}
     return Usage(**counts, cost=found["cost"], seconds=found["seconds"] or 0.0)
@@ -141,6 +142,8 @@ def last_frame(usage: Usage, stopped: str) -> dict[str, Any]:
 
 
 def _object(value: Any) -> dict[str, Any]:
+    from dataclasses import fields
+
     shown = {field.name: field.metadata.get("in_json", True) for field in fields(value)}
     values = {name: getattr(value, name) for name, is_shown in shown.items() if is_shown}
     return {name: _json(each) for name, each in values.items() if each or each is False or shown[name] != "if any"}

@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentkit._closing import Closable
 from agentkit._lazy.patterns import pattern
@@ -23,7 +23,9 @@ from agentkit.evidence.sources import Sources
 from agentkit.message import Message
 from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, ordered, read_entries
 from agentkit.sessions.turn import Turn
-from agentkit.sessions.writer import Writer
+
+if TYPE_CHECKING:
+    from agentkit.sessions.writer import Writer
 
 ID = pattern(r"\w[\w.:@=+-]{0,127}")
 INTERNAL = "_agentkit."
@@ -216,6 +218,8 @@ class Session:
     def sources(self) -> Mapping[int, Source]:
         """What its runs have found or read, by the numbers that answers cite; a text is read when a source is asked
         for. Raises SessionError."""
+        from agentkit.sessions.writer import Writer
+
         reader = Writer(self._sessions, self.id, None)
         kept = [each for records in reader.sources() for each in restored(records)]
         return Sources(Ledger(load=reader.text, earlier=lambda: kept)).as_mapping()
@@ -255,6 +259,8 @@ class Session:
         """
         wait = self._sessions.wait if wait is None else wait
         with self._locked(wait, gives_up) as lock:
+            from agentkit.sessions.writer import Writer
+
             yield Writer(self._sessions, self.id, lock)
 
     @contextmanager

@@ -3,42 +3,35 @@
 import contextlib
 import copy
 import functools
-import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, TypeVar, Unpack, overload
 
+from agentkit._lazy.logs import INFO, WARNING, logger_of
+from agentkit._lazy.records import replace
 from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, HookError, ToolDefinitionError, ToolError
 from agentkit.event import Result
 from agentkit.evidence.sources import given_by, named_in
-from agentkit.tooling.argument_names import ignored
-from agentkit.tooling.arguments import ArgumentsParser, schema_reader, signature_reader
 from agentkit.tooling.context import Context as Context
-from agentkit.tooling.definition import checked_description, checked_name, text_or_name
-from agentkit.tooling.description import describe
 from agentkit.tooling.error_log import log_raised
-from agentkit.tooling.error_text import described, message_of
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
-from agentkit.tooling.parameter_list import Parameters, object_schema
 from agentkit.tooling.questions import QuestionAsked
-from agentkit.tooling.replaced import replaced
-from agentkit.tooling.result_cache import ResultCache, key_of
-from agentkit.tooling.signature import Calling, is_method, name_of
 from agentkit.tooling.stop import Stop
 
 if TYPE_CHECKING:
     from typing import Self
 
+    from agentkit.tooling.argument_readers import ArgumentsParser
+    from agentkit.tooling.parameter_list import Parameters
     from agentkit.tooling.subprocess_pool import Isolated
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 MAX_ERROR = 20_000
 """Maximum characters of an error that a tool has written, and of what came before it."""
@@ -56,8 +49,8 @@ class Tool(Generic[P, R]):
     Raises ToolDefinitionError when one of these is invalid.
     """
 
-    _read: ArgumentsParser
-    _reader: Callable[[str, bool], ArgumentsParser]
+    _read: "ArgumentsParser"
+    _reader: "Callable[[str, bool], ArgumentsParser]"
     _isolated: "Isolated | None"
     _is_described = False
     is_external = False
@@ -70,12 +63,15 @@ class Tool(Generic[P, R]):
         self,
         name: str,
         description: str,
-        parameters: Parameters,
+        parameters: "Parameters",
         function: Callable[P, R],
         *,
         context: str | None = None,
         **options: Unpack[ToolArguments],
     ) -> None:
+        from agentkit.tooling.argument_readers import schema_reader  # a program without tools needs none of this
+        from agentkit.tooling.parameter_list import object_schema
+
         self._set(name, description, object_schema(parameters, name), function, context, options)
         self._set_isolation()
         schema = self.parameters
@@ -96,6 +92,10 @@ class Tool(Generic[P, R]):
         context: str | None,
         options: ToolArguments,
     ) -> None:
+        from agentkit.tooling.definition import checked_description, checked_name
+        from agentkit.tooling.result_cache import ResultCache
+        from agentkit.tooling.signature import Calling
+
         if not callable(function):
             raise ToolDefinitionError(f"tool {name}: {function!r} is not callable")
         self.name = checked_name(name)
@@ -136,6 +136,11 @@ class Tool(Generic[P, R]):
         options: ToolArguments,
     ) -> "Tool[P, R]":
         """A tool whose name, description and schema are taken from the function."""
+        from agentkit.tooling.argument_readers import signature_reader
+        from agentkit.tooling.definition import checked_name, text_or_name
+        from agentkit.tooling.description import describe
+        from agentkit.tooling.signature import is_method, name_of
+
         if isinstance(function, classmethod):
             raise ToolDefinitionError(f"tool: {function!r} is not a function: write @classmethod above @tool")
         if not callable(function):
@@ -202,7 +207,7 @@ class Tool(Generic[P, R]):
         try:
             return bool(approve(values))
         except Exception as error:  # noqa: BLE001 - of a user's function
-            log_raised(logger, logging.WARNING, f"the approve function of tool {self.name} raised", error, approve)
+            log_raised(logger, WARNING, f"the approve function of tool {self.name} raised", error, approve)
             return True
 
     def values(self, arguments: str) -> dict[str, Any]:
@@ -211,6 +216,8 @@ class Tool(Generic[P, R]):
 
     def answer(self, arguments: str, context: Context) -> Outcome:
         """Run one call; any error becomes a sentence for the model. arguments: JSON text."""
+        from agentkit.tooling.argument_names import ignored
+
         started, around = time.monotonic(), context.sources
         if self._context is not None:
             context = replace(context, sources=around.of_call())
@@ -221,6 +228,8 @@ class Tool(Generic[P, R]):
             why = f"the arguments of {self.name} don't fit: {error}. Correct them and call it again."
             outcome = failure(why, error)
         except (ToolError, FetchError) as error:  # written for the model to read
+            from agentkit.tooling.error_text import message_of
+
             outcome = failure(cut(message_of(error), MAX_ERROR) + _before(error), error)
         except QuestionAsked as asked:
             why = f"{self.name} asks a person: {asked.question.text} Nobody can answer that here; it was not run."
@@ -228,10 +237,12 @@ class Tool(Generic[P, R]):
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001 - of a user's function
-            log_raised(logger, logging.WARNING, f"tool {self.name} raised", error, self.function)
+            log_raised(logger, WARNING, f"tool {self.name} raised", error, self.function)
             if isinstance(error, HookError):  # of an agent that it ran; what a check has to say is not for the model
                 outcome = failure(f"{self.name} did not finish: a check failed.", error)
             else:
+                from agentkit.tooling.error_text import described
+
                 outcome = failure(f"{self.name} raised {described(error)}{_before(error)}", error)
         if outcome.failed:
             outcome = replace(outcome, sources=named_in(outcome.text, given_by(context.sources)))
@@ -244,6 +255,8 @@ class Tool(Generic[P, R]):
         if self._cache is None or context.answer is not None:  # what one person has answered is not for others
             return self._outcome(self._run(values, context), context)
         defaults = self.parameters["properties"] if self._is_described else {}
+        from agentkit.tooling.result_cache import key_of
+
         key = key_of(values, defaults, self.function, self._scope_of(context))
         make = lambda: replace(self._outcome(self._run(values, context), context), value=None)  # noqa: E731 - text is kept
         return self._cache.outcome(key, make, self.stop(context))
@@ -279,7 +292,7 @@ class Tool(Generic[P, R]):
             except ToolError:
                 raise
             except Exception as error:  # noqa: BLE001 - of a user's function
-                log_raised(logger, logging.INFO, f"tool {self.name} is retried after", error, self.function)
+                log_raised(logger, INFO, f"tool {self.name} is retried after", error, self.function)
         return self._called(values, context)
 
     def _called(self, values: dict[str, Any], context: Context) -> Any:
@@ -297,6 +310,8 @@ class Tool(Generic[P, R]):
     ) -> "Self":
         """A copy with another name or description, or other options than this tool has (see `tool`). Raises
         ToolDefinitionError when one is invalid."""
+        from agentkit.tooling.replaced import replaced
+
         made: Self = replaced(self, name, description, options)
         return made
 

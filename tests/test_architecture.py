@@ -20,7 +20,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["_lazy.patterns", "_lazy.records"],
+    ["_lazy.logs", "_lazy.patterns", "_lazy.records"],
     [
         "errors",
         "_text",
@@ -150,9 +150,12 @@ LAYERS = [
         "retrieval.term_index",
         "retrieval.embeddings",
     ],
-    ["tooling.coercion", "tooling.argument_names", "tooling.parameter_list", "tooling.replaced", "net.api_call"],
+    [
+        *("tooling.coercion", "tooling.argument_names", "tooling.arguments", "tooling.parameter_list"),
+        *("tooling.replaced", "net.api_call"),
+    ],
     ["tooling.argument_errors"],
-    ["net.images", "taint.pieces", "tooling.arguments", "tooling.subprocess_pool", "tooling.schema"],
+    ["net.images", "taint.pieces", "tooling.argument_readers", "tooling.subprocess_pool", "tooling.schema"],
     ["tooling.foreign.content", "tooling.description"],
     ["text.call_format", "text.chat_template", "text.computed_once", "tooling.sendable"],
     ["tooling.foreign.call", "tooling.foreign.needs", "tooling.foreign.schemas"],
@@ -1100,8 +1103,11 @@ def test_a_run_loads_what_it_uses() -> None:
     }
     library = {"asyncio", "concurrent.futures", "ctypes", "decimal", "html", "multiprocessing", "sqlite3", "uuid"}
     library |= {"difflib", "importlib.metadata", "random", "secrets", "ssl", "http.client"}
+    library |= {"ast", "dataclasses", "dis", "hashlib", "inspect", "logging", "pickle", "unicodedata"}
     own = {"evidence.check", "taint.guard", "middleware.failover", "middleware.pricing", "retrieval", "tooling.schema"}
     own |= {"tooling.coercion", "tooling.results", "tooling.settling", "tooling.pickling"}
+    own |= {"tooling.argument_readers", "tooling.definition", "tooling.description", "tooling.result_cache"}
+    own |= {"tooling.replaced", "tooling.signature", "middleware.server_placement"}
     own |= {"running.text_pieces", "text.parser", "text.any_format", "plugins.installed", "backends.parsed_text"}
     own |= {
         "tooling.foreign.kinds",

@@ -206,6 +206,38 @@ for number, fork in enumerate(forks):
     assert (done.stderr, done.returncode) == ("", 0)
 
 
+def test_a_fork_does_not_keep_an_import_waiting_that_asks_for_a_logger(tmp_path: Path) -> None:
+    """Also where `logging` is loaded after agentkit, so that its lock is taken first."""
+    (tmp_path / "late.py").write_text("import time; time.sleep(0.5); import logging; logging.getLogger('late')")
+    code = """
+import os, sys, threading, time
+import agentkit._forking
+assert "logging" not in sys.modules
+import logging
+
+threading.Thread(target=__import__, args=("late",)).start()
+while "late" not in sys.modules:
+    pass
+started = time.monotonic()
+child = os.fork()
+if not child:
+    import late
+    os._exit(0 if hasattr(late, "logging") else 1)
+assert os.waitpid(child, 0)[1] == 0
+assert time.monotonic() - started < agentkit._forking.PATIENCE / 2
+logging.getLogger("after")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 @tool(timeout=10)
 def slow_pid() -> int:
     """Return the process id, from a worker thread."""

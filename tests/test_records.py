@@ -186,11 +186,12 @@ def test_pydantic_reads_them() -> None:
 
 
 COMPARED = """
-import sys, types
+import sys
 if sys.argv[1] == "dataclasses":
-    import agentkit, dataclasses
-    sys.modules["agentkit._lazy.records"] = types.ModuleType("agentkit._lazy.records")
-    sys.modules["agentkit._lazy.records"].dataclass = dataclasses.dataclass
+    import dataclasses
+    from agentkit._lazy import records
+    records.dataclass, records.field, records.replace = dataclasses.dataclass, dataclasses.field, dataclasses.replace
+    records.parameters_of = lambda kind: [each.name for each in dataclasses.fields(kind)]
 import dataclasses, inspect, json, re
 import agentkit.agent, agentkit.testing, agentkit.backends.chat_protocol, agentkit.sessions.memory
 found = {}

@@ -5,9 +5,9 @@ images or takes no schemas at all. Something is learned only when the server acc
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
+from agentkit._lazy.records import replace
 from agentkit._text import cut, in_a_line, json_bytes
 from agentkit.backend import Request, newest_question, told_schema, with_text
 from agentkit.net import refusals

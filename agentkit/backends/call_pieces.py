@@ -2,10 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
 from typing import Any, cast
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit._text import cut
 from agentkit.backend import Ending
 from agentkit.backends.merged_fields import MergedFields

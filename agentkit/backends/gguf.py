@@ -9,13 +9,13 @@ import os
 import secrets
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit._lazy.records import replace
 from agentkit._threads import WORKERS
 from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling

@@ -7,12 +7,11 @@ the request, since many refuse a request for one key that they don't know; some 
 import functools
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from agentkit._lazy.patterns import pattern
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, replace
 from agentkit.message import Message, is_plain_call
 from agentkit.tooling.call_names import short_id
 

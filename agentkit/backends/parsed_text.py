@@ -1,9 +1,9 @@
 """The text of a reply that has markup: its reasoning and its calls, read by the parser of all families' formats."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, cast
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Request, is_broken_off
 from agentkit.backends.text_reply import TextReply
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta

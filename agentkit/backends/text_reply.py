@@ -5,10 +5,10 @@ A backend's reply (`TextReply`) may discard what it has emitted. A stream that o
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Begin
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta

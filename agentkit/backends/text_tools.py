@@ -8,12 +8,11 @@ whatever stands around this wrapper, and the transcript, know nothing of it.
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import WeakKeyDictionary
 
 from agentkit._forking import freed_by_forks
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, replace
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_broken_off
 from agentkit.event import Reply, ReplyDiscarded, TextDelta

@@ -18,6 +18,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from agentkit._lazy.logs import logger_of
 from agentkit._threads import WORKERS
 from agentkit.batch import remote
 from agentkit.batch.item import Item
@@ -30,7 +31,7 @@ try:
 except ModuleNotFoundError:
     raise MissingExtraError('on="dask"', "dask") from None
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 WATCH_SECONDS = 1.0
 """Seconds between two looks at which workers there are."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit._threads import WORKERS
 from agentkit.batch.child import READY
 from agentkit.batch.item import ERROR_TYPES, Item, Record
@@ -18,7 +18,7 @@ from agentkit.batch.job import Job
 from agentkit.batch.records import not_run
 from agentkit.batch.worker import broken
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 START_SECONDS = 120.0
 """Seconds in which a process has to have made the agent."""

@@ -5,7 +5,6 @@ that made them.
 """
 
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -14,6 +13,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
+from agentkit._lazy.logs import ERROR, logger_of
 from agentkit._threads import WORKERS
 from agentkit.batch import remote
 from agentkit.batch.item import Item
@@ -31,7 +31,7 @@ try:
 except ModuleNotFoundError:
     raise MissingExtraError('on="ray"', "ray") from None
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 WATCH_SECONDS = 1.0
 """Seconds between two looks at which nodes there are."""
@@ -229,7 +229,7 @@ def ray_cluster(address: str = "") -> RayEngine:
         return RayEngine(is_owned=False)
     options: dict[str, Any] = {"address": address} if address else {}
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+        ray.init(log_to_driver=False, logging_level=ERROR, **options)
     except Exception as error:
         where = f"at {address}" if address else "on this machine"
         raise ConfigurationError(f"no Ray cluster can be used {where}: {type(error).__name__}: {error}") from error

@@ -16,7 +16,7 @@ from agentkit.batch.item import Record
 from agentkit.errors import ArgumentsError, ConfigurationError, ToolDefinitionError
 from agentkit.evaluation.score import CheckError, Grade, Grader, right
 from agentkit.evaluation.words import normal
-from agentkit.tooling.arguments import ArgumentsParser, schema_reader
+from agentkit.tooling.argument_readers import ArgumentsParser, schema_reader
 
 Match = Literal["subset", "exact", "ignore"]
 MATCHES: tuple[Match, ...] = ("subset", "exact", "ignore")

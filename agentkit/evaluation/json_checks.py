@@ -9,7 +9,7 @@ from agentkit._text import in_a_line
 from agentkit.batch.item import Record
 from agentkit.errors import ConfigurationError, IsolationError, ToolDefinitionError
 from agentkit.evaluation.score import CheckError, Grade, Grader, right
-from agentkit.tooling.arguments import validator_of
+from agentkit.tooling.argument_readers import validator_of
 from agentkit.tooling.subprocess_pool import call_isolated
 
 MOST_SECONDS = 10.0

@@ -1,15 +1,13 @@
 """The numbered sources of a run, as they are kept."""
 
 import copy
-import hashlib
 import re
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import field, replace
 from typing import Any
 
 from agentkit._forking import freed_by_forks
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import joined_surrogates
 from agentkit.evidence.source import Source
 
@@ -24,6 +22,8 @@ _SCHEME = re.compile(r"https?://(?:www\.)?([^/?#\s]+)([^\s#]*)(?:#.*)?", re.IGNO
 
 def digest_of(text: str) -> str:
     """The SHA-256 of a text, in hexadecimal digits."""
+    import hashlib
+
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 

@@ -1,8 +1,6 @@
 """A source that a run has read or found."""
 
-from dataclasses import field
-
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, replace
 from agentkit.evidence.ledger import Ledger
 from agentkit.evidence.source import Source
 

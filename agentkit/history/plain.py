@@ -1,6 +1,5 @@
 """Messages as plain data: objects of SDKs and what databases put beside a message become values that JSON has."""
 
-import dataclasses
 import datetime
 from collections.abc import Mapping
 from enum import Enum
@@ -53,6 +52,8 @@ def _fields(value: Any) -> Mapping[str, Any] | None:
     """The fields of an object, by whichever way it has to say them; None when it has none."""
     if isinstance(value, type):
         return None
+    import dataclasses  # here, since messages are dicts as a rule
+
     if dataclasses.is_dataclass(value):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     for name, options in (("model_dump", {"exclude_none": True}), ("to_dict", {}), ("dict", {})):

@@ -1,7 +1,6 @@
 """The requests of one connection that wait for an answer, and the messages that come in."""
 
 import json
-import logging
 import threading
 import time
 from collections import deque
@@ -9,6 +8,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._threads import POLL_INTERVAL
 from agentkit.mcp.channel import Heard, Message, Patience
 from agentkit.mcp.errors import Gone, Slow
@@ -16,7 +16,7 @@ from agentkit.mcp.lines import MAX_LINE, Lines, TooLong
 from agentkit.mcp.progress import progress_text
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 LOOK_SECONDS = 0.25
 """Seconds between two looks at whether the server still runs, while a call waits."""
@@ -98,7 +98,7 @@ class Calls:
                     self._read(line)
                 except Exception as error:  # noqa: BLE001 - the connection goes on
                     self._skip("a message that can't be read")
-                    log_raised(logger, logging.WARNING, "reading a message of an MCP server raised", error)
+                    log_raised(logger, WARNING, "reading a message of an MCP server raised", error)
 
     def end(self, gone: Gone) -> None:
         """The connection has ended: all calls are told so."""
@@ -140,7 +140,7 @@ class Calls:
             try:
                 self._heard(message)
             except Exception as error:  # noqa: BLE001 - the connection goes on
-                log_raised(logger, logging.WARNING, "what hears an MCP server raised", error)
+                log_raised(logger, WARNING, "what hears an MCP server raised", error)
             return
         params = message.get("params")
         if isinstance(params, dict):

@@ -7,7 +7,6 @@ result = client.call_tool("read_file", {"path": "a.txt"}, read_only=True)
 
 import contextlib
 import copy
-import logging
 import math
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 from agentkit._closing import Closable
 from agentkit._forking import notice_fork, renewed_by_forks
+from agentkit._lazy.logs import logger_of
 from agentkit._text import short_repr
 from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.mcp.channel import Channel, Heard, Patience
@@ -30,7 +30,7 @@ from agentkit.mcp.json_size import size_of
 from agentkit.mcp.opening import Opening
 from agentkit.mcp.questions import Ask, answer_to, answer_to_request
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 __all__ = ["Client", "Listed", "Server"]
 

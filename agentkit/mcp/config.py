@@ -2,19 +2,19 @@
 
 import difflib
 import json
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit._text import in_a_line, line_of, short_repr
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.commented_json import read_commented
 from agentkit.mcp.config_variables import Inputs, Variables, env_file
 from agentkit.mcp.tools import MCP, ServerTools
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 MAX_BYTES = 5_000_000
 PLACES = (("mcpServers",), ("servers",), ("mcp", "servers"), ("mcp", "mcpServers"))

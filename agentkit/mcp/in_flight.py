@@ -1,15 +1,15 @@
 """The calls of a client that wait for their answers, and what an old server asks in the middle of them."""
 
 import contextlib
-import logging
 from dataclasses import dataclass
 from typing import Any
 
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit.mcp.channel import Patience
 from agentkit.mcp.questions import CANCEL, Ask, Question, answer_to
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 LONG_REQUESTS = ("tools/call", "resources/read", "prompts/get")
 """Requests that may take long: servers report the progress of them, and may ask something meanwhile."""
@@ -61,7 +61,7 @@ class InFlight:
                 return answer_to(question, ask)
             except BaseException as error:  # noqa: BLE001 - raised in the thread of the call
                 if only is None:
-                    log_raised(logger, logging.WARNING, "ask, for a question of an MCP server, raised", error, ask)
+                    log_raised(logger, WARNING, "ask, for a question of an MCP server, raised", error, ask)
                 else:
                     only.raised = error
                 return dict(CANCEL)

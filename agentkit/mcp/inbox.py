@@ -4,13 +4,13 @@ The thread that reads the server waits for none of this: a thread of agentkit's 
 """
 
 import contextlib
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._threads import WORKERS
 from agentkit.errors import ToolError
 from agentkit.mcp.channel import ASKED_BY, Message, Patience
@@ -19,7 +19,7 @@ from agentkit.mcp.json_size import size_of
 from agentkit.mcp.questions import DECLINE, Question, answer_to_request
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 MAX_WAITING = 1_000
 """The most messages of a server that wait to be answered; others are dropped."""
@@ -120,7 +120,7 @@ class Inbox:
             try:
                 self._changed()
             except Exception as error:  # noqa: BLE001 - it is not the server's fault
-                log_raised(logger, logging.WARNING, "the function for changed MCP tools raised", error, self._changed)
+                log_raised(logger, WARNING, "the function for changed MCP tools raised", error, self._changed)
 
     def _ask_person(self, received: _Received) -> None:
         try:
@@ -146,7 +146,7 @@ class Inbox:
         except ToolError:  # the server has ended, or does not read
             pass
         except Exception as error:  # noqa: BLE001 - the next message is answered
-            log_raised(logger, logging.WARNING, "answering a message of an MCP server raised", error)
+            log_raised(logger, WARNING, "answering a message of an MCP server raised", error)
 
 
 def _has_id(message: Message) -> bool:

@@ -1,10 +1,10 @@
 """Reads the list of a server's tools and makes tools of it."""
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit._text import in_a_line, shown
 from agentkit.mcp.connection import Connection
 from agentkit.mcp.param_headers import problem
@@ -22,7 +22,7 @@ from agentkit.mcp.server_tool import (
 )
 from agentkit.mcp.settings import Settings
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 MAX_TOLD = 10
 """Maximum tools that one warning each is logged about; of more, how many they are."""

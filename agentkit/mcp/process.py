@@ -7,7 +7,6 @@ thread may use it.
 import atexit
 import contextlib
 import errno
-import logging
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ import time
 from collections.abc import Callable
 
 from agentkit._forking import renewed_by_forks
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._text import cut
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.command import Command
@@ -33,7 +33,7 @@ from agentkit.mcp.pipes import (
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import without_paths
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 STDERR_BYTES = 16_000
 """How much of the end of the standard error is kept; half of it when more arrives."""
@@ -265,7 +265,7 @@ class _Live:
             try:
                 process.leave()
             except Exception as error:  # noqa: BLE001 - the others are left, too
-                log_raised(logger, logging.WARNING, "leaving the process of an MCP server in a fork raised", error)
+                log_raised(logger, WARNING, "leaving the process of an MCP server in a fork raised", error)
 
 
 _LIVE = _Live()

@@ -1,16 +1,16 @@
 """What a server asks a person in the middle of a call (elicitation), and what it is answered."""
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._text import json_text, shown
 from agentkit.errors import ToolError
 from agentkit.mcp.errors import METHOD_NOT_FOUND, MCPError
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def answer_to(question: Question, ask: Ask | None) -> dict[str, Any]:
     except ToolError:
         raise
     except Exception as error:  # noqa: BLE001 - a function of the user's
-        log_raised(logger, logging.WARNING, "ask, for a question of an MCP server, raised", error, ask)
+        log_raised(logger, WARNING, "ask, for a question of an MCP server, raised", error, ask)
         return dict(CANCEL)
     return {"action": "accept", "content": content}
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from agentkit.mcp.connection import Connection
 from agentkit.mcp.content import value_of
 from agentkit.mcp.schemas import checked_here
-from agentkit.tooling.arguments import ArgumentsParser, schema_reader
+from agentkit.tooling.argument_readers import ArgumentsParser, schema_reader
 from agentkit.tooling.definition import NAME
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.schema_dialects import MAX_DESCRIPTION

@@ -1,6 +1,5 @@
 """The tools of one MCP server as they are now, read in a thread of agentkit's."""
 
-import logging
 import os
 import threading
 import time
@@ -8,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.logs import logger_of
 from agentkit._text import in_a_line
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.errors import AgentkitError
@@ -18,7 +18,7 @@ from agentkit.mcp.server_tool import ServerTool
 from agentkit.tooling.error_text import message_of
 from agentkit.tooling.toolset import GIVES_UP
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 LEAST_FRESH = 5.0
 """Seconds for which a list is fresh, also where its server says less."""

@@ -1,9 +1,13 @@
 """The base class of middleware: a backend that wraps another one and forwards what it does not change."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.net.overflow import too_long
+
+Balance = Literal["sticky"]
+"""How conversations are distributed over several servers of one model: each stays on its server."""
 
 
 class Middleware:

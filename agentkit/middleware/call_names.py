@@ -9,9 +9,9 @@ calls, becomes those calls if each of them means a tool.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any, cast
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, Begin, ReplyStream, Request
 from agentkit.event import CallDelta, Reply
 from agentkit.executor import Executor

@@ -10,16 +10,14 @@ turns are left out, calls together with their results; then the oldest calls of 
 and the last turns are kept.
 """
 
-import hashlib
-import logging
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import field, replace
-from typing import Literal
+from typing import Any, Literal
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.logs import logger_of
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
@@ -35,7 +33,7 @@ from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
 from agentkit.tooling.number_ranges import NumberRanges
 from agentkit.transcript import Transcript
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 BYTES_PER_TOKEN = 3.5
 """Used until the server has reported the tokens of a request of known size."""
@@ -142,12 +140,14 @@ class Digests:
 
     def __init__(self) -> None:
         self._transcript: Transcript | None = None
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._digest: Any = None  # until the first is asked for
         self._count = 0
 
     def of(self, transcript: Transcript) -> Iterator[bytes]:
         """A digest of each prefix that is longer than the longest before. One is read to its end, or never again."""
         if transcript is not self._transcript:
+            import hashlib
+
             self._transcript, self._digest, self._count = transcript, hashlib.blake2b(digest_size=16), 0
         for message in transcript.each_encoded(self._count):
             self._digest.update(message)
@@ -158,7 +158,8 @@ class Digests:
         """The digest of the whole transcript."""
         for _ in self.of(transcript):
             pass
-        return self._digest.digest()
+        made: bytes = self._digest.digest()
+        return made
 
 
 class FitToContext(Middleware):

@@ -6,8 +6,7 @@ it had started when the reply was complete. After a call that is not read-only n
 order is kept.
 """
 
-from dataclasses import replace
-
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.executor import Executor
 from agentkit.middleware.base import Middleware

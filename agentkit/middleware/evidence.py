@@ -1,8 +1,8 @@
 """Final answers that their sources don't support: the model is told once (`evidence="ask again"`)."""
 
 from contextlib import closing
-from dataclasses import replace
 
+from agentkit._lazy.records import replace
 from agentkit._text import cut
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import Reply

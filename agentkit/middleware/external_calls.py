@@ -5,9 +5,9 @@ wherever the model wrote them, they come first.
 """
 
 from contextlib import closing
-from dataclasses import replace
 from typing import cast
 
+from agentkit._lazy.records import replace
 from agentkit.backend import ReplyStream, Request
 from agentkit.event import Reply
 from agentkit.message import Message, ToolCall

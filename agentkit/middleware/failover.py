@@ -16,25 +16,25 @@ are read-only; others start when a reply is complete.
 
 import copy
 import functools
-import logging
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request, ending_of, is_empty
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import Usage
 from agentkit.message import Message
 from agentkit.middleware.as_sent import AsSent, Origins
-from agentkit.middleware.base import model_name, stops_on_abort
+from agentkit.middleware.base import Balance, model_name, stops_on_abort
 from agentkit.middleware.model_health import ModelHealth
-from agentkit.middleware.server_placement import Balance, ServerPlacement
+from agentkit.middleware.server_placement import ServerPlacement
 from agentkit.net.abort import is_aborted
 from agentkit.net.attempts import with_retries
 from agentkit.net.server_failures import OUT_SECONDS, Failure, failure_of
 
-logger = logging.getLogger("agentkit.run")
+logger = logger_of("agentkit.run")
 
 _END = object()
 

@@ -1,10 +1,9 @@
 """Selects what to leave out of a long history: old tool results first, then whole turns."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from typing import Any, cast
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import json_bytes
 from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, tool_response, without_images
 from agentkit.tooling.number_ranges import NumberRanges

@@ -6,16 +6,15 @@ the run streams or not: with the request as it was meant, and with the whole rep
 
 import copy
 import functools
-import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from itertools import islice
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import HookError, TranscriptError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
@@ -116,6 +115,8 @@ class _Sent:
 
 def _digests(transcript: Transcript, start: int) -> Iterator[bytes]:
     """A digest of each message from index `start` on."""
+    import hashlib
+
     return (hashlib.blake2b(each, digest_size=16).digest() for each in islice(transcript.each_encoded(), start, None))
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import OutputError
 from agentkit.event import Reply, ToolRecord

@@ -5,7 +5,6 @@ sent: each request of the HTTP client, those that it sends again too.
 """
 
 import functools
-import logging
 import math
 import re
 import time
@@ -14,6 +13,7 @@ from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
+from agentkit._lazy.logs import logger_of
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
@@ -24,7 +24,7 @@ from agentkit.net.pacing import PaceQueue
 from agentkit.net.rate_headers import Told, told_by
 from agentkit.net.rate_limits import Slot
 
-logger = logging.getLogger("agentkit.run")
+logger = logger_of("agentkit.run")
 
 BYTES_PER_TOKEN = 4.0
 """Of the JSON of a request, before a server has counted one."""

@@ -1,11 +1,11 @@
 """Cost of tokens when the server doesn't report it: by the user's prices, or those of the genai-prices package."""
 
 import importlib.util
-import logging
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 
+from agentkit._lazy.logs import logger_of
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
@@ -13,7 +13,7 @@ from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware, model_name
 from agentkit.net.hosted import SHORT_NAMES
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 
 @dataclass(frozen=True)

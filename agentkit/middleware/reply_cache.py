@@ -8,15 +8,15 @@ events. No keys and no headers of requests are kept.
 import functools
 import hashlib
 import json
-import logging
 import math
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
+from agentkit._lazy.records import replace
 from agentkit._text import cut
 from agentkit.backend import Backend, ReplyStream, Request, ending_of
 from agentkit.errors import ConfigurationError
@@ -27,7 +27,7 @@ from agentkit.net.cache_file import CacheFile
 from agentkit.net.exchanges import Onlooker, Sent, Stored, seen_by
 from agentkit.net.repeats import current_run
 
-logger = logging.getLogger("agentkit")
+logger, run_log = logger_of("agentkit"), logger_of("agentkit.run")
 
 MAX_BYTES = 200_000_000
 """Size of all replies together, unless a cache says otherwise."""
@@ -178,7 +178,7 @@ class _Recording(Onlooker):
     def finished(self, reply: Reply, request: Request) -> Reply:
         """Keep the response if the reply is complete; one that was kept before costs nothing."""
         if self.is_replayed:
-            logging.getLogger("agentkit.run").info("the reply is replayed from %r", self._cache)
+            run_log.info("the reply is replayed from %r", self._cache)
             return replace(reply, usage=replace(reply.usage, cost=0.0))
         is_whole = 200 <= self._status < 300 and not self._is_broken and 0 < self._size <= MAX_REPLY
         if is_whole and _is_complete(reply, request):

@@ -3,9 +3,9 @@ breaks (an event that is not JSON breaks it too), a 200 carries an overload or s
 parse the model's tool call. Other failures are retried by the HTTP client. Where another model stands ready only an
 empty reply is: which failed is left to it."""
 
-import logging
 from contextlib import closing
 
+from agentkit._lazy.logs import logger_of
 from agentkit._text import cut
 from agentkit.backend import ReplyStream, Request, ending_of, is_empty
 from agentkit.event import Reply, ReplyDiscarded
@@ -16,7 +16,7 @@ from agentkit.net.error_kinds import is_connection_error, is_timeout_error
 from agentkit.net.failed_generation import failed_generation
 from agentkit.net.overflow import too_long
 
-logger = logging.getLogger("agentkit.run")
+logger = logger_of("agentkit.run")
 
 EMPTY, FAILED = "the reply was empty", "the reply failed"
 _IN_WORDS = {EMPTY: "its reply was empty", FAILED: "its server broke the reply off"}

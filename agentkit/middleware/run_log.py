@@ -1,16 +1,16 @@
 """Logs what a run asks of its model, without the content of any message: names, counts, durations, status."""
 
-import logging
 import time
 from contextlib import closing
 
+from agentkit._lazy.logs import logger_of
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import Reply
 from agentkit.limits import Budget
 from agentkit.middleware.base import Middleware, model_name
 
-logger = logging.getLogger("agentkit.run")
+logger = logger_of("agentkit.run")
 
 MAX_NAME = 80
 """Characters of a name that are logged."""

@@ -1,9 +1,9 @@
 """Sampling fields for every request of a run, over the backend's own."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.middleware.base import Middleware
 

@@ -9,16 +9,12 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
-from typing import Literal
 from weakref import WeakKeyDictionary
 
 from agentkit._forking import freed_by_forks
 from agentkit._text import json_bytes
 from agentkit.message import Message
 from agentkit.transcript import Transcript
-
-Balance = Literal["sticky"]
-"""How conversations are distributed over several servers of one model: each stays on its server."""
 
 MAX_CONVERSATIONS = 10_000
 """Conversations whose server is remembered."""

@@ -1,11 +1,10 @@
 """The middleware of an agent, in the order in which it wraps the backend."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.logs import INFO, logger_of
+from agentkit._lazy.records import dataclass, replace
 from agentkit.backend import Backend
 from agentkit.evidence.settings import Evidence
 from agentkit.executor import Executor
@@ -16,9 +15,6 @@ from agentkit.middleware.context_window import ContextSize, FitToContext, Window
 from agentkit.middleware.eager_tools import EagerTools
 from agentkit.middleware.history_cut import TrimmedHistory
 from agentkit.middleware.retry import Retrying
-from agentkit.middleware.run_log import Logged
-from agentkit.middleware.run_log import logger as RUN_LOG
-from agentkit.middleware.sampling import Sampling
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.middleware.tool_choice import ToolChoice
 from agentkit.sessions.turn import Turn
@@ -26,6 +22,8 @@ from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
     from agentkit.middleware.pricing import ModelPrices
+
+_RUN_LOG = logger_of("agentkit.run")
 
 
 @dataclass
@@ -60,7 +58,11 @@ def _priced(backend: Backend, run: RunScope) -> Backend:
 
 
 def _logged(backend: Backend, run: RunScope) -> Backend:
-    return Logged(backend, run.budget) if RUN_LOG.isEnabledFor(logging.INFO) else backend
+    if not _RUN_LOG.isEnabledFor(INFO):
+        return backend
+    from agentkit.middleware.run_log import Logged
+
+    return Logged(backend, run.budget)
 
 
 def _observed(backend: Backend, run: RunScope) -> Backend:
@@ -140,7 +142,11 @@ def _chosen(backend: Backend, run: RunScope) -> Backend:
 
 
 def _sampled(backend: Backend, run: RunScope) -> Backend:
-    return Sampling(backend, run.sampling) if run.sampling else backend
+    if not run.sampling:
+        return backend
+    from agentkit.middleware.sampling import Sampling
+
+    return Sampling(backend, run.sampling)
 
 
 def _cancellable(backend: Backend, run: RunScope) -> Backend:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic_core import from_json
 
+from agentkit._lazy.records import replace
 from agentkit.backend import (
     Backend,
     Capabilities,
@@ -30,7 +30,8 @@ from agentkit.limits import Budget
 from agentkit.message import INVALID_ANSWER, Message, Prompt, stop_reason, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer, objection
-from agentkit.tooling.arguments import ArgumentsParser, is_json_object, signature_reader
+from agentkit.tooling.argument_readers import ArgumentsParser, signature_reader
+from agentkit.tooling.arguments import is_json_object
 from agentkit.tooling.bare_answers import in_wrapper, undecorated
 from agentkit.tooling.json_repair import loads, read_json
 from agentkit.tooling.outcome import Outcome, failure

@@ -1,7 +1,7 @@
 """What a run has to answer with, when it is plain text."""
 
-import inspect
 from collections.abc import Callable, Sequence
+from types import CoroutineType
 from typing import Any
 
 from agentkit._text import cut
@@ -23,7 +23,7 @@ def objection(check: Callable[[Any], object], value: Any) -> str | None:
         made = check(value)
     except (ValueError, AssertionError, ToolError) as error:
         return cut(str(error).strip(), MAX_OBJECTION).rstrip(".") or "it does not pass a check of the program"
-    if inspect.iscoroutine(made):
+    if isinstance(made, CoroutineType):
         made.close()
         raise ConfigurationError("output_check returned a coroutine; agentkit is synchronous: pass a plain function")
     if made is False:

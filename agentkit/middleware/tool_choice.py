@@ -2,9 +2,9 @@
 forced, the model calls tools until the limit on turns is reached."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from agentkit._lazy.records import replace
 from agentkit.backend import ReplyStream, Request, is_from_the_run
 from agentkit.message import Message
 from agentkit.middleware.base import Middleware

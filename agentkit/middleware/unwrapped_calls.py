@@ -8,9 +8,9 @@ be read stays what it is, and is answered with the tools that it may mean.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import Any, cast
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, Begin, ReplyStream, Request
 from agentkit.errors import ArgumentsError
 from agentkit.event import CallDelta, Reply, ReplyDiscarded

@@ -5,7 +5,6 @@ for the response may stop waiting; the connection is closed then.
 """
 
 import http.client
-import logging
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ import requests
 import urllib3
 from requests.utils import check_header_validity
 
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._threads import WORKERS
 from agentkit.errors import AgentkitError, Remade
 from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
@@ -30,7 +30,7 @@ from agentkit.net.tracked_pools import HTTPPool, HTTPSPool, TrackingAdapter
 from agentkit.net.url_guard import AllowList, Deadline, Guard, Target, system_resolver
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 CONNECT_SECONDS = 15.0
 """For a connection, and for the look-up of a name before it."""
@@ -187,7 +187,7 @@ def _text(part: str | bytes) -> str:
 
 def _not_made(error: Exception, is_sent: bool) -> NotAnsweredError:
     """What `signing` or its hooks raised. The message may hold the key, so it is neither told nor logged."""
-    log_raised(logger, logging.WARNING, "a request to an API raised", error, is_secret=True)
+    log_raised(logger, WARNING, "a request to an API raised", error, is_secret=True)
     return NotAnsweredError(f"the request could not be made (is auth= right?): {type(error).__name__}", is_sent)
 
 

@@ -5,7 +5,6 @@ is put aside.
 """
 
 import json
-import logging
 import os
 import sqlite3
 import threading
@@ -16,11 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from agentkit._forking import awaited_by_forks
+from agentkit._lazy.logs import logger_of
 
 WAIT = 2.0
 """Maximum seconds to wait for another process."""
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 _TABLE = """CREATE TABLE IF NOT EXISTS kept
 (key TEXT PRIMARY KEY, about TEXT, content BLOB, size INTEGER, stored REAL, used REAL)"""

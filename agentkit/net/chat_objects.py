@@ -66,7 +66,8 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
     has_choices = False
     try:
         for each in _objects(reader, answer):
-            _raise_if_error(each)
+            if (error := error_in(each)) is not None:
+                raise _error_in(error)
             has_choices = has_choices or bool(each.get("choices")) or each.get("object") == "chat.completion"
             yield each
         if reader.is_done:
@@ -111,14 +112,11 @@ def _check(answer: Answer, reader: EventReader, *, has_choices: bool, is_finishe
             raise _in_body(_api_error(f"the server sent no event: {reader.excerpt!r}"))
 
 
-def _raise_if_error(answer: dict[str, Any]) -> None:
-    """Raise the error that a server reports in a body with status 200."""
-    error = error_in(answer)
-    if error is None:
-        return
+def _error_in(answer: Any) -> Exception:
+    """The error that a server reports in a body with status 200."""
     from agentkit.net.api_errors import error_in_body  # loads openai, so only when there is an error
 
-    raise error_in_body(error)
+    return error_in_body(answer)
 
 
 def _not_an_event(error: BrokenEventError, answer: Answer, reader: EventReader) -> Exception:

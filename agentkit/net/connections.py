@@ -7,7 +7,6 @@ deque, whose operations are atomic.
 
 import contextlib
 import http.client
-import logging
 import socket
 import ssl
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from agentkit._forking import notice_fork, renewed_by_forks
+from agentkit._lazy.logs import logger_of
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import Aborted, disown, is_aborted, record_owner
 from agentkit.net.bounded import BoundedResponse
@@ -26,7 +26,7 @@ from agentkit.net.outgoing import URLLIB3, is_tls, proxy_for
 from agentkit.net.parsed_url import parsed_url
 from agentkit.net.watcher import WATCHER, Watched, shut_down_after
 
-logger = logging.getLogger("agentkit.http")
+logger = logger_of("agentkit.http")
 
 KEPT_SECONDS = 60.0
 """How long an idle connection is kept: many gateways forget one after some minutes without a word."""

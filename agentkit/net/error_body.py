@@ -51,7 +51,8 @@ def error_in(answer: Mapping[str, Any]) -> Any:
         return answer
     choices = answer.get("choices")
     if choices:
-        if not error and type(choices) is list and len(choices) == 1 and _is_sound(choices[0]):
+        only = choices[0] if type(choices) is list and len(choices) == 1 else None
+        if not error and type(only) is dict and "error" not in only:
             return None  # nearly always
         return next(filter(None, map(_error_of_choice, choices)), None) if isinstance(choices, list) else None
     for name in _ENVELOPES:
@@ -59,10 +60,6 @@ def error_in(answer: Mapping[str, Any]) -> Any:
         if isinstance(inner, Mapping) and _code_of(inner) is not None and _message(inner):
             return inner
     return answer if _is_error(answer) else None
-
-
-def _is_sound(choice: Any) -> bool:
-    return type(choice) is dict and "error" not in choice
 
 
 def _error_of_choice(choice: Any) -> Any:

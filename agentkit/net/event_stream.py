@@ -9,7 +9,6 @@ events without the blank line between them, several objects in one event, a comm
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator
-from itertools import chain
 from typing import Any
 
 from agentkit._text import cut
@@ -80,18 +79,30 @@ class EventReader:
     def read(self, chunks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         """Yield the objects of a response as they arrive, up to `[DONE]` or its end; an event that is named "error" is
         an object with the key "error". Raises BrokenEventError and EventTooLongError."""
-        for line in chain.from_iterable(map(self._lines, chunks)):
-            usual = self._usual(line)
-            if usual is not None:
-                yield usual
-            elif line or self._is_within:
-                yield from self._take(line)
-                if self.is_done:
-                    return
+        for chunk in chunks:
+            only = self._only(chunk)
+            if only is not None:
+                yield only
+                continue
+            for line in self._lines(chunk):
+                usual = self._usual(line)
+                if usual is not None:
+                    yield usual
+                elif line or self._is_within:
+                    yield from self._take(line)
+                    if self.is_done:
+                        return
         if self._line:
             yield from self._take(bytes(self._line))
         if not self.is_done:
             yield from self._ended()
+
+    def _only(self, chunk: bytes) -> dict[str, Any] | None:
+        """The object in a chunk that is one usual event, and nothing else, as most servers send them."""
+        is_one = chunk.endswith(b"}\n\n") and chunk.find(b"\n") == len(chunk) - 2 and b"\r" not in chunk
+        if not is_one or self._line or self._after_return or len(self._beginning) < EXCERPT_BYTES:
+            return None
+        return self._usual(chunk[:-2])
 
     def _usual(self, line: bytes) -> dict[str, Any] | None:
         """The object in a line that is an event as nearly all are: data of one JSON object."""

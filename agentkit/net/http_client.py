@@ -9,12 +9,12 @@ import functools
 import http.client
 import io
 import json
-import logging
 import sys
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from typing import Any, cast
 
+from agentkit._lazy.logs import DEBUG, logger_of
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
 from agentkit.net.connections import REFUSED_WHILE_SENDING, Connection, Connections
@@ -35,7 +35,7 @@ from agentkit.net.time_limits import Limits, Timeout, limits_of
 from agentkit.net.trace_headers import trace_headers
 from agentkit.net.wording import OWN, Wording
 
-logger = logging.getLogger("agentkit.http")
+logger = logger_of("agentkit.http")
 
 MAX_BYTES = 200_000_000
 MAX_REDIRECTS = 5
@@ -289,7 +289,7 @@ class Transport:
                 raise
             connection = connections.take(limits.connecting, is_new=True)
             raw = self._raw(connection, method, url, data, headers, limits)
-        if logger.isEnabledFor(logging.DEBUG):
+        if logger.isEnabledFor(DEBUG):
             shown = display_url(url)
             kept = "kept" if connection.is_reused else "new"
             took = time.monotonic() - started

@@ -5,7 +5,7 @@ import binascii
 import os
 import re
 import stat
-from pathlib import Path
+from os import PathLike
 from urllib.parse import unquote_to_bytes
 
 from agentkit._lazy.patterns import pattern
@@ -86,7 +86,7 @@ def data_of(url: str) -> bytes:
         raise ValueError(f"is not valid base64 ({error}): encode the image's bytes") from None
 
 
-def bytes_of(path: str | Path, max_bytes: int) -> bytes:
+def bytes_of(path: str | PathLike[str], max_bytes: int) -> bytes:
     """Return what a regular file contains. The name may come from a model or a stranger.
 
     A device, pipe, socket or folder is neither opened nor waited for. A file that tells no size, or a wrong one (those

@@ -3,7 +3,6 @@ is read from there again where it is loaded."""
 
 import os
 from collections.abc import Iterable
-from pickle import PicklingError
 from typing import Any
 from urllib.parse import parse_qsl, unquote_plus, urlsplit
 
@@ -73,7 +72,13 @@ def check_object(found: object) -> None:
     if isinstance(attributes, dict) and not isinstance(found, type) and not callable(getattr(found, "__code__", None)):
         for name, value in attributes.items():
             if isinstance(value, str | bytes) and value and is_secret_name(name):
-                raise PicklingError(f"it has a key, as {name}: {ADVICE}")
+                raise _not_pickled(f"it has a key, as {name}: {ADVICE}")
+
+
+def _not_pickled(reason: str) -> Exception:
+    from pickle import PicklingError
+
+    return PicklingError(reason)
 
 
 def _split(part: _Part, key: str) -> list[_Part]:
@@ -81,7 +86,7 @@ def _split(part: _Part, key: str) -> list[_Part]:
         return [part]
     variable = _variable_with(key)
     if variable is None:
-        raise PicklingError(f"it has a key: {ADVICE}")
+        raise _not_pickled(f"it has a key: {ADVICE}")
     made: list[_Part] = []
     for each in part.split(key):
         made += [each, (variable,)]

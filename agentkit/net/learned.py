@@ -4,7 +4,6 @@ A server may be restarted with another model, a gateway may ask another one next
 cause that its words do not tell. What is forgotten is learned again by one refused request.
 """
 
-import logging
 import threading
 import time
 from collections import OrderedDict
@@ -12,6 +11,7 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.logs import logger_of
 
 EXPIRY = 600.0
 """Seconds for which a fact is remembered."""
@@ -19,7 +19,7 @@ EXPIRY = 600.0
 MAX_FACTS = 512
 """Facts that are remembered of one server; the oldest are forgotten first."""
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 T = TypeVar("T")
 

@@ -9,7 +9,6 @@ import contextlib
 import fnmatch
 import functools
 import ipaddress
-import logging
 import os
 import re
 import sys
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from agentkit._forking import renewed_by_forks
+from agentkit._lazy.logs import logger_of
 from agentkit._lazy.records import dataclass
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import httpx2
 
-logger = logging.getLogger("agentkit.run")
+logger = logger_of("agentkit.run")
 
 HTTPX, REQUESTS, URLLIB3 = "httpx", "requests", "urllib3"
 """The HTTP libraries: of the openai package, of the web, and of the model servers."""

@@ -5,18 +5,18 @@ time that it asks for (`retry-after-ms`, `Retry-After`), or with exponential bac
 rate (429) end by themselves: where nobody has said how often, they are tried again for as long as WAITED_FOR_RATES.
 """
 
-import logging
 import random
 import threading
 import time
 from collections.abc import Collection
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit.net.abort import Aborted, is_aborted, stop_on_abort
 from agentkit.net.attempts import may_wait, retries_allowed
 from agentkit.net.gates import Turn, gates_here
 
-logger = logging.getLogger("agentkit.run")
+logger = logger_of("agentkit.run")
 
 DEFAULT_RETRIES = 2
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0

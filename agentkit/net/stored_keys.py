@@ -7,17 +7,20 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from agentkit._lazy.patterns import pattern
 from agentkit.errors import ConfigurationError
 from agentkit.net.keys import checked_key
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 NAME = pattern(r"[a-z0-9][a-z0-9-]{0,63}")
 _SUFFIX = "_API_KEY"
 
 
-def config_folder() -> Path:
+def config_folder() -> "Path":
     """Return the folder of the user's configuration: ~/.config/agentkit, or what stands for it on this system.
 
     Raises ConfigurationError when there is no home directory."""
@@ -30,12 +33,12 @@ def config_folder() -> Path:
     raise ConfigurationError("there is no home directory for the configuration: set HOME or XDG_CONFIG_HOME")
 
 
-def keys_file() -> Path:
+def keys_file() -> "Path":
     """Return the file of the stored keys. Raises ConfigurationError when there is no home directory."""
     return config_folder() / "keys.json"
 
 
-def mcp_tokens_file() -> Path:
+def mcp_tokens_file() -> "Path":
     """Return the file of the logins to MCP servers. Raises ConfigurationError when there is no home directory."""
     return config_folder() / "mcp-tokens.json"
 
@@ -62,7 +65,7 @@ def stored_keys() -> dict[str, str]:
     return kept
 
 
-def store_key(name: str, key: str) -> Path:
+def store_key(name: str, key: str) -> "Path":
     """Store a key, in place of an earlier one of that name, and return the file. Raises ConfigurationError for a name
     or key that can't be one, and when the file can't be written."""
     checked = checked_key(key.strip(), "the key")
@@ -71,7 +74,7 @@ def store_key(name: str, key: str) -> Path:
     return _change({_checked_name(name): checked})
 
 
-def remove_key(name: str) -> Path:
+def remove_key(name: str) -> "Path":
     """Remove a stored key and return the file. Raises ConfigurationError when there is none of that name."""
     if _checked_name(name) not in stored_keys():
         raise ConfigurationError(f"no key is stored as {name!r}: agentkit keys list shows all")
@@ -113,7 +116,7 @@ def _checked_name(name: str) -> str:
     return known
 
 
-def _change(changes: Mapping[str, str | None]) -> Path:
+def _change(changes: Mapping[str, str | None]) -> "Path":
     def changed() -> str:
         kept = {name: key for name, key in {**stored_keys(), **changes}.items() if key is not None}
         return json.dumps(kept, indent=1) + "\n"
@@ -121,7 +124,7 @@ def _change(changes: Mapping[str, str | None]) -> Path:
     return write_privately(keys_file(), changed)
 
 
-def write_privately(file: Path, text: Callable[[], str]) -> Path:
+def write_privately(file: "Path", text: Callable[[], str]) -> "Path":
     """Change a file of secrets in one step, so that it is never half written nor readable by others, and return it.
     text: called while no other program changes it. Raises ConfigurationError when the file can't be written."""
     from filelock import FileLock, Timeout
@@ -138,7 +141,7 @@ def write_privately(file: Path, text: Callable[[], str]) -> Path:
     return file
 
 
-def _replace(file: Path, text: str) -> None:
+def _replace(file: "Path", text: str) -> None:
     new = file.with_name(f"{file.name}.{os.getpid()}.new")
     with suppress(FileNotFoundError):
         new.unlink()

@@ -6,7 +6,6 @@ second, as long as there are any. For deadlines alone the thread sleeps until th
 nothing to do for a while, and before a fork.
 """
 
-import logging
 import socket
 import threading
 import time
@@ -14,11 +13,12 @@ from collections.abc import Callable
 from typing import Protocol
 
 from agentkit._forking import notice_fork, take_part_in_forks
+from agentkit._lazy.logs import logger_of
 from agentkit._lazy.records import dataclass
 from agentkit._threads import END_SECONDS, POLL_INTERVAL
 from agentkit.net.abort import shut_down
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 
 class Abortable(Protocol):

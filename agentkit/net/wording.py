@@ -1,9 +1,8 @@
 """What errors of a transport say: in agentkit's words, or in those of the openai package where it was used before."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, replace
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from agentkit.openapi.bodies import Body, in_url
 from agentkit.openapi.credentials import Credentials, Security
 from agentkit.openapi.servers import origin_of
 from agentkit.openapi.styles import Parameter, in_cookie, in_header, in_path, in_query
-from agentkit.tooling.arguments import schema_reader
+from agentkit.tooling.argument_readers import schema_reader
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.pickling import Part
 from agentkit.tooling.stop import Stop

@@ -1,11 +1,11 @@
 """The tools of an HTTP API (docs/openapi.md)."""
 
-import logging
 import re
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from agentkit._lazy.logs import logger_of
 from agentkit._text import cut
 from agentkit.errors import ConfigurationError, ToolDefinitionError
 from agentkit.openapi.arguments import Arguments, arguments_of
@@ -19,7 +19,7 @@ from agentkit.openapi.source import Source, read_document
 from agentkit.tooling.schema_dialects import MAX_DESCRIPTION
 from agentkit.tools import Tool
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 MAX_WARNINGS = 20
 """Operations that are named when they are left out, each in a warning of its own."""

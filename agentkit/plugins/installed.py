@@ -4,7 +4,6 @@ The metadata is read here and not by `importlib.metadata.entry_points`, which fa
 no name or one file of entry points is no UTF-8, and takes what an interrupted update has left for what is installed.
 """
 
-import logging
 import os
 import re
 import sys
@@ -14,6 +13,7 @@ from importlib import import_module
 from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit._lazy.records import dataclass
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError
@@ -34,7 +34,7 @@ _METADATA = (".dist-info", ".egg-info")
 _INTERRUPTED = "~"
 """What pip puts before the name of a distribution that it is about to remove."""
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 
 @dataclass(frozen=True)

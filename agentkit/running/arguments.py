@@ -1,8 +1,8 @@
 """What the arguments of an agent and of a run have to be; the error for another value says what to pass instead."""
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
+from types import CoroutineType
 from typing import Any, get_args
 
 from agentkit._text import known_options
@@ -86,7 +86,7 @@ def text_from(instructions: Callable[[Any], Any], context: Any) -> str | None:
         raise
     if text is None or isinstance(text, str):
         return text
-    if inspect.iscoroutine(text):
+    if isinstance(text, CoroutineType):
         text.close()  # no warning that it was never awaited
     called = getattr(instructions, "__name__", type(instructions).__name__)
     raise ConfigurationError(f"instructions: {called} returned {_what(text)}: return a str, or None for none")
@@ -120,6 +120,8 @@ def _function_wrong(value: Any, of: str, other: str = "") -> str | None:
     """What is wrong with a function of one argument. other: what may be given instead of one."""
     if not callable(value):
         return f"pass {other}a function of {of}"
+    import inspect
+
     if inspect.iscoroutinefunction(value):
         return f"it is async; agentkit is synchronous: pass a plain function of {of}"
     try:
@@ -187,6 +189,8 @@ def _hooks_wrong(value: Any) -> str | None:
             return f"{each.__name__} is a class: pass an object of it, {each.__name__}(...)"
         if not isinstance(each, Hook):
             return f"{each!r:.60} is no hook: derive its class from agentkit.Hook"
+        import inspect
+
         if any(inspect.iscoroutinefunction(getattr(each, name, None)) for name in _HOOK_METHODS):
             return f"{type(each).__name__} has an async method; hooks are synchronous: write a plain one"
         if not any(_overrides(each, name, method) for name, method in _HOOK_METHODS.items()):

@@ -4,9 +4,9 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError, OutputError, TranscriptError
 from agentkit.evidence.ledger import Ledger
@@ -16,7 +16,6 @@ from agentkit.executor import Executor
 from agentkit.limits import Budget, Limits
 from agentkit.message import Message, Prompt, system, user
 from agentkit.middleware.text_answer import TextAnswer
-from agentkit.repair import repaired
 from agentkit.running.arguments import checked_prompt, text_from
 from agentkit.running.decisions import Approvals, Decisions
 from agentkit.running.open_questions import still_open, without_questions
@@ -95,6 +94,15 @@ def _checked_text(check: OutputCheck, retries: int) -> TextAnswer:
     return CheckedText(check, retries)
 
 
+def _repaired(messages: list[Any], *, closed: bool) -> tuple[list[Any], list[str]]:
+    """See `agentkit.repair.repaired`."""
+    if not messages:
+        return [], []
+    from agentkit.repair import repaired
+
+    return repaired(messages, closed=closed)
+
+
 def opened(
     prompt: Prompt | None,
     options: RunOptions,
@@ -115,7 +123,7 @@ def opened(
     is_new = prompt is not None and turn.state == "new"
     question = [user(answer.prompt(checked_prompt(prompt)))] if prompt is not None and is_new else []
     unknown_results = turn.unknown_results()
-    history, repairs = repaired([*earlier, *unknown_results], closed=is_new)
+    history, repairs = _repaired([*earlier, *unknown_results], closed=is_new)
     if repairs and turn.first_number:  # the numbers of the view are not those of the repaired messages
         turn.read_all()
         return opened(prompt, options, turn, answer, instructions, context)

@@ -1,22 +1,21 @@
 """Final answers that are compared with the sources of their run."""
 
-import logging
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit.backend import NO_ANSWER, newest_question
 from agentkit.event import CitationsChecked, Event, Result, RunFinished, Steps
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.history import found_in
 from agentkit.evidence.settings import Evidence
 from agentkit.evidence.source import Source
-from agentkit.evidence.written_numbers import numbers_in
 from agentkit.executor import Executor
 from agentkit.message import response_of
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 _set = object.__setattr__  # events and results are frozen
 _UNCHECKED = ("cancelled", "approval", "empty")
@@ -51,7 +50,7 @@ def failures_logged() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001
-        log_raised(logger, logging.WARNING, "the check of the answer raised", error)
+        log_raised(logger, WARNING, "the check of the answer raised", error)
 
 
 def relevant(output: Any, executor: Executor) -> dict[int, Source]:
@@ -66,6 +65,10 @@ def relevant(output: Any, executor: Executor) -> dict[int, Source]:
 
 def among(known: Mapping[int, Source], given: Collection[int], text: str) -> dict[int, Source]:
     """Those of the known sources that have been given, and those that a text may cite."""
+    if not known:
+        return {}
+    from agentkit.evidence.written_numbers import numbers_in
+
     numbers = {*given, *numbers_in(text)}
     return {number: known[number] for number in sorted(numbers) if number in known}
 

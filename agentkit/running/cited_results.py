@@ -1,7 +1,6 @@
 """The results of tools with the numbers of their sources, and what the model is told of them."""
 
-from dataclasses import replace
-
+from agentkit._lazy.records import replace
 from agentkit.evidence.history import CITE, HEADER, is_marked, unmarked
 from agentkit.evidence.source import Source
 from agentkit.evidence.sources import UNSETTLED, Sources

@@ -1,15 +1,14 @@
 """Tool calls with the hooks of a run around them."""
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field, replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.logs import WARNING, logger_of
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import cut
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ArgumentsError, HookError, ToolError
@@ -21,7 +20,7 @@ from agentkit.tooling.error_text import message_of
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import MAX_ERROR, Context, Tool
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 
 Execute = Callable[[Tool[..., Any], str, Context], Outcome]
@@ -137,7 +136,7 @@ def answer(
     except (KeyboardInterrupt, NotAllowedError):
         raise
     except BaseException as error:  # noqa: BLE001 - of a hook
-        log_raised(logger, logging.WARNING, f"a hook around tool {tool.name} raised", error)
+        log_raised(logger, WARNING, f"a hook around tool {tool.name} raised", error)
         if isinstance(error, WrongTypeError):
             blame(error)
         return failure(_withheld(tool.name, innermost.was_run))

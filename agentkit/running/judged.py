@@ -1,16 +1,16 @@
 """What a second model says of citations of which the check of words can't be sure."""
 
-import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
+from agentkit._lazy.logs import WARNING, logger_of
+from agentkit._lazy.records import replace
 from agentkit._text import cut
 from agentkit.evidence.citation import Citation
 from agentkit.tooling.error_log import log_raised
 from agentkit.tools import Context
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 Says = Literal["yes", "partly", "no"]
 
@@ -48,7 +48,7 @@ def judged(citations: Sequence[Citation], judge: Any, context: Context[Any]) -> 
     try:
         said = context.run(judge, TASK.format(count=len(asked), pairs=pairs), output=list[Says]).output or []
     except Exception as error:  # noqa: BLE001 - of any backend: an answer is not lost for its judge
-        log_raised(logger, logging.WARNING, "the judge of the citations raised", error)
+        log_raised(logger, WARNING, "the judge of the citations raised", error)
         return made
     for place, word in zip(asked, said, strict=False):
         made[place] = replace(made[place], verdict=_VERDICTS[word], reason=_REASONS[word])

@@ -6,8 +6,7 @@ from typing import Any, get_args
 from agentkit._lazy.records import dataclass
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError
-from agentkit.middleware.base import NoCapabilities
-from agentkit.middleware.server_placement import Balance
+from agentkit.middleware.base import Balance, NoCapabilities
 from agentkit.providers import resolve
 from agentkit.running.arguments import checked_model
 

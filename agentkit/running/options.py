@@ -2,10 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import field
 from typing import Any, TypedDict
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit.limits import Limits
 from agentkit.running.agent_tools import AnyTool
 from agentkit.running.decisions import Approvals

@@ -5,12 +5,11 @@ import os
 import threading
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import field, replace
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from agentkit._forking import check_same_process
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.event import Event, OpenCall, ToolFinished, ToolProgress, ToolStarted
 from agentkit.message import ToolCall

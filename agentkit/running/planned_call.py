@@ -1,9 +1,9 @@
 """A tool call that a person may have to approve, and which its hooks may change before that."""
 
 from collections.abc import Generator
-from dataclasses import replace
 from types import TracebackType
 
+from agentkit._lazy.records import replace
 from agentkit.event import Event, OpenCall, ToolStarted
 from agentkit.message import ToolCall
 from agentkit.running.hooked_calls import Gate

@@ -1,19 +1,18 @@
 """The hooks of an agent, and those of one of its runs."""
 
 import functools
-import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.logs import WARNING, logger_of
+from agentkit._lazy.records import replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import CallDelta, Event, OutputDelta, ReasoningDelta, ReplyDiscarded, Steps, TextDelta
 from agentkit.hooks import Hook, RunHook, WrongTypeError
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.hooks import around_model, guarded, overrides
-from agentkit.running.hooked_calls import Gate, answer
 from agentkit.taint.settings import TaintMode
 from agentkit.tooling.context import CallHooks
 from agentkit.tooling.error_log import log_raised
@@ -21,9 +20,10 @@ from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
 
 if TYPE_CHECKING:
+    from agentkit.running.hooked_calls import Gate
     from agentkit.taint.guard import RunGuard
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 _DELTAS = (TextDelta, ReasoningDelta, CallDelta, OutputDelta, ReplyDiscarded)
 
@@ -83,6 +83,8 @@ class RunHooks(CallHooks):
             return tool.answer(arguments, context)
         if not self._around_tool:
             return self._executed(tool, arguments, context)
+        from agentkit.running.hooked_calls import answer
+
         gate, blame = self._gate, self._mistakes.append
         try:
             return answer(self._around_tool, tool, arguments, context, gate, blame, self._executed)
@@ -96,7 +98,7 @@ class RunHooks(CallHooks):
             execute = functools.partial(hook.around_execution, tool, arguments, execute)
         return execute()
 
-    def behind(self, gate: Gate) -> "RunHooks":
+    def behind(self, gate: "Gate") -> "RunHooks":
         """The same hooks, around a call that waits at a gate before it runs."""
         made = object.__new__(RunHooks)
         made.__dict__.update(self.__dict__, _gate=gate)
@@ -149,7 +151,7 @@ def _show(hook: Hook, event: Event) -> None:
         if not isinstance(event, _DELTAS):
             hook.on_event(event)
     except Exception as error:  # noqa: BLE001 - it only looks
-        log_raised(logger, logging.WARNING, f"{type(hook).__name__}.on_event raised", error)
+        log_raised(logger, WARNING, f"{type(hook).__name__}.on_event raised", error)
 
 
 class _Blaming(Middleware):

@@ -2,10 +2,10 @@
 
 import copy
 import functools
-import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._lazy.patterns import pattern
 from agentkit._text import in_a_line
 from agentkit.errors import ToolDefinitionError, ToolError
@@ -32,7 +32,7 @@ _NAME = pattern(r"[\w-]+")
 _NO_WORD = pattern(r"[_\d-]|[a-z][A-Z]")
 """What shows that a word is a tool's name, and no word of a sentence."""
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 
 class SearchableTools(Toolbox):
@@ -60,7 +60,7 @@ class SearchableTools(Toolbox):
         try:
             base = self._base()
         except Exception as error:  # noqa: BLE001 - of a toolset: the run goes on with what there was
-            log_raised(logger, logging.WARNING, "tools could not be looked up", error)
+            log_raised(logger, WARNING, "tools could not be looked up", error)
             return known or _Known(self._first, self._added, self._removed)
         if known is None or known.base is not base:
             known = self._known = _Known(base, self._added, self._removed)

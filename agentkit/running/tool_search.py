@@ -1,19 +1,18 @@
 """Whether the model of a run is sent the schemas of all tools, or finds them by searching."""
 
 import functools
-import logging
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal
 
+from agentkit._lazy.logs import logger_of
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError, ToolDefinitionError
 from agentkit.running.agent_tools import AgentTools
 from agentkit.running.options import RunOptions
-from agentkit.running.searchable_tools import SEARCH_NAMES, SearchableTools
 from agentkit.toolbox import Toolbox
 from agentkit.tools import Tool
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 SearchMode = Literal["auto"] | bool
 
@@ -52,6 +51,8 @@ class ToolSearch:
             return toolbox
         choice = options.sampling.get("tool_choice", backend.capabilities().tool_choice)
         names = {*self.always, *_chosen(choice)}
+        from agentkit.running.searchable_tools import SearchableTools
+
         return SearchableTools(now, [each for each in toolbox if each.name in names or _is_always_sent(each)])
 
     def _source(self, tools: Any) -> AgentTools | Toolbox:
@@ -72,7 +73,11 @@ class ToolSearch:
 
 def reserved_by(mode: SearchMode) -> Collection[str]:
     """The names that a tool of a toolset must not have."""
-    return SEARCH_NAMES if mode else ()
+    if not mode:
+        return ()
+    from agentkit.running.searchable_tools import SEARCH_NAMES
+
+    return SEARCH_NAMES
 
 
 def _name_of(given: Any) -> str:
@@ -84,6 +89,8 @@ def _name_of(given: Any) -> str:
 
 def _taken(tools: Toolbox) -> str | None:
     """The name of the search's own that a tool has."""
+    from agentkit.running.searchable_tools import SEARCH_NAMES
+
     return next((name for name in SEARCH_NAMES if tools.get(name) is not None), None)
 
 

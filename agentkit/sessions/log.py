@@ -29,15 +29,13 @@ SHA-256; a message has `agentkit-blob:sha256-HEX;image/png` in place of a data U
 
 import base64
 import binascii
-import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
 from datetime import UTC, datetime
 from typing import Any, cast
 
 from agentkit._lazy.patterns import pattern
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit._text import json_bytes
 from agentkit.errors import SessionError
 from agentkit.event import OpenCall
@@ -97,6 +95,8 @@ def _reference(url: str, blobs: dict[str, bytes]) -> str:
         decoded = base64.b64decode(data, validate=True)
     except binascii.Error:
         return url
+    import hashlib
+
     digest = hashlib.sha256(decoded).hexdigest()
     blobs[digest] = decoded
     return f"{BLOB}{digest};{head.removeprefix('data:').removesuffix(';base64')}"

@@ -4,13 +4,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import field
 from datetime import UTC, datetime
 from pickle import PicklingError
 from typing import Any
 
 from agentkit._forking import take_part_in_forks
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit.errors import ConfigurationError
 from agentkit.session import SessionInfo, Sessions, busy
 from agentkit.sessions.log import Marks

@@ -6,16 +6,25 @@ emitted. A turn that fails before it had an effect is rolled back; one that fail
 try of the same request goes on from there.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from agentkit._text import json_bytes
 from agentkit.backend import is_broken_off
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
-from agentkit.event import ApprovalNeeded, Event, OpenCall, Reply, ReplyFinished, ToolFinished, ToolRecord, ToolStarted
+from agentkit.event import (
+    ApprovalNeeded,
+    Event,
+    OpenCall,
+    Reply,
+    ReplyFinished,
+    TextDelta,
+    ToolFinished,
+    ToolRecord,
+    ToolStarted,
+)
 from agentkit.evidence.history import restored, stored
 from agentkit.evidence.ledger import Kept
 from agentkit.executor import record_of
@@ -34,9 +43,11 @@ from agentkit.sessions.log import (
     started_calls,
 )
 from agentkit.sessions.waiting import DECIDED, Waiting, goes_on, left_of, waiting_in
-from agentkit.sessions.writer import Writer
 from agentkit.tooling.outcome import Outcome, is_failure
 from agentkit.transcript import calls_of, is_call, whats_due
+
+if TYPE_CHECKING:
+    from agentkit.sessions.writer import Writer
 
 UNKNOWN = (
     "It is not known whether this call had its effect: the program was stopped while it ran. Check before you make it "
@@ -97,7 +108,7 @@ class Turn:
 
     def __init__(
         self,
-        writer: Writer | None = None,
+        writer: "Writer | None" = None,
         request_id: str = "",
         content: object = None,
         is_retry: bool = True,
@@ -143,7 +154,7 @@ class Turn:
 
     # ---- reading
 
-    def _read(self, writer: Writer) -> None:
+    def _read(self, writer: "Writer") -> None:
         place = writer.mark(f"request:{self.request_id}") if self.request_id and self._is_retry else None
         view = self._view_from(writer)
         if view is None or (place is not None and place < view["from"]["entry"]):
@@ -171,7 +182,7 @@ class Turn:
         due, begun = whats_due(messages), {call["id"] for call in self._open_unknown}
         return [call["id"] for call in due if call["id"] not in begun] if isinstance(due, tuple) else []
 
-    def _view_from(self, writer: Writer) -> Mapping[str, Any] | None:
+    def _view_from(self, writer: "Writer") -> Mapping[str, Any] | None:
         """The view that says from which entry on the session is sent."""
         view = None if self._reads_all else writer.view()
         return view[1] if view is not None and "from" in view[1] else None
@@ -289,7 +300,7 @@ class Turn:
                 self._begins_at = {begins: self._from(self._writer, begins)}
             self._writer.note_view({**self._begins_at[begins], **stored})
 
-    def _from(self, writer: Writer, begins: int) -> dict[str, Any]:
+    def _from(self, writer: "Writer", begins: int) -> dict[str, Any]:
         """Where reading starts in later turns: the entry of the message with that number, if all messages from it on
         are stored behind all others."""
         entries = writer.entries(self._start)
@@ -304,6 +315,8 @@ class Turn:
 
     def note(self, event: Event) -> None:
         """Store what an event adds, before the event is emitted."""
+        if type(event) is TextDelta and not event.adds:  # nearly all are
+            return
         if self.asked is not None or isinstance(event, ApprovalNeeded):
             self._note_question(event)
         if self._writer is None:
@@ -321,7 +334,7 @@ class Turn:
         elif isinstance(event, ApprovalNeeded):
             self._note_waiting(self._writer, event.calls)
 
-    def _note_waiting(self, writer: Writer, calls: tuple[OpenCall, ...]) -> None:
+    def _note_waiting(self, writer: "Writer", calls: tuple[OpenCall, ...]) -> None:
         if self.waiting is None or self.waiting.calls != calls:  # else the log has it
             import secrets  # of a run that waits for a person
 
@@ -366,6 +379,8 @@ def _of_result(event: ToolFinished) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _digest(content: object) -> str:
+    import hashlib
+
     return hashlib.sha256(json_bytes(content)).hexdigest()[:32]
 
 

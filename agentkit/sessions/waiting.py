@@ -7,7 +7,6 @@ has an id of its own is {"request": {"id": "8", "state": "decided", "digest": ".
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any
 
 from agentkit._lazy.records import dataclass
@@ -20,8 +19,6 @@ WAITING = "waiting"
 DECIDED = "decided"
 BEGINS = ("begun", DECIDED)
 """The states with which what is done for a request begins."""
-
-_HAS_REASON = "reason" in {field.name for field in fields(OpenCall)}
 
 
 @dataclass(frozen=True)
@@ -76,7 +73,7 @@ def _call(value: Any) -> OpenCall | None:
     if not (isinstance(call_id, str) and isinstance(name, str) and isinstance(raw, str)):
         return None
     reason = value.get("reason")
-    more: dict[str, Any] = {"reason": reason} if _HAS_REASON and isinstance(reason, str) else {}
+    more: dict[str, Any] = {"reason": reason} if isinstance(reason, str) else {}
     return OpenCall(call_id, name, read_arguments(raw), raw, _question(value.get("question")), **more)
 
 

@@ -1,12 +1,12 @@
 """Whether a call may run whose arguments may come from outside: `Agent(taint="ask" | "refuse")`."""
 
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.logs import WARNING, logger_of
+from agentkit._lazy.records import replace
 from agentkit.event import ToolFinished
 from agentkit.hooks import RunHook
 from agentkit.message import Message, ToolCall
@@ -22,7 +22,7 @@ from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import Context, Tool
 from agentkit.transcript import calls_of
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 MAX_SEARCHED = 2_000_000
 """Characters of results in which it is looked which one an argument comes from."""
@@ -102,7 +102,7 @@ class RunGuard(TaintGuard):
         try:
             return self._reason(tool, arguments)
         except Exception as error:  # noqa: BLE001 - what can't be checked is not let pass
-            log_raised(logger, logging.WARNING, f"the arguments of tool {tool.name} could not be checked", error)
+            log_raised(logger, WARNING, f"the arguments of tool {tool.name} could not be checked", error)
             return "its arguments could not be checked for text from outside"
 
     def _reason(self, tool: Tool[..., Any], arguments: str) -> str | None:

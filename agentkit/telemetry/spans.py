@@ -6,7 +6,6 @@ and the context of that step.
 """
 
 import functools
-import logging
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
@@ -17,11 +16,12 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode, Tracer
 
+from agentkit._lazy.logs import logger_of
 from agentkit.net.trace_headers import TRACE_HEADERS
 
 T = TypeVar("T")
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 _END = object()
 

@@ -4,11 +4,10 @@ import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field
 from typing import Any
 
 from agentkit._forking import freed_by_forks
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit.backend import Begin, Capabilities, ReplyStream, Request
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.errors import ConfigurationError

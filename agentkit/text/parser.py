@@ -61,7 +61,7 @@ class ReplyParser:
         self._is_copy = is_copy
         self._last = TrailingCalls(format.between) if calls_last else None
         self._mentions = Mentions(format.between, looks=format.mentions or not format.reopens)
-        self._has_called = self._has_returned = False
+        self._has_called = self._has_returned = self._takes_plain = False
         self._may_call = True
         self._count = self._answer_start = 0
         self._out: list[Segment] = []
@@ -75,6 +75,7 @@ class ReplyParser:
 
     def feed(self, text: str) -> list[Segment]:
         """Parse more text. Returns the parts completed by it."""
+        self._takes_plain = False
         text = self._stops.feed(self._beginning.feed(text))
         if text:
             self._raw.append(text)
@@ -107,15 +108,20 @@ class ReplyParser:
     def feed_plain(self, text: str) -> bool:
         """Accept text that is part of the answer unchanged. Returns False, with nothing accepted, for text that has to
         be parsed with `feed`."""
-        is_plain = not (self._at_start or self._reasoning.is_open or self._block or self._markers.held)
-        is_held = self._section is not None or self._stops.may_cut or (self._last is not None and self._last.is_pending)
-        is_held = is_held or self._mentions.is_active or self._beginning.is_pending
-        if not is_plain or is_held or not self._answer.is_plain or self._markers.may_find(text):
+        self._takes_plain = self._takes_plain or self._may_take_plain()
+        if not self._takes_plain or self._markers.may_find(text):
             return False
         self._raw.append(text)
         self._count += len(text)
         self._quotation.feed(text)
         return True
+
+    def _may_take_plain(self) -> bool:
+        """Whether text without markup is part of the answer unchanged; it stays so until other text is parsed."""
+        is_plain = not (self._at_start or self._reasoning.is_open or self._block or self._markers.held)
+        is_held = self._section is not None or self._stops.may_cut or (self._last is not None and self._last.is_pending)
+        is_held = is_held or self._mentions.is_active or self._beginning.is_pending
+        return is_plain and not is_held and self._answer.is_plain
 
     @property
     def raw_answer(self) -> str:

@@ -1,6 +1,5 @@
 """The names of a call's arguments: wrappers around all of them, and names that a tool does not have."""
 
-import dataclasses
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +120,7 @@ def _member(value: Any, key: str) -> Any:
     fields = getattr(type(value), "model_fields", None)
     if fields is not None:
         key = next((name for name, field in fields.items() if key in _names_of(name, field)), key)
-    return getattr(value, key, None) if fields is not None or dataclasses.is_dataclass(value) else None
+    return getattr(value, key, None) if fields is not None or hasattr(type(value), "__dataclass_fields__") else None
 
 
 def _names_of(name: str, field: Any) -> list[Any]:
@@ -136,6 +135,8 @@ def _lost(given: Mapping[str, Any], value: Any) -> list[str]:
         return [name for name in given if name not in value] if value.keys() < given.keys() else []
     if hasattr(type(value), "model_fields"):
         return _lost_in_model(given, value)
+    import dataclasses  # most calls have no such argument
+
     if dataclasses.is_dataclass(value):
         known = {field.name for field in dataclasses.fields(value)}
         return [name for name in given if name not in known] if known - given.keys() else []

@@ -1,32 +1,18 @@
-"""Converts a model's arguments to Python values, or reports their errors to the model in one clear sentence."""
+"""The arguments of a call as JSON text: what servers accept of it, and what can be read of it. What a tool makes of it
+is in agentkit/tooling/argument_readers.py."""
 
 import functools
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from agentkit._text import cut, joined_surrogates, shown
-from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.tooling.argument_names import check_names, left_out, left_out_of_schema, unknown_names, unwrapped
+from agentkit._text import joined_surrogates, shown
+from agentkit.errors import ArgumentsError
 from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
-from agentkit.tooling.plain_arguments import PlainArguments
-
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
-    from pydantic import TypeAdapter
-
-    from agentkit.tooling.coercion import Names
-
-ArgumentsParser = Callable[[str], tuple[dict[str, Any], list[str]]]
-"""Parses the JSON text of a call's arguments. Returns the keyword arguments of the tool's function, and the names of
-arguments that the function does not have; those inside of nested objects, as paths, only where a default stands in for
-another. Raises ArgumentsError."""
 
 UNREADABLE, ERROR = "unreadable_arguments", "fault"
 """Keys of the object that replaces arguments which can't be parsed."""
 UNREADABLE_CALL = "unreadable_tool_call"
 """The name of a call whose name could not be parsed either."""
-MAX_ERRORS = 5
 MAX_REMEMBERED_LENGTH = 4000
 """Maximum characters of arguments of which it is remembered for a while whether they can be sent."""
 MAX_VALUE_LENGTH = 120
@@ -137,169 +123,3 @@ def read_arguments(arguments: str) -> dict[str, Any]:
         return parse(arguments)
     except ArgumentsError:
         return {}
-
-
-def signature_reader(
-    adapter: "TypeAdapter[Any] | PlainArguments",
-    parameters: Mapping[str, Any],
-    names: Collection[str] | None = None,
-    tool: str | None = None,
-    has_effect: bool = False,
-) -> ArgumentsParser:
-    """Returns the parser for arguments described by a function's annotations; values have the annotated types.
-
-    parameters: their JSON schema. names: those under which arguments are taken, if not only those of the schema's
-    properties. tool: the tool's name, for calls that wrap their arguments in an object; None leaves them as they are.
-    Unknown arguments are left out, since models often add harmless ones. has_effect: they are errors where the function
-    would run with a default instead.
-    """
-    known: Collection[str] = parameters["properties"] if names is None else names
-    read_values = _plain_reader(adapter) if isinstance(adapter, PlainArguments) else _reader_of_values(adapter)
-
-    def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
-        given = parse(arguments)
-        if tool is not None:
-            given = unwrapped(given, tool, known)
-        try:
-            coerced, values = read_values(given)
-        except ArgumentsError as error:
-            raise _with_unknown(error, () if tool is None else given, known) from error.__cause__
-        unknown = [name for name in given if name not in known]
-        for name, value in coerced.items():
-            if isinstance(value, dict | list) and isinstance(values, dict) and name in values:  # else a typed answer
-                unknown += left_out(value, values[name], name)
-        if has_effect:
-            check_names(parameters, values, unknown)
-        return values, unknown
-
-    return read
-
-
-_ValuesReader = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
-
-
-def _plain_reader(plain: PlainArguments) -> _ValuesReader:
-    """What makes the values of plain arguments: without pydantic where they fit."""
-    other = functools.cache(lambda: _reader_of_values(plain.adapter()))
-
-    def read_values(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        values = plain.values(given)
-        return other()(given) if values is None else (given, values)
-
-    return read_values
-
-
-def _reader_of_values(adapter: "TypeAdapter[Any]") -> _ValuesReader:
-    """Returns what makes the values of a call's arguments, coerced where they don't fit: both the coerced arguments and
-    the values. Raises ArgumentsError."""
-    from agentkit.tooling.argument_errors import enum_names, validated, wrong_arguments
-    from agentkit.tooling.coercion import MAX_ROUNDS, Coercion
-
-    @functools.cache  # few calls need it, and it takes milliseconds
-    def described() -> "tuple[dict[str, Any], Names]":
-        return adapter.json_schema(), enum_names(adapter)
-
-    def read_values(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        values, errors = validated(adapter, given)
-        if not errors:
-            return given, values
-        coercion = Coercion(given, *described())
-        last = errors
-        for _ in range(MAX_ROUNDS):
-            if not coercion.apply(each["loc"] for each in last):
-                break
-            values, last = validated(adapter, coercion.made)
-            if not last:
-                return coercion.made, values
-        raise wrong_arguments(errors, last, coercion)
-
-    return read_values
-
-
-def schema_reader(
-    parameters: Mapping[str, Any], tool: str, has_effect: bool = False, *, is_valid: bool = False
-) -> ArgumentsParser:
-    """Returns the parser for arguments described by a hand-written JSON schema; values keep their JSON types.
-
-    tool, has_effect: see `signature_reader`. is_valid: the schema is known to be valid, and is not checked (which takes
-    milliseconds). References to other documents are never fetched. Raises ToolDefinitionError when the schema is not a
-    valid JSON schema of an object.
-    """
-    from agentkit.tooling.coercion import MAX_ROUNDS, Coercion  # as above: most tools have plain arguments
-
-    validator = validator_of(parameters, is_valid)
-
-    described: Mapping[str, Any] = parameters.get("properties") or {}
-    closed = parameters.get("additionalProperties") is False
-
-    def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
-        given = parse(arguments)
-        if described or closed:
-            given = unwrapped(given, tool, described)
-        unknown = [name for name in given if closed and name not in described]
-        values = {
-            name: _whole_number(value, described.get(name)) for name, value in given.items() if name not in unknown
-        }
-        errors = list(validator.iter_errors(values))
-        if not errors:
-            return checked(values, unknown)
-        coercion = Coercion(values, parameters)
-        last = errors
-        for _ in range(MAX_ROUNDS):
-            if not coercion.apply(_schema_paths(last)):
-                break
-            last = list(validator.iter_errors(coercion.made))
-            if not last:
-                return checked(coercion.made, unknown)
-        raise _with_unknown(_schema_error(errors), given, described or given)
-
-    def checked(values: dict[str, Any], unknown: list[str]) -> tuple[dict[str, Any], list[str]]:
-        unknown += left_out_of_schema(values, parameters)
-        if has_effect:
-            check_names(parameters, values, unknown)
-        return values, unknown
-
-    return read
-
-
-def validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:
-    """Returns the validator of a schema, which never fetches what the schema refers to."""
-    import jsonschema
-    from jsonschema_specifications import REGISTRY  # of the metaschemas; without it, other documents are fetched
-
-    validator_class = jsonschema.validators.validator_for(parameters, jsonschema.Draft202012Validator)
-    try:
-        if not is_valid:
-            validator_class.check_schema(dict(parameters))
-    except jsonschema.SchemaError as error:
-        raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
-    return validator_class(parameters, registry=REGISTRY)
-
-
-def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:
-    """Returns the error with the names that the tool does not have: one of them may stand for what is missing."""
-    unknown = [name for name in given if name not in known]
-    return ArgumentsError(f"{error}; {unknown_names(unknown, given, known)}") if unknown else error
-
-
-def _whole_number(value: Any, schema: Any) -> Any:
-    """Returns 3 for 3.0 where the schema asks for an integer: JSON schema accepts 3.0 as an integer too."""
-    is_integer = isinstance(schema, Mapping) and schema.get("type") == "integer"
-    return int(value) if is_integer and isinstance(value, float) and value.is_integer() else value
-
-
-def _schema_paths(errors: Iterable["ValidationError"]) -> Iterator[tuple[int | str, ...]]:
-    """The paths of errors, and of those in the alternatives that each is made of."""
-    for error in errors:
-        yield tuple(error.absolute_path)
-        yield from _schema_paths(error.context or ())
-
-
-def _schema_error(errors: Iterable["ValidationError"]) -> ArgumentsError:
-    from jsonschema.exceptions import best_match
-
-    told = [best_match([each]) or each for each in errors]  # of alternatives, what is wrong in the nearest
-    ordered = sorted(told, key=lambda error: error.json_path)[:MAX_ERRORS]
-    return ArgumentsError(
-        "; ".join(f"{error.json_path.removeprefix('$.')}: {cut(error.message, MAX_VALUE_LENGTH)}" for error in ordered)
-    )

@@ -6,9 +6,7 @@ which could run a tool that nobody asked for. A name that no tool has, and an id
 in a form that it accepts: OpenAI refuses each later request of a conversation with any other.
 """
 
-import hashlib
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from agentkit._lazy.patterns import pattern
@@ -108,6 +106,8 @@ def is_valid_name(name: object) -> bool:
 def valid_author(name: str) -> str:
     """The name of a message's author in the letters that servers accept: "Jürgen M." becomes "Jurgen_M"; "" when
     nothing of it is left."""
+    import unicodedata
+
     parts = unicodedata.normalize("NFKD", name[:_MAX_READ])
     letters = "".join(each for each in parts if unicodedata.category(each) not in ("Mn", "Cf"))
     return re.sub(r"[^a-zA-Z0-9_-]+", "_", letters).strip("_")[:MAX_NAME].strip("_")
@@ -130,11 +130,15 @@ def short_id(call_id: str) -> str:
 
 
 def _digest(call_id: str) -> str:
+    import hashlib
+
     return hashlib.sha256(call_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _clean(name: str) -> str:
     """A name without invisible characters, special tokens of the model, quotation marks and brackets around it."""
+    import unicodedata
+
     text = unicodedata.normalize("NFKC", name[:_MAX_READ])
     text = "".join(_plain_characters(text))
     text = _TAIL.sub("", text.strip())
@@ -144,6 +148,8 @@ def _clean(name: str) -> str:
 
 
 def _plain_characters(text: str) -> Iterator[str]:
+    import unicodedata
+
     for each in text:
         category = "" if each.isascii() and each.isprintable() else unicodedata.category(each)
         if category == "Cc":

@@ -11,12 +11,11 @@ import copy
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field
 from itertools import islice
 from typing import Any
 
 from agentkit._lazy.patterns import pattern
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit.tooling.dates import iso_date, iso_datetime, iso_time
 from agentkit.tooling.json_repair import read_json
 

@@ -4,17 +4,15 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import joined_surrogates, short_repr
 from agentkit.errors import ArgumentsError, ConfigurationError
 from agentkit.event import Result, T
 from agentkit.evidence.sources import Sources
 from agentkit.limits import Budget
 from agentkit.message import Message, Prompt
-from agentkit.tooling.arguments import schema_reader
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.json_repair import cleaned
 from agentkit.tooling.long_results import LongResults
@@ -149,6 +147,8 @@ class Context(Generic[D]):
             return self.answer
         written = json.dumps({} if self.answer is True else self.answer, ensure_ascii=False, default=str)
         try:
+            from agentkit.tooling.argument_readers import schema_reader
+
             return schema_reader(schema, "answer", has_effect=True)(written)[0]
         except ArgumentsError as error:
             raise QuestionAsked(replace(question, problem=str(error))) from None

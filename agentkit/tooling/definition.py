@@ -1,13 +1,12 @@
 """What a tool's name and description have to be."""
 
-import logging
-
+from agentkit._lazy.logs import logger_of
 from agentkit._lazy.patterns import pattern
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.docstrings import TAKEN_AWAY
 from agentkit.tooling.schema_dialects import MAX_DESCRIPTION
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 NAME = pattern(r"[a-zA-Z0-9_-]{1,64}")
 """Function names that OpenAI's API accepts."""

@@ -4,10 +4,9 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit.tooling.docstrings import docstring_of
 from agentkit.tooling.hidden import refuse_hidden
 from agentkit.tooling.hints import Hints

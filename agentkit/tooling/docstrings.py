@@ -9,12 +9,11 @@ indentation. What describes no parameter stays in the text; only sections about 
 import inspect
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import field
 from functools import partial
 from typing import Any
 
 from agentkit._lazy.patterns import pattern
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 
 TAKEN_AWAY = inspect.getdoc.__doc__ is None
 """Whether this program runs without docstrings: under `python -OO`, or frozen with that optimisation."""

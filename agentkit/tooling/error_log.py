@@ -1,15 +1,16 @@
 """What the log says of an exception that a tool raises: one line, and at debug its traceback."""
 
-import logging
-import traceback
-from pathlib import Path
-from typing import Any
+import os
+from typing import TYPE_CHECKING, Any
 
-_PACKAGE = str(Path(__file__).parents[1])
+if TYPE_CHECKING:
+    import logging
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def log_raised(
-    logger: logging.Logger,
+    logger: "logging.Logger",
     level: int,
     what: str,
     error: BaseException,
@@ -23,6 +24,8 @@ def log_raised(
     password in an address; the traceback ends in it.
     """
     if logger.isEnabledFor(level):
+        import traceback
+
         logger.log(level, "%s %s%s", what, type(error).__name__, _place(error, function), stacklevel=2)
         if is_secret:
             frames = "".join(traceback.format_tb(error.__traceback__))
@@ -34,6 +37,8 @@ def log_raised(
 def _place(error: BaseException, function: Any) -> str:
     """The innermost line in the file of the function, else the innermost that is not of this package."""
     own = getattr(getattr(function, "__code__", None), "co_filename", None)
+    import traceback
+
     lines = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     found = [each for each in lines if each[0] == own] or [each for each in lines if not each[0].startswith(_PACKAGE)]
-    return f" at {Path(found[-1][0]).name}:{found[-1][1]}" if found else ""
+    return f" at {os.path.basename(found[-1][0])}:{found[-1][1]}" if found else ""

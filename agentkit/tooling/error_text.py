@@ -5,7 +5,6 @@ import os
 import re
 import sys
 from functools import cache
-from pathlib import PurePath
 
 from agentkit._lazy.patterns import pattern
 
@@ -82,6 +81,8 @@ def without_paths(text: str, known: "frozenset[str]" = frozenset()) -> str:
     when it begins with a drive. Others stay as they are: "GET /api/v1/users returned 404", relative paths, URLs.
     """
     look_ups = MAX_LOOK_UPS
+
+    from pathlib import PurePath
 
     def shortened(found: re.Match[str]) -> str:
         nonlocal look_ups

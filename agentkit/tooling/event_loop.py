@@ -14,7 +14,6 @@ import atexit
 import contextlib
 import contextvars
 import inspect
-import logging
 import threading
 import time
 from collections import deque
@@ -22,12 +21,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._threads import SUBMITTERS
 from agentkit.errors import ToolError
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.stop import Stop
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 PATIENCE = 10.0
 """Seconds for which a call waits for a loop that is blocked."""
@@ -92,7 +92,7 @@ class _Loop:
                 self.loop.run_forever()
             except BaseException as error:  # noqa: BLE001 - of a task
                 what = "the event loop of async tools is begun again after a task raised"
-                log_raised(logger, logging.WARNING, what, error)
+                log_raised(logger, WARNING, what, error)
         with contextlib.suppress(Exception):
             self.loop.run_until_complete(self._cleaned_up())
         self.loop.close()

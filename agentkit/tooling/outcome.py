@@ -1,9 +1,8 @@
 """The result of one tool call."""
 
-from dataclasses import field, replace
 from typing import Any
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field, replace
 from agentkit.errors import ArgumentsError
 from agentkit.evidence.source import Source
 from agentkit.evidence.sources import UNSETTLED, Sources

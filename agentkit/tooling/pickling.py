@@ -4,10 +4,9 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, replace
 from agentkit._text import without_credentials
 from agentkit.net.kept_keys import keyless_address
 

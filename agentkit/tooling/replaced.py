@@ -1,10 +1,10 @@
 """A tool with another name, description or options."""
 
 import copy
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
+from agentkit._lazy.records import replace
 from agentkit._text import known_options
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.definition import checked_description, checked_name
@@ -19,7 +19,7 @@ def replaced(tool: Any, name: str | None, description: str | None, options: Mapp
     made.description = tool.description if description is None else checked_description(made.name, description)
     changes = known_options(f"tool {made.name}", options, ToolOptions)
     try:
-        made.options = dataclasses.replace(tool.options, **changes)
+        made.options = replace(tool.options, **changes)
     except ToolDefinitionError as error:
         raise ToolDefinitionError(f"tool {made.name}: {error}") from None
     made._cache = None if made.options.cache is None else ResultCache(made.options.cache)

@@ -5,19 +5,17 @@ a method). An object is not kept alive by its results where Python can refer to 
 address of one that is gone has no part in its results.
 """
 
-import hashlib
+import sys
 import threading
 import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field, fields, is_dataclass
 from enum import Enum
-from pathlib import PurePath
 from typing import Any
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, field
 from agentkit._threads import SUBMITTERS
 from agentkit.tooling.outcome import Outcome
 from agentkit.tooling.stop import Stop
@@ -56,6 +54,8 @@ class Key:
             parts = _parts(values, 0)
         except _NotKept:
             return None
+        import hashlib
+
         plain = [(number, type(each).__name__, each) for number, each in enumerate(objects) if type(each) in _SCALARS]
         written = repr((parts, plain))
         digest = hashlib.sha256(written.encode("utf-8", "surrogatepass")).digest()
@@ -87,7 +87,7 @@ def _parts(value: Any, depth: int) -> Any:
         )
     if kind is set or kind is frozenset:
         return kind.__name__, sorted((_parts(each, depth + 1) for each in value), key=repr)
-    if name in _BY_TEXT or isinstance(value, PurePath):
+    if name in _BY_TEXT or _is_path(value):
         return name, repr(value), getattr(value, "fold", 0)
     if isinstance(value, Enum):
         return name, value.name or _parts(value.value, depth + 1)
@@ -96,8 +96,15 @@ def _parts(value: Any, depth: int) -> Any:
     return name, _fields(value, depth + 1)
 
 
+def _is_path(value: Any) -> bool:
+    pathlib = sys.modules.get("pathlib")  # there is none before it is loaded
+    return pathlib is not None and isinstance(value, pathlib.PurePath)
+
+
 def _fields(value: Any, depth: int) -> Any:
     """The fields of a dataclass or a pydantic model. Raises _NotKept for another object."""
+    from dataclasses import fields, is_dataclass
+
     if is_dataclass(value) and not isinstance(value, type):
         return [(each.name, _parts(getattr(value, each.name), depth)) for each in fields(value)]
     named = getattr(type(value), "model_fields", None)

@@ -1,14 +1,15 @@
 """agentkit, with all that it does by default, and a tool that may run beside others."""
 
-from agentkit import Agent, Limits, tool
+import agentkit
+from agentkit import Agent, Limits
 from benchmarks.peers.task import INSTRUCTIONS, QUESTION, look_up
 
-TOOL = tool(read_only=True)(look_up)
 UNLIMITED = Limits(turns=None, repeats=None)  # the server makes the same call each time
 
 
 def make(url: str, with_tool: bool = True) -> Agent:
-    return Agent(f"openai:m@{url}", tools=[TOOL] if with_tool else [], instructions=INSTRUCTIONS, limits=UNLIMITED)
+    tools = [agentkit.tool(read_only=True)(look_up)] if with_tool else []
+    return Agent(f"openai:m@{url}", tools=tools, instructions=INSTRUCTIONS, limits=UNLIMITED)
 
 
 def run(agent: Agent) -> str:

@@ -280,18 +280,35 @@ def test_a_stream_reads_the_same_however_it_is_split_and_whatever_control_frames
     assert found == [each for each in EventReader().read([data]) if each]
 
 
+PIECES = [
+    *CONTROL,
+    *('data: {"a": 1}\n\n', 'data: {"a": 1}\n', 'data: {"a": 1}\r\n\r\n', 'data: {"a":\ndata: 1}\n\n', "\r"),
+    *('data: {"a": "x\ry"}\n\n', 'data: {"a": 1', "}\n\n", "event: ping\n", 'data: {"a": 1}}\n\n', "data: [DONE]\n\n"),
+]
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=8), st.booleans())
+def test_events_that_arrive_one_by_one_read_as_in_one_piece(pieces: list[str], is_far: bool) -> None:
+    """is_far: behind the beginning of the response, which is kept for errors."""
+    arrived = [each.encode() for each in ([f": {'x' * 400}\n\n"] if is_far else []) + pieces]
+    assert _read_all(arrived) == _read_all([b"".join(arrived)])
+
+
+def _read_all(pieces: list[bytes]) -> Any:
+    found: list[Any] = []
+    reader = EventReader()
+    try:
+        found.extend(reader.read(pieces))
+    except ValueError as error:
+        return found, str(error), reader.count
+    return found, reader.is_done, reader.count, reader.has_fields
+
+
 @given(st.binary(max_size=60), st.lists(st.integers(1, 60), max_size=4))
 def test_any_bytes_read_the_same_however_they_are_split(data: bytes, cuts: list[int]) -> None:
-    def read(pieces: list[bytes]) -> Any:
-        found: list[Any] = []
-        try:
-            found.extend(EventReader().read(pieces))
-        except ValueError as error:
-            return found, str(error)
-        return found, None
-
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    assert read([data[start:stop] for start, stop in pairwise(places)]) == read([data])
+    assert _read_all([data[start:stop] for start, stop in pairwise(places)]) == _read_all([data])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from agentkit import tool
 from agentkit.errors import ArgumentsError
-from agentkit.tooling.arguments import signature_reader
+from agentkit.tooling.argument_readers import signature_reader
 from agentkit.tooling.plain_arguments import PlainArguments
 from agentkit.tooling.schema import of_parameters
 from tests.support.imports import loaded_by

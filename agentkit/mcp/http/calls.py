@@ -1,12 +1,12 @@
 """The requests that wait for their answers, and what is done with each message of a server."""
 
-import logging
 import threading
 from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ToolError
 from agentkit.mcp.channel import ASKED_BY, Heard, Message, Patience
@@ -16,7 +16,7 @@ from agentkit.mcp.progress import progress_text
 from agentkit.net.abort import Aborted
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit.mcp")
+logger = logger_of("agentkit.mcp")
 
 
 class Call:
@@ -134,7 +134,7 @@ class Calls:
         try:
             self._heard(message)
         except Exception as error:  # noqa: BLE001 - the call goes on
-            log_raised(logger, logging.WARNING, "hearing a message of an MCP server raised", error)
+            log_raised(logger, WARNING, "hearing a message of an MCP server raised", error)
         finally:
             ASKED_BY.reset(asked_by)
         return False

@@ -1,7 +1,6 @@
 """The channel over HTTP: each request is a POST, answered by a message or by a stream that ends with the answer."""
 
 import contextlib
-import logging
 import threading
 import weakref
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import requests
 from requests.auth import AuthBase
 
 from agentkit._forking import notice_fork, renewed_by_forks
+from agentkit._lazy.logs import logger_of
 from agentkit._threads import WORKERS
 from agentkit.errors import ToolError
 from agentkit.mcp.channel import Heard, Message, Patience, encoded
@@ -23,7 +23,7 @@ from agentkit.mcp.param_headers import header_value
 from agentkit.net.abort import Aborted
 from agentkit.net.event_stream import EventReader
 
-logger = logging.getLogger("agentkit.mcp")
+logger = logger_of("agentkit.mcp")
 
 STATELESS = "2026-07-28"
 """From this version on there are no sessions, no streams for all calls, and closing a stream cancels."""

@@ -4,7 +4,6 @@ Each request belongs to a `Flight`, which any thread can abort, whatever the req
 """
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from requests.auth import AuthBase
 from requests.cookies import RequestsCookieJar
 
 from agentkit._forking import freed_by_forks, notice_fork, renewed_by_forks
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._text import cut, without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.errors import Gone, MCPError, Slow
@@ -30,7 +30,7 @@ from agentkit.net.outgoing import REQUESTS, check_environment, requests_options,
 from agentkit.net.tracked_pools import TrackingAdapter, TrackingPool
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit.mcp")
+logger = logger_of("agentkit.mcp")
 
 CONNECT_TIMEOUT = 10.0
 MAX_REDIRECTS = 5
@@ -286,7 +286,7 @@ class Sender:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise self._gone(flight, error) from None
         except Exception as error:  # noqa: BLE001 - of `auth`; the message may hold a key, so it is not told or logged
-            log_raised(logger, logging.WARNING, "a request to an MCP server raised", error, is_secret=True)
+            log_raised(logger, WARNING, "a request to an MCP server raised", error, is_secret=True)
             raise Gone(
                 f"the request to {self.where} could not be made (is auth= right?): {type(error).__name__}",
                 sent=flight.was_sent,

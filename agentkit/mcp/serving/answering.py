@@ -1,7 +1,6 @@
 """What the server answers to each message, whichever way it came."""
 
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -9,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from agentkit import __version__
+from agentkit._lazy.logs import ERROR, logger_of
 from agentkit._text import short_repr
 from agentkit.agent import Agent
 from agentkit.errors import ConfigurationError, ToolError
@@ -41,7 +41,7 @@ from agentkit.running.agent_tools import AnyTool
 from agentkit.tooling.call_names import nearest
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit.mcp")
+logger = logger_of("agentkit.mcp")
 
 MAX_CALLS = 100
 """How many calls run at once. One whose tool does not end is one of them, though nobody waits for it any more."""
@@ -187,7 +187,7 @@ class Server:
         except BaseException as error:  # a client gets an answer whatever happens
             if not isinstance(error, Exception) and threading.current_thread() is threading.main_thread():
                 raise  # Ctrl-C
-            log_raised(logger, logging.ERROR, f"answering {short_repr(request.method)} raised", error)
+            log_raised(logger, ERROR, f"answering {short_repr(request.method)} raised", error)
             text = str(error) if isinstance(error, ToolError) else "the server failed to answer this; its log says why"
             answer = Refusal(INTERNAL_ERROR, text).answer(request.number)
             return Reply(encoded(answer), 500 if is_stateless else 200)

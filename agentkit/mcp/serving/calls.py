@@ -1,6 +1,5 @@
 """A call of a tool: run in a thread, with its progress, until it is done, cancelled or out of time."""
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -8,6 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._text import cut
 from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, ToolError
@@ -20,7 +20,7 @@ from agentkit.tooling.questions import Question
 from agentkit.tooling.stop import Stop
 from agentkit.tools import Context, Tool
 
-logger = logging.getLogger("agentkit.mcp")
+logger = logger_of("agentkit.mcp")
 
 MAX_PROGRESS = 2000
 """Characters of one report of progress."""
@@ -81,7 +81,7 @@ def run(tool: Tool[..., Any], arguments: str, context: ServedContext, place: Exi
         except Exception as error:  # noqa: BLE001 - raised again in the waiting thread
             made.append(error)
         except BaseException as error:  # noqa: BLE001 - of a tool: nothing but its call ends
-            log_raised(logger, logging.WARNING, f"tool {tool.name} raised", error, tool.function)
+            log_raised(logger, WARNING, f"tool {tool.name} raised", error, tool.function)
             made.append(failure(f"{tool.name} raised {described(error)}", error))
         finally:
             kept.close()

@@ -1,18 +1,18 @@
 """The server over HTTP (streamable HTTP, under /mcp), each connection in a thread of its own."""
 
-import logging
 import socket
 import socketserver
 import threading
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.serving.answering import Server
 from agentkit.mcp.serving.gate import Gate
 from agentkit.mcp.serving.requests import Requests, Site
 from agentkit.mcp.serving.sessions import Sessions
 
-logger = logging.getLogger("agentkit.mcp")
+logger = logger_of("agentkit.mcp")
 
 MAX_CONNECTIONS = 128
 

@@ -1,13 +1,13 @@
 """The HTTP requests of one connection."""
 
 import io
-import logging
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.mcp.serving.answering import Server, is_stateless
 from agentkit.mcp.serving.body import TimedReader, read_body
@@ -28,7 +28,7 @@ from agentkit.mcp.serving.protocol import (
 )
 from agentkit.mcp.serving.sessions import Sessions
 
-logger = logging.getLogger("agentkit.mcp")
+logger = logger_of("agentkit.mcp")
 
 IDLE_SECONDS = 75.0
 """For how long a request, with its headers, is waited for."""

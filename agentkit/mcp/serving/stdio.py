@@ -1,7 +1,6 @@
 """The server on standard input and output: a message a line."""
 
 import io
-import logging
 import os
 import select
 import threading
@@ -9,13 +8,14 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from agentkit._lazy.logs import ERROR, logger_of
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.mcp.serving.answering import Server
 from agentkit.mcp.serving.link import Link, Session
 from agentkit.mcp.serving.protocol import INVALID_REQUEST, Refusal, Reply, encoded, is_request, parsed
 from agentkit.tooling.error_log import log_raised
 
-logger = logging.getLogger("agentkit.mcp")
+logger = logger_of("agentkit.mcp")
 
 MAX_LINE = 64_000_000
 """Maximum bytes of a message."""
@@ -94,7 +94,7 @@ class _Client:
             self.is_gone = True
             self._session.close()
             if not isinstance(error, OSError):
-                log_raised(logger, logging.ERROR, "writing an answer raised", error)
+                log_raised(logger, ERROR, "writing an answer raised", error)
 
     def end(self) -> bool:
         """The input has ended: wait for what is running while somebody reads, then cancel it; returns whether there is

@@ -4,12 +4,12 @@ Another package adds a family by an entry point in the group "agentkit.families"
 `Family` or several.
 """
 
-import logging
 import re
 from importlib import import_module
 from typing import Any
 
 from agentkit._lazy import Registry
+from agentkit._lazy.logs import logger_of
 from agentkit.errors import ConfigurationError
 from agentkit.text.computed_once import ComputedOnce
 from agentkit.text.families.family import Family, Variant
@@ -96,7 +96,7 @@ MODULES = (
 )
 """A model belongs to one of them: their patterns do not overlap."""
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 
 def families() -> tuple[Family, ...]:

@@ -1,16 +1,16 @@
 """Tools of other frameworks in `tools=[...]`: of LangChain, openai-agents, smolagents, LlamaIndex, agno, llm and
 Qwen-Agent (docs/interop.md). They are known by their form; none of these packages is imported."""
 
-import logging
 import types
 from collections.abc import Iterable, Iterator
 from typing import Any, Protocol, Unpack
 
+from agentkit._lazy.logs import logger_of
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.options import ToolArguments
 from agentkit.tools import Tool
 
-logger = logging.getLogger("agentkit")
+logger = logger_of("agentkit")
 
 _PLAIN = (Tool, types.FunctionType, types.MethodType, types.BuiltinFunctionType, str, bytes, dict, list, tuple)
 """What is no tool of another framework, without a closer look."""

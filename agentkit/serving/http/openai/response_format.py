@@ -13,7 +13,7 @@ from agentkit.event import CutOff
 from agentkit.middleware.structured_output import OutputType
 from agentkit.serving.http.openai.client_tools import MAX_KNOWN, cut_off_text
 from agentkit.serving.http.openai.errors import RefusedRequestError
-from agentkit.tooling.arguments import schema_reader
+from agentkit.tooling.argument_readers import schema_reader
 from agentkit.tooling.json_repair import read_json
 from agentkit.tooling.schema_forms import Schema, changed, inlined, normal
 
