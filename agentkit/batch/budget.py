@@ -29,6 +29,8 @@ class BatchBudget:
     def __init__(self, limits: BatchLimits, before: Iterable[Mapping[str, Any]] = ()) -> None:
         """before: the records of earlier starts, which are read where there is a limit on what is spent."""
         self._limits = limits
+        self.is_limited = vars(limits) != vars(BatchLimits())
+        """Whether there is any limit: else nothing has to be asked, nor counted."""
         self._until = None if limits.seconds is None else time.monotonic() + limits.seconds
         self._ended = 0
         self.cost = 0.0

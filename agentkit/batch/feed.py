@@ -62,7 +62,9 @@ class BatchFeed:
         self._ask_alone = alone
         self._finish = finish
         self._has_effects = has_effects
-        self._lock = threading.Condition(threading.RLock())
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting = 0  # threads that wait for something to take
         self._again: deque[Item] = deque()
         self._later: deque[Item] = deque()  # asked again behind all others
         self._suspects: deque[Item] = deque()
@@ -103,18 +105,26 @@ class BatchFeed:
     def _taken(self, most: int, unknown: list[Item]) -> list[Item]:
         taken: list[Item] = []
         while len(taken) < most and len(unknown) < _MAX_ASIDE and not self.ending:
-            self._let_one_go_alone()
-            item = self._next(unknown) if self._may_begin() else None
+            if self._suspects:
+                self._let_one_go_alone()
+            item = self._next(unknown) if not self._budget.is_limited or self._may_begin() else None
             if item is not None:
                 taken.append(item)
                 self._in_progress += 1
             elif taken or unknown or self._is_over():
                 break
             else:
-                self._lock.wait(0.5)
+                self._wait()
         if taken:
             self._note(taken)
         return taken if not self.ending else self._put_back(taken)
+
+    def _wait(self) -> None:
+        self._waiting += 1
+        try:
+            self._changed.wait(0.5)
+        finally:
+            self._waiting -= 1
 
     def put(self, item: Item, record: Record) -> None:
         """See `Feed.put`."""
@@ -122,22 +132,27 @@ class BatchFeed:
         with self._lock:
             if self._alone is item:
                 self._alone = None
-            if kind == "cancelled":
-                self._take_back(item, record)
-            elif kind == "account" and self._is_asked_again(item, record):
-                self._forget([item.id])
-                self._later.append(item)
-            elif self._is_error_of_all(item, record):
-                self.fail(ConfigurationError(record["error"]["message"]))
-            else:
-                if kind != "account":
-                    self._account.answered()
-                kind = "record"
+            is_outcome = (record["ok"] and not kind) or self._is_outcome(item, record, kind)
+            if is_outcome and kind != "account":
+                self._account.answered()
         try:
-            if kind == "record":
+            if is_outcome:
                 self._store(record)
         finally:
             self._leave()
+
+    def _is_outcome(self, item: Item, record: Record, kind: str) -> bool:
+        """Whether a record is what came of its item, which stays unanswered otherwise."""
+        if kind == "cancelled":
+            self._take_back(item, record)
+        elif kind == "account" and self._is_asked_again(item, record):
+            self._forget([item.id])
+            self._later.append(item)
+        elif self._is_error_of_all(item, record):
+            self.fail(ConfigurationError(record["error"]["message"]))
+        else:
+            return True
+        return False
 
     def lose(self, items: Sequence[Item], *, died: bool, begun: bool = True) -> None:
         """See `Feed.lose`."""
@@ -260,8 +275,9 @@ class BatchFeed:
         try:
             record = self._finish(record) if self._finish is not None else record
             self._write(record)
-            with self._lock:
-                self._budget.count(record)
+            if self._budget.is_limited:
+                with self._lock:
+                    self._budget.count(record)
             self._counting.count(record)
         except BaseException as error:  # noqa: BLE001 - of a scoring function or a full disk: raised for the reader
             self.fail(error)
@@ -284,8 +300,10 @@ class BatchFeed:
     def _leave(self, count: int = 1) -> None:
         with self._lock:
             self._in_progress -= count
-            self._let_one_go_alone()
-            self._lock.notify_all()
+            if self._suspects:
+                self._let_one_go_alone()
+            if self._waiting:
+                self._changed.notify_all()
 
     # The end
 
@@ -298,7 +316,7 @@ class BatchFeed:
         self.ending = self.ending or ending
         if self._lock.acquire(blocking=False):  # else who has the lock sees it, or who waits looks again
             try:
-                self._lock.notify_all()
+                self._changed.notify_all()
             finally:
                 self._lock.release()
 

@@ -32,9 +32,13 @@ EXACT, MOST_MEASURED = 0.15, 96
 anyway."""
 APPROACH = 8
 """The part of the way to where it was last refused by which the number grows in a round."""
-PATIENCE, LEAST_PATIENCE, LONGEST_PATIENCE = 10.0, 4.0, 6.0
+PATIENCE, LEAST_PATIENCE, LONGEST_PATIENCE = 10.0, 4.0, 5.5
 """Where a refusal has closed the gate, nothing is tried for ten times the seconds of that, so that closed gates cost a
-tenth of the time; but after 6 s, or four times those seconds, it is, so that a server that can take more is noticed."""
+tenth of the time; but after 5.5 s, or four times those seconds, it is, so that a server that can take more is
+noticed."""
+BOLD = 0.5
+"""The part by which the number grows at least where a refusal closes the gate for longer than a round: it costs as
+much, however much is tried."""
 MOST_BORNE = 0.1
 """The share of refusals that is borne at most."""
 LEARNING = 1 / 64
@@ -63,6 +67,8 @@ class Limit:
         self._ceiling = 0.0  # the number at which the server last refused a request
         self._step = 1.0
         self._patient_until = 0.0
+        self._kept = math.inf  # the number before it was last raised
+        self._closed = 0.0  # the seconds that the last refusal has closed the gate for
         self._seconds: list[float] = []  # since latency is measured anew
         self._sum = self._squares = 0.0
         self._old = self.value  # answers that say nothing of latency: the first are the shortest ones
@@ -151,12 +157,15 @@ class Limit:
         if self._refused > 1 or not self._borne:
             self._is_doubling = self._is_quick = False
         self._tried = None
+        self._closed = closed
         if closed:
             longest = max(LONGEST_PATIENCE, LEAST_PATIENCE * closed)
             self._patient_until = now + closed + min(PATIENCE * closed, longest)
         less = self._exact * (1 - 1 / max(in_flight, 1))
         if closed and in_flight >= NEARLY * self._exact:
             less = min(less, in_flight - 1.0)  # each further refusal costs the seconds again
+        if closed > self._mean:  # what was tried is taken back at once
+            less = min(less, max(self._kept, in_flight - 1.0))
         self._set(less)
 
     def begin_again(self) -> None:
@@ -240,7 +249,9 @@ class Limit:
             self._step = max(1.0, (self._ceiling - self._exact) / APPROACH)
         elif not self._refused:  # above where it was refused: the server takes more than it did
             self._step = min(3 * self._step, self._exact)
-        self._set(self._exact + self._step)
+        self._kept = self._exact
+        is_dear = self._closed > self._mean
+        self._set(self._exact + (max(self._step, BOLD * self._exact) if is_dear else self._step))
 
     def _set(self, exact: float) -> None:
         self._exact = min(max(exact, float(self._minimum)), float(self._maximum))

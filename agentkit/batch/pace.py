@@ -14,9 +14,8 @@ import threading
 import time
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -26,7 +25,7 @@ from agentkit._threads import SUBMITTERS
 from agentkit.batch.gate import MAX_CLOSED, NEVER, Gate
 from agentkit.batch.limit import MAXIMUM, MINIMUM, START, Limit
 from agentkit.net.abort import Aborted, stop_on_abort
-from agentkit.net.gates import REFUSALS, held_by
+from agentkit.net.gates import REFUSALS, Gates
 from agentkit.net.rate_headers import Told, told_by
 
 SLEEP = 5.0
@@ -39,26 +38,31 @@ RECENT = 5.0
 MAX_SERVERS = 1000
 
 
-@dataclass(eq=False)
-class Tally:
-    """What was sent for one run. requests: to model servers, with those that were refused. refusals: because of a
-    server's load. place: of the run among all, in the order of which requests are sent."""
+class Tally(Gates):
+    """One run, as a context manager: what is sent within it, also in threads of `WORKERS` that it starts, waits for its
+    turns, and is counted. requests: to model servers, with those that were refused. refusals: because of a server's
+    load. place: of the run among all, in the order of which requests are sent."""
 
-    place: int
-    requests: int = 0
-    refusals: int = 0
+    def __init__(self, paces: "ServerPaces", place: int) -> None:
+        self.place = place
+        self.requests = self.refusals = 0
+        self._paces = paces
+        self._begun_by = SUBMITTERS.get()
+
+    def turn(self, url: str) -> "_Turn":
+        """See `agentkit.net.gates.Gates.turn`."""
+        waiting = SUBMITTERS.get()
+        return self._paces.turn(url, self, waiting - self._begun_by if waiting else waiting)
 
 
 class _Server:
-    """A gate, and who waits there, in order. flying: how many requests were sent and have not ended. senders: how many
-    of them each thread has sent; waiters: how many each thread waits for, with its own. seen: the number that counts in
-    how many runs there should be. next: when the first one may be sent. sleeper: who wakes up by itself, and
-    when."""
+    """A gate, and who waits there, in order. senders: how many requests each thread has sent that have not ended;
+    waiters: how many of them each other thread waits for. seen: the number that counts in how many runs there should
+    be. next: when the first one may be sent. sleeper: who wakes up by itself, and when."""
 
     def __init__(self, limit: Limit) -> None:
         self.gate = Gate(limit)
         self.waiting: list[_Turn] = []
-        self.flying = 0
         self.senders: dict[int, int] = {}
         self.waiters: dict[int, int] = {}
         self.used = 0.0
@@ -69,51 +73,46 @@ class _Server:
 
     def is_let_through(self, turn: "_Turn") -> bool:
         """Whether a request would wait for itself: one that its thread has sent, or one of those that wait for that."""
-        return turn.thread in self.waiters or not self.senders.keys().isdisjoint(turn.threads)
+        is_of_thread = turn.thread in self.senders or turn.thread in self.waiters
+        return is_of_thread or not self.senders.keys().isdisjoint(turn.others)
 
     def took_off(self, turn: "_Turn") -> None:
         """A request is sent."""
-        self.flying += 1
         self.senders[turn.thread] = self.senders.get(turn.thread, 0) + 1
-        for thread in turn.threads:
+        for thread in turn.others:
             self.waiters[thread] = self.waiters.get(thread, 0) + 1
 
     def landed(self, turn: "_Turn") -> None:
         """One that was sent has ended."""
-        self.flying -= 1
         _less(self.senders, turn.thread)
-        for thread in turn.threads:
+        for thread in turn.others:
             _less(self.waiters, thread)
 
 
 def _less(counts: dict[int, int], key: int) -> None:
-    if counts[key] > 1:
-        counts[key] -= 1
-    else:
-        del counts[key]
+    count = counts.pop(key)
+    if count > 1:
+        counts[key] = count - 1
 
 
 class _Turn:
-    """See `agentkit.net.gates.Turn`. sent: when; 0.0 before it is. What becomes of it is told to the paces once."""
+    """See `agentkit.net.gates.Turn`. others: the threads that wait for it, but for its own. sent: when; 0.0 before it
+    is. What becomes of it is told to the paces once."""
 
-    __slots__ = (
-        *("_is_over", "_is_refused", "_paces", "begun", "inbox", "is_stopped", "sent", "server", "status", "tally"),
-        *("thread", "threads"),
-    )
+    inbox: SimpleQueue[None] | None = None
+    is_stopped = False
+    sent = 0.0
+    begun = 0
+    status = 0
+    _is_over = False
+    _is_refused = False
 
-    def __init__(self, paces: "ServerPaces", server: _Server, tally: Tally, threads: frozenset[int]) -> None:
+    def __init__(self, paces: "ServerPaces", server: _Server, tally: Tally, others: frozenset[int]) -> None:
         self._paces = paces
         self.server = server
         self.tally = tally
         self.thread = threading.get_ident()
-        self.threads = threads | {self.thread}
-        self.inbox: SimpleQueue[None] | None = None
-        self.is_stopped = False
-        self.sent = 0.0
-        self.begun = 0
-        self.status = 0
-        self._is_over = False
-        self._is_refused = False
+        self.others = others
 
     def stop(self) -> None:
         """Wait no longer."""
@@ -128,7 +127,9 @@ class _Turn:
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """See `agentkit.net.gates.Turn.answered`."""
         self.status = status
-        told = told_by(headers) if status in REFUSALS or _tells_rates(headers) else Told()
+        if status not in REFUSALS and "ratelimit" not in " ".join(headers.keys()).lower():
+            return
+        told = told_by(headers)
         seconds = _seconds_without(told)
         if status in REFUSALS:
             self._is_refused = True
@@ -165,7 +166,7 @@ class _Turn:
             self._paces.note(self, what, seconds)
 
     def __del__(self) -> None:
-        if self.sent:  # nobody has read the response, nor closed it
+        if self.sent and not self._is_over:  # nobody has read the response, nor closed it
             self._end(_FAILED, None)
 
 
@@ -190,17 +191,14 @@ class ServerPaces:
     def renew_in_child(self) -> None:
         """In a child: nobody waits, and nothing was sent."""
         self._servers: dict[str, _Server] = {}
+        self._by_url: dict[str, _Server] = {}
         self._ended: deque[tuple[_Turn, int, float | None, float]] = deque()
         self._runs = itertools.count(1)
         self.width = self._told = self._limits[1]
 
-    @contextmanager
-    def run(self) -> Generator[Tally, None, None]:
-        """A run: what is sent within the block waits for its turns, and is counted; also in threads of `WORKERS` that
-        it starts."""
-        tally = Tally(next(self._runs))
-        with held_by(_Run(self, tally, SUBMITTERS.get())):
-            yield tally
+    def run(self) -> Tally:
+        """A run that this thread begins; see `Tally`."""
+        return Tally(self, next(self._runs))
 
     def on_change(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Have `callback` called when `width`, how many runs there should be, has changed. It is called in threads that
@@ -215,12 +213,12 @@ class ServerPaces:
 
     # What turns call
 
-    def turn(self, url: str, tally: Tally, threads: frozenset[int]) -> _Turn:
-        """Wait until a request may be sent. threads: those that wait for it. Raises Aborted when it is aborted
-        meanwhile."""
+    def turn(self, url: str, tally: Tally, others: frozenset[int]) -> _Turn:
+        """Wait until a request may be sent. others: the threads that wait for it, but for this one. Raises Aborted when
+        it is aborted meanwhile."""
         with self._lock:
-            server = self._server(url)
-            turn = _Turn(self, server, tally, threads)
+            server = self._by_url.get(url) or self._server(url)
+            turn = _Turn(self, server, tally, others)
             now = time.monotonic()
             if not server.waiting and server.gate.wait(now) == 0:
                 self._send(turn, now)
@@ -243,8 +241,12 @@ class ServerPaces:
             found = self._servers.get(address)
         if found is None:
             if len(self._servers) >= MAX_SERVERS:
-                self._servers = {key: each for key, each in self._servers.items() if each.flying or each.waiting}
+                self._servers = {key: each for key, each in self._servers.items() if each.senders or each.waiting}
+                self._by_url.clear()
             found = self._servers[address] = _Server(Limit(*self._limits))
+        if len(self._by_url) >= MAX_SERVERS:
+            self._by_url.clear()
+        self._by_url[url] = found
         return found
 
     def _send(self, turn: _Turn, now: float) -> None:
@@ -328,7 +330,7 @@ class ServerPaces:
     def _count_runs(self, server: _Server, now: float) -> None:
         """Find out how many runs there should be, where the number of a server has changed."""
         server.seen = server.gate.limit.value
-        numbers = [each.gate.limit.value for each in self._servers.values() if now - each.used < RECENT or each.flying]
+        numbers = [each.gate.limit.value for each in self._servers.values() if now - each.used < RECENT or each.senders]
         self.width = min(sum(numbers), self._limits[2])
 
     def _admit(self, server: _Server) -> None:
@@ -356,25 +358,6 @@ class ServerPaces:
             self._told = self.width
             for callback in list(self._callbacks):
                 callback()
-
-
-@dataclass(frozen=True)
-class _Run:
-    """See `agentkit.net.gates.Gates`: those of one run."""
-
-    paces: ServerPaces
-    tally: Tally
-    begun_by: frozenset[int]
-
-    def turn(self, url: str) -> _Turn:
-        """See `agentkit.net.gates.Gates.turn`."""
-        threads = SUBMITTERS.get()
-        return self.paces.turn(url, self.tally, threads - self.begun_by if threads else threads)
-
-
-def _tells_rates(headers: Mapping[str, str]) -> bool:
-    """Whether a response says something of rates, without which its headers are not read."""
-    return any("ratelimit" in name.lower() for name in headers.keys())  # noqa: SIM118 - of `http.client`
 
 
 def _seconds_without(told: Told) -> float | None:

@@ -11,6 +11,8 @@ from agentkit.record import call_record, citation_records, output_record, result
 
 KEPT = ("tool_calls", "messages")
 """What is kept of a run only where it is asked for."""
+NOTHING = Usage(cost=0.0)
+"""What is spent for an item before it is asked."""
 NO_OUTCOME = ("cancelled",)
 """Why a run may have ended without being an outcome of its item, which is asked again."""
 _UNFINISHED = {
@@ -23,20 +25,18 @@ def answered(
     item: Item, result: Result[Any], keep: Collection[str], spent: Usage, attempts: int, refusals: int
 ) -> Record:
     """The record of a run that has ended. spent: usage of this run and of those before it that failed."""
-    has_output = (
-        bool(result.output.strip())
-        if isinstance(result.output, str)
-        else result.output is not None or result.stopped == "answer"
-    )
-    is_ok = has_output and result.stopped not in _UNFINISHED
-    error = None if is_ok else {"type": result.stopped, "message": _why(result.stopped), "status": None}
-    citations = citation_records(result.citations)
-    fields = {"output": output_record(result.output), "stopped": result.stopped, "citations": citations}
-    made = result_record(result) if keep else {}
-    kept = {name: made[name] for name in KEPT if name in keep}
+    output, stopped = result.output, result.stopped
+    has_output = bool(output.strip()) if isinstance(output, str) else output is not None or stopped == "answer"
+    is_ok = has_output and stopped not in _UNFINISHED
+    error = None if is_ok else {"type": stopped, "message": _why(stopped), "status": None}
+    found: _Found = (output_record(output), stopped, citation_records(result.citations) if result.citations else [])
+    kept: dict[str, Any] = {}
+    if keep:
+        made = result_record(result)
+        kept = {name: made[name] for name in KEPT if name in keep}
     if result.unknown_calls:
         kept["unknown_calls"] = [call_record(call) for call in result.unknown_calls]
-    return _record(item, is_ok, fields, spent, attempts, refusals, kept, error)
+    return _record(item, is_ok, found, spent, attempts, refusals, kept, error)
 
 
 def failed(
@@ -46,14 +46,14 @@ def failed(
     found = {"type": type(error).__name__, "message": str(error), "status": status_of(error)}
     messages = getattr(error, "messages", None)
     kept = {"messages": messages} if "messages" in keep and isinstance(messages, list) else {}
-    return _record(item, False, {}, spent, attempts, refusals, kept, found)
+    return _record(item, False, _NONE, spent, attempts, refusals, kept, found)
 
 
 def not_run(item: Item, kind: str, why: str = "") -> Record:
     """The record of an item of which the batch itself knows that it has no answer. kind: one of ERROR_TYPES. why: its
     message, where that is not the usual one."""
     error = {"type": kind, "message": why or ERROR_TYPES[kind], "status": None}
-    return _record(item, False, {}, Usage(cost=0.0), 0, 0, {}, error)
+    return _record(item, False, _NONE, NOTHING, 0, 0, {}, error)
 
 
 def copied(item: Item, record: Mapping[str, Any]) -> Record:
@@ -63,27 +63,42 @@ def copied(item: Item, record: Mapping[str, Any]) -> Record:
     return {**made, "same_as": record["id"], **({"item": dict(item.columns)} if item.columns else {})}
 
 
+_Found = tuple[Any, str, Sequence[Any]]
+"""The output of a run, why it has ended, and its citations."""
+_NONE: _Found = (None, "", ())
+
+
 def _record(
     item: Item,
     is_ok: bool,
-    fields: Mapping[str, Any],
+    found: _Found,
     spent: Usage,
     attempts: int,
     refusals: int,
     kept: Mapping[str, Any],
     error: Mapping[str, Any] | None,
 ) -> Record:
-    counts = {name: value for name, value in vars(spent).items() if value and name not in ("cost", "seconds")}
-    made: Record = {"id": item.id, "ok": is_ok, "output": None, "stopped": "", "citations": _NONE, **fields}
-    made |= {"usage": counts, "cost": spent.cost, "seconds": round(spent.seconds, 3)}
-    made |= {"attempts": attempts, "refusals": refusals}
-    made |= {**kept, "error": error}
+    output, stopped, citations = found
+    made: Record = {
+        "id": item.id,
+        "ok": is_ok,
+        "output": output,
+        "stopped": stopped,
+        "citations": citations,
+        "usage": {name: value for name, value in vars(spent).items() if value and name not in _BESIDE_USAGE},
+        "cost": spent.cost,
+        "seconds": round(spent.seconds, 3),
+        "attempts": attempts,
+        "refusals": refusals,
+        **kept,
+        "error": error,
+    }
     if item.columns:
         made["item"] = dict(item.columns)
     return made
 
 
-_NONE: Sequence[Any] = ()
+_BESIDE_USAGE = ("cost", "seconds")
 
 
 def _why(stopped: str) -> str:

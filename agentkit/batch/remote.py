@@ -20,6 +20,7 @@ from agentkit.batch.made_agents import MAX_JOBS
 from agentkit.batch.pace import pace_here
 from agentkit.batch.worker import Worker, broken, is_of_program, timed_out
 from agentkit.errors import ConfigurationError
+from agentkit.net.abort import AbortingEvent
 
 WATCH_SECONDS = 0.5
 """Seconds between two looks for what tells a worker that has no other connection to stop."""
@@ -126,7 +127,7 @@ class _HeldJob:
         self.paces = pace_here(self.job)
         self.worker = Worker(self.job, self.paces)
 
-    def answer(self, items: Sequence[Item], cancelled: threading.Event) -> list[Record]:
+    def answer(self, items: Sequence[Item], cancelled: AbortingEvent) -> list[Record]:
         """The records of items, which are answered at the same time. A run that does not end is left behind."""
         most, began = self.job.run_seconds, time.monotonic()
         if most is None and len(items) == 1:
@@ -140,7 +141,7 @@ class _HeldJob:
                 records.update([ended.get(timeout=left)])
         return [records.get(item.id) or timed_out(item, began) for item in items]
 
-    def _put_answer(self, item: Item, cancelled: threading.Event, ended: "SimpleQueue[tuple[str, Record]]") -> None:
+    def _put_answer(self, item: Item, cancelled: AbortingEvent, ended: "SimpleQueue[tuple[str, Record]]") -> None:
         try:
             record = self.worker.answer(item, cancelled)
         except BaseException as error:  # noqa: BLE001 - the task waits for it
@@ -189,12 +190,12 @@ class _Cancelled:
     """An event of each batch."""
 
     def __init__(self) -> None:
-        self._events: dict[str, threading.Event] = {}
+        self._events: dict[str, AbortingEvent] = {}
         self._lock = threading.Lock()
 
-    def event(self, batch: str) -> threading.Event:
+    def event(self, batch: str) -> AbortingEvent:
         with self._lock:
-            return self._events.setdefault(batch, threading.Event())
+            return self._events.setdefault(batch, AbortingEvent())
 
 
 _CANCELLED = _Cancelled()

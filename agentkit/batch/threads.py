@@ -9,6 +9,7 @@ from agentkit.batch.item import Item
 from agentkit.batch.job import Job
 from agentkit.batch.pace import ServerPaces, pace_here
 from agentkit.batch.worker import Worker, timed_out
+from agentkit.net.abort import AbortingEvent
 
 WATCH_INTERVAL = 1.0
 """Seconds between two looks for runs that don't end."""
@@ -27,10 +28,11 @@ class ThreadFleet:
     """As many threads as runs should be in progress; daemon threads, since a hung tool must not keep the program."""
 
     def __init__(self) -> None:
-        self._lock = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._lanes: list[_Lane] = []
         self._most = 1_000_000
-        self._cancel = threading.Event()
+        self._cancel = AbortingEvent()
         self._is_over = self._is_closed = False
         self._feed: Feed | None = None
         self._worker: Worker | None = None
@@ -104,7 +106,7 @@ class ThreadFleet:
         with self._lock:
             if len(self._lanes) > self.width and not self._is_over:
                 self._lanes.remove(lane)
-                self._lock.notify_all()
+                self._changed.notify_all()
                 return False
             return True
 
@@ -118,7 +120,7 @@ class ThreadFleet:
         with self._lock:
             if lane in self._lanes:
                 self._lanes.remove(lane)
-            self._lock.notify_all()
+            self._changed.notify_all()
 
     def _watch(self, most: float) -> None:
         """Leave runs behind that have outlived their limit."""
@@ -145,7 +147,7 @@ class ThreadFleet:
     def join(self, seconds: float | None) -> bool:
         """See `Fleet.join`."""
         with self._lock:
-            return self._lock.wait_for(lambda: self._is_over and not self._lanes, seconds)
+            return self._changed.wait_for(lambda: self._is_over and not self._lanes, seconds)
 
     def cancel(self) -> None:
         """See `Fleet.cancel`."""

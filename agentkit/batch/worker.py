@@ -11,9 +11,10 @@ from agentkit.batch.item import Item, Record
 from agentkit.batch.item_sessions import ItemSessions
 from agentkit.batch.job import Job
 from agentkit.batch.pace import ServerPaces, Tally
-from agentkit.batch.records import NO_OUTCOME, answered, failed, not_run
+from agentkit.batch.records import NO_OUTCOME, NOTHING, answered, failed, not_run
 from agentkit.event import Result
 from agentkit.limits import Usage
+from agentkit.net.abort import AbortingEvent
 from agentkit.net.repeats import run_of
 
 KIND = "_kind"
@@ -29,22 +30,24 @@ class Worker:
         self._paces = paces
         self._sessions = None if job.sessions is None else ItemSessions(job.sessions, job.name)
 
-    def answer(self, item: Item, cancel: threading.Event) -> Record:
+    def answer(self, item: Item, cancel: AbortingEvent) -> Record:
         """The record of an item, which names the error of a run that has failed. cancel: stops the run."""
         if item.problem:
             return not_run(item, "bad_input", item.problem)
         try:
             with run_of(item.id), self._paces.run() as tally:
-                return _Attempts(self, self._job, item, cancel, tally).record()
+                return cancel.within(_Attempts(self, self._job, item, cancel, tally).record)
         except BaseException as error:
             if is_of_program(error):
                 raise
             return broken(item, error)
 
-    def run(self, item: Item, messages: Sequence[Mapping[str, Any]], cancel: threading.Event) -> Result[Any]:
+    def run(self, item: Item, messages: Sequence[Mapping[str, Any]], cancel: AbortingEvent) -> Result[Any]:
         """One attempt. messages: those of the attempt before it, from which this one goes on; empty for the first."""
         agent = self._job.agent_here()
-        options: dict[str, Any] = {"cancel": cancel, "sampling": {**self._job.sampling, **item.sampling}}
+        options: dict[str, Any] = {"cancel": cancel}
+        if self._job.sampling or item.sampling:
+            options["sampling"] = {**self._job.sampling, **item.sampling}
         if self._job.limits:
             options["limits"] = self._job.run_limits()
         if self._job.output is not None:
@@ -53,9 +56,9 @@ class Worker:
             return self._sessions.run(agent, item, options)
         if messages:
             return agent.run(None, messages=messages, **options)
-        if item.prompt is None:
-            return agent.run(None, messages=item.messages, **options)
-        return agent.run(item.prompt, messages=item.messages, **options)
+        if item.messages:
+            options["messages"] = item.messages
+        return agent.run(item.prompt, **options)
 
     def reopen(self, item: Item) -> None:
         """An attempt has failed: another one gets an answer of its own, also where its session has one."""
@@ -73,13 +76,13 @@ class Worker:
 class _Attempts:
     """The attempts at one item. What an attempt has paid for is kept: the next goes on from its transcript."""
 
-    def __init__(self, worker: Worker, job: Job, item: Item, cancel: threading.Event, tally: Tally) -> None:
+    def __init__(self, worker: Worker, job: Job, item: Item, cancel: AbortingEvent, tally: Tally) -> None:
         self._worker = worker
         self._job = job
         self._item = item
         self._cancel = cancel
         self._tally = tally
-        self._spent = Usage(cost=0.0)
+        self._spent = NOTHING
         self._messages: Sequence[Mapping[str, Any]] = ()
         self._count = 0
 
@@ -96,13 +99,17 @@ class _Attempts:
                 return made
 
     def _answered(self, result: Result[Any]) -> Record:
-        self._spent += result.usage
+        self._spend(result.usage)
         made = answered(self._item, result, self._job.keep, self._spent, self._count, self._tally.refusals)
         if result.stopped in NO_OUTCOME:
             return {**made, KIND: "cancelled"}
         if not made["ok"]:
             self._worker.reopen(self._item)
         return made
+
+    def _spend(self, usage: Usage) -> None:
+        is_first = self._spent is NOTHING and usage.requests > 0  # nearly always: there is nothing to add
+        self._spent = usage if is_first else self._spent + usage
 
     def _outcome(self, error: BaseException) -> Record | None:
         self._worker.reopen(self._item)
@@ -113,7 +120,7 @@ class _Attempts:
 
     def _after(self, error: BaseException) -> Record | None:
         """What follows a failure: None when there is another attempt, for which this has waited."""
-        self._spent += getattr(error, "usage", None) or Usage(cost=0.0)
+        self._spend(getattr(error, "usage", None) or NOTHING)
         kind = kind_of(error)
         made = failed(self._item, error, self._spent, self._count, self._tally.refusals, self._job.keep)
         if self._cancel.is_set():

@@ -42,9 +42,14 @@ def stops_on_abort(backend: Backend) -> bool:
     A class says so with the attribute `stops_on_abort`; a middleware of itself, without the backend inside. What it
     inherits does not count: a subclass may wait in a way of its own.
     """
-    says_so = "stops_on_abort" in vars(type(backend)) and bool(getattr(backend, "stops_on_abort", False))
-    is_its_own = "reply" not in getattr(backend, "__dict__", {})  # and not put in its place
-    return says_so and is_its_own and (not isinstance(backend, Middleware) or stops_on_abort(backend.backend))
+    while True:  # it is asked for each reply
+        if "stops_on_abort" not in type(backend).__dict__ or not getattr(backend, "stops_on_abort", False):
+            return False
+        if "reply" in getattr(backend, "__dict__", ()):  # put in the place of its own
+            return False
+        if not isinstance(backend, Middleware):
+            return True
+        backend = backend.backend
 
 
 def replied_with_less(

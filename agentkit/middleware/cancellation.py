@@ -18,7 +18,7 @@ from agentkit._forking import check_same_process
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.middleware.base import Middleware, stops_on_abort
-from agentkit.net.abort import AbortableRequest, Aborted, stop_on_abort
+from agentkit.net.abort import AbortableRequest, Aborted, AbortingEvent, stop_on_abort
 from agentkit.net.watcher import WATCHER, Watched
 from agentkit.tooling.closing import Closing
 
@@ -52,9 +52,13 @@ class Cancellable(Middleware):
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         deadline = self._patience()
-        if self._cancel is None and deadline is None:
+        if deadline is None and (self._cancel is None or self._is_aborted_by_itself()):
             return self._unlimited(request)
         return (self._watched if stops_on_abort(self.backend) else self._left)(request, deadline)
+
+    def _is_aborted_by_itself(self) -> bool:
+        """Whether the event that cancels the run aborts what this thread sends, and the backend ends then."""
+        return isinstance(self._cancel, AbortingEvent) and self._cancel.aborts_here and stops_on_abort(self.backend)
 
     def _watched(self, request: Request, deadline: float | None) -> ReplyStream:
         """The reply, in this thread; its request is aborted when the run is to stop."""
@@ -112,13 +116,14 @@ class Cancellable(Middleware):
         return self._closing is not None and self._closing.is_closed
 
     def _unlimited(self, request: Request) -> ReplyStream:
-        """The reply, in this thread; whoever closes the run aborts its request."""
+        """The reply, in this thread; whoever closes or cancels the run aborts its request."""
         try:
             yield from self.backend.reply(request)
-        except Exception:
+        except (Exception, Aborted):
             if self._is_closed:
                 raise Aborted from None  # what has failed was aborted: it is no failure of the run
-            raise
+            if not self._is_stopped():
+                raise
 
     def _is_stopped(self) -> bool:
         return self._is_closed or (self._cancel is not None and self._cancel.is_set())

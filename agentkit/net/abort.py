@@ -73,6 +73,36 @@ class AbortableRequest:
             raise Aborted
 
 
+class AbortingEvent(threading.Event):
+    """An event that aborts the requests of all threads that are within it, when it is set: no other thread has to look
+    at it again and again for that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._requests: set[AbortableRequest] = set()
+
+    def set(self) -> None:
+        """Abort the requests; what a thread within it sends later is aborted too."""
+        super().set()
+        for request in list(self._requests):
+            request.abort()
+
+    def within(self, step: Callable[[], T]) -> T:
+        """Return what `step` returns, which may send requests in this thread, one after the other."""
+        request = AbortableRequest()
+        self._requests.add(request)
+        request.is_aborted = self.is_set()  # since it is set first, and then goes through the requests
+        try:
+            return request.within(step)
+        finally:
+            self._requests.discard(request)
+
+    @property
+    def aborts_here(self) -> bool:
+        """Whether a request that this thread sends now is aborted when the event is set."""
+        return _current.request in self._requests
+
+
 class _Connections:
     """The connections of this process."""
 

@@ -1,15 +1,14 @@
 """Holds requests back where they are sent, until the gate of their server lets them through, for whoever runs the code
 that sends them: the runs of a batch.
 
-A gate sees each request to a model server that is sent by the code within `held_by`, also in the threads of `WORKERS`
+A gate sees each request to a model server that is sent by the code within `Gates`, also in the threads of `WORKERS`
 that it starts, and each one that is sent again. A refusal because of the server's load is waited out there: the request
 takes another turn.
 """
 
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar, Token
+from typing import Any, Protocol, Self, TypeVar
 
 Response = TypeVar("Response")
 
@@ -37,24 +36,24 @@ class Turn(Protocol):
         """Whether the request was refused because of the server's load, and is to be sent again in another turn."""
 
 
-class Gates(Protocol):
-    """The gates of servers."""
+class Gates:
+    """The gates of servers, as a context manager: what is sent within the block waits at these, and at no others."""
+
+    _before: "Token[Gates | None]"
 
     def turn(self, url: str) -> Turn:
         """Wait until a request may be sent to a URL. Raises Aborted when it is aborted meanwhile."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self._before = _GATES.set(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _GATES.reset(self._before)
 
 
 _GATES: ContextVar[Gates | None] = ContextVar("gates", default=None)
-
-
-@contextmanager
-def held_by(gates: Gates) -> Generator[None, None, None]:
-    """What is sent within the block waits at these gates, and at no others."""
-    token = _GATES.set(gates)
-    try:
-        yield
-    finally:
-        _GATES.reset(token)
 
 
 def gates_here() -> Gates | None:

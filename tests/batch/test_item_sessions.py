@@ -14,6 +14,7 @@ from agentkit.batch.item_sessions import check_sessions, session_id
 from agentkit.batch.job import Job
 from agentkit.batch.pace import ServerPaces
 from agentkit.batch.worker import Worker
+from agentkit.net.abort import AbortingEvent
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 
 PIXEL = (
@@ -51,7 +52,7 @@ def test_the_same_is_sent_with_sessions_and_without_and_an_answer_is_not_asked_f
         for options in ({}, *[{"sessions": str(tmp_path / "s.db"), "name": "b"}] * 2):
             worker = Worker(Job.of(Agent(f"openai:m@{server.url}"), **options), ServerPaces(1, 1, 1))
             before = len(server.requests)
-            records = [worker.answer(item, threading.Event()) for item in ITEMS]
+            records = [worker.answer(item, AbortingEvent()) for item in ITEMS]
             worker.close()
             assert [each["output"] for each in records] == ["fine"] * len(ITEMS)
             bodies.append([str(request.body["messages"]) for request in server.requests[before:]])
@@ -77,9 +78,9 @@ def test_an_answer_that_failed_is_asked_for_again_and_what_was_done_for_it_is_no
     with serve(answer) as server:
         agent = Agent(f"openai:m@{server.url}", tools=[send])
         worker = Worker(Job.of(agent, sessions=str(tmp_path / "s.db"), name="b"), ServerPaces(1, 1, 1))
-        first = worker.answer(Item("1", "Send it to Ada"), threading.Event())
+        first = worker.answer(Item("1", "Send it to Ada"), AbortingEvent())
         mended.set()
-        second = worker.answer(Item("1", "Send it to Ada"), threading.Event())
+        second = worker.answer(Item("1", "Send it to Ada"), AbortingEvent())
         worker.close()
     assert (first["ok"], first["error"]["type"]) == (False, "empty")
     assert (second["ok"], second["output"], effects) == (True, "sent it", ["Ada"])

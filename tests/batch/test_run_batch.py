@@ -331,6 +331,7 @@ def test_cancelling_leaves_what_is_in_progress_unanswered(tmp_path: Path) -> Non
         for _ in range(2):
             assert begun.acquire(timeout=20)
         run.cancel()
+        assert run.stats().in_flight == 0
         assert list(run) == []
         hung.set()
         assert run.ending == "stopped"

@@ -18,6 +18,7 @@ from agentkit.event import TextDelta
 from agentkit.message import stop_reason
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.cancellation import READ_AHEAD
+from agentkit.net.abort import AbortingEvent
 from agentkit.testing import ScriptedBackend
 from agentkit.transcript import Transcript
 from tests.support.lightllm_server import Says, serve_lightllm
@@ -114,6 +115,37 @@ def test_the_connection_is_closed_before_the_first_byte(stream: bool) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_the_connection_to_a_lightllm_server_is_closed_too(stream: bool) -> None:
     closed_by_its_client(lambda url: Agent(LightLLMBackend("Qwen3-8B", url)), stream)
+
+
+@pytest.mark.parametrize("is_within", [True, False])
+def test_an_event_that_aborts_requests_closes_the_connections_of_all_threads_of_a_run(is_within: bool) -> None:
+    """Of the thread that is within it, and of another one, in which a tool asks."""
+    results: list[str] = []
+    body = whole("Done.").body
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        agent, cancel = Agent(f"openai:m@http://127.0.0.1:{listening.getsockname()[1]}/v1"), AbortingEvent()
+
+        def ask() -> None:
+            results.append(agent.run("Go.", cancel=cancel).stopped)
+
+        def work() -> None:
+            ask()  # its first request loads what sends them
+            cancel.within(ask) if is_within else ask()
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        connection, _ = listening.accept()
+        with connection:
+            connection.settimeout(5)
+            for answer in (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body), b""):
+                while b"Go." not in connection.recv(1 << 16):
+                    pass
+                connection.sendall(answer)
+            cancel.set()
+            assert connection.recv(1) == b""  # it was closed
+        thread.join()
+        cancel.within(ask)  # nothing is sent
+    assert results == ["answer", "cancelled", "cancelled"]
 
 
 def test_an_abandoned_reply_closes_only_its_own_connection() -> None:
