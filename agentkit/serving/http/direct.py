@@ -36,13 +36,15 @@ class DirectRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = self._route  # by which requests are counted
-        body = self._validated(_values(await _received(receive)))
-        answer: Any = await self._route.endpoint(body=body, request=Request(scope, receive, send))
+        request = Request(scope, receive, send)
+        # Nothing here refers to the body while its answer is sent, which may take long.
+        answer: Any = await self._route.endpoint(body=self._validated(await _received(receive)), request=request)
         if not isinstance(answer, Response):
             answer = Response(answer.model_dump_json(by_alias=True), media_type="application/json")
         await answer(scope, receive, send)
 
-    def _validated(self, values: Any) -> BaseModel:
+    def _validated(self, body: bytes) -> BaseModel:
+        values = _values(body)
         try:
             return self._model.model_validate(values)
         except ValidationError as error:

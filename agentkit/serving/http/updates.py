@@ -58,23 +58,25 @@ class Updates:
         self._count_runs = count_runs
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Update | BaseException] = []
-        self._has_room = threading.Condition()
+        self._lock = threading.Lock()
+        self._has_room: threading.Condition | None = None  # made by the first that waits: most runs never do
         self._arrival = Wakening(self._loop)
         self._is_announced = False
         self._delivered = float("-inf")
 
     def put(self, update: Update | BaseException) -> None:
         """Add an event, from any thread but that of the event loop; waits while too many are there."""
-        with self._has_room:
+        with self._lock:
             while len(self._waiting) >= max(AT_LEAST, AT_ONCE // max(1, self._count_runs())):
                 if self._is_cancelled():
                     break
+                self._has_room = self._has_room or threading.Condition(self._lock)
                 self._has_room.wait(0.1)
         self.add(update)
 
     def add(self, update: Update | BaseException) -> None:
         """Add an event without waiting, such as the last one. From any thread."""
-        with self._has_room:
+        with self._lock:
             self._waiting.append(update)
             if self._is_announced:
                 return
@@ -90,10 +92,11 @@ class Updates:
         if not self._waiting:
             await self._arrival.wait(seconds)
         self._delivered = time.monotonic()
-        with self._has_room:
+        with self._lock:
             taken, self._waiting = self._waiting, []
             self._is_announced = False
-            self._has_room.notify_all()
+            if self._has_room is not None:
+                self._has_room.notify_all()
         return list(merged(taken))
 
 

@@ -1,7 +1,8 @@
 """The routes that the service calls itself answer as FastAPI does, and are seen as others are."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from agentkit.serving.http.app import ROUTERS, create_app
@@ -86,8 +89,10 @@ def test_a_body_is_answered_as_fastapi_answers_it(client: TestClient, path: str,
 
 def stable(text: str) -> Any:
     """The JSON of an answer without what each answer has of its own."""
-    if text.startswith("data: "):
-        return [stable(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+    if text.startswith("data: "):  # its text may come in more or fewer pieces
+        frames = [stable(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+        pieces = [each.pop("content", "") for each in frames]
+        return "".join(pieces), [each for each in frames if each]
     answer = json.loads(text)
     usage = answer.get("usage") or {}
     for each in ("id", "created"):
@@ -123,12 +128,15 @@ def test_fastapis_span_of_a_request_has_its_route(client: TestClient, monkeypatc
 
 
 def test_a_service_below_another_ones_path_answers_too(tmp_path: Path) -> None:
-    from starlette.applications import Starlette
-    from starlette.routing import Mount
-
     with serve(reply) as server:
         app = create_app(settings_for(tmp_path, server.url))
-        outer = Starlette(routes=[Mount("/agent", app=app)], lifespan=lambda _: app.router.lifespan_context(app))
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with app.router.lifespan_context(app):
+                yield
+
+        outer = Starlette(routes=[Mount("/agent", app=app)], lifespan=lifespan)
         with TestClient(outer, base_url="http://localhost") as client:
             answered = client.post(f"/agent{COMPLETIONS}", json=HELLO)
             assert answered.status_code == 200, answered.text
