@@ -10,8 +10,8 @@ the broker, the sender and paho can do on the machine at that time. Of its rate,
 bridges 1.6 times the rate of one, where a model call takes no time.
 
 Whether two can have that is a question of the machine: beside them stand two bare clients that share the messages, and
-the CPU that all processes take for a message while one bridge answers. One bridge keeps one core busy; on so many cores
-two have at most the rate at which all cores are busy (Linux).
+the CPU that all processes take for a message (Linux): one bridge keeps about one core busy, and two have at most the
+rate at which all cores are.
 
 The broker is configured not to delay small packets (set_tcp_nodelay true) and keeps nothing on disk: one that saves its
 state after each message would be measured in place of the bridges. All are measured in turn, three times, and the best
@@ -78,11 +78,11 @@ class Measured:
     answering: float
     rest: float
 
-    @property
-    def most(self) -> float:
-        """How many times its rate several of what answers may have on the cores of this machine."""
+    def limit(self, one: "Measured") -> float:
+        """How many times the rate of one bridge, which keeps a core busy, all cores of this machine allow, if a message
+        takes as much as here."""
         whole = self.answering + self.rest
-        return CORES * self.answering / whole if whole else math.inf
+        return CORES * one.answering / whole if whole else math.inf
 
 
 def direct_call_seconds(url: str, load: Load) -> float:
@@ -188,7 +188,8 @@ def report(url: str, delay: int, load: Load) -> None:
         took = f"{found.answering * 1000:7.2f} ms {found.rest * 1000:6.2f} ms"
         name = f"{kind.count} bare" if kind.is_bare else str(kind.count)
         print(f"{call:>12} {name:>8} {added} {found.rate:11.0f} {took} {ratio}")
-    print(f"{'':12} with {CORES} cores, two bridges have at most {min(one.most, 2.0):.2f} of one bridge")
+    free, paid = min(one.limit(one), 2.0), two.limit(one)
+    print(f"{'':21} {CORES} cores allow two bridges {free:.2f} of one if sharing cost nothing, {paid:.2f} as it is")
 
 
 def main() -> None:

@@ -47,7 +47,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 
 def test_the_routes_that_answer_messages_are_among_them() -> None:
-    paths = {CHAT, f"{CHAT}/stream", SESSION, f"{SESSION}/stream", COMPLETIONS}
+    paths = {CHAT, f"{CHAT}/stream", SESSION, f"{SESSION}/stream", COMPLETIONS, "/v1/responses", "/v1/completions"}
     assert paths <= direct_routes(ROUTERS).keys()
 
 
