@@ -1,5 +1,6 @@
 """The pool of threads."""
 
+import functools
 import threading
 
 from agentkit._threads import Workers
@@ -35,7 +36,11 @@ def test_threads_that_only_a_moment_needed_end_while_there_are_other_jobs() -> N
 
 def test_a_job_is_run_by_a_thread_that_is_free() -> None:
     workers, goes_on = Workers(), threading.Event()
-    workers.submit(lambda: goes_on.wait(10))
+
+    def wait() -> None:
+        goes_on.wait(10)
+
+    workers.submit(wait)
     assert workers.call(lambda: "done") == "done"
     goes_on.set()
 
@@ -45,4 +50,4 @@ def test_jobs_that_come_while_threads_give_up_are_run() -> None:
         IDLE_SECONDS = 0.001
 
     workers = Hasty()
-    assert [workers.call(lambda number=number: number) for number in range(500)] == list(range(500))
+    assert [workers.call(functools.partial(abs, -number)) for number in range(500)] == list(range(500))

@@ -27,8 +27,8 @@ POOL = 40
 
 
 def answer(asked: Asked) -> ModelAnswer:
-    is_slow = asked.body["messages"][-1]["content"] == "slow"
-    return replace(reply(asked), **({"delay": 0.3} if is_slow else {}))
+    text = str(asked.body["messages"][-1]["content"])
+    return replace(reply(asked), delay=0.3) if text == "slow" else reply(asked)
 
 
 @pytest.fixture(scope="module")
