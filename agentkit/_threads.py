@@ -1,10 +1,10 @@
 """A pool of daemon threads."""
 
-import contextlib
 import contextvars
 import functools
 import os
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -21,11 +21,20 @@ SUBMITTERS: contextvars.ContextVar[frozenset[int]] = contextvars.ContextVar("sub
 """The ids of the threads that have handed this job to another thread, the last of them perhaps waiting for it."""
 
 
+class _Worker:
+    """One thread of a pool, and the job that it has got."""
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.thread: threading.Thread | None = None
+
+
 class Workers:
     """As many threads as are needed at once, kept for the next job.
 
     Not `concurrent.futures`, which waits for each of its threads at exit, so that one hung tool would hang the program.
-    These are daemon threads, and end after IDLE_SECONDS without a job, or before a fork, which they don't survive.
+    These are daemon threads, and end after IDLE_SECONDS without a job, or before a fork, which they don't survive. The
+    one that was busy last gets the next job: if they took turns, all that a moment has needed would stay for ever.
     """
 
     IDLE_SECONDS = 10.0
@@ -35,26 +44,20 @@ class Workers:
         take_part_in_forks(self)
 
     def _begin(self) -> None:
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._ended: SimpleQueue[threading.Thread] = SimpleQueue()
         self._lock = threading.Lock()
-        self._idle = 0
+        self._idle: list[_Worker] = []
 
     def submit(self, job: Callable[[], None]) -> None:
         """Run `job` in a thread, with the caller's context variables."""
         notice_fork()
         context = contextvars.copy_context()
         context.run(SUBMITTERS.set, SUBMITTERS.get() | {threading.get_ident()})
-        in_context = functools.partial(context.run, job)
         with self._lock:
-            if self._idle:
-                self._idle -= 1
-                start = False
-            else:
-                start = True
-        self._jobs.put(in_context)
-        if start:
-            threading.Thread(target=self._work, name="agentkit-tool", daemon=True).start()
+            worker = self._idle.pop() if self._idle else _Worker()
+        worker.jobs.put(functools.partial(context.run, job))
+        if worker.thread is None:
+            worker.thread = threading.Thread(target=self._work, args=(worker,), name="agentkit-tool", daemon=True)
+            worker.thread.start()
 
     def call(self, work: Callable[[], Any]) -> Any:
         """Run `work` in a thread, wait for it, and return what it returns or raise what it raises."""
@@ -72,36 +75,36 @@ class Workers:
             raise error
         return value
 
-    def _work(self) -> None:
+    def _work(self, worker: _Worker) -> None:
         process = os.getpid()
         while True:
             try:
-                job = self._jobs.get(timeout=self.IDLE_SECONDS)
+                job = worker.jobs.get(timeout=self.IDLE_SECONDS)
             except Empty:
                 with self._lock:
-                    if self._idle:  # otherwise a job is already queued for this thread
-                        self._idle -= 1
+                    if worker in self._idle:  # otherwise a job is already on its way to this thread
+                        self._idle.remove(worker)
                         return
                 continue
             if job is None:
-                self._ended.put(threading.current_thread())
                 return
             job()
             del job
             if os.getpid() != process:  # a job that forked has ended in the child too, where nobody waits for it
                 return
             with self._lock:
-                self._idle += 1
+                self._idle.append(worker)
 
     def before_fork(self) -> None:
         """End the idle threads: from Python 3.12 on, a fork warns of threads that run."""
         with self._lock:
-            count, self._idle = self._idle, 0
-        for _ in range(count):
-            self._jobs.put(None)
-        with contextlib.suppress(Empty):
-            for _ in range(count):
-                self._ended.get(timeout=END_SECONDS).join(END_SECONDS)
+            ending, self._idle = self._idle, []
+        for each in ending:
+            each.jobs.put(None)
+        end = time.monotonic() + END_SECONDS
+        for each in ending:
+            if each.thread is not None:
+                each.thread.join(max(0.0, end - time.monotonic()))
 
     def after_fork(self, is_child: bool) -> None:
         """In a child: begin without threads."""

@@ -4,9 +4,9 @@
 
 Printed are: CPU of a request that is not streamed, of the service and of the proxy, as a ratio; memory and threads of a
 stream that waits for the model; requests per second and the time to the first token for 1, 32 and 200 clients, beside
-the model server itself ("direct"). The service runs in a process of its own, with sessions in SQLite; the model server
-has prepared answers, and the clients send requests one after another with http.client. CPU times are those that Linux
-counts for the processes. The first token of a stream is the first frame with content.
+the model server itself ("direct") and the proxy. The service runs in a process of its own, with sessions in SQLite; the
+model server has prepared answers, and the clients send requests one after another with http.client. CPU times are those
+that Linux counts for the processes. The first token of a stream is the first frame with content.
 """
 
 import http.client
@@ -210,10 +210,11 @@ def measure(url: str, path: str, body: object, clients: int, seconds: float) -> 
 
 def compare_first_tokens(folder: Path, port: int, delay: int, seconds: float) -> None:
     model = f"http://127.0.0.1:{port}/turns/0/ms/{delay}"
-    with service(folder, model) as ours:
+    with service(folder, model) as ours, proxy(folder, model) as bare:
         stream = {"messages": MESSAGES, "stream": True, "model": "agentkit"}
         targets = {
             "direct": (model, COMPLETIONS, stream),
+            "bare proxy": (bare.url, COMPLETIONS, stream),
             COMPLETIONS: (ours.url, COMPLETIONS, stream),
             "/api/llm/chat/stream": (ours.url, "/api/llm/chat/stream", {"messages": MESSAGES}),
         }

@@ -1,11 +1,13 @@
 """A bare client of paho that answers each message with its text, with QoS 2: what a bridge is compared with.
 
-    python -m benchmarks.mqtt_echo PORT
+    python -m benchmarks.mqtt_echo PORT [GROUP]
 
 It reads the JSON of a message, since the topic of the answer is in it, and does nothing else: no sessions, no model.
+Several of a group share the messages.
 """
 
 import json
+import os
 import socket
 import sys
 from typing import Any
@@ -25,9 +27,10 @@ def _send_at_once(_: paho.Client, __: Any, connection: Any) -> None:
 
 def main() -> None:
     """Answer until the process is terminated. Prints a line when it is subscribed."""
-    client = paho.Client(CallbackAPIVersion.VERSION2, "echo", protocol=paho.MQTTv5)
+    group = "".join(f"$share/{each}/" for each in sys.argv[2:])
+    client = paho.Client(CallbackAPIVersion.VERSION2, f"echo-{os.getpid()}", protocol=paho.MQTTv5)
     client.on_socket_open = _send_at_once
-    client.on_connect = lambda connected, *_: connected.subscribe("general/user_input", 2)
+    client.on_connect = lambda connected, *_: connected.subscribe(f"{group}general/user_input", 2)
     client.on_subscribe = lambda *_: print("subscribed", flush=True)
     client.on_message = _answer
     client.connect("127.0.0.1", int(sys.argv[1]))

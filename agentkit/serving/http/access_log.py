@@ -1,6 +1,7 @@
 """The access log: a line for each request, in uvicorn's form, without what may be secret."""
 
 import logging
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,9 @@ REFUSED = (401, 403, 429, 503)
 
 MAX_PATH = 300
 """Characters of a path that are logged."""
+
+_PLAIN = re.compile(r"[a-zA-Z0-9/._-]*")
+"""What is logged as it is, without being quoted."""
 
 
 def log(scope: Scope, message: Message) -> None:
@@ -38,7 +42,8 @@ def _client(scope: Scope) -> str:
 
 
 def _request(scope: Scope) -> str:
-    path = quote(scope["path"], safe="/:@!$&'()*+,;=~-._")[:MAX_PATH]
+    path = scope["path"] if _PLAIN.fullmatch(scope["path"]) else quote(scope["path"], safe="/:@!$&'()*+,;=~-._")
     if scope["type"] == "websocket":
-        return f"WebSocket {path}"
-    return f"{quote(scope['method'])[:20]} {path} HTTP/{scope['http_version']}"
+        return f"WebSocket {path[:MAX_PATH]}"
+    method = scope["method"] if scope["method"].isalpha() and scope["method"].isascii() else quote(scope["method"])
+    return f"{method[:20]} {path[:MAX_PATH]} HTTP/{scope['http_version']}"

@@ -27,6 +27,7 @@ from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import State
+from agentkit.serving.http.direct import direct_routes
 from agentkit.serving.http.errors import add_handlers
 from agentkit.serving.http.gate import Gate
 from agentkit.serving.http.metrics import Metrics
@@ -121,7 +122,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     app.state.document_places = attachments.DocumentPlaces()
     app.state.on_stop = lambda: None
     add_handlers(app)
-    app.add_middleware(Entrance, state=state)
+    app.add_middleware(Entrance, state=state, direct=direct_routes(ROUTERS))
     for each in ROUTERS:
         app.include_router(each)
     _add_pages(app)

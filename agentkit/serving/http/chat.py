@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, HTTPException, Path, Request
+from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
@@ -60,10 +60,20 @@ STREAM: dict[int | str, dict[str, Any]] = {
     }
 }
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(alias="Idempotency-Key", max_length=1000, description="The same as `requestId` in the body."),
-]
+_KEY_TEXT = "The same as `requestId` in the body."
+_TEXT_OR_NULL = {"anyOf": [{"type": "string", "maxLength": 1000}, {"type": "null"}]}
+IDEMPOTENCY_KEY = {
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {**_TEXT_OR_NULL, "title": "Idempotency-Key", "description": _KEY_TEXT},
+            "description": _KEY_TEXT,
+        }
+    ]
+}
+"""The header in the description of a route that reads it itself, which takes less time than FastAPI does."""
 
 _QUOTED = re.compile(r'"((?:[^"\\]|\\["\\])*)"')
 """A string of RFC 8941, as which the IETF's draft of the header Idempotency-Key has its value."""
@@ -83,12 +93,12 @@ async def chat(body: ChatRequest, request: Request) -> ChatAnswer:
     return ChatAnswer(**_answer_fields(answer))
 
 
-@routes.post("/chat/session", summary="Send a message to a session")
-async def session_chat(body: SessionRequest, request: Request, idempotency_key: IdempotencyKey = None) -> SessionAnswer:
+@routes.post("/chat/session", summary="Send a message to a session", openapi_extra=IDEMPOTENCY_KEY)
+async def session_chat(body: SessionRequest, request: Request) -> SessionAnswer:
     """Answers the next message of a session, or goes on with a decision on its calls that wait for one. The first
     message creates the session."""
     state, subject = caller_of(request)
-    request_id = _request_id(body, idempotency_key)
+    request_id = _request_id(body, request.headers.get("idempotency-key"))
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     if body.background:
         live = _in_background(state, user_input, {"session_id": body.session_id}, meta, subject)
@@ -121,13 +131,12 @@ async def chat_stream(body: ChatRequest, request: Request) -> StreamingResponse:
     summary="Send a message to a session, streamed",
     response_class=StreamingResponse,
     responses=STREAM,
+    openapi_extra=IDEMPOTENCY_KEY,
 )
-async def session_stream(
-    body: SessionRequest, request: Request, idempotency_key: IdempotencyKey = None
-) -> StreamingResponse:
+async def session_stream(body: SessionRequest, request: Request) -> StreamingResponse:
     """Answers the next message of a session, or goes on with a decision, as a stream of server-sent events."""
     state, subject = caller_of(request)
-    request_id = _request_id(body, idempotency_key)
+    request_id = _request_id(body, request.headers.get("idempotency-key"))
     user_input, meta = await run_in_threadpool(state.conversations.next, subject, body, request_id)
     session_fields = {"session_id": body.session_id}
     if body.background:

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from openai import APIConnectionError, APIStatusError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from agentkit import AgentkitError, APIError, LimitError, SessionError
 from agentkit._text import in_a_line
@@ -166,29 +167,12 @@ def response_of(
 def add_handlers(app: FastAPI) -> None:
     """Register the error handlers of the application."""
 
-    @app.exception_handler(HTTPException)
-    async def _(request: Request, error: HTTPException) -> JSONResponse:
-        path, detail, (param, code) = request.scope["path"], str(error.detail), _param_and_code(error)
-        if error.status_code == 404 and detail == "Not Found":
-            detail, code = _not_found(request.method, path), "unknown_url"
-        elif error.status_code == 405 and is_of_openai(path):
-            allowed = (error.headers or {}).get("Allow", "another method")
-            detail = f"{request.method} is not supported at {in_a_line(path, 200)}: use {allowed}"
-        return response_of(path, error.status_code, detail, error.headers, param, code)
-
-    @app.exception_handler(RequestValidationError)
-    async def _(request: Request, error: RequestValidationError) -> JSONResponse:
-        path, raw = request.scope["path"], error.errors()
-        if not is_of_openai(path):
-            return response_of(path, *invalid_request(raw, error.body))
-        problems = problems_of(raw, error.body)
-        said = "; ".join(each.said for each in problems)
-        return response_of(path, 400, said, None, problems[0].param, problems[0].code)
-
     async def handle(request: Request, error: Exception) -> JSONResponse:
-        return response_of(request.scope["path"], *logged_status_and_detail(error))
+        return response_to(request.scope, error)
 
     for kind in (
+        HTTPException,
+        RequestValidationError,
         AgentkitError,
         APIError,
         TooManyRunsError,
@@ -198,6 +182,35 @@ def add_handlers(app: FastAPI) -> None:
         UnknownPromptError,
     ):
         app.add_exception_handler(kind, handle)
+
+
+def response_to(scope: Scope, error: Exception) -> JSONResponse:
+    """Return the response to a request that ends with an error, which is logged as `logged_status_and_detail` does."""
+    path = scope["path"]
+    if isinstance(error, HTTPException):
+        return _http_error(scope["method"], path, error)
+    if isinstance(error, RequestValidationError):
+        return _invalid(path, error)
+    return response_of(path, *logged_status_and_detail(error))
+
+
+def _http_error(method: str, path: str, error: HTTPException) -> JSONResponse:
+    detail, (param, code) = str(error.detail), _param_and_code(error)
+    if error.status_code == 404 and detail == "Not Found":
+        detail, code = _not_found(method, path), "unknown_url"
+    elif error.status_code == 405 and is_of_openai(path):
+        allowed = (error.headers or {}).get("Allow", "another method")
+        detail = f"{method} is not supported at {in_a_line(path, 200)}: use {allowed}"
+    return response_of(path, error.status_code, detail, error.headers, param, code)
+
+
+def _invalid(path: str, error: RequestValidationError) -> JSONResponse:
+    raw = error.errors()
+    if not is_of_openai(path):
+        return response_of(path, *invalid_request(raw, error.body))
+    problems = problems_of(raw, error.body)
+    said = "; ".join(each.said for each in problems)
+    return response_of(path, 400, said, None, problems[0].param, problems[0].code)
 
 
 def invalid_request(errors: Sequence[Any], body: Any = None) -> tuple[int, str]:

@@ -1,6 +1,7 @@
 """What is refused before the body of a request is read: foreign hosts, callers without a key or with too many requests,
 bodies that are too large or no JSON; and HEAD, which is GET without the body of its response."""
 
+import functools
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -8,12 +9,11 @@ from ipaddress import ip_network
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
 from agentkit._text import in_a_line
-from agentkit.serving.http.auth import Authenticator
+from agentkit.serving.http.auth import LOCAL, Authenticator
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter
 
@@ -61,15 +61,16 @@ class Gate:
 
     async def check(self, scope: Scope) -> None:
         """Look at the head of a request, put its subject into the scope, and count it. Raises Refusal."""
-        headers = Headers(scope=scope)
-        self._check_server(scope, headers)
+        headers = _headers(scope)
+        is_open = self._authenticator.is_open
+        self._check_server(scope, headers, is_open)
         if scope["type"] == "websocket":
             self._check_origin(headers)
             return
-        path = _path_of(scope)
+        path = path_of(scope)
         protected = is_protected(path)
         if protected:
-            scope[SUBJECT] = await subject(self._authenticator, headers)
+            scope[SUBJECT] = LOCAL if is_open else await self._subject(headers.get(b"authorization"))
         self._check_body(scope, headers, protected)
         if protected and path != METRICS:
             await self.check_rate(scope[SUBJECT])
@@ -87,22 +88,32 @@ class Gate:
             wait = await run_in_threadpool(rates.wait, subject)
             raise Refusal(429, f"rate limit exceeded; try again in {wait} seconds", {"Retry-After": str(wait)})
 
-    def _check_origin(self, headers: Headers) -> None:
+    async def _subject(self, authorization: str | None) -> str:
+        authenticator = self._authenticator
+        if authenticator.is_remote:
+            found = await run_in_threadpool(authenticator.subject, authorization)
+        else:
+            found = authenticator.subject(authorization)
+        if found is None:
+            raise Refusal(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
+        return found
+
+    def _check_origin(self, headers: Mapping[bytes, str]) -> None:
         """Browsers let any page open a WebSocket to any host, and only say which page it is."""
-        origin = headers.get("origin", "").rstrip("/").lower()
-        own = headers.get("host", "").lower()
+        origin = headers.get(b"origin", "").rstrip("/").lower()
+        own = headers.get(b"host", "").lower()
         if origin and origin.partition("://")[2] != own and not {"*", origin} & set(self._origins):
             raise Refusal(
                 403,
                 f"pages of {in_a_line(origin, 80)!r} may not open WebSockets here: AGENTKIT_CORS lists those that may",
             )
 
-    def _check_server(self, scope: Scope, headers: Headers) -> None:
+    def _check_server(self, scope: Scope, headers: Mapping[bytes, str], is_open: bool) -> None:
         overloaded = scope.get("state", {}).get(OVERLOADED)
         if overloaded and scope["path"] != "/livez":
             raise Refusal(503, overloaded)
-        if self._authenticator.is_open:  # otherwise any web page could reach it (DNS rebinding)
-            host = headers.get("host", "")
+        if is_open:  # otherwise any web page could reach it (DNS rebinding)
+            host = headers.get(b"host", "")
             if _name(host) not in LOCAL_HOSTS:
                 raise Refusal(
                     400,
@@ -110,15 +121,15 @@ class Gate:
                     "localhost only; create an API key (agentkit serve keys add NAME)",
                 )
 
-    def _check_body(self, scope: Scope, headers: Headers, protected: bool) -> None:
-        length = headers.get("content-length", "0")
+    def _check_body(self, scope: Scope, headers: Mapping[bytes, str], protected: bool) -> None:
+        length = headers.get(b"content-length", "0")
         if len(length) > 15 or (length.isdecimal() and int(length) > self._max_body):
             raise self._too_large()
-        has_body = length != "0" or "transfer-encoding" in headers
+        has_body = length != "0" or b"transfer-encoding" in headers
         if scope["method"] in BODILESS or not has_body or not protected:
             return
-        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
-        if _path_of(scope) in FILES:
+        kind = headers.get(b"content-type", "").partition(";")[0].strip().lower()
+        if path_of(scope) in FILES:
             self._check_file(kind)
         elif kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise Refusal(
@@ -126,7 +137,7 @@ class Gate:
                 f"the body has the Content-Type {in_a_line(kind, 80) or '(none)'}: send JSON with the header "
                 "Content-Type: application/json",
             )
-        encoding = headers.get("content-encoding", "identity").strip().lower()
+        encoding = headers.get(b"content-encoding", "identity").strip().lower()
         if encoding != "identity":
             raise Refusal(415, f"the Content-Encoding {in_a_line(encoding, 80)} is not supported: send plain JSON")
 
@@ -157,7 +168,7 @@ class Gate:
         return Refusal(413, f"the request body is larger than {self._max_body} bytes")
 
 
-def _path_of(scope: Scope) -> str:
+def path_of(scope: Scope) -> str:
     """The path of a request within the service, which may be mounted in another application."""
     path, root = str(scope["path"]), str(scope.get("root_path") or "")
     return path[len(root) :] if root and path.startswith(f"{root}/") else path
@@ -178,16 +189,12 @@ def address_of(scope: Scope) -> str:
     return f"address:{host}"
 
 
-async def subject(authenticator: Authenticator, headers: Headers) -> str:
-    """Return the authenticated subject of a request. Raises Refusal."""
-    token = headers.get("authorization")
-    is_remote = authenticator.is_remote
-    found = await run_in_threadpool(authenticator.subject, token) if is_remote else authenticator.subject(token)
-    if found is None:
-        raise Refusal(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
-    return found
+def _headers(scope: Scope) -> dict[bytes, str]:
+    """The headers of a request; of several with one name the first."""
+    return {name: value.decode("latin-1") for name, value in reversed(list(scope["headers"]))}
 
 
+@functools.lru_cache(100)
 def _name(host: str) -> str | None:
     """The host of a Host header, without its port; None when it is not valid."""
     try:

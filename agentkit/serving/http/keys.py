@@ -30,13 +30,14 @@ class Keys:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._name = str(file)  # each request asks for it
         self._stamp: tuple[int, int] | None = None
         self._hashes: dict[str, str] = {}
 
     @property
     def exist(self) -> bool:
         """Whether a key was ever created; all keys may have been removed since."""
-        return self._file.exists()
+        return os.path.exists(self._name)
 
     def owner(self, key: str) -> str | None:
         """Return the name that a key was created for; None for an unknown key."""

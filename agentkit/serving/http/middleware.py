@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi.middleware.cors import CORSMiddleware
@@ -9,8 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentkit.serving.http import access_log
 from agentkit.serving.http.dependencies import State
-from agentkit.serving.http.errors import is_of_openai, logged_status_and_detail, response_of
-from agentkit.serving.http.gate import Refusal, without_body
+from agentkit.serving.http.direct import OBSERVED, DirectRoute
+from agentkit.serving.http.errors import is_of_openai, response_of, response_to
+from agentkit.serving.http.gate import SUBJECT, Refusal, path_of, without_body
 from agentkit.serving.http.root_path import RootPath
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
@@ -33,11 +35,13 @@ BEGUN = "agentkit.begun"
 
 class Entrance:
     """Logs and counts requests, adds headers to their responses (for security, and the id that SDKs of the OpenAI API
-    show), refuses those that the gate does not let through, and answers 500 for an unexpected error."""
+    show), refuses those that the gate does not let through, and answers 500 for an unexpected error. direct: the routes
+    that it calls itself."""
 
-    def __init__(self, app: ASGIApp, state: State) -> None:
+    def __init__(self, app: ASGIApp, state: State, direct: Mapping[str, DirectRoute]) -> None:
         settings = state.settings
         self._app = app
+        self._direct = direct
         self._metrics = state.metrics
         self._is_logged = settings.agentkit_access_log
         self._root = RootPath(settings.agentkit_root_path) if settings.agentkit_root_path else None
@@ -98,7 +102,7 @@ class Entrance:
         except Exception as error:
             if BEGUN in scope or scope["type"] != "http":
                 raise
-            await response_of(scope["path"], *logged_status_and_detail(error))(scope, receive, send)
+            await response_to(scope, error)(scope, receive, send)
 
     async def _let_through(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._gate.check(scope)
@@ -107,4 +111,9 @@ class Entrance:
         elif scope["method"] == "HEAD":
             await self._app({**scope, "method": "GET"}, receive, without_body(send))
         else:
-            await self._app(scope, self._gate.limited(receive), send)
+            await self._app_for(scope)(scope, self._gate.limited(receive), send)
+
+    def _app_for(self, scope: Scope) -> ASGIApp:
+        if scope["method"] != "POST" or SUBJECT not in scope or OBSERVED in scope:
+            return self._app
+        return self._direct.get(path_of(scope), self._app)

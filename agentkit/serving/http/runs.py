@@ -117,12 +117,14 @@ class Runs:
                     raise ClientDisconnectedError
             if isinstance(end, BaseException):
                 raise end
-            unread.read()
-            return end
-        finally:
+        except BaseException:
             cancel.set()
             unread.leave()
+            raise
+        finally:
             del self._followed[cancel]
+        unread.read()
+        return end
 
     async def follow(
         self,

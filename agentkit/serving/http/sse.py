@@ -9,10 +9,13 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from agentkit.serving.http.updates import Wakening
+
 FIRST_SECONDS = 2.0
 """Seconds to wait for the first frame, so that an early failure is reported by the HTTP status."""
 
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
+"""What keeps proxies from holding back pieces of a stream: to compress them, or to send more at once."""
 
 
 class EventStream(StreamingResponse):
@@ -64,8 +67,10 @@ async def streamed(
     """Return a streaming response. ending: returns the last frames, given the error or None. write: makes the text of
     a frame. Raises what `frames` raises within the first FIRST_SECONDS."""
     first = asyncio.ensure_future(anext(frames))
-    done, _ = await asyncio.wait({first}, timeout=FIRST_SECONDS)
-    if done and first.exception() and not isinstance(first.exception(), StopAsyncIteration):
+    came = Wakening(asyncio.get_running_loop())
+    first.add_done_callback(lambda _: came.wake())
+    await came.wait(FIRST_SECONDS)
+    if first.done() and first.exception() and not isinstance(first.exception(), StopAsyncIteration):
         first.result()
 
     async def body() -> AsyncIterator[str]:

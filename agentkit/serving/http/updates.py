@@ -22,6 +22,29 @@ AT_LEAST = 4
 """How many each may have, however many runs there are."""
 
 
+class Wakening:
+    """Wakes one coroutine, which waits for it up to some time; asyncio's own means take several times as long."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._woken: asyncio.Future[None] | None = None
+
+    def wake(self) -> None:
+        """Wake the coroutine, if it waits. In the event loop."""
+        if self._woken is not None and not self._woken.done():
+            self._woken.set_result(None)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait for `wake`, up to this time."""
+        self._woken = self._loop.create_future()
+        timer = self._loop.call_later(seconds, self.wake)
+        try:
+            await self._woken
+        finally:
+            timer.cancel()
+            self._woken = None
+
+
 class Updates:
     """The events of one run, put by its thread and taken by a coroutine of the event loop that makes this.
 
@@ -35,44 +58,45 @@ class Updates:
         self._count_runs = count_runs
         self._loop = asyncio.get_running_loop()
         self._waiting: list[Update | BaseException] = []
-        self._has_room = threading.Condition()
-        self._arrived = asyncio.Event()
+        self._lock = threading.Lock()
+        self._has_room: threading.Condition | None = None  # made by the first that waits: most runs never do
+        self._arrival = Wakening(self._loop)
         self._is_announced = False
         self._delivered = float("-inf")
 
     def put(self, update: Update | BaseException) -> None:
         """Add an event, from any thread but that of the event loop; waits while too many are there."""
-        with self._has_room:
+        with self._lock:
             while len(self._waiting) >= max(AT_LEAST, AT_ONCE // max(1, self._count_runs())):
                 if self._is_cancelled():
                     break
+                self._has_room = self._has_room or threading.Condition(self._lock)
                 self._has_room.wait(0.1)
         self.add(update)
 
     def add(self, update: Update | BaseException) -> None:
         """Add an event without waiting, such as the last one. From any thread."""
-        with self._has_room:
+        with self._lock:
             self._waiting.append(update)
             if self._is_announced:
                 return
             self._is_announced = True
         with contextlib.suppress(RuntimeError):  # the event loop is closed: the service has stopped
-            self._loop.call_soon_threadsafe(self._arrived.set)
+            self._loop.call_soon_threadsafe(self._arrival.wake)
 
     async def take(self, seconds: float) -> list[Update | BaseException]:
         """Return all events since the last call, waiting for one up to this time."""
         early = self._delivered + INTERVAL_SECONDS - time.monotonic()
         if early > 0:
             await asyncio.sleep(early)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._arrived.wait()
+        if not self._waiting:
+            await self._arrival.wait(seconds)
         self._delivered = time.monotonic()
-        with self._has_room:
+        with self._lock:
             taken, self._waiting = self._waiting, []
-            self._arrived.clear()
             self._is_announced = False
-            self._has_room.notify_all()
+            if self._has_room is not None:
+                self._has_room.notify_all()
         return list(merged(taken))
 
 
@@ -83,7 +107,8 @@ class Ending:
     def __init__(self, on_event: Callable[[Event], object] | None) -> None:
         self.put: Callable[[Event], object] | None = on_event
         self._loop = asyncio.get_running_loop()
-        self._came: asyncio.Future[Answer | BaseException] = self._loop.create_future()
+        self._arrival = Wakening(self._loop)
+        self._end: Answer | BaseException | None = None
 
     def add(self, end: Answer | BaseException) -> None:
         """The run ends; the first end counts. From any thread."""
@@ -91,13 +116,15 @@ class Ending:
             self._loop.call_soon_threadsafe(self._set, end)
 
     def _set(self, end: Answer | BaseException) -> None:
-        if not self._came.done():
-            self._came.set_result(end)
+        if self._end is None:
+            self._end = end
+            self._arrival.wake()
 
     async def wait(self, seconds: float) -> Answer | BaseException | None:
         """The end; None if it has not come up to this time."""
-        await asyncio.wait((self._came,), timeout=seconds)
-        return self._came.result() if self._came.done() else None
+        if self._end is None:
+            await self._arrival.wait(seconds)
+        return self._end
 
 
 def merged(updates: list[Update | BaseException]) -> Iterator[Update | BaseException]:

@@ -26,6 +26,7 @@ MAX_BYTES = 1_000_000
 MAX_ID_BYTES = 512
 MAX_TEMPLATE = 60_000
 _ESCAPED = re.compile(f"[/+#%{FORBIDDEN}]")
+_PLAIN = re.compile(r"[a-zA-Z0-9_.-]{0,60}")
 _NUMBERS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens"}
 _OWN = frozenset(
     (
@@ -203,19 +204,12 @@ def topic_level(session: str) -> str:
 
     Level separators, wildcards, "%" and characters that MQTT forbids are percent-encoded.
     """
-    return "".join(
-        quote(character, safe="", errors="replace") if _ESCAPED.match(character) else character for character in session
-    )
+    return _ESCAPED.sub(lambda found: quote(found[0], safe="", errors="replace"), session)
 
 
 def session_key(project: Project, session: str) -> str:
     """The id of a session in the store: the client's id if it is valid there, otherwise a digest of it."""
-    plain = (
-        session.isascii()
-        and all(character.isalnum() or character in "_.-" for character in session)
-        and len(session) <= 60
-    )
-    if plain and not session.startswith("sha256-"):
+    if _PLAIN.fullmatch(session) and not session.startswith("sha256-"):
         return f"{project.name}:{session}"
     return f"{project.name}:sha256-{hashlib.sha256(session.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}"
 

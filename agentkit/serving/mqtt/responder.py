@@ -98,12 +98,7 @@ class Responder:
         model server fails, returns a text that begins with "Error: ", which is not kept in the session.
         """
 
-        text = AppendOnlyText(self.service.late_reasoning)
-
-        def on_event(event: Event) -> None:
-            if on_frame is not None and (frame := _frame_of(event, text)) is not None:
-                on_frame(frame)
-
+        on_event = None if on_frame is None else _framing(on_frame, AppendOnlyText(self.service.late_reasoning))
         try:
             user_input = self._user_input(message, message.text, self._tools_of(message.project))
             answer = self._answered(user_input, on_event)
@@ -140,7 +135,7 @@ class Responder:
         """The answer to a message; None when its client has it already."""
         if user_input.is_retry and self.service.is_delivered(user_input):
             return None
-        answer = process_user_input_with_llm(self.service, user_input, on_event)
+        answer = process_user_input_with_llm(self.service, user_input, on_event, streams=on_event is not None)
         if messages.isEnabledFor(logging.DEBUG):
             sampling, asked = dict(user_input.sampling), answer.result.messages
             messages.debug("asked in session %s with %s: %s", user_input.session, sampling, _as_json(asked))
@@ -213,6 +208,16 @@ class Responder:
                 tool for each in project.tools for tool in (load(each) if isinstance(each, str) else [each])
             )
         return self._tools[project.name]
+
+
+def _framing(on_frame: Callable[[dict[str, Any]], object], text: AppendOnlyText) -> Callable[[Event], None]:
+    """What makes frames of the events of a run."""
+
+    def on_event(event: Event) -> None:
+        if (frame := _frame_of(event, text)) is not None:
+            on_frame(frame)
+
+    return on_event
 
 
 def _frame_of(event: Event, text: AppendOnlyText) -> dict[str, Any] | None:

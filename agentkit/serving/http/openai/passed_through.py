@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from agentkit._text import in_a_line
 from agentkit.backends.usage import usage_of
 from agentkit.limits import Usage
-from agentkit.serving.http.dependencies import Service, State, Subject
+from agentkit.serving.http.dependencies import State, caller_of
 from agentkit.serving.http.errors import body_of_error, error_responses, without_address
 from agentkit.serving.http.openai.errors import RefusedRequestError, refusal_of
 from agentkit.serving.http.openai.models import MODEL, check_model
@@ -74,20 +74,21 @@ class TextRequest(PassedOn):
 
 
 @routes.post("/embeddings", summary="Create embeddings", response_model=None)
-async def embeddings(body: EmbeddingsRequest, request: Request, state: Service, subject: Subject) -> Response:
+async def embeddings(body: EmbeddingsRequest, request: Request) -> Response:
     """Returns the embeddings that the model server computes, where it does."""
-    return await _passed_on(state, "/embeddings", body, request, subject)
+    return await _passed_on("/embeddings", body, request)
 
 
 @routes.post("/completions", summary="Create a completion of a text", response_model=None)
-async def completions(body: TextRequest, request: Request, state: Service, subject: Subject) -> Response:
+async def completions(body: TextRequest, request: Request) -> Response:
     """Returns how the model goes on with a text, without chat template, tools and instructions, where the model server
     does that. Chats are at `/v1/chat/completions`."""
     check_model(body.model or MODEL)
-    return await _passed_on(state, "/completions", body, request, subject)
+    return await _passed_on("/completions", body, request)
 
 
-async def _passed_on(state: State, path: str, body: PassedOn, request: Request, subject: str) -> Response:
+async def _passed_on(path: str, body: PassedOn, request: Request) -> Response:
+    state, subject = caller_of(request)
     upstream = state.upstream
     if upstream.model is None:
         raise _absent(path, "it has no server of the OpenAI API")

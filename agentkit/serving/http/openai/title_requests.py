@@ -63,7 +63,7 @@ def is_title_request(messages: Sequence[Mapping[str, Any]]) -> bool:
     text = _text(last)
     if asked <= 1 and _TASK.match(text):
         return _TASK_KINDS.search(text[:MAX_HEAD]) is not None and not _ANSWERS.search(text[:MAX_HEAD])
-    if _asks(text[:MAX_HEAD]) or _asks(text[-MAX_TAIL:]):
+    if _asks(text[:MAX_HEAD]) or (len(text) > MAX_HEAD and _asks(text[-MAX_TAIL:])):
         return True
     first = messages[0]
     is_told = first.get("role") == "system" and len(messages) <= MAX_MESSAGES
@@ -78,6 +78,8 @@ def _asks(text: str, sentences: int | None = None) -> bool:
     """Whether a text asks for a title. sentences: how many of its first ones may do so; None: all."""
     if _PHRASES.search(text):
         return True
+    if not _TITLE.search(text):  # in none of its sentences
+        return False
     return any(map(_is_instruction, _SENTENCE_END.split(text)[:sentences]))
 
 

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
-from agentkit.serving.http.dependencies import Service, State, Subject
+from agentkit.serving.http.dependencies import Service, State, Subject, caller_of
 from agentkit.serving.http.errors import body_of_error, error_responses, status_and_detail
 from agentkit.serving.http.openai.annotations import response_annotations
 from agentkit.serving.http.openai.answers import Said, SaidAsJson, client_call_ids, logprobs_in, refusal_in
@@ -53,9 +53,10 @@ routes = APIRouter(
 
 
 @routes.post("", summary="Create a response", response_model=None)
-async def create(body: ResponseRequest, request: Request, state: Service, subject: Subject) -> Response:
+async def create(body: ResponseRequest, request: Request) -> Response:
     """Answers a conversation, as a stream of events if `stream` is true. The service's tools run on the server; calls
     of the client's tools are returned."""
+    state, subject = caller_of(request)
     check_model(body.model or MODEL)
     call = await run_in_threadpool(asked_response, body, subject, state)
     output = Output(call.response, call.summarizes, call.offered.forms)

@@ -1,0 +1,87 @@
+"""The routes that answer messages, called without what FastAPI does for each request of any route.
+
+FastAPI looks for the route, and finds out what its function takes, anew for each request; for these, which take nothing
+but a JSON body, that is a third of what the event loop does. FastAPI knows them too: it describes them, and answers
+what is not a request for one of them (another method, a path with a slash at its end).
+"""
+
+import inspect
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from agentkit.serving.http.runs import ClientDisconnectedError
+
+OBSERVED = "fastapi.telemetry"
+"""In the scope of a request of which FastAPI makes a span, which it names by the route that it finds."""
+
+
+class DirectRoute:
+    """One of these routes as an ASGI application. Raises what FastAPI raises for a body that is not of its model.
+
+    route: as FastAPI has it. model: of its body.
+    """
+
+    def __init__(self, route: APIRoute, model: type[BaseModel]) -> None:
+        self._route = route
+        self._model = model
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["route"] = self._route  # by which requests are counted
+        request = Request(scope, receive, send)
+        # Nothing here refers to the body while its answer is sent, which may take long.
+        answer: Any = await self._route.endpoint(body=self._validated(await _received(receive)), request=request)
+        if not isinstance(answer, Response):
+            answer = Response(answer.model_dump_json(by_alias=True), media_type="application/json")
+        await answer(scope, receive, send)
+
+    def _validated(self, body: bytes) -> BaseModel:
+        values = _values(body)
+        try:
+            return self._model.model_validate(values)
+        except ValidationError as error:
+            found = error.errors(include_url=False)
+            in_body = [{**each, "loc": ("body", *each["loc"])} for each in found]
+            raise RequestValidationError(in_body, body=values) from None
+
+
+async def _received(receive: Receive) -> bytes:
+    pieces = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnectedError
+        pieces.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return b"".join(pieces)
+
+
+def _values(body: bytes) -> Any:
+    """The JSON values of a body. Raises what FastAPI raises for another one."""
+    if not body:
+        raise RequestValidationError([{"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}])
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        found = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error", "input": {}}
+        raise RequestValidationError([{**found, "ctx": {"error": error.msg}}], body=error.doc) from error
+    except (ValueError, RecursionError) as error:
+        raise HTTPException(400, "There was an error parsing the body") from error
+
+
+def direct_routes(routers: Iterable[APIRouter]) -> dict[str, DirectRoute]:
+    """Return those routes by their paths: they have the method POST, and take a body and the request."""
+    found = {}
+    for route in (each for router in routers for each in router.routes if isinstance(each, APIRoute)):
+        parameters = inspect.signature(route.endpoint).parameters
+        if route.methods == {"POST"} and parameters.keys() == {"body", "request"} and "{" not in route.path:
+            found[route.path] = DirectRoute(route, parameters["body"].annotation)
+    return found

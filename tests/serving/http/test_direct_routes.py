@@ -1,0 +1,143 @@
+"""The routes that the service calls itself answer as FastAPI does, and are seen as others are."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agentkit.serving.http.app import ROUTERS, create_app
+from agentkit.serving.http.direct import OBSERVED, direct_routes
+from tests.support.http_service import reply, settings_for
+from tests.support.model_server import serve
+
+CHAT, COMPLETIONS, SESSION = "/api/llm/chat", "/v1/chat/completions", "/api/llm/chat/session"
+HELLO = {"messages": [{"role": "user", "content": "hello"}]}
+JSON = {"Content-Type": "application/json"}
+
+
+class Both:
+    """An application whose requests with the header `through: fastapi` are left to FastAPI."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (b"through", b"fastapi") in scope.get("headers", ()):
+            scope[OBSERVED] = None  # FastAPI has found that it makes no span
+        await self._app(scope, receive, send)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    with serve(reply) as server:
+        app = create_app(settings_for(tmp_path_factory.mktemp("service"), server.url))
+        with TestClient(Both(app), base_url="http://localhost", raise_server_exceptions=False) as made:
+            yield made
+
+
+def test_the_routes_that_answer_messages_are_among_them() -> None:
+    paths = {CHAT, f"{CHAT}/stream", SESSION, f"{SESSION}/stream", COMPLETIONS, "/v1/responses", "/v1/completions"}
+    assert paths <= direct_routes(ROUTERS).keys()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"7",
+        b"{}",
+        b"{",
+        b"{} {}",
+        b"\xff\xfe",
+        '{"messages": "ü"}'.encode("utf-16"),
+        b"\xef\xbb\xbf{}",
+        b"[" * 200_000,
+        b"1" * 5000,
+        b'{"messages": NaN}',
+        b'{"messages": [], "stream": "maybe", "temperature": 1e999}',
+        b'{"messages": [{"role": "user"}], "n": 0, "session_id": 7}',
+        b'{"messages": [{"role": "user", "content": "\\ud800"}], "session_id": "\\ud800", "message": "x"}',
+        json.dumps(HELLO).encode(),
+        json.dumps({**HELLO, "model": "no such model"}).encode(),
+        json.dumps({**HELLO, "tools": 7}).encode(),
+    ],
+    ids=lambda body: ascii(body[:30]),
+)
+@pytest.mark.parametrize("path", [CHAT, COMPLETIONS, SESSION, f"{CHAT}/stream"])
+def test_a_body_is_answered_as_fastapi_answers_it(client: TestClient, path: str, body: bytes) -> None:
+    direct = client.post(path, content=body, headers=JSON)
+    through = client.post(path, content=body, headers={**JSON, "through": "fastapi"})
+    assert direct.status_code == through.status_code
+    assert direct.headers.keys() == through.headers.keys()
+    assert direct.headers["content-type"] == through.headers["content-type"]
+    assert stable(direct.text) == stable(through.text)
+
+
+def stable(text: str) -> Any:
+    """The JSON of an answer without what each answer has of its own."""
+    if text.startswith("data: "):  # its text may come in more or fewer pieces
+        frames = [stable(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
+        pieces = [each.pop("content", "") for each in frames]
+        return "".join(pieces), [each for each in frames if each]
+    answer = json.loads(text)
+    usage = answer.get("usage") or {}
+    for each in ("id", "created"):
+        answer.pop(each, None)
+    usage.pop("seconds", None)
+    return answer
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS"])
+def test_another_method_is_answered_as_fastapi_answers_it(client: TestClient, method: str) -> None:
+    direct = client.request(method, COMPLETIONS)
+    assert direct.status_code == 405
+    assert "use POST" in direct.json()["error"]["message"]
+
+
+def test_its_requests_are_counted_by_their_routes(client: TestClient) -> None:
+    client.post(COMPLETIONS, content=b"{}", headers=JSON)
+    client.post(COMPLETIONS, json=HELLO)
+    counted = client.get("/metrics").text
+    for status in (200, 400):
+        series = f'agentkit_http_requests_total{{method="POST",route="{COMPLETIONS}",status="{status}"}}'
+        assert series in counted
+
+
+def test_fastapis_span_of_a_request_has_its_route(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: provider)
+    assert client.post(COMPLETIONS, json=HELLO).status_code == 200
+    [span] = [each for each in spans.get_finished_spans() if each.kind is trace.SpanKind.SERVER]
+    assert span.name == f"POST {COMPLETIONS}"
+
+
+def test_a_service_below_another_ones_path_answers_too(tmp_path: Path) -> None:
+    with serve(reply) as server:
+        app = create_app(settings_for(tmp_path, server.url))
+
+        @asynccontextmanager
+        async def lifespan(_: Starlette) -> AsyncIterator[None]:
+            async with app.router.lifespan_context(app):
+                yield
+
+        outer = Starlette(routes=[Mount("/agent", app=app)], lifespan=lifespan)
+        with TestClient(outer, base_url="http://localhost") as client:
+            answered = client.post(f"/agent{COMPLETIONS}", json=HELLO)
+            assert answered.status_code == 200, answered.text
+            assert answered.json()["choices"][0]["message"]["content"]
