@@ -20,6 +20,7 @@ MADE, BAD = "q-", "bad-"
 MAX_ID = 1000
 """Maximum length of an id, in characters."""
 _PARTS = 64
+_64_BITS = (1 << 64) - 1
 _MADE_ID = re.compile(r"q-[0-9a-f]{16}")
 
 
@@ -170,4 +171,4 @@ class Ids:
 def _key(item_id: str) -> int:
     if item_id.startswith(MADE) and _MADE_ID.fullmatch(item_id):
         return int(item_id[len(MADE) :], 16)
-    return id_set.digest_of(item_id)
+    return id_set.digest_of(item_id) & _64_BITS
