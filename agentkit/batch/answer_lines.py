@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping
+from io import BytesIO
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -25,6 +26,7 @@ STATE_BITS = 3
 MARK = 4
 
 _HEAD = re.compile(rb'\{"id": ?"([^"\\]+)", ?"ok": ?(?:(true)|false)[,}]').match
+_HEADS = re.compile(rb'^\{"id": ?"([^"\\\n]+)", ?"ok": ?(?:(true)|false)[,}].*\}\n', re.MULTILINE).finditer
 _ENDS_LINES = re.compile("[\x85\u2028\u2029\ud800-\udfff]")
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 16
@@ -115,11 +117,24 @@ def head_of(line: bytes) -> tuple[bytes, int]:
 
 def lines_of(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
     """The lines of a file before the offset `end` that are not blank, each with its offset."""
-    offset = 0
-    file.seek(0)
-    for line in file:
-        if offset >= end:
-            return
+    for begin, block in _blocks_of(file, end):
+        yield from _lines_in(block, begin)
+
+
+def _blocks_of(file: BinaryIO, end: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes of a file before the offset `end` in blocks of whole lines, each with its offset."""
+    begin, rest = file.seek(0), b""
+    while piece := file.read(min(max(_BLOCK, len(rest)), end - begin - len(rest))):
+        data = rest + piece
+        whole = data.rfind(b"\n") + 1
+        if whole:
+            yield begin, data[:whole]
+        begin, rest = begin + whole, data[whole:]
+
+
+def _lines_in(block: bytes, begin: int) -> Iterator[tuple[int, bytes]]:
+    offset = begin
+    for line in BytesIO(block):
         if not line.isspace():
             yield offset, line
         offset += len(line)
@@ -129,29 +144,31 @@ def index_of(file: BinaryIO, end: int, name: str) -> tuple[IdMap, int]:
     """Where the last line of each id begins, shifted by STATE_BITS, with its state; and how many lines are superseded
     by a later one. end: where the last whole line ends. Raises ConfigurationError with the number of a broken line."""
     index = IdMap()
-    append, match, head = index.append, _HEAD, head_of
     offset = 0
-    file.seek(0)
     try:
-        for line in file:  # what `head_of` does stands here again for most lines, in a third of the time
-            if offset >= end:
-                break
-            found = match(line)
-            if (
-                found is not None
-                and found.lastindex == 2
-                and line.endswith(b"}\n")
-                and b"\0" not in line
-                and line.find(b'"ok":', found.end()) < 0
-            ):
-                append(digest(found[1]), offset << STATE_BITS)
-            elif not line.isspace():
-                id_, state = head(line)
-                append(digest(id_), offset << STATE_BITS | state)
-            offset += len(line)
+        for begin, block in _blocks_of(file, end):
+            if (entries := _plain_entries(block, begin)) is not None:
+                index.extend(entries)
+                continue
+            for offset, line in _lines_in(block, begin):
+                id_, state = head_of(line)
+                index.extend([(digest(id_), offset << STATE_BITS | state)])
     except BrokenLineError as error:
         raise broken_line(file, offset, name, error) from None
     return index, index.settle()
+
+
+def _plain_entries(block: bytes, begin: int) -> list[tuple[int, int]] | None:
+    """What `index_of` notes of the lines of a block, seen from their beginnings in a third of the time; None where
+    `head_of` has to look at each."""
+    heads = [*_HEADS(block)]
+    are_all = len(heads) == block.count(b"\n") == block.count(b'"ok":')
+    if not are_all or b"\0" in block or b'"unknown_effect"' in block:
+        return None
+    return [
+        (digest(head[1]), begin + head.start() << STATE_BITS | (OK if head.lastindex == 2 else FAILED))
+        for head in heads
+    ]
 
 
 def broken_line(file: BinaryIO, offset: int, name: str, error: BrokenLineError) -> ConfigurationError:

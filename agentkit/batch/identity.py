@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Set
 from typing import NamedTuple
 
-from agentkit._text import canonical_json, cut, utf8
+from agentkit._text import canonical_json, cut
+from agentkit.batch import id_set
 from agentkit.batch.text_lines import LineError
 
 MADE, BAD = "q-", "bad-"
@@ -19,6 +20,7 @@ MADE, BAD = "q-", "bad-"
 MAX_ID = 1000
 """Maximum length of an id, in characters."""
 _PARTS = 64
+_64_BITS = (1 << 64) - 1
 _MADE_ID = re.compile(r"q-[0-9a-f]{16}")
 
 
@@ -36,10 +38,11 @@ class Gathered:
         """Whether one of these was added."""
         return any(not digests.isdisjoint(part) for part in self._parts)
 
-    def repeated(self) -> set[int]:
-        """Those that were added more than once."""
+    def repeated(self, other: "Gathered | None" = None) -> set[int]:
+        """Those that were added more than once, here or there together."""
         found: set[int] = set()
-        for part in self._parts:
+        for number, part in enumerate(self._parts):
+            part = part + other._parts[number] if other is not None else part
             if len(set(part)) < len(part):
                 found.update(digest for digest, count in Counter(part).items() if count > 1)
         return found
@@ -101,26 +104,24 @@ class SeenIds:
     """The ids of all lines, as they are seen when the lines are read for the first time."""
 
     def __init__(self) -> None:
-        self._all = Gathered()
         self._given = Gathered()
+        self._made = Gathered()
         self._as_made: set[str] = set()
 
     def take(self, item_id: str) -> None:
         """A line has this id."""
-        key = _key(item_id)
-        self._all.add(key)
-        self._given.add(key)
+        self._given.add(_key(item_id))
         if item_id.startswith((MADE, BAD)):
             self._as_made.add(item_id)
 
     def make(self, digest: int, begin: str = MADE) -> str:
         """A line has none. Returns no id yet."""
-        self._all.add(digest if begin == MADE else _key(f"{begin}{digest:016x}"))
+        self._made.add(digest if begin == MADE else _key(f"{begin}{digest:016x}"))
         return ""
 
     def known(self) -> "KnownIds":
         """What is to be known when the lines are read again."""
-        repeated = self._all.repeated()
+        repeated = self._given.repeated(self._made)
         return KnownIds(repeated, frozenset(self._as_made), bool(repeated) and self._given.has_any(repeated))
 
 
@@ -170,4 +171,4 @@ class Ids:
 def _key(item_id: str) -> int:
     if item_id.startswith(MADE) and _MADE_ID.fullmatch(item_id):
         return int(item_id[len(MADE) :], 16)
-    return digest_of(utf8(item_id))
+    return id_set.digest_of(item_id) & _64_BITS

@@ -154,8 +154,7 @@ class Items:
             raise ConfigurationError(f"{self.name}: line {entry[0]}: {problem}")
         if problem:
             return Item(item_id, columns=_columns_of(entry[1]), line=entry[0], problem=problem)
-        _, prompt, messages, sampling, columns, _ = question
-        return Item(item_id, prompt, messages, sampling, columns, entry[0])
+        return Item(item_id, question.prompt, question.messages, question.sampling, question.columns, entry[0])
 
     def _with_copies(self, items: Iterator[Item]) -> Iterator[Item]:
         """The items; of those that ask the same, all but the first with its id."""

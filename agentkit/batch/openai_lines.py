@@ -10,8 +10,9 @@ from agentkit.batch.text_lines import LineError
 
 _ENVELOPE = ("custom_id", "method", "url", "body")
 _PATH = "/chat/completions"
-_NOT_SAMPLING = ("model", "messages", "stream", "stream_options")
-_TOOLS = ("tools", "functions", "function_call", "tool_choice")
+_USUAL_URL = f"/v1{_PATH}"
+_TOOLS = frozenset(("tools", "functions", "function_call", "tool_choice"))
+_NOT_SAMPLING = frozenset(("model", "messages", "stream", "stream_options", "n", *_TOOLS))
 
 
 def is_request(value: object) -> bool:
@@ -26,13 +27,12 @@ def is_request(value: object) -> bool:
 def request_of(value: Mapping[str, Any]) -> Question:
     """What a line of that format asks. Raises LineError when it is no request for a reply of a chat model."""
     body = value.get("body")
-    if not isinstance(body, Mapping):
+    if not isinstance(body, (dict, Mapping)):  # a dict is known at once
         kind = "no body" if body is None else f"a body that is {KINDS.get(type(body), type(body).__name__)}"
         raise LineError(f"has {kind}: that of a request of OpenAI's batch format is an object with messages")
     _check_envelope(value)
-    tools = next((name for name in _TOOLS if body.get(name)), None)
-    if tools is not None:
-        raise LineError(f"has {tools!r} in its body: give the agent its tools (--tools, --agent), not the line")
+    if not _TOOLS.isdisjoint(body) and (tools := [name for name in body if name in _TOOLS and body[name]]):
+        raise LineError(f"has {tools[0]!r} in its body: give the agent its tools (--tools, --agent), not the line")
     if body.get("n") not in (None, 1):
         raise LineError("asks for more than one answer (n): write the line as often as it is to be asked")
     if "messages" not in body:
@@ -40,19 +40,17 @@ def request_of(value: Mapping[str, Any]) -> Question:
     model = body.get("model")
     if model is not None and not isinstance(model, str):
         raise LineError("has a model in its body that is no text")
-    sampling = {
-        name: each
-        for name, each in body.items()
-        if name not in _NOT_SAMPLING and name not in _TOOLS and name != "n" and each is not None
-    }
-    columns = {name: each for name, each in value.items() if name not in _ENVELOPE}
+    sampling = {name: each for name, each in body.items() if name not in _NOT_SAMPLING and each is not None}
     messages = asked_messages(body["messages"])
     given = value.get("custom_id")
-    return Question(None if given is None else given_id(given), None, messages, sampling, columns, model or "")
+    item_id = None if given is None else given_id(given)
+    return Question(item_id, None, messages, sampling, value, _ENVELOPE, model or "")
 
 
 def _check_envelope(value: Mapping[str, Any]) -> None:
     method, url = value.get("method", "POST"), value.get("url", _PATH)
+    if method == "POST" and url == _USUAL_URL:
+        return
     if not isinstance(method, str) or method.upper() != "POST":
         raise LineError(f"has the method {str(method)[:40]!r}: it must be POST")
     try:

@@ -1,7 +1,7 @@
 """What a line or row asks: a text, or an object with a question or messages."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from agentkit._text import cut
 from agentkit.batch.identity import KINDS, given_id
@@ -27,14 +27,22 @@ _HINTS = (
 
 
 class Question(NamedTuple):
-    """What a line asks. id: the one it has. See `agentkit.batch.item.Item`. model: the one it names."""
+    """What a line asks. id: the one it has. fields: all that stands in it; not_columns: those that are no columns. See
+    `agentkit.batch.item.Item`. model: the one it names."""
 
     id: str | None
     prompt: str | None
     messages: Sequence[Mapping[str, Any]] = ()
     sampling: Mapping[str, Any] = {}
-    columns: Mapping[str, Any] = {}
+    fields: Mapping[str, Any] = {}
+    not_columns: Collection[str] = ()
     model: str = ""
+
+    @property
+    def columns(self) -> Mapping[str, Any]:
+        """See `Item.columns`. They are made when they are asked for: a line that is only checked has no use for
+        them."""
+        return {name: each for name, each in self.fields.items() if name not in self.not_columns}
 
 
 def question_of(value: object, column: str | None = None) -> Question:
@@ -49,19 +57,11 @@ def question_of(value: object, column: str | None = None) -> Question:
     if name not in value:
         raise LineError(f"has no field {name!r}; it has {names_of(value)}")
     asked = value[name]
-    columns = value.copy()
-    del columns[name]
-    if "id" in columns:
-        del columns["id"]
-    if "custom_id" in columns:
-        del columns["custom_id"]
-    if type(asked) is str and name != "messages" and asked and not asked.isspace():
-        return Question(id_of(value), asked, (), _NO_FIELDS, columns, "")
-    if isinstance(asked, list) and (name == "messages" or (asked and all(map(_has_role, asked)))):
-        return Question(id_of(value), None, asked_messages(asked), columns=columns)
-    if name == "messages":
-        raise LineError(f"has messages that are {_kind(asked)}: it must be a list of messages")
-    return Question(id_of(value), asked_text(asked, f"the field {name!r}"), columns=columns)
+    if name == "messages" or (isinstance(asked, list) and asked and all(map(_has_role, asked))):
+        return Question(id_of(value), None, asked_messages(asked), _NO_FIELDS, value, (name, *IDS))
+    if type(asked) is not str or not asked or asked.isspace():
+        asked = asked_text(asked, f"the field {name!r}")
+    return Question(id_of(value), asked, (), _NO_FIELDS, value, (name, *IDS))
 
 
 def question_field(value: dict[str, object]) -> str:
@@ -98,8 +98,11 @@ def asked_messages(messages: object) -> Sequence[Mapping[str, Any]]:
         raise LineError(f"has messages that are {_kind(messages)}: it must be a list of messages")
     if not messages:
         raise LineError("asks nothing: its list of messages is empty")
-    known = cast(list[Message], messages)
-    due = whats_due(known) if all(map(_is_plain, messages)) else _due(known)
+    known: list[Message] = messages
+    are_plain = _are_plain(messages)
+    if are_plain and known[-1]["role"] == "user" and _says_anything(known[-1]):
+        return messages
+    due = whats_due(known) if are_plain else _due(known)
     if due is Due.NOTHING:
         raise LineError(f"asks nothing: its last message has the role {known[-1]['role']!r}")
     if due is not Due.REPLY:
@@ -107,7 +110,7 @@ def asked_messages(messages: object) -> Sequence[Mapping[str, Any]]:
     last = next((each for each in reversed(known) if each["role"] not in ("system", "developer")), known[-1])
     if last["role"] == "user" and not _says_anything(last):
         raise LineError("asks nothing: the text of its last message is empty")
-    return cast(Sequence[Mapping[str, Any]], messages)
+    return messages
 
 
 def _due(messages: Sequence[Message]) -> object:
@@ -120,19 +123,24 @@ def _due(messages: Sequence[Message]) -> object:
 
 def _says_anything(message: Message) -> bool:
     content = message.get("content")
+    if isinstance(content, str):
+        return bool(content) and not content.isspace()
     return bool(text_of(message).strip()) or (
         isinstance(content, list) and any(part.get("type") != "text" for part in content)
     )
 
 
-def _is_plain(message: object) -> bool:
-    """Whether this is a message of the most common form, in which nothing can be wrong."""
-    return (
-        type(message) is dict
-        and message.get("role") in _PLAIN_ROLES
-        and type(message.get("content")) is str
-        and "tool_calls" not in message
-    )
+def _are_plain(messages: Sequence[object]) -> bool:
+    """Whether these are messages of the most common form, in which nothing can be wrong."""
+    for each in messages:
+        if (
+            type(each) is not dict
+            or each.get("role") not in _PLAIN_ROLES
+            or type(each.get("content")) is not str
+            or "tool_calls" in each
+        ):
+            return False
+    return True
 
 
 def _has_role(value: object) -> bool:

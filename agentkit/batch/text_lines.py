@@ -5,9 +5,9 @@ import hashlib
 import io
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, repeat
 from typing import Any, BinaryIO, cast
 
 from agentkit.errors import ConfigurationError
@@ -83,17 +83,52 @@ def lines_of(file: BinaryIO, name: str) -> Iterator[Line]:
     can't be read any further."""
     last = [0]
     with _readable(name, last):
-        for number in count(1):
-            content = file.readline(MAX_BYTES + 2)
-            if not content:
-                return
-            last[0] = number
-            if content.startswith(_BYTE_ORDER_MARK):
-                content = content[3:]  # of the file, or of one that was appended to it
-            if len(content) > MAX_BYTES and len(content.rstrip(b"\r\n")) > MAX_BYTES:
-                yield number, _rest(file, content), TOO_LONG
-            else:
-                yield number, content, ""
+        for lines, problems in _blocks(file):
+            yield from zip(count(last[0] + 1), lines, problems)
+            last[0] += len(lines)
+
+
+def _blocks(file: BinaryIO) -> Iterator[tuple[list[bytes], Iterable[str]]]:
+    """The lines of a file, as many together as were read at once, and why each can't be read."""
+    rest = b""
+    while block := file.read1(_PIECE):  # type: ignore[attr-defined]
+        data = rest + block
+        lines = io.BytesIO(data).readlines()
+        rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        yield (lines, repeat("")) if _is_usual(data) else _looked_at(lines)
+        if len(rest) > MAX_BYTES + len(_BYTE_ORDER_MARK) + 1:  # CR
+            digest, rest = _digest_of_rest(file, rest)
+            yield [digest], [TOO_LONG]
+    if rest:
+        yield _looked_at(io.BytesIO(rest).readlines())
+
+
+def _is_usual(data: bytes) -> bool:
+    """Whether no line in it can be too long, or begin with a byte order mark: of the file, or of one that was appended
+    to it."""
+    return len(data) <= MAX_BYTES and _BYTE_ORDER_MARK not in data
+
+
+def _looked_at(lines: list[bytes]) -> tuple[list[bytes], list[str]]:
+    lines = [line.removeprefix(_BYTE_ORDER_MARK) for line in lines]
+    problems = ["" if len(line.rstrip(b"\r\n")) <= MAX_BYTES else TOO_LONG for line in lines]
+    return [_digest(line).digest() if bad else line for line, bad in zip(lines, problems, strict=True)], problems
+
+
+def _digest_of_rest(file: BinaryIO, begin: bytes) -> tuple[bytes, bytes]:
+    """Read to the end of a line that is too long. Returns a digest of it, and what was read behind it."""
+    digest = _digest(begin.removeprefix(_BYTE_ORDER_MARK))
+    while piece := file.read1(_PIECE):  # type: ignore[attr-defined]
+        end = piece.find(b"\n") + 1
+        digest.update(piece[:end] if end else piece)
+        if end:
+            return digest.digest(), piece[end:]
+    return digest.digest(), b""
+
+
+def _digest(line: bytes) -> "hashlib.blake2b":
+    """What stands for a line that is too long."""
+    return hashlib.blake2b(line, digest_size=16)
 
 
 @contextmanager
@@ -111,15 +146,6 @@ def _readable(name: str, last: list[int]) -> Iterator[None]:
 
 def _where(last: int) -> str:
     return f"behind line {last}" if last else "at its beginning"
-
-
-def _rest(file: BinaryIO, begin: bytes) -> bytes:
-    """Read to the end of a line that is too long. Returns a digest of it."""
-    digest = hashlib.blake2b(begin, digest_size=16)
-    piece = begin
-    while not piece.endswith(b"\n") and (piece := file.readline(_PIECE)):
-        digest.update(piece)
-    return digest.digest()
 
 
 def decoded(content: bytes) -> str:

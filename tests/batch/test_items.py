@@ -117,6 +117,21 @@ def test_byte_order_marks_line_ends_and_blank_lines_do_not_matter(tmp_path: Path
     assert prompts(written(tmp_path / "last.jsonl", b'"a"\n"b"')) == ["a", "b"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_is_whole_wherever_the_pieces_end_in_which_a_file_is_read(tmp_path: Path, end: str) -> None:
+    """Lines that end around 64 KB, longer ones, and some that are too long; byte order marks anywhere."""
+    lengths = [*range(65_500, 65_560), 10, 200_000, 999_990, 1_000_000, 1_000_001, 1_000_001, 5, 3_000_000, 7, 65_536]
+    texts = ["\ufeff" * (length % 10 == 0) + '"' + "x" * (length - 2) + '"' for length in lengths]
+    items = list(open_items(written(tmp_path / "q.jsonl", end.join(texts)), skip_bad=True))
+    assert [item.line for item in items] == list(range(1, len(lengths) + 1))
+    asked = [len(item.prompt or "") + 2 for item in items if not item.problem]
+    assert asked == [each for each in lengths if each <= 1_000_000]
+    long = [item for item in items if item.problem]
+    assert [lengths[item.line - 1] for item in long] == [1_000_001, 1_000_001, 3_000_000]
+    alone = open_items(written(tmp_path / "alone.jsonl", '"a"' + end + texts[long[0].line - 1] + end), skip_bad=True)
+    assert [item.id for item in long[:2]] == [list(alone)[1].id, f"{long[0].id}-2"]
+
+
 @pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x1e", "\u200b"], ids=ascii)
 def test_only_lf_ends_a_line(character: str, tmp_path: Path) -> None:
     """volcengine/OpenViking#3984 and others: str.splitlines() cuts a record at these."""

@@ -449,7 +449,7 @@ def test_an_index_keeps_the_last_number_of_each_id() -> None:
     for value in range(3000):
         key = numbers.randrange(1500) << 12 | numbers.randrange(2)
         expected[key] = value
-        index.append(key, value)
+        index.extend([(key, value)])
     assert index.settle() == 3000 - len(expected)
     for value in range(3000, 4000):
         key = numbers.randrange(3000) << 12
