@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice, pairwise, repeat
 from statistics import NormalDist
 
 from agentkit.errors import ConfigurationError
@@ -27,6 +27,10 @@ ALPHA = 0.05
 """Below which probability a difference is shown."""
 FEW_AMOUNTS = 10
 """Of so many amounts the bootstrap can't leave the smallest and the largest far enough."""
+LEAST_MORE, MOST_MORE = 0.25, 2.0
+"""How many items are added to some, for their variance: of a mean in the middle, and of one at 0 or 1. Found by
+simulation, of twelve kinds of scores and 5 to 200 items, with and without repeats: the interval covers 92.7 to 97.3 % in
+51 of 60 cases, with two items always in 38, being wider than it has to be."""
 POWER = 0.8
 """How often a difference that can be shown is found."""
 _UNIT = 1_000_000_000
@@ -199,9 +203,11 @@ def pass_all(k: int, n: int, right: int) -> float:
 
 def _as_many(values: Sequence[float], mean: float) -> float:
     """How many right and wrong items would say as much of the mean as these do. Their variance is that of the items and
-    of two more, which vary as right and wrong do: a few items say little of how much others vary."""
+    of a share of one more, near 0 and 1 of two, which vary as right and wrong do: a few items say little of how much
+    others vary, and least of all where nearly all are as good or as bad as can be."""
     most, n = mean * (1 - mean), len(values)
-    variance = (sum((each - mean) ** 2 for each in values) + 2 * most) / (n + 1)
+    more = LEAST_MORE + (MOST_MORE - LEAST_MORE) * abs(2 * mean - 1) ** 3
+    variance = (sum((each - mean) ** 2 for each in values) + more * most) / (n - 1 + more)
     return n * max(1.0, most / variance) if variance else n
 
 
@@ -242,7 +248,9 @@ def _drawn(values: list[int], rng: random.Random) -> Iterator[int]:
     """Yield sums of as many values as there are, drawn with replacement: from a table of 65,536 places, in which each
     stands equally often, but for one place."""
     n = len(values)
-    take = [values[(place * n) >> 16] for place in range(_PLACES)].__getitem__
+    ends = [-(-place * _PLACES // n) for place in range(n + 1)]
+    table = chain.from_iterable(map(repeat, values, (end - begin for begin, end in pairwise(ends))))
+    take = list(table).__getitem__
     while True:
         yield sum(map(take, array("H", rng.getrandbits(16 * n).to_bytes(2 * n, sys.byteorder))))
 
