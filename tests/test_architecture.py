@@ -664,7 +664,7 @@ LAYERS = [
     ["batch.driver"],
     ["batch"],
     ["evaluation.check_specs", "evaluation.refusals", "evaluation.replay", "evaluation.statistics", "evaluation.words"],
-    ["evaluation.score", "evaluation.values"],
+    ["evaluation.score", "evaluation.script_rules", "evaluation.values"],
     [
         "evaluation.call_checks",
         "evaluation.intervals",
