@@ -42,7 +42,14 @@ def said(made: Calls) -> Answer:
 def test_sets_of_the_examples_are_whole() -> None:
     assert len(CAPITALS) == 40
     counts = {}
-    for name in ("questions.jsonl", "questions_zh.jsonl", "tool_calls.jsonl", "xquad/questions.jsonl"):
+    names = (
+        "questions.jsonl",
+        "questions_zh.jsonl",
+        "tool_calls.jsonl",
+        "cmrc/questions.jsonl",
+        "xquad/questions.jsonl",
+    )
+    for name in names:
         rows = rows_of(name)
         assert len({row["id"] for row in rows}) == len(rows)
         counts[name] = len(rows)
@@ -50,8 +57,19 @@ def test_sets_of_the_examples_are_whole() -> None:
         "questions.jsonl": 27,
         "questions_zh.jsonl": 13,
         "tool_calls.jsonl": 60,
+        "cmrc/questions.jsonl": 64,
         "xquad/questions.jsonl": 400,
     }
+
+
+def test_the_answers_of_cmrc_stand_in_their_paragraphs_and_get_all_points() -> None:
+    rows = rows_of("cmrc/questions.jsonl")
+    texts = {each.name: each.read_text(encoding="utf-8") for each in (SETS / "cmrc/paragraphs").iterdir()}
+    assert {row["source"] for row in rows} == texts.keys()
+    assert all(row["answer"] in texts[row["source"]] for row in rows)
+    answers = {row["question"]: row["answer"] for row in rows}
+    with serve(lambda asked: whole(answers[question_of(asked)])) as server, Agent(f"openai:x@{server.url}") as agent:
+        assert evaluate(agent, SETS / "cmrc/questions.jsonl").first.summaries["f1"].mean == 1
 
 
 def test_the_cases_of_tool_calls_fit_their_tools() -> None:
