@@ -21,6 +21,8 @@ LEVEL = 0.95
 RESAMPLES = 10_000
 MOST_DRAWN = 2_000
 """Of more values, which are not of a few sizes, the mean is as good as normal, and its interval is computed."""
+MOST_EXACT = 12
+"""Of so few changes all signs are tried, which are less than those that are drawn."""
 MOST_SIZES = 5
 """Of so many different values it is drawn how often each occurs, instead of each value."""
 ALPHA = 0.05
@@ -141,8 +143,8 @@ def difference_of(first: Sequence[float], second: Sequence[float], seed: int = 0
 
 def permutation_test(changes: Sequence[float], seed: int = 0) -> float:
     """How probable a mean as far from 0 is where each change might as well have the other sign (two-sided). Exact where
-    all changes are of one size, such as those of right and wrong answers; else of 10,000 changes of sign, or of the
-    normal distribution where they are more than 2,000."""
+    all changes are of one size, such as those of right and wrong answers, and of up to 12; else of 10,000 changes of
+    sign, or of the normal distribution where they are more than 2,000."""
     counted = [abs(each) for each in _counted(changes) if each]
     seen = abs(sum(_counted(changes)))
     if not counted:
@@ -152,9 +154,12 @@ def permutation_test(changes: Sequence[float], seed: int = 0) -> float:
         return min(1.0, 2 * sum(_binomial_tail(n, more)))
     if len(counted) > MOST_DRAWN:
         return 2 * _NORMAL.cdf(-seen / math.sqrt(sum(each * each for each in counted)))
+    if len(counted) <= MOST_EXACT:
+        sums = _signed_sums(counted)
+        return sum(abs(each) >= seen for each in sums) / len(sums)
     rng = random.Random(seed)
     chunks = [counted[place : place + 8] for place in range(0, len(counted), 8)]
-    tables = [_signed_sums(chunk) for chunk in chunks]
+    tables = [_for_each_byte(_signed_sums(chunk)) for chunk in chunks]
     as_far = 0
     for _ in range(RESAMPLES):
         signs = rng.getrandbits(8 * len(tables)).to_bytes(len(tables), "little")
@@ -283,11 +288,16 @@ def _binomial_tail(n: int, least: int) -> Iterable[float]:
     return (math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(least, n + 1))
 
 
-def _signed_sums(chunk: Sequence[int]) -> list[int]:
-    """The sums of up to eight numbers, for each byte of signs."""
+def _signed_sums(numbers: Sequence[int]) -> list[int]:
+    """The sums of a few numbers, for all their signs."""
     sums = [0]
-    for number in chunk:
+    for number in numbers:
         sums = [each - number for each in sums] + [each + number for each in sums]
+    return sums
+
+
+def _for_each_byte(sums: list[int]) -> list[int]:
+    """The sums of up to eight numbers, for each byte of signs."""
     return sums * (256 // len(sums))
 
 

@@ -52,7 +52,7 @@ def served(judge: Any, *unknown: int, agent: Any = None) -> Iterator[tuple[Model
         yield first, second, third
 
 
-def compared(servers: tuple[ModelServer, ...], count: int = 20, **options: Any) -> Evaluation:
+def compared(servers: tuple[ModelServer, ...], count: int = 10, **options: Any) -> Evaluation:
     """The agents of all servers but the last, compared by a judge, that of the last."""
     with ExitStack() as leaving:
         backends = [OpenAIBackend("tiny", base_url=each.url, api_key="none") for each in servers]
@@ -70,8 +70,8 @@ def test_the_judge_sees_each_pair_in_both_orders_and_its_verdicts_are_counted() 
     with served(likes("City"), 0, 1, 2, 3, 4, 5) as servers:
         found = compared(servers)
     preferred = only(found)
-    assert (preferred.n, preferred.better, preferred.worse, preferred.ties, preferred.unsteady) == (20, 0, 6, 14, 0)
-    assert preferred.share == pytest.approx(14 / 20 / 2)
+    assert (preferred.n, preferred.better, preferred.worse, preferred.ties, preferred.unsteady) == (10, 0, 6, 4, 0)
+    assert preferred.share == pytest.approx(4 / 10 / 2)
     assert preferred.p == pytest.approx(2 / 2**6)
     asked = [shown(each) for each in servers[2].requests]
     assert len(asked) == 12  # about answers that are the same nothing is asked
@@ -81,8 +81,8 @@ def test_the_judge_sees_each_pair_in_both_orders_and_its_verdicts_are_counted() 
     }
     assert {each["right_answer"] for each in asked} == {f"City {number}" for number in range(6)}
     assert all(RUBRIC in question_of(each) for each in servers[2].requests)
-    assert "is worse: 35.0 % of 20 questions (" in table(found)
-    assert "0 better, 6 worse, 14 equal, p = .031; judging took $0.024" in table(found)
+    assert "is worse: 20.0 % of 10 questions (" in table(found)
+    assert "0 better, 6 worse, 4 equal, p = .031; judging took $0.024" in table(found)
 
 
 @pytest.mark.parametrize("always", ["first", "second"])
@@ -93,7 +93,7 @@ def test_a_verdict_that_changes_with_the_order_counts_as_a_tie(always: str) -> N
     preferred = only(found)
     assert (preferred.share, preferred.better, preferred.worse, preferred.unsteady, preferred.p) == (0.5, 0, 0, 8, 1)
     assert "no preference seen: 50.0 %" in table(found)
-    assert "20 equal (8 changed with the order)" in table(found)
+    assert "10 equal (8 changed with the order)" in table(found)
 
 
 def test_better_in_one_order_and_equal_in_the_other_is_a_tie() -> None:
@@ -144,7 +144,7 @@ def test_what_the_judge_has_said_is_kept_and_nothing_is_asked_twice(tmp_path: Pa
         once = compared(servers, out=out)
         counts = [len(each.requests) for each in servers]
         again = compared(servers, out=out)
-        assert [len(each.requests) for each in servers] == counts == [20, 20, 6]
+        assert [len(each.requests) for each in servers] == counts == [10, 10, 6]
         assert table(again).partition(" s summed")[0] == table(once).partition(" s summed")[0]
         assert only(again) == only(once)
         kept = [json.loads(line) for line in (tmp_path / "answers.pairs.jsonl").read_bytes().splitlines()]
@@ -154,7 +154,7 @@ def test_what_the_judge_has_said_is_kept_and_nothing_is_asked_twice(tmp_path: Pa
         assert only(compared(servers, out=out, against=tmp_path / "answers.against.jsonl")) == only(once)
         assert [len(each.requests) for each in servers] == counts
         compared(servers, out=out, prefer="It is short.")
-        assert [len(each.requests) for each in servers] == [20, 20, 12]
+        assert [len(each.requests) for each in servers] == [10, 10, 12]
 
 
 def test_the_same_agents_the_other_way_round_are_judged_by_what_was_said(tmp_path: Path) -> None:
@@ -179,17 +179,17 @@ def test_a_judge_that_gives_no_verdict_is_an_error_and_no_tie(wrong: Answer, tmp
             compared(servers, out=out)
         count = len(servers[2].requests)
         answers[0] = says("equal")
-        assert only(compared(servers, out=out)).ties == 20
-        assert [len(each.requests) for each in servers] == [20, 20, count + 2]
+        assert only(compared(servers, out=out)).ties == 10
+        assert [len(each.requests) for each in servers] == [10, 10, count + 2]
 
 
 def test_several_are_compared_with_the_first_and_repeats_count_once() -> None:
-    with served(likes("City"), *range(7)) as (first, second, judge), serve(knows(19)) as third:
+    with served(likes("City"), *range(7)) as (first, second, judge), serve(knows(9)) as third:
         found = compared((first, second, third, judge), repeat=2)
     one, two = found.comparisons
     assert one.preferred is not None
     assert two.preferred is not None
-    assert (one.preferred.n, one.preferred.worse, two.preferred.worse) == (20, 14, 2)
+    assert (one.preferred.n, one.preferred.worse, two.preferred.worse) == (10, 14, 2)
     assert one.p == pytest.approx(2 * one.preferred.p)  # Holm
     assert len(judge.requests) == 2 * 8  # equal pairs are asked about once
 
@@ -209,7 +209,7 @@ def test_a_judge_that_stops_at_a_budget_is_told_and_says_nothing(tmp_path: Path)
 
 def test_the_account_of_a_judge_that_is_refused_ends_the_evaluation() -> None:
     refused = Answer(b'{"error": {"message": "Incorrect API key", "code": "invalid_api_key"}}', status=401)
-    with served([refused], *range(12)) as servers:
+    with served([refused], *range(9)) as servers:
         found = compared(servers)
     assert found.unfinished is only(found)
     assert (only(found).ending, only(found).n) == ("account", 0)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import operator
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -163,7 +164,14 @@ def test_a_permutation_test_counts_the_changes_of_sign_that_are_as_far(changes: 
     signs = list(itertools.product((1, -1), repeat=len(changes)))
     sums = [abs(sum(one * sign for one, sign in zip(changes, each, strict=True))) for each in signs]
     exact = sum(each >= seen - 1e-9 for each in sums) / len(signs)
-    assert permutation_test(changes) == pytest.approx(exact, abs=0.025)
+    assert permutation_test(changes) == pytest.approx(exact)
+
+
+def test_of_more_changes_some_signs_are_drawn() -> None:
+    changes = [0.25, 0.5, 1.0, -0.5, 0.25, 1.0, 0.5, -1.0, 0.25, 0.5, -0.25, 1.0, 0.25, 0.5]
+    sums = [sum(map(operator.mul, changes, signs)) for signs in itertools.product((1, -1), repeat=len(changes))]
+    exact = sum(abs(each) >= abs(sum(changes)) - 1e-9 for each in sums) / len(sums)
+    assert permutation_test(changes) == pytest.approx(exact, abs=0.01)
 
 
 def test_several_comparisons_are_corrected_as_by_holm() -> None:
