@@ -667,7 +667,7 @@ LAYERS = [
     ["batch.driver"],
     ["batch"],
     ["evaluation.check_specs", "evaluation.refusals", "evaluation.replay", "evaluation.statistics", "evaluation.words"],
-    ["evaluation.score", "evaluation.values"],
+    ["evaluation.score", "evaluation.script_rules", "evaluation.values"],
     [
         "evaluation.call_checks",
         "evaluation.intervals",
@@ -683,7 +683,8 @@ LAYERS = [
     ["evaluation.checks"],
     ["evaluation.sets"],
     ["evaluation.scores"],
-    ["evaluation.results"],
+    ["evaluation.pairs", "evaluation.results"],
+    ["evaluation.preferences"],
     ["evaluation.comparison"],
     ["evaluation.running"],
     ["evaluation.tables"],

@@ -56,7 +56,7 @@ from agentkit.cli.printable import printable
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.evaluation.comparison import surely_worse
 from agentkit.evaluation.report import checked_report, write_report
-from agentkit.evaluation.running import Evaluation, beside, evaluate, rescored
+from agentkit.evaluation.running import Evaluation, beside, evaluate, pairs_file, rescored
 from agentkit.evaluation.tables import table
 from agentkit.evaluation.thresholds import Threshold, thresholds
 from agentkit.net.hosted import SHORT_NAMES
@@ -126,7 +126,15 @@ def eval_(
         str | None, typer.Option("--by", metavar="COLUMN", help="Scores for each value of a column of the set, too.")
     ] = None,
     judge: Annotated[
-        str | None, typer.Option("--judge", metavar="MODEL", help="The model of the check `judge`.")
+        str | None, typer.Option("--judge", metavar="MODEL", help="The model of the check `judge`, and of --prefer.")
+    ] = None,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            "--prefer",
+            metavar="RUBRIC",
+            help="Have the judge say which of two answers is better by this rubric, in both orders; needs --against.",
+        ),
     ] = None,
     min_: Annotated[
         list[str] | None,
@@ -258,6 +266,7 @@ def _check_overwritten(reports: list[Path], given: dict[str, Any]) -> None:
     others = {name: given[name] for name in ("set_", "out", "rescore", "not_worse_than", "record", "replay")}
     others |= {f"against {place}": each for place, each in enumerate(given["against"] or ())}
     others |= {f"out {place}": beside(Path(given["out"]), place) for place in range(1, len(others)) if given["out"]}
+    others |= {"out pairs": pairs_file(Path(given["out"]))} if given["out"] else {}
     taken = {os.path.realpath(path): name for name, path in others.items() if path}
     for report in reports:
         found = taken.setdefault(os.path.realpath(report), "")
@@ -299,8 +308,9 @@ def _evaluated(
     if given["not_worse_than"] is not None:
         others.append(Path(given["not_worse_than"]))
     passed = [
-        *("repeat", "by", "judge", "question", "skip_bad", "record", "replay", "seed", "on", "anyway", "grace"),
-        *("retry_failed", "retry_unknown", "sessions", "limit_cost", "limit_tokens", "limit_seconds", "attempts"),
+        *("repeat", "by", "judge", "prefer", "question", "skip_bad", "record", "replay", "seed", "on", "anyway"),
+        *("retry_failed", "retry_unknown", "sessions", "limit_cost", "limit_tokens", "limit_seconds"),
+        *("attempts", "grace"),
     ]
     return evaluate(
         mine,

@@ -25,9 +25,10 @@ from agentkit.evaluation.python_checks import Python, function_of
 from agentkit.evaluation.regexes import check_regex, flags_of
 from agentkit.evaluation.score import MOST_WHY, CheckError, Grade, Grader, is_share, why_missing
 from agentkit.evaluation.score import Score as Score
+from agentkit.evaluation.script_rules import RULES
 from agentkit.evaluation.source_checks import Cites, CitesPage, Refuses
 from agentkit.evaluation.spent_checks import SPENT, Spent
-from agentkit.evaluation.text_checks import F1, WHICH, Contains, Exact, Lacks, Number, Regex
+from agentkit.evaluation.text_checks import F1, OWN, WHICH, Contains, Exact, Lacks, Number, Regex
 from agentkit.evaluation.values import Tolerance
 from agentkit.running.models import Model
 from agentkit.tools import Tool
@@ -204,6 +205,13 @@ def _made(given: Mapping[str, Any], known: Known, line: int) -> Check:
     return Check(name, kind, grader, LEAST.get(kind, 1.0) if least is None else least, column, line)
 
 
+def _rule(options: Options) -> str:
+    rule, known = options.text("rule", OWN), (OWN, *RULES)
+    if rule not in known:
+        raise ConfigurationError(f"rule is one of {', '.join(known)}, not {rule!r}")
+    return rule
+
+
 def _contains(options: Options, known: Known) -> Grader:
     return Contains(options.texts("text", main=True), options.flag("raw"))
 
@@ -306,12 +314,12 @@ def _spent(what: str) -> Callable[[Options, Known], Grader]:
 
 
 _MAKERS: dict[str, Callable[[Options, Known], Grader]] = {
-    "exact": lambda options, known: Exact(options.texts("text", main=True)),
+    "exact": lambda options, known: Exact(options.texts("text", main=True), _rule(options)),
     "contains": _contains,
     "lacks": _lacks,
     "regex": _regex,
     "choice": _choice,
-    "f1": lambda options, known: F1(options.texts("text", main=True)),
+    "f1": lambda options, known: F1(options.texts("text", main=True), _rule(options)),
     "number": _number,
     "json": _json,
     "cites": lambda options, known: Cites(),

@@ -31,10 +31,14 @@ _NOT = re.compile(
     r"(?:\b(?:not|isn't|isn’t|never|neither|nor|rather than|instead of|unlike|nicht|non|не)|不是|并非|不选|而非|排除)"
     r"\s{0,2}(?:(?:option|choice|选项)\s{0,2})?[(\[]?([A-Z])(?![^\W_\u3400-\u9fff])[)\]]?(?!['’]\w)"
 )
+_LEFT_OUT = re.compile(
+    r"\b(?i:rul(?:es?|ed|ing) out|(?:exclud|eliminat)(?:es?|ed|ing)|(?:reject|discard)(?:s|ed|ing)?)\s(?:options?\s)?"
+    r"(?:(?:[(\[]?[A-Z][)\]]?,?\s){1,6}(?:and|or)\s)?[(\[]?[A-Z](?![^\W_])[)\]]?"
+)
 _IS_WRONG = re.compile(
     r"(?<![^\W_\u3400-\u9fff])[(\[]?[A-Z][)\]]?(?:(?:,| and| or)\s[(\[]?[A-Z][)\]]?){0,5}\s?"
-    r"(?:(?:is|are|was|were|can|ist|sind)\s(?:\w+ )?(?:wrong|incorrect|false|not\b|falsch|out)|(?:是错|错误|不正确"
-    r"|不对|是錯|錯誤|不正確))"
+    r"(?:(?:is|are|was|were|can|ist|sind)\s(?:\w+ )?(?:wrong|incorrect|false|not\b|eliminated|excluded|falsch|out)"
+    r"|(?:是错|错误|不正确|不对|是錯|錯誤|不正確))"
 )
 """A letter of which it is said that it is not the answer."""
 _SMALL = re.compile(r"\s{0,3}[(\[\"'“]?\s?([a-z])\s?(?:[)\].,:\"'”\s]{0,3}$|[)\].]\s)", re.MULTILINE)
@@ -43,6 +47,11 @@ _LETTER = re.compile(r"(?<![^\W_])([A-Z])(?![^\W_\u3400-\u9fff])(?!['’]\w)")
 _MARKUP = re.compile(r"[*_`#$]|\\boxed|\\text")
 _WORD_BEHIND = re.compile(r"[^\S\n]{1,3}(?!(?:is|or|and|because|since|ist|oder|und)\b)[^\W\d_A-Z]")
 """A word behind an article or a pronoun, which these are not."""
+_PRONOUN = re.compile(
+    r"\s{0,3}[(\[\"'“]?\s?I\s(?:think|believe|guess|suppose|would|will|am|was|do|did|don|can|could|cannot|have|had|choose"
+    r"|chose|pick|picked|select|go|say|know|must|may|might|conclude|find|found|see|feel|get|got|need|want)\b"
+)
+"""The word "I", which is no choice, behind "answer:"."""
 _ENDS_FIRST = re.compile(r"[.,;:!。，；：！\n—–]")
 _ENDS = re.compile(r"(?<=\S)[.;!?](?=\s|$)|[。；！？\n]")
 
@@ -67,7 +76,7 @@ class Choice(Grader):
 
     def grade(self, record: Record, answer: Any) -> Grade:
         expected, said = self._label(self.picked or answer), text_of(record)
-        named = self._named(_IS_WRONG.sub(" ", _NOT.sub(" ", _MARKUP.sub("", unicodedata.normalize("NFKC", said)))))
+        named = self._named(_without_others(_MARKUP.sub("", unicodedata.normalize("NFKC", said))))
         if named == [expected]:
             return Grade(1.0)
         return Grade(0.0, f"names {listed(named) if named else 'no choice'}, not {expected}: {quoted(said)}")
@@ -105,7 +114,7 @@ class Choice(Grader):
         if small and small[1].upper() in self.choices:
             return [small[1].upper()]
         direct = _DIRECT.match(said, place)
-        if direct and direct[1] in self.choices and not _is_word(said, direct):
+        if direct and direct[1] in self.choices and not _is_word(said, direct) and not _PRONOUN.match(said, place):
             return [direct[1]]
         return next(filter(None, map(self._in, _pieces(said, place))), [])
 
@@ -134,6 +143,11 @@ class Choice(Grader):
             elif _is_letter(label) and label.upper() in letters:
                 named.append(label)
         return sorted(named)
+
+
+def _without_others(said: str) -> str:
+    """A text without the letters of which it says that they are not the answer."""
+    return _IS_WRONG.sub(" ", _NOT.sub(" ", _LEFT_OUT.sub(" ", said)))
 
 
 def _pieces(said: str, start: int) -> Iterator[str]:

@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from agentkit.evaluation.intervals import Runs, compare, values_of
+from agentkit.evaluation.preferences import NAME, Kind, Preferences
 from agentkit.evaluation.results import SPENT, Configuration, Scored
 from agentkit.evaluation.statistics import ALPHA, Difference, difference_of, holm, mean_of
 from agentkit.evaluation.wording import amount, counted, percent, points, probability
 
 FLIPPED = 20
 """Questions that are named."""
-Kind = Literal["better", "worse", ""]
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,8 @@ class Flip:
 @dataclass(frozen=True)
 class Comparison:
     """A configuration against the first. spent: by the name in SPENT, a sentence. flipped: the questions that changed
-    most; changed: how many did. left_out: questions that only one of them has."""
+    most; changed: how many did. left_out: questions that only one of them has. preferred: what a judge prefers, where
+    one was asked; p: how probable that is by chance, corrected for the number of configurations."""
 
     base: str
     other: str
@@ -51,12 +51,28 @@ class Comparison:
     flipped: Sequence[Flip]
     changed: int
     left_out: int
+    preferred: Preferences | None = None
+    p: float = 1.0
+
+    @property
+    def verdicts(self) -> list[tuple[str, str, Kind]]:
+        """For each check, and the judge: its name, the verdict in a sentence, and the kind of it."""
+        found: list[tuple[str, str, Kind]] = [(each.check, each.verdict, each.kind) for each in self.checks]
+        if self.preferred is not None:
+            found.append((NAME, self.preferred.sentence(self.other, self.p), self.preferred.kind(self.p)))
+        return found
 
 
-def comparisons(configurations: Sequence[Configuration], seed: int) -> list[Comparison]:
-    """Each configuration against the first. Of several the probabilities are corrected (Holm), check by check."""
+def comparisons(
+    configurations: Sequence[Configuration], seed: int, preferred: Sequence[Preferences] = ()
+) -> list[Comparison]:
+    """Each configuration against the first. Of several the probabilities are corrected (Holm), check by check.
+    preferred: what a judge prefers, for each of the others."""
     base, *others = configurations
     made = [_comparison(base, other, seed) for other in others]
+    by_chance = holm([each.p for each in preferred])
+    if preferred:
+        made = [replace(of, preferred=each, p=p) for of, each, p in zip(made, preferred, by_chance, strict=True)]
     if len(made) < 2:
         return made
     corrected: dict[str, list[float]] = {}

@@ -1,6 +1,6 @@
-"""A model that grades answers by a rubric.
+"""A model that grades answers by a rubric, or says which of two is better.
 
-What it grades was written by others. It is shown as one line of JSON, so that it can't end where it is quoted, and with
+What it judges was written by others. It is shown as one line of JSON, so that it can't end where it is quoted, and with
 the special tokens of models made harmless, so that it can't begin a message of another role. That does not make a judge
 incorruptible: a text may still talk to it, and a small model may listen.
 """
@@ -39,6 +39,18 @@ rubric fully, 4 nearly, 3 in half, 2 hardly, 1 not at all.
 
 {{data}}"""
 
+PAIR_TASK = f"""Compare two answers to a question by this rubric:
+
+{{rubric}}
+
+{_DATA}
+"question" was asked; "first" and "second" are two answers to it{{right}}. In which order they stand is left to chance,
+and a longer answer is not better for that.
+Say first in one or two sentences how the two differ by the rubric, then which is better: "first", "second", or "equal"
+where neither is.
+
+{{data}}"""
+
 _LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
 """What JSON does not escape, and some take for the end of a line."""
 _RIGHT = ', "right_answer" is known to be right'
@@ -52,8 +64,16 @@ class Verdict:
     grade: Literal[1, 2, 3, 4, 5]
 
 
+@dataclass
+class Preference:
+    """What a judge says of two answers."""
+
+    reason: str
+    better: Literal["first", "second", "equal"]
+
+
 class Judge:
-    """A model that judges answers.
+    """A model that judges answers. agent: which it is asked as.
 
     model: an Agent, which keeps its own instructions and limits, or the name of a model or a backend. It can be shared
     between threads. Raises ConfigurationError for a model that there is not.
@@ -61,12 +81,12 @@ class Judge:
 
     def __init__(self, model: "Agent | Model") -> None:
         self._is_own = not isinstance(model, Agent)
-        self._agent = model if isinstance(model, Agent) else Agent(model, instructions="You judge answers.")
+        self.agent = model if isinstance(model, Agent) else Agent(model, instructions="You judge answers.")
 
     def close(self) -> None:
         """Close what was made from the name of a model."""
         if self._is_own:
-            self._agent.close()
+            self.agent.close()
 
     def grade(self, rubric: str, question: str, answer: str, right: Any = None) -> Grade:
         """Grade an answer by a rubric. right: the right answer, None where there is none. Raises CheckError when the
@@ -77,9 +97,9 @@ class Judge:
         return Grade((verdict.grade - 1) / (MOST_GRADE - 1), in_a_line(verdict.reason, 300), _spent(usage))
 
     def _ask(self, task: str, rubric: str, data: str, right: Any, kind: type) -> tuple[Any, Usage]:
-        prompt = task.format(rubric=rubric.strip(), data=data, right="" if right is None else _RIGHT)
+        prompt = _prompt(task, rubric, data, right)
         try:
-            result: Result[Any] = self._agent.run(prompt, output=kind)
+            result: Result[Any] = self.agent.run(prompt, output=kind)
         except ConfigurationError:
             raise
         except Exception as error:
@@ -102,6 +122,11 @@ class Judged(Grader):
         return self.judge.grade(self.rubric, question_of(record), text_of(record), answer)
 
 
+def pair_prompt(rubric: str, question: str, first: str, second: str, right: Any = None) -> str:
+    """What a judge is asked, which answers with a Preference. right: the right answer, None where there is none."""
+    return _prompt(PAIR_TASK, rubric, _data(right, question=question, first=first, second=second), right)
+
+
 def question_of(record: Record) -> str:
     """The question of a record: "question" of it, or the newest of its messages that a user has written. Raises
     CheckError for a record that has neither."""
@@ -111,6 +136,10 @@ def question_of(record: Record) -> str:
     if not asked:
         raise CheckError('a judge has to see the question: give `question`, or keep "messages"')
     return text_of_message(cast(Any, asked[-1]))
+
+
+def _prompt(task: str, rubric: str, data: str, right: Any) -> str:
+    return task.format(rubric=rubric.strip(), data=data, right="" if right is None else _RIGHT)
 
 
 def _data(right: Any, **texts: str) -> str:

@@ -45,9 +45,9 @@ def page(evaluation: Evaluation) -> str:
         "facts": _facts(evaluation),
         "remarks": [_seen(text) for text in [*remarks_of(evaluation), *_left_out(evaluation)]],
         "verdicts": [
-            {"check": _seen(each.check), "text": _seen(each.verdict), "kind": each.kind}
+            {"check": _seen(name), "text": _seen(verdict), "kind": kind}
             for comparison in evaluation.comparisons
-            for each in comparison.checks
+            for name, verdict, kind in comparison.verdicts
         ],
         "names": [_seen(each.name) for each in configurations],
         "files": [_seen(each.file) for each in configurations],

@@ -7,6 +7,7 @@ from typing import Any
 
 from agentkit._text import in_a_line, joined_surrogates, visible
 from agentkit.errors import ConfigurationError
+from agentkit.evaluation.comparison import Comparison
 from agentkit.evaluation.intervals import Summary
 from agentkit.evaluation.results import SPENT, Configuration, Scored
 from agentkit.evaluation.running import Evaluation
@@ -80,8 +81,27 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
                 "changed": each.changed,
                 "flipped": [{"id": flip.item, "before": flip.before, "after": flip.after} for flip in each.flipped],
                 "left_out": each.left_out,
+                "preferred": None if each.preferred is None else _preferred(each),
             }
             for each in evaluation.comparisons
+        ],
+    }
+
+
+def _preferred(of: Comparison) -> dict[str, Any]:
+    found = of.preferred
+    assert found is not None
+    names = ("n", "share", "low", "high", "better", "worse", "ties", "unsteady")
+    return {
+        **{name: getattr(found, name) for name in names},
+        "p": of.p,
+        "kind": found.kind(of.p),
+        "verdict": found.sentence(of.other, of.p),
+        "asked": found.said.asked,
+        "cost": found.said.cost,
+        "pairs": [
+            {"id": each.item, "repeat": each.repeat, "value": each.value, "unsteady": each.unsteady, "why": each.why}
+            for each in found.said.pairs
         ],
     }
 
@@ -133,7 +153,7 @@ def _markdown(evaluation: Evaluation) -> Iterator[str]:
     yield from (line for text in remarks_of(evaluation) for line in ("", f"> {_plain(text)}"))
     for comparison in evaluation.comparisons:
         yield from ("", f"## {_plain(comparison.other)} against {_plain(comparison.base)}", "")
-        yield from (f"- **{_plain(each.check)}**: {_plain(each.verdict)}" for each in comparison.checks)
+        yield from (f"- **{_plain(name)}**: {_plain(verdict)}" for name, verdict, _ in comparison.verdicts)
         yield from (f"- {_plain(sentence)}" for sentence in comparison.spent.values())
     for each in evaluation.configurations:
         yield from ("", f"## {_plain(each.name)}", "")

@@ -19,10 +19,12 @@ from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Known
 from agentkit.evaluation.comparison import Comparison, comparisons
 from agentkit.evaluation.judging import Judge
+from agentkit.evaluation.pairs import Asked, PairJudge, answers_of
+from agentkit.evaluation.preferences import Preferences, preferences
 from agentkit.evaluation.replay import Recording, recorded_or_replayed
 from agentkit.evaluation.results import Configuration, configuration
 from agentkit.evaluation.scores import CHANGED, Outcome, Scorer, columns_of, not_asked, replaced
-from agentkit.evaluation.sets import ASKED, EvaluationSet, Line, Source, Spec
+from agentkit.evaluation.sets import ANSWER, ASKED, EvaluationSet, Line, Source, Spec
 from agentkit.evaluation.thresholds import Threshold
 from agentkit.middleware.base import model_name
 from agentkit.net.repeats import split_id
@@ -57,9 +59,12 @@ class Evaluation:
         return self.configurations[0]
 
     @property
-    def unfinished(self) -> Configuration | None:
-        """The configuration that ended before all was answered; None where there is none."""
-        return next((each for each in self.configurations if each.ending != "complete"), None)
+    def unfinished(self) -> Configuration | Preferences | None:
+        """The configuration that ended before all was answered, or the judge before all was judged; None where there is
+        none."""
+        done: list[Configuration | Preferences] = [*self.configurations]
+        done += [each.preferred for each in self.comparisons if each.preferred is not None]
+        return next((each for each in done if each.ending != "complete"), None)
 
 
 def evaluate(
@@ -72,6 +77,7 @@ def evaluate(
     checks: Iterable[Spec] = (),
     by: str | None = None,
     judge: "Judge | Agent | Model | None" = None,
+    prefer: str | None = None,
     question: str | None = None,
     skip_bad: bool = False,
     record: str | Path | None = None,
@@ -87,8 +93,9 @@ def evaluate(
     iterable of questions with "answer" and "checks" (docs/evaluation.md). against: what it is compared with: agents, or
     answers files (*.jsonl) of earlier evaluations. repeat: how often each question is asked. out: the answers file,
     from which a later call goes on; the others' are beside it. checks: for all lines. by: a column whose values are
-    groups. judge: the model of the check `judge`. record, replay: a folder (see `agentkit.evaluation.replay`). seed: of
-    the resampling. watch: reads a batch. wanted: what has to be reached, for its checks to be known before anything is
+    groups. judge: the model of the check `judge`, and of prefer: a rubric, by which the judge compares the answers of
+    the agent with those of each other. record, replay: a folder (see `agentkit.evaluation.replay`). seed: of the
+    resampling. watch: reads a batch. wanted: what has to be reached, for its checks to be known before anything is
     asked. options: those of `agentkit.batch.run_batch`.
 
     Of an answers file that is compared with, the questions and repeats that it has count; answers files are scored
@@ -110,14 +117,20 @@ def evaluate(
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
         _check_files(sides)
-        known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=_judge(judge, leaving))
+        own_judge = _judge(judge, leaving)
+        pair_judge = _pair_judge(own_judge, prefer, sides, options)
+        known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=own_judge)
         given = EvaluationSet(set, question=question, checks=checks, known=known, repeat=repeat, skip_bad=skip_bad)
         given.check()
         read = _Lines(given, by)
         read.expect(wanted)
         _check_prices(sides, read)
-        done = list(_all_done(sides, read, recording, watch or (lambda name, run: run), options))
-    return made_of(read, done, seed)
+        watching = watch or (lambda name, run: run)
+        done = list(_all_done(sides, read, recording, watching, options))
+        preferred = _preferred(pair_judge, read, done, out, watching, seed)
+        if recording is not None and recording.problem:
+            raise ConfigurationError(recording.problem)
+    return made_of(read, done, seed, preferred=preferred)
 
 
 def rescored(
@@ -150,7 +163,7 @@ def rescored(
     scorer = Scorer(given.checks, asks=False)
     outcomes = read.outcomes(replaced(path, scorer, read.columns), scorer)
     name = path.name if set is None else given.name
-    return made_of(read, [_Done(path.name, path.name, outcomes)], seed, name)
+    return made_of(read, [_Done(path.name, path.name, outcomes, lambda: read_records(path))], seed, name)
 
 
 def _items_of(path: Path) -> Iterator[Item]:
@@ -174,11 +187,12 @@ class _Side:
 
 @dataclass(frozen=True)
 class _Done:
-    """The outcomes of a side. file: the name of its answers file. See `Configuration`."""
+    """The outcomes of a side. file: the name of its answers file. records: reads its records. See `Configuration`."""
 
     name: str
     file: str
     outcomes: Sequence[Outcome]
+    records: Callable[[], Iterable[Record]]
     ending: str = "complete"
     message: str = ""
 
@@ -304,6 +318,11 @@ def beside(out: Path, place: int) -> Path:
     return out.with_name(f"{out.stem}.against{'' if place == 1 else f'-{place}'}{out.suffix}")
 
 
+def pairs_file(out: Path) -> Path:
+    """Where is kept what a judge says of pairs of answers, beside the answers file."""
+    return out.with_name(f"{out.stem}.pairs{out.suffix}")
+
+
 def _name_of(agent: Any, job: Job) -> str:
     if isinstance(agent, str):
         return agent
@@ -339,13 +358,51 @@ def _all_done(
             return
 
 
+def _pair_judge(
+    judge: Judge | None, rubric: str | None, sides: Sequence[_Side], options: Mapping[str, Any]
+) -> PairJudge | None:
+    """What compares pairs of answers; None where that is not asked for. Raises ConfigurationError."""
+    if rubric is None:
+        return None
+    if judge is None or len(sides) < 2:
+        raise ConfigurationError("prefer compares answers: name a model that does (--judge), and with what (--against)")
+    return PairJudge(judge, rubric, options)
+
+
+def _preferred(
+    judge: PairJudge | None,
+    read: _Lines,
+    done: Sequence[_Done],
+    out: str | os.PathLike[str] | None,
+    watch: Watch,
+    seed: int,
+) -> list[Preferences]:
+    """What the judge prefers, for each but the first; nothing where answers are missing that may still come."""
+    if judge is None or done[-1].ending != "complete":
+        return []
+    asked = {
+        id_: Asked(str(line.item.columns.get(ASKED) or ""), line.item.columns.get(ANSWER))
+        for id_, line in read.lines.items()
+    }
+    first, *others = (_answers(each) for each in done)
+    file = None if out is None else pairs_file(Path(out))
+    return [preferences(each, seed) for each in judge.verdicts(asked, first, others, file, watch)]
+
+
+def _answers(done: _Done) -> dict[tuple[str, int], str]:
+    """The answers of a side that count: "" for one that there is not."""
+    said = answers_of(done.records())
+    return {(each.item, each.repeat): "" if each.missing else said[each.item, each.repeat] for each in done.outcomes}
+
+
 def _numbered(name: str, before: Sequence[str]) -> str:
     return f"{name} ({before.count(name) + 1})" if name in before else name
 
 
 def _of_file(side: _Side, name: str, read: _Lines) -> _Done:
     assert side.file is not None
-    return _Done(name, side.file.name, read.outcomes_of_file(side.file, Scorer(read.of.checks)))
+    file = side.file
+    return _Done(name, file.name, read.outcomes_of_file(file, Scorer(read.of.checks)), lambda: read_records(file))
 
 
 def _done(side: _Side, given: Job, name: str, read: _Lines, watch: Watch, options: Mapping[str, Any]) -> _Done:
@@ -364,9 +421,10 @@ def _done(side: _Side, given: Job, name: str, read: _Lines, watch: Watch, option
                 run.stop()
         ending = run.ending or "complete"
         message = run.message if side.file is not None else _nothing_kept(ending, run.message)
-    kept = records if side.file is None else read_records(side.file)
-    file = "" if side.file is None else side.file.name
-    return _Done(name, file, read.outcomes(kept, scorer), ending, message)
+    place = side.file
+    kept: Callable[[], Iterable[Record]] = (lambda: records) if place is None else lambda: read_records(place)
+    file = "" if place is None else place.name
+    return _Done(name, file, read.outcomes(kept(), scorer), kept, ending, message)
 
 
 def _nothing_kept(ending: str, message: str) -> str:
@@ -377,11 +435,13 @@ def _nothing_kept(ending: str, message: str) -> str:
     return f"{why}; the answers are kept, and the next start goes on, only with an answers file (-o, out=)"
 
 
-def made_of(read: _Lines, done: Sequence[_Done], seed: int, name: str = "") -> Evaluation:
-    """The evaluation of what was done."""
+def made_of(
+    read: _Lines, done: Sequence[_Done], seed: int, name: str = "", preferred: Sequence[Preferences] = ()
+) -> Evaluation:
+    """The evaluation of what was done. preferred: what a judge prefers, for each but the first."""
     configurations = [
         configuration(each.name, each.file, each.outcomes, read.by, seed, each.ending, each.message) for each in done
     ]
-    compared = comparisons(configurations, seed) if len(configurations) > 1 else []
+    compared = comparisons(configurations, seed, preferred) if len(configurations) > 1 else []
     at = time.strftime("%Y-%m-%dT%H:%M:%S%z")
     return Evaluation(name or read.of.name, read.of.repeat, read.by, configurations, compared, at, seed, read.unchecked)

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice, pairwise, repeat
 from statistics import NormalDist
 
 from agentkit.errors import ConfigurationError
@@ -21,12 +21,18 @@ LEVEL = 0.95
 RESAMPLES = 10_000
 MOST_DRAWN = 2_000
 """Of more values, which are not of a few sizes, the mean is as good as normal, and its interval is computed."""
+MOST_EXACT = 12
+"""Of so few changes all signs are tried, which are less than those that are drawn."""
 MOST_SIZES = 5
 """Of so many different values it is drawn how often each occurs, instead of each value."""
 ALPHA = 0.05
 """Below which probability a difference is shown."""
 FEW_AMOUNTS = 10
 """Of so many amounts the bootstrap can't leave the smallest and the largest far enough."""
+LEAST_MORE, MOST_MORE = 0.25, 2.0
+"""How many items are added to some, for their variance: of a mean in the middle, and of one at 0 or 1. Found by
+simulation, of twelve kinds of scores and 5 to 200 items, with and without repeats: the interval covers 92.7 to 97.3 %
+in 51 of 60 cases; with two items always it does in 38, being wider than it has to be."""
 POWER = 0.8
 """How often a difference that can be shown is found."""
 _UNIT = 1_000_000_000
@@ -137,8 +143,8 @@ def difference_of(first: Sequence[float], second: Sequence[float], seed: int = 0
 
 def permutation_test(changes: Sequence[float], seed: int = 0) -> float:
     """How probable a mean as far from 0 is where each change might as well have the other sign (two-sided). Exact where
-    all changes are of one size, such as those of right and wrong answers; else of 10,000 changes of sign, or of the
-    normal distribution where they are more than 2,000."""
+    all changes are of one size, such as those of right and wrong answers, and of up to 12; else of 10,000 changes of
+    sign, or of the normal distribution where they are more than 2,000."""
     counted = [abs(each) for each in _counted(changes) if each]
     seen = abs(sum(_counted(changes)))
     if not counted:
@@ -148,9 +154,12 @@ def permutation_test(changes: Sequence[float], seed: int = 0) -> float:
         return min(1.0, 2 * sum(_binomial_tail(n, more)))
     if len(counted) > MOST_DRAWN:
         return 2 * _NORMAL.cdf(-seen / math.sqrt(sum(each * each for each in counted)))
+    if len(counted) <= MOST_EXACT:
+        sums = _signed_sums(counted)
+        return sum(abs(each) >= seen for each in sums) / len(sums)
     rng = random.Random(seed)
     chunks = [counted[place : place + 8] for place in range(0, len(counted), 8)]
-    tables = [_signed_sums(chunk) for chunk in chunks]
+    tables = [_for_each_byte(_signed_sums(chunk)) for chunk in chunks]
     as_far = 0
     for _ in range(RESAMPLES):
         signs = rng.getrandbits(8 * len(tables)).to_bytes(len(tables), "little")
@@ -199,9 +208,11 @@ def pass_all(k: int, n: int, right: int) -> float:
 
 def _as_many(values: Sequence[float], mean: float) -> float:
     """How many right and wrong items would say as much of the mean as these do. Their variance is that of the items and
-    of two more, which vary as right and wrong do: a few items say little of how much others vary."""
+    of a share of one more, near 0 and 1 of two, which vary as right and wrong do: a few items say little of how much
+    others vary, and least of all where nearly all are as good or as bad as can be."""
     most, n = mean * (1 - mean), len(values)
-    variance = (sum((each - mean) ** 2 for each in values) + 2 * most) / (n + 1)
+    more = LEAST_MORE + (MOST_MORE - LEAST_MORE) * abs(2 * mean - 1) ** 3
+    variance = (sum((each - mean) ** 2 for each in values) + more * most) / (n - 1 + more)
     return n * max(1.0, most / variance) if variance else n
 
 
@@ -242,7 +253,9 @@ def _drawn(values: list[int], rng: random.Random) -> Iterator[int]:
     """Yield sums of as many values as there are, drawn with replacement: from a table of 65,536 places, in which each
     stands equally often, but for one place."""
     n = len(values)
-    take = [values[(place * n) >> 16] for place in range(_PLACES)].__getitem__
+    ends = [-(-place * _PLACES // n) for place in range(n + 1)]
+    table = chain.from_iterable(map(repeat, values, (end - begin for begin, end in pairwise(ends))))
+    take = list(table).__getitem__
     while True:
         yield sum(map(take, array("H", rng.getrandbits(16 * n).to_bytes(2 * n, sys.byteorder))))
 
@@ -275,11 +288,16 @@ def _binomial_tail(n: int, least: int) -> Iterable[float]:
     return (math.exp(whole - math.lgamma(k + 1) - math.lgamma(n - k + 1)) for k in range(least, n + 1))
 
 
-def _signed_sums(chunk: Sequence[int]) -> list[int]:
-    """The sums of up to eight numbers, for each byte of signs."""
+def _signed_sums(numbers: Sequence[int]) -> list[int]:
+    """The sums of a few numbers, for all their signs."""
     sums = [0]
-    for number in chunk:
+    for number in numbers:
         sums = [each - number for each in sums] + [each + number for each in sums]
+    return sums
+
+
+def _for_each_byte(sums: list[int]) -> list[int]:
+    """The sums of up to eight numbers, for each byte of signs."""
     return sums * (256 // len(sums))
 
 

@@ -135,7 +135,7 @@ def spent_rows(evaluation: Evaluation) -> list[list[str]]:
 
 def _compared(comparison: Comparison) -> Iterator[str]:
     yield f"{in_a_line(comparison.other, 60)} against {in_a_line(comparison.base, 60)}"
-    yield from columns([(each.check, each.verdict) for each in comparison.checks])
+    yield from columns([(name, verdict) for name, verdict, _ in comparison.verdicts])
     yield from (f"  {sentence}" for sentence in comparison.spent.values())
     if comparison.flipped:
         most = ", the most" if comparison.changed > len(comparison.flipped) else ""

@@ -9,7 +9,8 @@ from agentkit.evaluation.tables import table
 from agentkit.evaluation.thresholds import Kind, Threshold
 
 OPTIONS = {
-    *("against", "repeat", "out", "checks", "by", "judge", "question", "skip_bad", "record", "replay", "seed", "watch"),
+    *("against", "repeat", "out", "checks", "by", "judge", "prefer", "question", "skip_bad"),
+    *("record", "replay", "seed", "watch"),
     *("on", "at_once", "keep", "anyway", "retry_failed", "retry_unknown", "sessions", "attempts", "grace", "sampling"),
     *("limit_cost", "limit_tokens", "limit_seconds", "output", "ordered"),
 }

@@ -9,10 +9,13 @@ from agentkit.batch.item import Record
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.regexes import check_regex, matches
 from agentkit.evaluation.score import Grade, Grader, right, text_of, texts_of
+from agentkit.evaluation.script_rules import RULES, Rule
 from agentkit.evaluation.values import Tolerance, compared, expected_quantity, is_in_words
 from agentkit.evaluation.words import f1, has_phrase, readings, words
 
 SHOWN = 60
+OWN = "words"
+"""The rule by which words are compared in all scripts; others are those of `agentkit.evaluation.script_rules`."""
 WHICH = ("answer", "line", "any", "first", "last", "only")
 """Which numbers of an answer are compared (see `agentkit.evaluation.values.compared`)."""
 
@@ -37,21 +40,25 @@ class _WithTexts(Grader):
 
 @dataclass(frozen=True)
 class Exact(_WithTexts):
-    """The answer has the same words as a right one, and no others."""
+    """The answer has the same words as a right one, and no others. rule: see F1."""
+
+    rule: str = OWN
 
     def grade(self, record: Record, answer: Any) -> Grade:
         rights, said = self.rights(answer), text_of(record)
-        return right(any(_is_equal(said, each) for each in rights), _not(record, rights))
+        return right(any(_rule(self.rule).is_equal(said, each) for each in rights), _not(record, rights))
 
 
 @dataclass(frozen=True)
 class F1(_WithTexts):
     """How many words the answer and a right one have in common, of the right one that is nearest. Punctuation is left
-    out, as SQuAD's script does, or parts words, whichever has more in common."""
+    out, as SQuAD's script does, or parts words, whichever has more in common. rule: "words", or whose script's."""
+
+    rule: str = OWN
 
     def grade(self, record: Record, answer: Any) -> Grade:
         rights, said = self.rights(answer), text_of(record)
-        value = max(_f1(said, each) for each in rights)
+        value = max(_rule(self.rule).f1(said, each) for each in rights)
         return Grade(value, "" if value == 1 else _not(record, rights))
 
 
@@ -151,6 +158,13 @@ def _f1(said: str, text: str) -> float:
         return float(_is_equal(said, text))
     parted = f1(readings(said)[1], readings(text)[1])
     return max(f1(found, wanted), parted)
+
+
+def _rule(name: str) -> Rule:
+    return RULES.get(name, _OWN_RULE)
+
+
+_OWN_RULE = Rule(_f1, _is_equal)
 
 
 def _not(record: Record, rights: Sequence[str]) -> str:

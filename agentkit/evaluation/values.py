@@ -25,6 +25,7 @@ _EXPONENT = re.compile(
     r"| ?[×x*·] ?10(?:\^|\*\*)?[{(]? ?([+−-]?\d{1,3})(?!\d)"
     r"| ?[×x*·] ?10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})"
 )
+_POWER = re.compile(r"(?:\^|\*\*)[{(]? ?([+−-]?\d{1,9})(?![\d.])[})]?|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})")
 _RAISED = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "+-0123456789-")
 _PERCENT = re.compile(r"[\s\u00a0]?(?:[%％٪]|per ?cents?\b|percent|pro[cz]ent|процент|pour ?cent|por ?ciento)", re.I)
 _UNIT = re.compile(r"[\s\u00a0-]?([^\W\d_]{1,20}|[°℃℉$€£¥][CF]?)")
@@ -34,6 +35,7 @@ _MINUS_WORD = re.compile(r"\b(?:minus|negative|moins|menos|минус) $|[负負
 _BARE_POINT = re.compile(r"(?<![\w.,٫])([.٫])(?=\d)")
 """The point of ".5"."""
 _VULGAR = re.compile(r"(?<![\d.,])(\d{1,9})?[ \u00a0]?([¼-¾⅐-⅞])")
+_LATEX_FRACTION = re.compile(r"(\d?)\\[dtc]?frac ?\{ ?([+-]?\d{1,9}) ?\} ?\{ ?(\d{1,9}) ?\}")
 _ENDS = re.compile(r"(?<=\S)[.;!?](?=[\s*]|$)|[。；！？\n]")
 _STATED = re.compile(
     r"\b(?:answer|result|antwort|ergebnis|réponse|respuesta|resultado|ответ)\b|答案|结果|結果|\\boxed|####", re.I
@@ -53,6 +55,8 @@ _ONE = frozenset(("one", "eins", "un", "uno", "один", "一", "واحد"))
 _MONEY = "$€£¥"
 _PARTS = ".)）]"
 MOST_EXPONENT = 400
+MOST_DIGITS = 40
+"""Of a number to a power."""
 SHORT = 4
 """Of so many words a text says hardly more than a number."""
 
@@ -103,6 +107,7 @@ class Quantity:
 def quantities(text: str) -> list[Quantity]:
     """The numbers of a text, but for marks that cite sources, unless there are no others."""
     text = _WIDE.sub(lambda sign: sign[0].translate(_WIDE_SIGNS), text)
+    text = _LATEX_FRACTION.sub(lambda each: f"{each[1]}{' ' * bool(each[1])}{each[2]}/{each[3]}", text)
     text = _BARE_POINT.sub(r"0\1", _VULGAR.sub(_as_fraction, text))
     return list(_found(MARK.sub(lambda mark: " " * len(mark[0]), text))) or list(_found(text))
 
@@ -122,9 +127,14 @@ def _found(text: str) -> Iterator[Quantity]:
             continue
         values, end = _decimals(_meant(number, text, ends[place])), ends[place]
         power = _EXPONENT.match(text, end)
+        to_the, mixed = _POWER.match(text, end), _mixed(found, place, text, ends)
         if power:
             values, end = _decimals(number.plain), power.end()
             values = _raised(values, next(each for each in power.groups() if each))
+        elif to_the:
+            values, end = _powers(_decimals(number.plain), to_the[1] or to_the[2]), to_the.end()
+        elif mixed is not None:
+            values, end = frozenset((mixed,)), ends[place + 2]
         elif text[end : end + 1] == "/" and end + 1 in begins_at and text[ends[place + 1] : ends[place + 1] + 1] != "/":
             below = _decimals(found[place + 1].values)
             values, end = frozenset(one / other for one in values for other in below if other), ends[place + 1]
@@ -132,6 +142,19 @@ def _found(text: str) -> Iterator[Quantity]:
         if _is_negative(text, number.start):
             values = frozenset(-each for each in values)
         yield _quantity(values, text, number.start, end)
+
+
+def _mixed(found: Sequence[Number], place: int, text: str, ends: Sequence[int]) -> Decimal | None:
+    """A whole number with a fraction behind it, as in "3 1/2"; None for anything else."""
+    parts = found[place : place + 3]
+    if len(parts) < 3 or parts[1].start != ends[place] + 1 or parts[2].start != ends[place + 1] + 1:
+        return None
+    if text[ends[place]] not in " \u00a0" or text[ends[place + 1]] not in "/⁄" or text[ends[place + 2] :][:1] == "/":
+        return None
+    whole, above, below = (each.written for each in parts)
+    if not all(each.isdecimal() and len(each) < 6 for each in (whole, above, below)) or not 0 < int(above) < int(below):
+        return None
+    return int(whole) + Decimal(int(above)) / int(below)
 
 
 def expected_quantity(answer: Any) -> Quantity:
@@ -232,6 +255,14 @@ def _decimals(values: frozenset[str]) -> frozenset[Decimal]:
 def _raised(values: frozenset[Decimal], exponent: str) -> frozenset[Decimal]:
     power = int(exponent.translate(_RAISED))
     return frozenset(each.scaleb(power) for each in values) if abs(power) <= MOST_EXPONENT else frozenset()
+
+
+def _powers(values: frozenset[Decimal], exponent: str) -> frozenset[Decimal]:
+    """Numbers to a power; none where that is too large to be an answer."""
+    power = int(exponent.translate(_RAISED))
+    if values == {10}:
+        return _raised(frozenset({Decimal(1)}), exponent)
+    return frozenset(each**power for each in values if each and abs(power * each.adjusted() + power) < MOST_DIGITS)
 
 
 def _is_negative(text: str, start: int) -> bool:

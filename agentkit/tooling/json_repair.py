@@ -1,4 +1,5 @@
-"""The reader of JSON that models write: `read_json` with repairs, `loads` without, `read_values` for several in a row.
+"""The reader of JSON that models write: `read_json` with repairs, `loads` without, `read_values` for several in a row,
+`objects_in` for those in a text.
 
 Raw line breaks in strings are accepted. Then other quotation marks around strings, unescaped quotation marks inside
 them are repaired (json_tokens.py). All other repairs are left to the json_repair package (a trailing
@@ -18,6 +19,7 @@ from agentkit._text import joined_surrogates
 from agentkit.tooling.json_tokens import LooseObject
 from agentkit.tooling.repair_budget import Budget, CountedText
 
+MAX_OBJECTS = 50
 MAX_REPAIRED = 100_000
 """Maximum characters of broken JSON to repair."""
 
@@ -93,6 +95,22 @@ def read_values(text: str) -> tuple[list[Any], str]:
         values.append(cleaned(value))
         start = _end_of(_BETWEEN, text, start)
     return values, text[start:]
+
+
+def objects_in(text: str) -> Iterator[dict[str, Any]]:
+    """Yield the objects in a text that are valid JSON and not empty, the outermost only: of the first MAX_OBJECTS
+    braces. Nothing of a text that is one object."""
+    place = text.find("{")
+    for _ in range(MAX_OBJECTS if place >= 0 else 0):
+        try:
+            value, end = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            value, end = {}, place + 1
+        if value and (text[:place].strip() or text[end:].strip()):
+            yield cleaned(value)
+        place = text.find("{", end)
+        if place < 0:
+            return
 
 
 _DECODER = json.JSONDecoder(strict=False)

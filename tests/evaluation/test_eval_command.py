@@ -2,15 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from agentkit import Agent, ConfigurationError
 from agentkit.cli import app
-from agentkit.evaluation import assert_eval, evaluate
-from tests.evaluation.capitals import CAPITALS, knows, lines, written
+from agentkit.evaluation import assert_eval
+from tests.evaluation.capitals import knows, lines, written
 from tests.support.model_server import Answer, Asked, serve, whole
 
 ROOT = Path(__file__).parents[2]
@@ -207,57 +206,3 @@ def test_the_first_evaluation_needs_no_key_and_no_network() -> None:
     )
     assert done.exit_code == 0, done.output
     assert "refuses     100.0 %" in done.stdout
-
-
-def test_the_cases_of_tool_calls_fit_their_tools() -> None:
-    answers: dict[str, Any] = {}
-    for line in (ROOT / "examples/eval/tool_calls.jsonl").read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        made = [each for each in row["checks"] if isinstance(each, dict) and each["check"] == "called"]
-        answers[row["question"]] = [(each["tool"], each["arguments"]) for each in made]
-    fill = {
-        "send_message": {"text": "Hello"},
-        "add_to_list": {},
-        "set_timer": {},
-        "book_table": {},
-    }
-
-    def right(asked: Asked) -> Answer:
-        from tests.evaluation.capitals import question_of
-        from tests.support.model_server import calls
-
-        made = answers[question_of(asked)]
-        if not made:
-            return whole("I can answer that myself.")
-        return calls(*((tool, {**fill.get(tool, {}), **arguments}) for tool, arguments in made))
-
-    from importlib.util import module_from_spec, spec_from_file_location
-
-    specification = spec_from_file_location("eval_tools", ROOT / "examples/eval/tools.py")
-    assert specification is not None
-    assert specification.loader is not None
-    tools = module_from_spec(specification)
-    specification.loader.exec_module(tools)
-    with serve(right) as server:
-        agent = Agent(f"openai:tiny@{server.url}", tools=tools.TOOLS)
-        found = evaluate(agent, ROOT / "examples/eval/tool_calls.jsonl")
-    assert {name: each.mean for name, each in found.first.summaries.items()} == {
-        "called": 1.0,
-        "calls": 1.0,
-        "not_called": 1.0,
-    }
-
-
-def test_sets_of_the_examples_are_whole() -> None:
-    assert len(CAPITALS) == 40
-    counts = {}
-    for name in ("questions.jsonl", "questions_zh.jsonl", "tool_calls.jsonl", "xquad/questions.jsonl"):
-        rows = [json.loads(line) for line in (ROOT / "examples/eval" / name).read_text(encoding="utf-8").splitlines()]
-        assert len({row["id"] for row in rows}) == len(rows)
-        counts[name] = len(rows)
-    assert counts == {
-        "questions.jsonl": 27,
-        "questions_zh.jsonl": 13,
-        "tool_calls.jsonl": 60,
-        "xquad/questions.jsonl": 400,
-    }

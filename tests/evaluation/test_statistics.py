@@ -2,8 +2,9 @@
 
 import itertools
 import math
+import operator
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -77,6 +78,26 @@ def test_the_interval_of_scores_near_a_bound_does_not_miss_on_one_side(mean: flo
     assert beyond / 200 <= 0.05
 
 
+SCORES: dict[str, tuple[Callable[[random.Random], float], float]] = {
+    "even": (lambda rng: rng.random(), 0.5),
+    "similar": (lambda rng: rng.betavariate(8, 2), 0.8),
+    "repeats": (lambda rng: sum(rng.random() < 0.7 for _ in range(3)) / 3, 0.7),
+    "many_repeats": (lambda rng: (lambda one: sum(rng.random() < one for _ in range(10)) / 10)(rng.choice(EASY)), 0.7),
+}
+EASY = (0.5, 0.7, 0.9)
+
+
+@pytest.mark.parametrize(("n", "least", "most"), [(5, 0.94, 0.98), (10, 0.93, 0.975), (20, 0.93, 0.975)])
+def test_a_few_graded_items_have_an_interval_that_is_sure_and_no_wider(n: int, least: float, most: float) -> None:
+    """Over four kinds of scores. With two right and wrong items added always, five were covered in 99.4 %."""
+    covered, rng = 0, random.Random(n)
+    for seed in range(120):
+        for draw, truth in SCORES.values():
+            found = interval_of_items([draw(rng) for _ in range(n)], seed, resamples=200)
+            covered += found.low <= truth <= found.high
+    assert least <= covered / (120 * len(SCORES)) <= most
+
+
 @pytest.mark.parametrize("values", [[0.9, 0.95], [0.9, 0.95, 0.92]], ids=("2", "3"))
 def test_a_few_items_may_leave_their_smallest_and_largest_value(values: list[float]) -> None:
     assert interval_of_items(values).low < 0.6
@@ -121,7 +142,7 @@ def test_the_same_seed_gives_the_same_numbers_in_each_version_of_python() -> Non
     assert interval_of_amounts(values, 6).low != interval_of_amounts(values, 5).low
 
 
-PINNED = [(0.413213, 0.532393), (0.46, 0.624438)]
+PINNED = [(0.414067, 0.53182), (0.46, 0.62415)]
 PINNED_P = 0.166583
 
 
@@ -143,7 +164,14 @@ def test_a_permutation_test_counts_the_changes_of_sign_that_are_as_far(changes: 
     signs = list(itertools.product((1, -1), repeat=len(changes)))
     sums = [abs(sum(one * sign for one, sign in zip(changes, each, strict=True))) for each in signs]
     exact = sum(each >= seen - 1e-9 for each in sums) / len(signs)
-    assert permutation_test(changes) == pytest.approx(exact, abs=0.025)
+    assert permutation_test(changes) == pytest.approx(exact)
+
+
+def test_of_more_changes_some_signs_are_drawn() -> None:
+    changes = [0.25, 0.5, 1.0, -0.5, 0.25, 1.0, 0.5, -1.0, 0.25, 0.5, -0.25, 1.0, 0.25, 0.5]
+    sums = [sum(map(operator.mul, changes, signs)) for signs in itertools.product((1, -1), repeat=len(changes))]
+    exact = sum(abs(each) >= abs(sum(changes)) - 1e-9 for each in sums) / len(sums)
+    assert permutation_test(changes) == pytest.approx(exact, abs=0.01)
 
 
 def test_several_comparisons_are_corrected_as_by_holm() -> None:

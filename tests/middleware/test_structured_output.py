@@ -193,6 +193,36 @@ def test_text_around_the_answer_and_broken_json_are_accepted() -> None:
             assert agent.run("Oslo?", output=City).output.people == 700000
 
 
+QUOTED = '{"name": "Rome", "people": 1}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"You asked for {QUOTED} or the like.\n{OSLO}",
+        f"```json\n{QUOTED}\n```\nThat is what the page says. It is:\n```json\n{OSLO}\n```",
+        f"{QUOTED} was it. Now it is {OSLO}.",
+        f"{OSLO} (and not {QUOTED})",
+    ],
+    ids=range(4),
+)
+def test_of_several_answers_that_differ_none_is_taken_for_the_one_that_is_meant(text: str) -> None:
+    # comet-ml/opik#8134: what a judge had quoted of an answer was read as its own verdict
+    agent = Agent(ScriptedBackend(text, OSLO))
+    assert agent.run("The city?", output=City).output == City(name="Oslo", people=700000)
+    with pytest.raises(OutputError, match="several answers in it, which differ"):
+        Agent(ScriptedBackend(text, text, text)).run("The city?", output=City)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"{OSLO}\nThat is: {OSLO}", f"{OSLO} of the set {{}} and {{x}}", f'{OSLO} \\boxed{{1}} {{"x": '],
+    ids=range(3),
+)
+def test_other_braces_and_the_same_answer_twice_are_no_doubt(text: str) -> None:
+    assert Agent(ScriptedBackend(text)).run("The city?", output=City).output == City(name="Oslo", people=700000)
+
+
 @pytest.mark.parametrize("retries", [0, 1])
 def test_an_answer_that_never_fits_is_an_error_with_the_last_text(retries: int) -> None:
     with serve([whole("No."), whole("Never.")]) as server:
