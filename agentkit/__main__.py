@@ -1,6 +1,7 @@
 """The entry point of `agentkit` and `python -m agentkit`."""
 
 import errno
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -20,6 +21,7 @@ def main() -> None:
                 sys.exit(1)
             sys.exit(f"agentkit: standard output can't be written: {error.strerror}")
         return
+    gc.disable()  # what is loaded is no garbage: to look for some took a tenth of the time of --help
     from agentkit.errors import MissingExtraError
 
     try:
@@ -28,6 +30,9 @@ def main() -> None:
         sys.exit(f"agentkit: {error}")
     except KeyboardInterrupt:  # pressed before there was anything to stop
         sys.exit(130)
+    finally:
+        gc.freeze()  # nor will it be
+        gc.enable()
     app(prog_name="agentkit")
 
 

@@ -9,7 +9,6 @@ from agentkit._lazy.records import dataclass, field
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import is_remark_of_the_run
 from agentkit.message import INVALID_ANSWER, Message, is_shown_by_a_tool, text_of
-from agentkit.net.kept_keys import keyless_address
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 
@@ -157,6 +156,8 @@ class MadeByName:
 
             raise PicklingError("it was made by hand, with connections and keys of this process")
         make, name = self._made_from
+        from agentkit.net.kept_keys import keyless_address
+
         return make, (keyless_address(name),)
 
     def __copy__(self) -> "MadeByName":

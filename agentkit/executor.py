@@ -10,7 +10,6 @@ from agentkit._text import joined_surrogates
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
-from agentkit.running.cited_results import with_sources
 from agentkit.running.decisions import Decisions
 from agentkit.running.offered_tools import OfferedTools
 from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
@@ -172,6 +171,8 @@ class Executor:
         """The event of a call that was run."""
         self._note_latency(call["function"]["name"], outcome)
         self._log(call["function"]["name"], outcome)
+        from agentkit.running.cited_results import with_sources
+
         outcome = with_sources(outcome, self.context.sources)
         self.given_sources.update(source.number for source in outcome.sources)
         event = _finished_event(call, self._readable_on(outcome) if outcome.whole else outcome)

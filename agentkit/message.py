@@ -15,7 +15,6 @@ from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass
 from agentkit._text import cut, short_repr
 from agentkit.net.image_bytes import MAX_BYTES, bytes_of, data_of, media_type, supported_type
-from agentkit.net.upright import upright
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Part = dict[str, Any]
@@ -314,5 +313,7 @@ _NO_IMAGE: Part = {"type": "text", "text": "[An image was here; this model serve
 def _part(part: str | Image) -> Part:
     if isinstance(part, str):
         return {"type": "text", "text": part}
+    from agentkit.net.upright import upright
+
     kind, data = upright(part.data) or (part.media_type, part.data)  # model servers ignore how a photo says to turn it
     return {"type": "image_url", "image_url": {"url": f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"}}

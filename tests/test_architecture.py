@@ -1107,6 +1107,8 @@ def test_a_run_loads_what_it_uses() -> None:
     library |= {"ast", "dataclasses", "dis", "hashlib", "inspect", "logging", "pickle", "unicodedata"}
     own = {"evidence.check", "taint.guard", "middleware.failover", "middleware.pricing", "retrieval", "tooling.schema"}
     own |= {"tooling.coercion", "tooling.results", "tooling.settling", "tooling.pickling"}
+    own |= {"repair", "history.given", "sessions.writer", "running.hooked_calls", "running.planned_call"}
+    own |= {"running.cited_results", "middleware.run_log", "middleware.sampling", "net.kept_keys", "net.upright"}
     own |= {"tooling.argument_readers", "tooling.definition", "tooling.description", "tooling.result_cache"}
     own |= {"tooling.replaced", "tooling.signature", "middleware.server_placement"}
     own |= {"running.text_pieces", "text.parser", "text.any_format", "plugins.installed", "backends.parsed_text"}

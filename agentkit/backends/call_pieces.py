@@ -9,7 +9,6 @@ from agentkit._text import cut
 from agentkit.backend import Ending
 from agentkit.backends.merged_fields import MergedFields
 from agentkit.message import ToolCall
-from agentkit.text.call_format import CUT_OFF
 from agentkit.tooling.arguments import UNREADABLE, as_json_object, is_json_object, unreadable
 from agentkit.tooling.json_repair import loads
 from agentkit.tooling.json_scan import JsonScan
@@ -183,6 +182,8 @@ class StreamedCall:
             return as_json_object(written)
         text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
         if ending == "length":
+            from agentkit.text.call_format import CUT_OFF
+
             return unreadable(text, CUT_OFF)  # not repaired: what is missing is unknown
         how = "was not run" if is_whole else "was cut off"
         return unreadable(text, f"the call {how}: the server broke the reply off ({cut(finish_reason, 60)})")

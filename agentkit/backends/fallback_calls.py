@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from agentkit.backend import Request
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
-from agentkit.text.call_format import partial_word_start
 from agentkit.text.special_tokens import BEGUN_BY_WORDS, has_no_markup
 
 if TYPE_CHECKING:
@@ -61,7 +60,7 @@ class ReplyText:
         text = self._held + delta.text
         if not self._is_prose(text):
             return self._parse(text)
-        shown = partial_word_start(text, BEGUN_BY_WORDS) if self._looks else len(text)
+        shown = _certain(text) if self._looks else len(text)
         if not (self._request.stream and shown):
             self._held = text
             return ()
@@ -113,6 +112,13 @@ def _announced(text: str) -> "tuple[Format | None, str] | None":
     from agentkit.text.any_format import announced
 
     return announced(text)
+
+
+def _certain(text: str) -> int:
+    """Where what may be the beginning of a marker begins in a text."""
+    from agentkit.text.call_format import partial_word_start
+
+    return partial_word_start(text, BEGUN_BY_WORDS)
 
 
 def _begins_with_a_word(text: str) -> bool:

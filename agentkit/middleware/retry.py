@@ -13,7 +13,6 @@ from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware, model_name
 from agentkit.net.attempts import retries_allowed
 from agentkit.net.error_kinds import is_connection_error, is_timeout_error
-from agentkit.net.failed_generation import failed_generation
 from agentkit.net.overflow import too_long
 
 logger = logger_of("agentkit.run")
@@ -111,6 +110,8 @@ def _pause_after(error: Exception, request: Request, has_yielded: bool) -> float
     """The seconds after which a request that has failed is sent again; None when it is not."""
     if request.stream and _is_broken_stream(error, has_yielded):
         return 0.0
+    from agentkit.net.failed_generation import failed_generation
+
     if failed_generation(error) is not None:  # the model may write the call in another way
         return 0.0
     return PAUSE if _is_transient_in_body(error) else None

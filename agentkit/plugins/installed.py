@@ -129,12 +129,13 @@ def _may_have_any(folder: str) -> bool:
 
 def _mentions_us(place: str) -> bool:
     try:
-        with open(os.path.join(place, "entry_points.txt"), "rb") as file:
-            return re.search(rb"\[\s*agentkit\.", file.read()) is not None
+        with open(os.path.join(place, "entry_points.txt"), "rb", buffering=0) as file:
+            declared = file.readall()
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
         return True
+    return b"agentkit." in declared and re.search(rb"\[\s*agentkit\.", declared) is not None
 
 
 def _current() -> list[tuple[Plugin, ...]]:

@@ -11,12 +11,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentkit._lazy.patterns import pattern
 from agentkit.message import inside_response, is_plain_call, map_response
-from agentkit.text.call_format import Format
 from agentkit.text.computed_once import ComputedOnce
+
+if TYPE_CHECKING:
+    from agentkit.text.call_format import Format
 
 _TOKENS = (
     *("<mask>", "[CLS]", "[SEP]", "[@BOS@]"),
@@ -235,7 +237,9 @@ def _of_families() -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
     return tuple(filter(None, turns)), tuple(filter(None, calls)), tuple(names)
 
 
-def _words_of(calls: str | Format) -> tuple[str, ...]:
+def _words_of(calls: "str | Format") -> tuple[str, ...]:
+    from agentkit.text.call_format import Format  # text without markup needs no formats
+
     return (*calls.marks, *calls.swallowed, *calls.thinks) if isinstance(calls, Format) else ()
 
 

@@ -1,5 +1,6 @@
 """The commands as they are listed, completed and loaded: each is imported when it is run."""
 
+import gc
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from agentkit import __version__
+from agentkit.__main__ import main
 from agentkit.cli import app
 from agentkit.cli.deferred import OwnCommand
 from agentkit.cli.own_commands import OWN_COMMANDS
@@ -88,3 +90,14 @@ def test_a_command_is_a_command_of_typer_to_whoever_looks_at_the_program() -> No
     with command.make_context(name, rest, parent=context, resilient_parsing=True) as inner:
         assert isinstance(inner.command, typer.core.TyperGroup)
         assert {"list", "show", "export", "delete", "rename"} <= set(inner.command.commands)
+
+
+def test_garbage_is_collected_while_a_command_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("agentkit.cli.app", lambda prog_name: seen.append(gc.isenabled()))
+    monkeypatch.setattr(sys, "argv", ["agentkit", "models"])
+    try:
+        main()
+    finally:
+        gc.unfreeze()
+    assert seen == [True]

@@ -67,6 +67,7 @@ with Agent(OpenAIBackend("m", base_url=sys.argv[1])) as agent:
 unused = ("openai", "httpx2", "httpcore2", "requests", "urllib3", "importlib.metadata", "html", "zipfile")
 unused += ("agentkit.net.rate_headers", "agentkit.backends.refused_images", "agentkit.backends.failed_calls")
 unused += ("dataclasses", "inspect", "ast", "dis", "hashlib", "logging", "pathlib", "pickle")
+unused += ("agentkit.text.call_format", "agentkit.net.failed_generation", "agentkit.repair", "agentkit.sessions.writer")
 unused += ("agentkit.text.parser", "agentkit.text.families", "agentkit.backends.parsed_text")
 print([name for name in unused if name in sys.modules])
 """
