@@ -17,14 +17,11 @@ class AppendFile:
     def __init__(self, path: Path, mode: int) -> None:
         self.path = path
         self._handle = os.open(path, _FLAGS, mode)
+        self.size = os.fstat(self._handle).st_size
+        """The bytes in the file, which nobody else writes to: to ask each time takes as long as to write."""
         self._lock = threading.Lock()
         self._is_dirty = False
         self._left_half: OSError | None = None
-
-    @property
-    def size(self) -> int:
-        """The bytes in the file."""
-        return os.fstat(self._handle).st_size
 
     def append(self, data: bytes) -> int:
         """Append bytes, in one write; returns where they begin. Raises OSError when there is no room for all of them:
@@ -34,18 +31,20 @@ class AppendFile:
                 raise self._left_half
             start = self.size
             self._is_dirty = True
+            self.size += len(data)
             try:
                 written = os.write(self._handle, data)
                 while written < len(data):  # the disk is nearly full: the next attempt says so
                     written += os.write(self._handle, data[written:])
             except BaseException:
+                self.size = start
                 self._take_back(start, len(data))
                 raise
             return start
 
     def _take_back(self, start: int, length: int) -> None:
         try:
-            if start < self.size <= start + length:
+            if start < os.fstat(self._handle).st_size <= start + length:
                 os.ftruncate(self._handle, start)
         except OSError as error:
             self._left_half = error  # nothing may follow half a line; it is cut off at the next start
@@ -54,6 +53,7 @@ class AppendFile:
     def truncate(self, size: int) -> None:
         """Cut off what is behind the first `size` bytes."""
         os.ftruncate(self._handle, size)
+        self.size = size
         self._is_dirty = True
 
     def sync(self) -> None:

@@ -97,6 +97,10 @@ class BatchFeed:
             unknown: list[Item] = []
             with self._lock:
                 taken = self._taken(most, unknown)
+            if taken:
+                self._note(taken)  # without the lock, as it writes
+                if self.ending:
+                    taken = self._put_back(taken)
             for item in unknown:  # without the lock: their records wait for a reader
                 self._store(not_run(item, "unknown_effect"))
             if taken or not unknown:
@@ -115,9 +119,7 @@ class BatchFeed:
                 break
             else:
                 self._wait()
-        if taken:
-            self._note(taken)
-        return taken if not self.ending else self._put_back(taken)
+        return taken
 
     def _wait(self) -> None:
         self._waiting += 1
@@ -232,9 +234,10 @@ class BatchFeed:
             self.fail(error)
 
     def _put_back(self, taken: Sequence[Item]) -> list[Item]:
-        self._again.extendleft(reversed(taken))
-        self._forget([item.id for item in taken])
-        self._leave(len(taken))
+        with self._lock:
+            self._again.extendleft(reversed(taken))
+            self._forget([item.id for item in taken])
+            self._leave(len(taken))
         return []
 
     # One by one, in a process of its own

@@ -1,8 +1,10 @@
 """One question of a batch, and the record that becomes a line of its answers file."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from agentkit._lazy.records import dataclass
 
 Record = dict[str, Any]
 """The outcome of one item, as JSON. Its fields, in this order:

@@ -290,7 +290,8 @@ class ServerPaces:
             if server.waiting and server.waiting[0] is turn:
                 patience = min(SLEEP, max(0.0, server.next - time.monotonic()))
                 server.sleeper = turn, server.next
-        self._after()
+        if self.width != self._told:
+            self._tell()
         return patience
 
     def _settle_if_free(self) -> None:
@@ -300,7 +301,8 @@ class ServerPaces:
                 self._take_ended()
             finally:
                 self._lock.release()
-        self._after()
+        if self.width != self._told:
+            self._tell()
 
     def _take_ended(self) -> None:
         while self._ended:
@@ -352,12 +354,11 @@ class ServerPaces:
         self._send(turn, now)
         turn.wake()
 
-    def _after(self) -> None:
+    def _tell(self) -> None:
         """Tell, without the lock, that the number of runs has changed."""
-        if self.width != self._told:
-            self._told = self.width
-            for callback in list(self._callbacks):
-                callback()
+        self._told = self.width
+        for callback in list(self._callbacks):
+            callback()
 
 
 def _seconds_without(told: Told) -> float | None:

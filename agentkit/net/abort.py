@@ -89,12 +89,14 @@ class AbortingEvent(threading.Event):
 
     def within(self, step: Callable[[], T]) -> T:
         """Return what `step` returns, which may send requests in this thread, one after the other."""
-        request = AbortableRequest()
+        request, before = AbortableRequest(), _current.request
         self._requests.add(request)
         request.is_aborted = self.is_set()  # since it is set first, and then goes through the requests
+        _current.request = request
         try:
-            return request.within(step)
+            return step()
         finally:
+            _current.request = before
             self._requests.discard(request)
 
     @property
