@@ -39,6 +39,7 @@ def proxy(server: str) -> FastAPI:
         response = connection.getresponse()
         while piece := response.read() if size is None else response.read1(size):
             yield piece
+        response.close()  # http.client takes the connection for busy otherwise
         kept.put(connection)
 
     def ask(body: bytes) -> bytes:

@@ -196,6 +196,7 @@ def measure(url: str, path: str, body: object, clients: int, seconds: float) -> 
             line = b""
             while b'"content"' not in line:
                 line = response.readline()
+                assert line, "a stream without a token"
             tokens.append(time.perf_counter() - started)
             response.read()
 
