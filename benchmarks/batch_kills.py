@@ -147,6 +147,9 @@ def _dask(items: int, kills: int, at_once: int, seed: int) -> None:
         records = list(read_records(out))
         again = len(asked.read_text().splitlines()) - items
     right = sum(each["output"] == f"answer {each['id']}" for each in records)
+    for each in records:
+        if not each["ok"]:
+            print(f"{each['id']}: {each['error']}")
     print(
         f"{items} questions on Dask, {done} kills of workers: {len(records)} lines, {right} right, {again} asked twice "
         f"(at most {done * at_once}), {time.monotonic() - started:.0f} s"

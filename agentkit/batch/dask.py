@@ -269,7 +269,11 @@ def local_cluster() -> DaskEngine:
     """An engine on a cluster of processes of this machine, which is closed with it. Raises ConfigurationError."""
     try:
         cluster = distributed.LocalCluster(
-            threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # without one, Dask takes port 8787, and warns where it is taken
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
         )
     except Exception as error:
         raise ConfigurationError(

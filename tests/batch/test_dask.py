@@ -38,7 +38,12 @@ def client(asked: Path) -> Iterator[Any]:
         patch.setenv(ASKED, str(asked))
         patch.delenv(NEEDED, raising=False)
         cluster = distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=50
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,
+            silence_logs=50,
         )
         with cluster, distributed.Client(cluster, set_as_default=False) as made:
             yield made
