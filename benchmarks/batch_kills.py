@@ -141,9 +141,7 @@ def _dask(items: int, kills: int, at_once: int, seed: int) -> None:
             print(f"the workers were there after {time.monotonic() - started:.0f} s", flush=True)
             for count, _ in enumerate(run, 1):
                 if count in moments:
-                    with suppress(ProcessLookupError):  # it was killed a moment before
-                        os.kill(int(asked.read_text().splitlines()[-1].split("\t")[1]), signal.SIGKILL)
-                        done += 1
+                    done += _kill_worker(asked)
         records = list(read_records(out))
         again = len(asked.read_text().splitlines()) - items
     right = sum(each["output"] == f"answer {each['id']}" for each in records)
@@ -155,6 +153,18 @@ def _dask(items: int, kills: int, at_once: int, seed: int) -> None:
         f"(at most {done * at_once}), {time.monotonic() - started:.0f} s"
     )
     sys.exit(not (run.ending == "complete" and right == items == len(records) and again <= done * at_once))
+
+
+def _kill_worker(asked: Path) -> bool:
+    """Kill a worker that was asked something lately. The process in which lost items are answered one by one has a
+    process group of its own, and is let be: whose item is in it when it dies is rightly charged."""
+    for line in reversed(asked.read_text().splitlines()):
+        pid = int(line.split("\t")[1])
+        with suppress(ProcessLookupError):  # it was killed before
+            if os.getpgid(pid) == os.getpgid(0):
+                os.kill(pid, signal.SIGKILL)
+                return True
+    return False
 
 
 def _mixed(seeds: int) -> None:
