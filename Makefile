@@ -132,6 +132,7 @@ bench: .venv/installed system
 	.venv/$(BIN)/python -m benchmarks.mqtt
 	.venv/$(BIN)/python -m benchmarks.http
 	.venv/$(BIN)/python -m benchmarks.batch
+	.venv/$(BIN)/python -m benchmarks.batch_lines
 	.venv/$(BIN)/python -m benchmarks.soak --seconds 60
 
 # On a machine with nothing else to do: Dask's own cost is a hundredth of a second of CPU for a task.

@@ -11,7 +11,6 @@ import contextlib
 import logging
 import signal
 import threading
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,6 +20,7 @@ from typing import Any, TypeVar
 from agentkit._lazy.logs import logger_of
 from agentkit._threads import WORKERS
 from agentkit.batch import remote
+from agentkit.batch.arrivals import Arrivals
 from agentkit.batch.item import Item
 from agentkit.batch.job import Job
 from agentkit.batch.places import Answers, Lost, Place, Places, is_death
@@ -35,9 +35,6 @@ logger = logger_of("agentkit")
 
 WATCH_SECONDS = 1.0
 """Seconds between two looks at which workers there are."""
-CHECK_SECONDS = 120.0
-"""Seconds that the first worker has for its first task, in which the agent is made."""
-LOOK_SECONDS = 0.02
 CONNECT_SECONDS = 10.0
 _TOGETHER = 64
 _Future = Any
@@ -54,20 +51,19 @@ def answer_task(job: str, batch: str, process: str, items: list[dict[str, Any]])
 
 
 class DaskEngine:
-    """See `agentkit.batch.fleet.Engine`. client: connected to a cluster. owned: what is closed with the engine."""
+    """See `agentkit.batch.fleet.Engine`. client: connected to a cluster. owned: what is closed with the engine. refill:
+    has workers started that are missing."""
 
     inner = 1
     ended = ""
 
-    def __init__(self, client: "distributed.Client", *owned: Any) -> None:
+    def __init__(self, client: "distributed.Client", *owned: Any, refill: Callable[[], object] | None = None) -> None:
         self._client = client
         self._owned = owned
+        self._refill = refill
         self._batch = uuid.uuid4().hex
         self._text = ""
-        self._start_width = 0
-        self._places = Places(1)
-        self._refused: dict[str, str] = {}
-        self._checks: dict[str, _Future] = {}
+        self._arrivals = Arrivals("worker", "Dask", self._check, self._checked)
         self._pending: dict[_Future, tuple[Place, Answers]] = {}
         self._arrived: SimpleQueue[_Future | None] = SimpleQueue()
         self._leaving: SimpleQueue[tuple[Place, Answers, _Items] | None] = SimpleQueue()
@@ -81,59 +77,41 @@ class DaskEngine:
     def start(self, job: Job) -> None:
         """See `Engine.start`."""
         self._text = job.to_json()
-        _, self._start_width, most = job.at_once
-        self._places = Places(most)
-        end = time.monotonic() + CHECK_SECONDS
-        while not self._has_checked():
-            if time.monotonic() > end:
-                raise ConfigurationError(f"no worker of the Dask cluster has answered in {CHECK_SECONDS:.0f} s")
-            self._closed.wait(LOOK_SECONDS)
-        if self._refused:
-            name, why = next(iter(self._refused.items()))
-            raise ConfigurationError(f"{len(self._refused)} workers of the Dask cluster can't be used: {name}: {why}")
+        self._arrivals.start(job, self._look, self._closed)
         WORKERS.submit(self._watch)
         WORKERS.submit(self._send)
         WORKERS.submit(self._gather)
 
-    def _has_checked(self) -> bool:
-        """Whether there are workers and all have been checked, or one was refused."""
-        self._look()
-        return bool(self._refused) or (bool(self._places.all()) and not self._checks)
+    @property
+    def _places(self) -> Places:
+        return self._arrivals.places
 
     def _look(self) -> None:
         """Take up the workers that have come, and leave those that have gone."""
         there: Mapping[str, Mapping[str, Any]] = self._client.scheduler_info(n_workers=-1)["workers"]
         running = {name for name, info in there.items() if info.get("status") == "running"}
-        for name in self._refused.keys() - there.keys():
-            del self._refused[name]
         for place in self._places.all():
             if place.name not in there:
                 self._drop(place)
             else:
                 self._places.pause(place, is_paused=place.name not in running)
-        for name in running - {place.name for place in self._places.all()} - self._checks.keys() - self._refused.keys():
-            self._checks[name] = self._client.submit(remote.check, self._text, **_pinned(name))
-        for name, check in list(self._checks.items()):
-            if check.done() or name not in there:
-                del self._checks[name]
-                self._take_up(name, check)
+        self._arrivals.take_up(there.keys(), running)
 
-    def _take_up(self, name: str, check: _Future) -> None:
+    def _check(self, name: str) -> _Future:
+        return self._client.submit(remote.check, self._text, **_pinned(name))
+
+    def _checked(self, name: str, check: _Future) -> remote.Checked | str | None:
+        """See `Arrivals`."""
         try:
             checked: remote.Checked = check.result(timeout=10)
-            why = remote.mismatch(checked)
+            return checked
         except ImportError as error:
-            why = f"it can't load agentkit.batch ({error}): install the agentkit of this program there"
+            return f"it can't load agentkit.batch ({error}): install the agentkit of this program there"
         except _FAILURES as error:
-            if check.status != "error":
-                check.cancel()
-                return  # it has gone
-            why = f"its first task failed: {type(error).__name__}: {error}"
-        if why:
-            self._refused[name] = why
-            logger.warning("the Dask worker %s is not used: %s", name, why)
-        else:
-            self._places.add(Place(name, self._start_width, checked["process"]))
+            if check.status == "error":
+                return f"its first task failed: {type(error).__name__}: {error}"
+            check.cancel()
+            return None  # it has gone
 
     def _drop(self, place: Place) -> None:
         """A worker has gone, with all that it had in progress and all that was not fetched from it."""
@@ -156,14 +134,14 @@ class DaskEngine:
         while not self._closed.wait(WATCH_SECONDS):
             try:
                 self._look()
+                if self._refill is not None:
+                    self._refill()
             except _FAILURES as error:  # in a moment it may be there again
                 logger.debug("the Dask scheduler did not answer: %s", error)
             if self._client.status == "closed":
                 self.ended = "the Dask scheduler can't be reached any more"
                 return
-            if self._refused and not (self._places.all() or self._checks):
-                name, why = next(iter(self._refused.items()))
-                self.ended = f"no worker of the Dask cluster can be used any more: {name}: {why}"
+            self.ended = self.ended or self._arrivals.trouble()
 
     def submit(self, job: Job, items: list[Item]) -> Answers:
         """See `Engine.submit`."""
@@ -253,7 +231,7 @@ class DaskEngine:
         self._leaving.put(None)
         self._arrived.put(None)
         with contextlib.suppress(*_FAILURES):
-            self._client.cancel([*self._pending, *self._checks.values()])
+            self._client.cancel([*self._pending, *self._arrivals.checks])
         if not self._owned and self._client.status == "running":
             self._tell(remote.end, self._batch, self._text)
         for each in self._owned:
@@ -292,7 +270,11 @@ def local_cluster() -> DaskEngine:
     """An engine on a cluster of processes of this machine, which is closed with it. Raises ConfigurationError."""
     try:
         cluster = distributed.LocalCluster(
-            threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=logging.CRITICAL
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # without one, Dask takes port 8787, and warns where it is taken
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,
+            silence_logs=logging.CRITICAL,
         )
     except Exception as error:
         raise ConfigurationError(
@@ -301,7 +283,10 @@ def local_cluster() -> DaskEngine:
         ) from error
     client = distributed.Client(cluster, set_as_default=False)
     client.register_plugin(_OfThisProgram())
-    return DaskEngine(client, client, cluster)
+    workers = len(cluster.worker_spec)
+    # Of a process that has died, Dask waits 15 s for its successor, and then starts none any more: on a busy machine
+    # none would be left in the end.
+    return DaskEngine(client, client, cluster, refill=lambda: cluster.scale(workers))
 
 
 def cluster_at(address: str) -> DaskEngine:

@@ -14,6 +14,7 @@ from typing import Any
 from agentkit._closing import Closable
 from agentkit._lazy.records import dataclass
 from agentkit.agent import Agent
+from agentkit.batch.answer_lines import OK
 from agentkit.batch.budget import BatchBudget, BatchLimits
 from agentkit.batch.feed import BatchFeed, Ending, How
 from agentkit.batch.fleet import Fleet
@@ -117,10 +118,11 @@ class BatchRun(Closable, Iterator[Record]):
         before = [0, 0]  # answered, and those of them that have failed
 
         def is_answered(id_: str) -> bool:
-            if self._feed.ending or not journal.is_answered(id_):
+            state = None if self._feed.ending else journal.state_of(id_)
+            if state is None:
                 return False
             before[0] += 1
-            before[1] += journal.has_failed(id_)
+            before[1] += state != OK
             return True
 
         for item in self._plan.items.unanswered(is_answered):

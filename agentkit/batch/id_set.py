@@ -78,4 +78,3 @@ class IdMap:
         keys.insert(place, key)
         values.insert(place, value)
         self._count += 1
-

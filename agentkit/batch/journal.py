@@ -162,15 +162,14 @@ class Journal:
 
     def is_answered(self, id_: str) -> bool:
         """Whether an item has a record, and is not to be asked again."""
-        with self._lock:
-            value = self._index.get(digest_of(id_))
-        return value is not None and not self._is_asked_again(value)
+        return self.state_of(id_) is not None
 
-    def has_failed(self, id_: str) -> bool:
-        """Whether the record of an item is one of a failure."""
+    def state_of(self, id_: str) -> int | None:
+        """What the record of an item says: `OK`, `FAILED` or `UNKNOWN`; None where it is not answered."""
+        key = digest_of(id_)
         with self._lock:
-            value = self._index.get(digest_of(id_))
-        return value is not None and value & _STATE != OK
+            value = self._index.get(key)
+        return None if value is None or (self._retried and self._is_asked_again(value)) else value & _STATE
 
     def begin(self, ids: Collection[str]) -> None:
         """Note that these items are about to be sent: a later start finds them in `in_flight`, unless they have a

@@ -64,25 +64,30 @@ def json_value(content: bytes) -> Any:
 
 
 _GIVEN_ID = re.compile(rb'"((?:custom_)?id)"\s*:\s*"([^"\\]+)"')
-_MAY_BE_OTHERWISE = {
-    b"id": re.compile(rb'"custom_id"|"body"|\\u00[0-7]'),
-    b"custom_id": re.compile(rb'"id"|\\u00[0-7]'),
-}
-"""What a line may have besides one id where that is not its id; or where keys may be written with escapes."""
+_OTHER_FIELDS = {b"id": (b'"custom_id"', b'"body"'), b"custom_id": (b'"id"', b'"id"')}
+"""What a line may have besides one id where that is not its id."""
+_ESCAPED_ASCII = re.compile(rb"\\u00[0-7]")
+"""Keys may be written so."""
 _BACKSLASH = 0x5C
 
 
 def plain_id(content: bytes) -> str | None:
     """The id of a line that is known to be a question, where it can be seen without parsing; None says nothing."""
     found = _GIVEN_ID.search(content)
+    if found is None:
+        return None
+    name, given = found.groups()
+    begin = found.start()
+    one, other = _OTHER_FIELDS[name]
     if (
-        found is None
-        or content.count(b"{", 0, found.start()) != 1  # of an inner object, or there is one in a text
-        or content[found.start() - 1] == _BACKSLASH
-        or _MAY_BE_OTHERWISE[found[1]].search(content) is not None
+        content.count(b"{", 0, begin) != 1  # of an inner object, or there is one in a text
+        or content[begin - 1] == _BACKSLASH
+        or one in content
+        or other in content
+        or (b"\\u00" in content and _ESCAPED_ASCII.search(content) is not None)
     ):
         return None
-    return found[2].decode("utf-8", "replace")
+    return given.decode("utf-8", "replace")
 
 
 def check_texts(value: object) -> None:

@@ -7,7 +7,6 @@ that made them.
 import contextlib
 import os
 import threading
-import time
 import uuid
 from concurrent.futures import Future
 from functools import partial
@@ -16,6 +15,7 @@ from typing import Any
 from agentkit._lazy.logs import ERROR, logger_of
 from agentkit._threads import WORKERS
 from agentkit.batch import remote
+from agentkit.batch.arrivals import Arrivals
 from agentkit.batch.item import Item
 from agentkit.batch.job import Job
 from agentkit.batch.places import Answers, Lost, Place, Places, is_death
@@ -35,9 +35,6 @@ logger = logger_of("agentkit")
 
 WATCH_SECONDS = 1.0
 """Seconds between two looks at which nodes there are."""
-CHECK_SECONDS = 120.0
-"""Seconds that the first actor has for its first call, in which the agent is made."""
-LOOK_SECONDS = 0.02
 _GONE_SECONDS = 5.0
 
 
@@ -69,12 +66,9 @@ class RayEngine:
         self.ended = ""
         self._batch = uuid.uuid4().hex
         self._text = ""
-        self._start_width = 0
         self._most = 1
-        self._places = Places(1)
         self._actors: dict[str, Any] = {}
-        self._refused: dict[str, str] = {}
-        self._checks: dict[str, Future[remote.Checked]] = {}
+        self._arrivals = Arrivals("node", "Ray", self._check, self._checked)
         self._closed = threading.Event()
 
     @property
@@ -85,48 +79,30 @@ class RayEngine:
     def start(self, job: Job) -> None:
         """See `Engine.start`."""
         self._text = job.to_json()
-        _, self._start_width, self._most = job.at_once
-        self._places = Places(self._most)
-        end = time.monotonic() + CHECK_SECONDS
-        while not self._has_checked():
-            if time.monotonic() > end:
-                raise ConfigurationError(f"no node of the Ray cluster has answered in {CHECK_SECONDS:.0f} s")
-            self._closed.wait(LOOK_SECONDS)
-        if self._refused:
-            raise ConfigurationError(
-                f"{len(self._refused)} nodes of the Ray cluster can't be used: {self._first_refused()}"
-            )
+        self._most = job.at_once[2]
+        self._arrivals.start(job, self._look, self._closed)
         WORKERS.submit(self._watch)
 
-    def _first_refused(self) -> str:
-        name, why = next(iter(self._refused.items()))
-        return f"{name}: {why}"
-
-    def _has_checked(self) -> bool:
-        """Whether there are nodes and all have been checked, or one was refused."""
-        self._look()
-        return bool(self._refused) or (bool(self._places.all()) and not self._checks)
+    @property
+    def _places(self) -> Places:
+        return self._arrivals.places
 
     def _look(self) -> None:
         """Take up the nodes that have come and the actors that were started anew, and leave those that have gone."""
         there = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-        for name in self._refused.keys() - there:
-            del self._refused[name]
         for name in self._actors.keys() - there:
             del self._actors[name]
         for place in self._places.all():
             if place.name not in there:
                 self._places.leave(place)  # its calls fail by themselves
-        known = {place.name for place in self._places.all()} | self._checks.keys() | self._refused.keys()
-        for name in there - known:
-            actor = self._actors.get(name)
-            if actor is None:
-                actor = self._actors[name] = self._new_actor(name)
-            self._checks[name] = actor.check.remote(self._text).future()
-        for name, check in list(self._checks.items()):
-            if check.done() or name not in there:
-                del self._checks[name]
-                self._take_up(name, check)
+        self._arrivals.take_up(there, there)
+
+    def _check(self, name: str) -> "Future[remote.Checked]":
+        actor = self._actors.get(name)
+        if actor is None:
+            actor = self._actors[name] = self._new_actor(name)
+        check: Future[remote.Checked] = actor.check.remote(self._text).future()
+        return check
 
     def _new_actor(self, node: str) -> Any:
         options: dict[str, Any] = {
@@ -138,22 +114,17 @@ class RayEngine:
         }
         return ray.remote(concurrency_groups={"control": 1})(Answering).options(**options).remote()
 
-    def _take_up(self, name: str, check: "Future[remote.Checked]") -> None:
+    def _checked(self, name: str, check: "Future[remote.Checked]") -> remote.Checked | str | None:
+        """See `Arrivals`."""
         try:
-            checked = check.result(0)
-            why = remote.mismatch(checked)
+            return check.result(0)
         except (ray.exceptions.ActorUnavailableError, TimeoutError):
-            return  # it is being started, or its node has gone
+            return None  # it is being started, or its node has gone
         except ray.exceptions.RayActorError as error:
             self._actors.pop(name, None)
-            why = f"the process of its actor could not be started: {error}"
+            return f"the process of its actor could not be started: {error}"
         except Exception as error:  # noqa: BLE001 - of the cluster, or of another version of agentkit
-            why = f"its first call failed: {type(error).__name__}: {error}"
-        if why:
-            self._refused[name] = why
-            logger.warning("the Ray node %s is not used: %s", name, why)
-        else:
-            self._places.add(Place(name, self._start_width, checked["process"]))
+            return f"its first call failed: {type(error).__name__}: {error}"
 
     def _watch(self) -> None:
         while not self._closed.wait(WATCH_SECONDS):
@@ -163,8 +134,7 @@ class RayEngine:
                 logger.debug("the Ray cluster did not answer: %s", error)
                 if not ray.is_initialized():
                     self.ended = f"the Ray cluster can't be reached any more: {error}"
-            if self._refused and not (self._places.all() or self._checks):
-                self.ended = f"no node of the Ray cluster can be used any more: {self._first_refused()}"
+            self.ended = self.ended or self._arrivals.trouble()
 
     def submit(self, job: Job, items: list[Item]) -> Answers:
         """See `Engine.submit`."""

@@ -4,6 +4,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from agentkit.batch.job import Job
 from tests.support.batch_agents import ASKED, NEEDED
 from tests.support.list_feed import ListFeed
 
+dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 
 OBEDIENT = "tests.support.batch_agents:obedient"
@@ -36,7 +38,12 @@ def client(asked: Path) -> Iterator[Any]:
         patch.setenv(ASKED, str(asked))
         patch.delenv(NEEDED, raising=False)
         cluster = distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=None, memory_limit=0, silence_logs=50
+            n_workers=2,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",
+            scheduler_kwargs={"dashboard": False},
+            memory_limit=0,
+            silence_logs=50,
         )
         with cluster, distributed.Client(cluster, set_as_default=False) as made:
             yield made
@@ -60,6 +67,23 @@ def test_workers_that_are_killed_cost_no_item_and_repeat_only_what_they_had(
     times = Counter(line.split()[0] for line in asked.read_text().splitlines())
     assert times.total() - ITEMS <= kills * AT_ONCE
     assert len(pids) == kills
+
+
+def test_a_process_of_this_machine_comes_back_though_dask_has_given_it_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine a process takes longer to start than Dask waits, 15 s; here it waits for nothing."""
+    monkeypatch.setenv(ASKED, str(asked := tmp_path / "asked"))
+    monkeypatch.setattr(distributed, "LocalCluster", partial(distributed.LocalCluster, n_workers=1))
+    questions = [f"{number} wait 0.02" for number in range(40)]
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}),
+        run_batch(OBEDIENT, questions, on="dask", at_once=AT_ONCE) as run,
+    ):
+        records = [next(run) for _ in range(10)]
+        os.kill(int(asked.read_text().splitlines()[-1].split("\t")[1]), signal.SIGKILL)
+        records += run
+    assert sorted(each["output"] for each in records) == sorted(f"answer {number}" for number in range(40))
 
 
 def test_a_question_that_kills_its_worker_is_named_and_costs_no_other(client: Any) -> None:
