@@ -58,7 +58,7 @@ def test_sets_of_the_examples_are_whole() -> None:
         "questions.jsonl": 27,
         "questions_zh.jsonl": 13,
         "tool_calls.jsonl": 60,
-        "cmrc/questions.jsonl": 64,
+        "cmrc/questions.jsonl": 100,
         "xquad/questions.jsonl": 400,
     }
 
