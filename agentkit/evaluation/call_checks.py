@@ -8,10 +8,10 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from agentkit._text import in_a_line
+from agentkit._text import canonical_json, in_a_line
 from agentkit.batch.item import Record
 from agentkit.errors import ArgumentsError, ConfigurationError, ToolDefinitionError
 from agentkit.evaluation.score import CheckError, Grade, Grader, right
@@ -24,6 +24,8 @@ _NEEDS = frozenset({"tool_calls"})
 _TIMES = re.compile(r"\s{0,9}(>=|<=|=)?\s{0,9}(\d{1,6})(?:\s{0,9}-\s{0,9}(\d{1,6}))?\s{0,9}")
 _SCHEMAS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
 _NOTHING = object()
+READERS = 512
+"""How many tools have what reads their arguments kept."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +150,8 @@ class Arguments:
 
     @cached_property
     def _reader(self) -> ArgumentsParser:
-        schema = _without_required(self.schema or {"type": "object"})
         try:
-            return schema_reader({**schema, "type": "object"}, self.tool)
+            return _reader_of(self.tool, canonical_json(self.schema or {}))
         except ToolDefinitionError as error:
             raise CheckError(f"the schema of {self.tool} can't be used: {error}") from None
 
@@ -236,6 +237,12 @@ def _calls(record: Record) -> list[Mapping[str, Any]]:
             "--keep tool_calls"
         )
     return [call for call in calls if isinstance(call, Mapping)]
+
+
+@lru_cache(maxsize=READERS)
+def _reader_of(tool: str, schema: str) -> ArgumentsParser:
+    """What reads the arguments of a tool: it is made once for all checks of its calls, as that takes milliseconds."""
+    return schema_reader({**_without_required(json.loads(schema)), "type": "object"}, tool)
 
 
 def _without_required(schema: Any) -> Any:

@@ -150,7 +150,7 @@ def test_all_answers_of_xquad_have_the_value_that_squads_script_gives() -> None:
 
 def test_chinese_answers_have_the_values_that_cmrcs_script_gives() -> None:
     values = [(f1("cmrc", said, right), cmrc_by_table(said, right)) for said, right in corrupted("zh")]
-    assert len(values) == 820
+    assert len(values) == 1000
     assert max(abs(one - other) for one, other in values) <= 0.01
     means = [sum(each) / len(values) for each in zip(*values, strict=True)]
     assert abs(means[0] - means[1]) <= 0.001

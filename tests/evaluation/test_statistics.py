@@ -78,13 +78,13 @@ def test_the_interval_of_scores_near_a_bound_does_not_miss_on_one_side(mean: flo
     assert beyond / 200 <= 0.05
 
 
+EASY = (0.5, 0.7, 0.9)
 SCORES: dict[str, tuple[Callable[[random.Random], float], float]] = {
     "even": (lambda rng: rng.random(), 0.5),
     "similar": (lambda rng: rng.betavariate(8, 2), 0.8),
     "repeats": (lambda rng: sum(rng.random() < 0.7 for _ in range(3)) / 3, 0.7),
     "many_repeats": (lambda rng: (lambda one: sum(rng.random() < one for _ in range(10)) / 10)(rng.choice(EASY)), 0.7),
 }
-EASY = (0.5, 0.7, 0.9)
 
 
 @pytest.mark.parametrize(("n", "least", "most"), [(5, 0.94, 0.98), (10, 0.93, 0.975), (20, 0.93, 0.975)])
