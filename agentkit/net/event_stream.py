@@ -84,18 +84,23 @@ class EventReader:
             if only is not None:
                 yield only
                 continue
-            for line in self._lines(chunk):
-                usual = self._usual(line)
-                if usual is not None:
-                    yield usual
-                elif line or self._is_within:
-                    yield from self._take(line)
-                    if self.is_done:
-                        return
+            yield from self._in_lines(chunk)
+            if self.is_done:
+                return
         if self._line:
             yield from self._take(bytes(self._line))
         if not self.is_done:
             yield from self._ended()
+
+    def _in_lines(self, chunk: bytes) -> Iterator[dict[str, Any]]:
+        for line in self._lines(chunk):
+            usual = self._usual(line)
+            if usual is not None:
+                yield usual
+            elif line or self._is_within:
+                yield from self._take(line)
+                if self.is_done:
+                    return
 
     def _only(self, chunk: bytes) -> dict[str, Any] | None:
         """The object in a chunk that is one usual event, and nothing else, as most servers send them."""
