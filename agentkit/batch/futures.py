@@ -11,8 +11,9 @@ from agentkit.batch.job import Job
 from agentkit.batch.places import Answers, Lost
 from agentkit.errors import ConfigurationError
 
-SHORT_SECONDS = 0.05
-"""Items that take less go several in a task, whose own cost is some milliseconds: so many that they take this long."""
+SHORT_SECONDS = 0.2
+"""Items that take less than half of it go several in a task, whose own cost is some milliseconds of CPU: as many as
+would take this long one after the other."""
 MAX_CHUNK = 16
 LOOK_SECONDS = 0.25
 """Seconds between two looks at the width of the engine while nothing comes back."""
