@@ -8,7 +8,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from typing import Any, Literal, NotRequired, Required, TypedDict
+from typing import Any, Literal, NotRequired, Required, TypedDict, TypeGuard
 from urllib.parse import unquote, urlsplit
 
 from agentkit._lazy.patterns import pattern
@@ -265,7 +265,7 @@ def inside_response(text: str) -> tuple[int, int]:
     return 0, length
 
 
-def is_plain_call(call: object) -> bool:
+def is_plain_call(call: object) -> TypeGuard[ToolCall]:
     """Whether this is a tool call that has texts for all that a call has to have, and nothing else."""
     if type(call) is not dict or len(call) != 3 or call.get("type") != "function":
         return False

@@ -57,9 +57,8 @@ def _are_plain(calls: Any) -> bool:
 def _is_plain(call: object) -> bool:
     if not is_plain_call(call):
         return False
-    made: Any = call
-    function = made["function"]
-    return bool(made["id"]) and 0 < len(function["name"]) <= MAX_NAME and is_sendable(function["arguments"])
+    function = call["function"]
+    return bool(call["id"]) and 0 < len(function["name"]) <= MAX_NAME and is_sendable(function["arguments"])
 
 
 def _have_own_ids(calls: Sequence[Mapping[str, Any]]) -> bool:

@@ -91,7 +91,8 @@ class AbortingEvent(threading.Event):
         """Return what `step` returns, which may send requests in this thread, one after the other."""
         request, before = AbortableRequest(), _current.request
         self._requests.add(request)
-        request.is_aborted = self.is_set()  # since it is set first, and then goes through the requests
+        if self.is_set():  # it is set first, and then goes through the requests
+            request.is_aborted = True
         _current.request = request
         try:
             return step()

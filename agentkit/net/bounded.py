@@ -16,7 +16,7 @@ class BoundedResponse(http.client.HTTPResponse):
     """A response that is only read in pieces of a bounded size. `http.client` limits the headers itself."""
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(_Unbuffered(sock), *arguments, **options)  # type: ignore[arg-type]  # it only makes a file of it
+        super().__init__(_Unbuffered(sock), *arguments, **options)  # type: ignore[arg-type]  # makes a file of it
         self.fp = _Bounded(self.fp)  # type: ignore[arg-type]
         self._skipped = 0
 
