@@ -17,7 +17,7 @@ class BoundedResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(_Unbuffered(sock), *arguments, **options)  # type: ignore[arg-type]  # makes a file of it
-        self.fp = _Bounded(self.fp)  # type: ignore[arg-type]
+        self.fp = _Bounded(self.fp)
         self._skipped = 0
 
     def begin(self) -> None:
