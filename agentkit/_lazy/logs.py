@@ -24,7 +24,9 @@ class LazyLogger:
             raise AttributeError(name)
         if name in _UNHEARD and "logging" not in sys.modules:
             return _nothing
-        return getattr(_LOADED.get(self._name) or loaded_logger(self._name), name)
+        logger = _LOADED.get(self._name) or loaded_logger(self._name)
+        self.__dict__.update({each: getattr(logger, each) for each in _UNHEARD})  # next time, nothing is looked up
+        return getattr(logger, name)
 
 
 def logger_of(name: str) -> "logging.Logger":
