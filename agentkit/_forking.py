@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, suppress
 from typing import Any, Generic, Protocol, TypeVar
 from weakref import WeakSet
 
@@ -71,14 +71,23 @@ def _is_importing() -> bool:
 @contextmanager
 def _others_may_log() -> Iterator[None]:
     """For as long as a fork waits for other threads, which may log: where `logging` was loaded after this module, its
-    hook runs before ours, and has taken its lock."""
-    lock: Any = getattr(sys.modules.get("logging"), "_lock", None)
+    hook runs before ours, and has taken its lock. Where it is loaded meanwhile, its lock is taken in place of the hook,
+    which would come too late, and of which the one behind the fork is called."""
+    before = _lock_of_logging()
+    is_ours = before is None
+    with suppress(AttributeError, RuntimeError):  # it is not loaded, or its hook runs after ours
+        before.release()
+        is_ours = True
     try:
-        lock.release()
-    except (AttributeError, RuntimeError):  # it is not loaded, or its hook runs after ours
-        lock = nullcontext()
-    yield
-    lock.__enter__()
+        yield
+    finally:
+        now = _lock_of_logging()
+        if is_ours and now is not None:
+            now.acquire()
+
+
+def _lock_of_logging() -> Any:
+    return getattr(sys.modules.get("logging"), "_lock", None)
 
 
 class _Forks:

@@ -530,3 +530,32 @@ def test_what_can_not_begin_anew_in_a_child_does_not_keep_the_others_from_it() -
 
     all_of_them = [Each(fails=number % 2 == 1) for number in range(10)]
     assert in_child(lambda: [each.is_renewed for each in all_of_them]) == [True, False] * 5
+
+
+def test_a_fork_during_the_first_import_of_logging_is_silent(tmp_path: Path) -> None:
+    """The hooks that `logging` registers meanwhile find its lock taken."""
+    (tmp_path / "late.py").write_text("import time; time.sleep(0.3); import logging; logging.getLogger('late')")
+    program = """
+import os, sys, threading
+import agentkit._forking
+assert "logging" not in sys.modules
+thread = threading.Thread(target=__import__, args=("late",))
+thread.start()
+while "late" not in sys.modules:
+    pass
+process = os.fork()
+if not process:
+    import logging
+    logging.getLogger("child")
+    os._exit(0)
+_, status = os.waitpid(process, 0)
+thread.join()
+import logging
+logging.getLogger("parent")
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=environment, timeout=60, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")

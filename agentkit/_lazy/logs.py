@@ -1,4 +1,8 @@
-"""Loggers that load `logging` only where a program has: where it has not, nobody has configured a log to hear them."""
+"""Loggers that load `logging` only where a program has: where it has not, nobody has configured a log to hear them.
+
+In a program that loads `logging` after agentkit, our loggers, with their NullHandler, exist from the first time on that
+one of them is asked.
+"""
 
 import sys
 from typing import TYPE_CHECKING, Any, cast

@@ -75,8 +75,9 @@ class MessageForm:
         """The message as it is sent."""
         content, plain = message.get("content"), _OF_TOOL if message["role"] == "tool" else _PLAIN
         is_plain = type(content) is str and content and not content.isspace() and message.keys() <= plain
-        if not is_plain and content is None and message.keys() == _OF_CALLS:
-            is_plain = all(map(is_plain_call, message["tool_calls"]))
+        if content is None and message["role"] == "assistant" and message.keys() == _OF_CALLS:
+            calls: Any = message["tool_calls"]
+            is_plain = type(calls) is list and bool(calls) and all(map(is_plain_call, calls))
         if is_plain and not self.without and not self.short_ids and not self.stands_in:
             return message
         made: dict[str, Any] = {key: value for key, value in message.items() if self._takes(message, key)}

@@ -57,8 +57,11 @@ class Cancellable(Middleware):
         return (self._watched if stops_on_abort(self.backend) else self._left)(request, deadline)
 
     def _is_aborted_by_itself(self) -> bool:
-        """Whether the event that cancels the run aborts what this thread sends, and the backend ends then."""
-        return isinstance(self._cancel, AbortingEvent) and self._cancel.aborts_here and stops_on_abort(self.backend)
+        """Whether the event that cancels the run aborts what this thread sends, and the backend ends then; not of a run
+        that other threads may close, which abort nothing."""
+        if self._closing is not None or not isinstance(self._cancel, AbortingEvent):
+            return False
+        return self._cancel.aborts_here and stops_on_abort(self.backend)
 
     def _watched(self, request: Request, deadline: float | None) -> ReplyStream:
         """The reply, in this thread; its request is aborted when the run is to stop."""

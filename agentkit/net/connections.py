@@ -36,6 +36,7 @@ MAX_KEPT = 256
 OUT_OF_TIME = "the time for the whole response is over"
 SLICE_BYTES = 1 << 18
 _WITH_BODY = ("POST", "PUT", "PATCH")
+_LENGTHS = {"content-length", "transfer-encoding"}
 REFUSED_WHILE_SENDING = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
 _KEEP_ALIVE = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
@@ -141,7 +142,7 @@ class Connection:
             )
             for name, value in headers.items():
                 kind.putheader(made, name, value)
-            if "content-length" not in headers and (body is not None or method in _WITH_BODY):
+            if not headers.keys() & _LENGTHS and (body is not None or method in _WITH_BODY):
                 kind.putheader(made, "content-length", str(len(body or b"")))
             kind.endheaders(made, body)
         finally:

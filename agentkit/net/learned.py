@@ -47,10 +47,10 @@ class Learned:
         if known is not None and self.clock() < known[0]:
             found: T = known[1]
             return found
-        changes, made = self._changes, make()
+        changes, now = self._changes, self.clock()  # before the facts are asked: one of them may expire meanwhile
+        made = make()
         with self._lock:
             if changes == self._changes:
-                now = self.clock()
                 expires = min((each for each, _ in self._facts.values() if each > now), default=float("inf"))
                 self._derived[key] = (expires, made)
         return made

@@ -582,6 +582,15 @@ def test_what_is_derived_of_facts_changes_with_them() -> None:
     assert len(made) == 4
 
 
+def test_what_is_derived_in_the_moment_in_which_a_fact_expires_is_not_kept() -> None:
+    times = [0.0]
+    learned = Learned(lambda: times.pop(0) if len(times) > 1 else times[0])
+    learned.learn("a", 1)
+    times[:] = [EXPIRY - 1, EXPIRY - 1, EXPIRY]  # it still holds when it is asked for, and not any more behind it
+    assert learned.derived("a", lambda: learned.value("a")) == 1
+    assert learned.derived("a", lambda: learned.value("a")) is None
+
+
 def test_what_is_derived_while_a_fact_is_learned_is_not_kept() -> None:
     learned = Learned()
     assert learned.derived("a", lambda: learned.learn("a") or "before") == "before"

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import Any
 
 import openai
@@ -146,6 +147,35 @@ def test_an_event_that_aborts_requests_closes_the_connections_of_all_threads_of_
         thread.join()
         cancel.within(ask)  # nothing is sent
     assert results == ["answer", "cancelled", "cancelled"]
+
+
+def test_a_streamed_run_with_such_an_event_can_be_closed_by_another_thread() -> None:
+    body = whole("Done.").body
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        agent, cancel = Agent(f"openai:m@http://127.0.0.1:{listening.getsockname()[1]}/v1"), AbortingEvent()
+        runs: SimpleQueue[Any] = SimpleQueue()
+
+        def stream() -> None:
+            run = agent.stream("Go.", cancel=cancel)
+            runs.put(run)
+            list(run)
+
+        def work() -> None:
+            agent.run("Go.")
+            cancel.within(stream)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        connection, _ = listening.accept()
+        with connection:
+            connection.settimeout(5)
+            for answer in (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body), b""):
+                while b"Go." not in connection.recv(1 << 16):
+                    pass
+                connection.sendall(answer)
+            runs.get().close()
+            assert connection.recv(1) == b""  # it was closed
+        thread.join()
 
 
 def test_an_abandoned_reply_closes_only_its_own_connection() -> None:

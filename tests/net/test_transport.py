@@ -708,6 +708,22 @@ def test_a_server_that_asks_to_wait_no_time_is_not_asked_without_end(monkeypatch
     assert len(server.requests) < 20
 
 
+def test_a_request_never_has_two_lengths() -> None:
+    heads: list[bytes] = []
+
+    def handle(connection: socket.socket, number: int) -> None:
+        heads.append(connection.recv(1 << 16).lower())
+        connection.sendall(response(b"{}"))
+
+    given: list[dict[str, str]] = [{}, {"Transfer-Encoding": "chunked"}, {"Content-Length": "7"}]
+    with serve_raw(handle) as server:
+        for own in given:
+            transport = Transport(f"http://127.0.0.1:{server.port}/v1", headers=own)
+            transport.post("/x", {"a": 1})
+            transport.close()
+    assert [head.count(b"content-length:") + head.count(b"transfer-encoding:") for head in heads] == [1, 1, 1]
+
+
 def test_a_header_that_is_not_ascii_does_not_hide_an_error() -> None:
     with serve_raw(
         lambda made, _: (

@@ -37,12 +37,19 @@ CALLS = st.fixed_dictionaries(
 MESSAGES = st.one_of(
     st.fixed_dictionaries(
         {"role": st.just("assistant"), "content": st.none() | TEXTS},
-        optional={"tool_calls": st.lists(CALLS, max_size=2), "reasoning_content": TEXTS, "refusal": st.none() | TEXTS},
+        optional={
+            "tool_calls": st.none() | st.lists(CALLS, max_size=2),
+            "reasoning_content": TEXTS,
+            "refusal": st.none() | TEXTS,
+        },
     ),
     st.fixed_dictionaries(
         {"role": st.just("tool"), "content": TEXTS | TEXTS.map(tool_response), "tool_call_id": TEXTS}
     ),
-    st.fixed_dictionaries({"role": st.sampled_from(["user", "system"]), "content": TEXTS}, optional={"name": TEXTS}),
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["user", "system", "tool"]), "content": st.none() | TEXTS},
+        optional={"name": TEXTS, "tool_calls": st.none() | st.lists(CALLS, max_size=1)},
+    ),
 )
 
 

@@ -27,7 +27,7 @@ from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import State
-from agentkit.serving.http.direct import direct_routes
+from agentkit.serving.http.direct import DirectRoute, direct_routes
 from agentkit.serving.http.errors import add_handlers
 from agentkit.serving.http.gate import Gate
 from agentkit.serving.http.metrics import Metrics
@@ -122,7 +122,13 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     app.state.document_places = attachments.DocumentPlaces()
     app.state.on_stop = lambda: None
     add_handlers(app)
-    app.add_middleware(Entrance, state=state, direct=direct_routes(ROUTERS))
+    ours = dict(app.exception_handlers)
+
+    def direct() -> dict[str, DirectRoute]:
+        """The routes that FastAPI is not needed for; none where the program handles errors in its own way."""
+        return direct_routes(ROUTERS) if app.exception_handlers == ours else {}
+
+    app.add_middleware(Entrance, state=state, direct=direct)
     for each in ROUTERS:
         app.include_router(each)
     _add_pages(app)

@@ -61,7 +61,7 @@ STREAM: dict[int | str, dict[str, Any]] = {
 }
 
 _KEY_TEXT = "The same as `requestId` in the body."
-_TEXT_OR_NULL = {"anyOf": [{"type": "string", "maxLength": 1000}, {"type": "null"}]}
+_TEXT_OR_NULL = {"anyOf": [{"type": "string", "maxLength": MAX_REQUEST_ID}, {"type": "null"}]}
 IDEMPOTENCY_KEY = {
     "parameters": [
         {

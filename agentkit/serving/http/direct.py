@@ -78,10 +78,17 @@ def _values(body: bytes) -> Any:
 
 
 def direct_routes(routers: Iterable[APIRouter]) -> dict[str, DirectRoute]:
-    """Return those routes by their paths: they have the method POST, and take a body and the request."""
+    """Return those routes by their paths: coroutines with the method POST that take a body and the request, and leave
+    nothing else to FastAPI."""
     found = {}
     for route in (each for router in routers for each in router.routes if isinstance(each, APIRoute)):
         parameters = inspect.signature(route.endpoint).parameters
-        if route.methods == {"POST"} and parameters.keys() == {"body", "request"} and "{" not in route.path:
+        if parameters.keys() == {"body", "request"} and _is_direct(route):
             found[route.path] = DirectRoute(route, parameters["body"].annotation)
     return found
+
+
+def _is_direct(route: APIRoute) -> bool:
+    leaves_more = route.dependencies or route.status_code is not None or route.response_model_exclude_unset
+    is_one_path = route.methods == {"POST"} and "{" not in route.path
+    return is_one_path and inspect.iscoroutinefunction(route.endpoint) and not leaves_more

@@ -37,7 +37,11 @@ class Keys:
     @property
     def exist(self) -> bool:
         """Whether a key was ever created; all keys may have been removed since."""
-        return os.path.exists(self._name)
+        try:
+            os.stat(self._name)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return True  # and what can't be looked at is no service without keys: it raises
 
     def owner(self, key: str) -> str | None:
         """Return the name that a key was created for; None for an unknown key."""

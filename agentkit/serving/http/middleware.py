@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi.middleware.cors import CORSMiddleware
@@ -35,13 +35,13 @@ BEGUN = "agentkit.begun"
 
 class Entrance:
     """Logs and counts requests, adds headers to their responses (for security, and the id that SDKs of the OpenAI API
-    show), refuses those that the gate does not let through, and answers 500 for an unexpected error. direct: the routes
-    that it calls itself."""
+    show), refuses those that the gate does not let through, and answers 500 for an unexpected error. direct: gives
+    the routes that it calls itself, once the application is complete."""
 
-    def __init__(self, app: ASGIApp, state: State, direct: Mapping[str, DirectRoute]) -> None:
+    def __init__(self, app: ASGIApp, state: State, direct: Callable[[], Mapping[str, DirectRoute]]) -> None:
         settings = state.settings
         self._app = app
-        self._direct = direct
+        self._direct = direct()
         self._metrics = state.metrics
         self._is_logged = settings.agentkit_access_log
         self._root = RootPath(settings.agentkit_root_path) if settings.agentkit_root_path else None

@@ -71,6 +71,14 @@ def test_every_endpoint_but_health_requires_a_token(keyed: tuple[Service, str, s
     assert service.ask(method, path, {}, key=ann).status_code != 401
 
 
+def test_a_key_file_that_can_not_be_looked_at_is_no_service_without_keys(tmp_path: Path, model: ModelServer) -> None:
+    file = tmp_path / ("k" * 300)
+    with pytest.raises(OSError, match="too long"):
+        create_app(settings_for(tmp_path, model.url, agentkit_keys_file=file))
+    assert not Keys(tmp_path / "none.json").exist
+    assert not Keys(tmp_path / "none" / "none.json").exist
+
+
 def test_health_requires_no_token(keyed: tuple[Service, str, str]) -> None:
     service, _, _ = keyed
     for path in ("/api/llm/health", "/livez", "/readyz"):

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -103,9 +106,23 @@ def stable(text: str) -> Any:
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "OPTIONS"])
 def test_another_method_is_answered_as_fastapi_answers_it(client: TestClient, method: str) -> None:
-    direct = client.request(method, COMPLETIONS)
+    direct, others = (client.request(method, COMPLETIONS, headers={"through": each}) for each in ("", "fastapi"))
+    assert (direct.status_code, direct.json()) == (others.status_code, others.json())
     assert direct.status_code == 405
     assert "use POST" in direct.json()["error"]["message"]
+
+
+def test_a_programs_own_handlers_of_errors_hold_for_them(tmp_path: Path) -> None:
+    with serve(reply) as server:
+        app = create_app(settings_for(tmp_path, server.url))
+
+        @app.exception_handler(RequestValidationError)
+        async def handle(request: Request, error: Exception) -> JSONResponse:
+            return JSONResponse({"mine": True}, 418)
+
+        with TestClient(app, base_url="http://localhost") as made:
+            assert made.post(CHAT, json={}).status_code == 418
+            assert made.post(CHAT, json=HELLO).status_code == 200
 
 
 def test_its_requests_are_counted_by_their_routes(client: TestClient) -> None:
