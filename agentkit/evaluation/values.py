@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation, localcontext
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 from agentkit._text import in_a_line
@@ -59,6 +59,7 @@ _ONE = frozenset(("one", "eins", "un", "uno", "один", "一", "واحد"))
 _MONEY = "$€£¥"
 _PARTS = ".)）]"
 MOST_EXPONENT = 400
+_ROUGHLY = Context(prec=9)
 MOST_WHOLE = 99
 """The largest whole number to which a fraction belongs for sure: "3 1/2"."""
 MOST_BOLD = 500
@@ -306,7 +307,7 @@ def _power(base: Decimal, power: int) -> Decimal | None:
         return Decimal(1)
     if not base:
         return base if power > 0 else None
-    return base**power if abs(base.log10() * power) <= MOST_EXPONENT else None
+    return base**power if abs(base.log10(_ROUGHLY) * power) <= MOST_EXPONENT else None
 
 
 def _is_negative(text: str, start: int) -> bool:
