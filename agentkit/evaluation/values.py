@@ -150,7 +150,8 @@ def _values_at(
     if exponent:
         return _raised(plain, next(each for each in exponent.groups() if each)), none, exponent.end()
     if power:
-        return _powers(plain, power[1] or power[2]), plain if power[2] else none, power.end()
+        is_mark = power[2] or power[1] == "0"  # of a footnote; "45^0" may be degrees
+        return _powers(plain, power[1] or power[2]), plain if is_mark else none, power.end()
     if mixed is not None and _is_one(found[place], text, ends[place + 2]):
         return frozenset((mixed,)), none, ends[place + 2]
     if text[end : end + 1] == "/" and end + 1 in begins_at and text[ends[place + 1] : ends[place + 1] + 1] != "/":

@@ -78,9 +78,11 @@ def test_a_year_or_a_count_before_a_fraction_keeps_its_own_reading(said: str, ri
         ("The population was 67,000² (2020).", 67_000),
         ("Answer: 42³ (see footnote 3)", 42),
         ("It is -5²", -5),
+        ("The angle is 45^0", 45),
+        ("The angle is 45⁰", 45),
     ],
 )
-def test_a_raised_number_may_be_the_mark_of_a_footnote(said: str, right: int) -> None:
+def test_a_raised_number_may_be_the_mark_of_a_footnote_or_of_degrees(said: str, right: int) -> None:
     assert value(said, right) == 1
 
 
