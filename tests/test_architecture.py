@@ -668,7 +668,7 @@ LAYERS = [
     ["batch.driver"],
     ["batch"],
     ["evaluation.check_specs", "evaluation.refusals", "evaluation.replay", "evaluation.statistics", "evaluation.words"],
-    ["evaluation.score", "evaluation.script_rules", "evaluation.values"],
+    ["evaluation.score", "evaluation.script_rules", "evaluation.values", "evaluation.verdict_types"],
     [
         "evaluation.call_checks",
         "evaluation.intervals",
@@ -685,7 +685,7 @@ LAYERS = [
     ["evaluation.sets"],
     ["evaluation.scores"],
     ["evaluation.pairs", "evaluation.results"],
-    ["evaluation.preferences"],
+    ["evaluation.answer_files", "evaluation.preferences"],
     ["evaluation.comparison"],
     ["evaluation.running"],
     ["evaluation.tables"],

@@ -54,9 +54,10 @@ from agentkit.cli.options import (
 )
 from agentkit.cli.printable import printable
 from agentkit.cli.reserved_output import reserved_output
+from agentkit.evaluation.answer_files import beside, pairs_file
 from agentkit.evaluation.comparison import surely_worse
 from agentkit.evaluation.report import checked_report, write_report
-from agentkit.evaluation.running import Evaluation, beside, evaluate, pairs_file, rescored
+from agentkit.evaluation.running import Evaluation, evaluate, rescored
 from agentkit.evaluation.tables import table
 from agentkit.evaluation.thresholds import Threshold, thresholds
 from agentkit.net.hosted import SHORT_NAMES

@@ -35,12 +35,15 @@ _LEFT_OUT = re.compile(
     r"\b(?i:rul(?:es?|ed|ing) out|(?:exclud|eliminat)(?:es?|ed|ing)|(?:reject|discard)(?:s|ed|ing)?)\s(?:options?\s)?"
     r"(?:(?:[(\[]?[A-Z][)\]]?,?\s){1,6}(?:and|or)\s)?[(\[]?[A-Z](?![^\W_])[)\]]?"
 )
-_IS_WRONG = re.compile(
+_ARE = (
     r"(?<![^\W_\u3400-\u9fff])[(\[]?[A-Z][)\]]?(?:(?:,| and| or)\s[(\[]?[A-Z][)\]]?){0,5}\s?"
-    r"(?:(?:is|are|was|were|can|ist|sind)\s(?:\w+ )?(?:wrong|incorrect|false|not\b|eliminated|excluded|falsch|out)"
-    r"|(?:是错|错误|不正确|不对|是錯|錯誤|不正確))"
+    r"(?:(?:is|are|was|were|can|ist|sind)\s(?:\w+ )?"
+)
+_IS_WRONG = re.compile(
+    _ARE + r"(?:wrong|incorrect|false|not\b|falsch|out)|(?:是错|错误|不正确|不对|是錯|錯誤|不正確))",
 )
 """A letter of which it is said that it is not the answer."""
+_IS_LEFT_OUT = re.compile(_ARE + "(?:eliminated|excluded))")
 _SMALL = re.compile(r"\s{0,3}[(\[\"'“]?\s?([a-z])\s?(?:[)\].,:\"'”\s]{0,3}$|[)\].]\s)", re.MULTILINE)
 """A letter in lower case behind "answer:", and nothing else."""
 _LETTER = re.compile(r"(?<![^\W_])([A-Z])(?![^\W_\u3400-\u9fff])(?!['’]\w)")
@@ -51,7 +54,8 @@ _PRONOUN = re.compile(
     r"\s{0,3}[(\[\"'“]?\s?I\s(?:think|believe|guess|suppose|would|will|am|was|do|did|don|can|could|cannot|have|had|choose"
     r"|chose|pick|picked|select|go|say|know|must|may|might|conclude|find|found|see|feel|get|got|need|want)\b"
 )
-"""The word "I", which is no choice, behind "answer:"."""
+"""The word "I", which is no choice if there is another, behind "answer:"."""
+_DENIES = re.compile(r"n['’]t\b|\b(?:not|cannot|never|no)\b", re.IGNORECASE)
 _ENDS_FIRST = re.compile(r"[.,;:!。，；：！\n—–]")
 _ENDS = re.compile(r"(?<=\S)[.;!?](?=\s|$)|[。；！？\n]")
 
@@ -76,7 +80,9 @@ class Choice(Grader):
 
     def grade(self, record: Record, answer: Any) -> Grade:
         expected, said = self._label(self.picked or answer), text_of(record)
-        named = self._named(_without_others(_MARKUP.sub("", unicodedata.normalize("NFKC", said))))
+        plain = _IS_WRONG.sub(" ", _NOT.sub(" ", _MARKUP.sub("", unicodedata.normalize("NFKC", said))))
+        # "The filter rejects B." rules nothing out where it names no other
+        named = self._named(_without_others(plain)) or self._named(plain)
         if named == [expected]:
             return Grade(1.0)
         return Grade(0.0, f"names {listed(named) if named else 'no choice'}, not {expected}: {quoted(said)}")
@@ -114,9 +120,13 @@ class Choice(Grader):
         if small and small[1].upper() in self.choices:
             return [small[1].upper()]
         direct = _DIRECT.match(said, place)
-        if direct and direct[1] in self.choices and not _is_word(said, direct) and not _PRONOUN.match(said, place):
+        is_direct = direct is not None and direct[1] in self.choices and not _is_word(said, direct)
+        if direct and is_direct and not _PRONOUN.match(said, place):
             return [direct[1]]
-        return next(filter(None, map(self._in, _pieces(said, place))), [])
+        found = next(filter(None, map(self._in, _pieces(said, place))), [])
+        if found or not direct or not is_direct or _DENIES.search(next(_pieces(said, place))):
+            return found
+        return [direct[1]]
 
     def _first(self, said: str) -> list[str]:
         """The choice with which an answer begins: a letter, or a text of no letters with a comma or a full stop behind
@@ -146,8 +156,8 @@ class Choice(Grader):
 
 
 def _without_others(said: str) -> str:
-    """A text without the letters of which it says that they are not the answer."""
-    return _IS_WRONG.sub(" ", _NOT.sub(" ", _LEFT_OUT.sub(" ", said)))
+    """A text without the letters of choices that it rules out."""
+    return _IS_LEFT_OUT.sub(" ", _LEFT_OUT.sub(" ", said))
 
 
 def _pieces(said: str, start: int) -> Iterator[str]:

@@ -15,6 +15,7 @@ from agentkit.agent import Agent
 from agentkit.batch.item import Record
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.score import CheckError, Grade, Grader, text_of
+from agentkit.evaluation.verdict_types import VerdictType
 from agentkit.event import Result
 from agentkit.limits import Usage
 from agentkit.message import text_of as text_of_message
@@ -99,7 +100,7 @@ class Judge:
     def _ask(self, task: str, rubric: str, data: str, right: Any, kind: type) -> tuple[Any, Usage]:
         prompt = _prompt(task, rubric, data, right)
         try:
-            result: Result[Any] = self.agent.run(prompt, output=kind)
+            result: Result[Any] = self.agent.run(prompt, output=VerdictType(kind))
         except ConfigurationError:
             raise
         except Exception as error:

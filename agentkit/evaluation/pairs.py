@@ -3,7 +3,8 @@ and counts as a tie (Zheng and others 2023, "Judging LLM-as-a-judge").
 
 The judge is asked by a batch of its own, whose answers file keeps what it has said: what is asked of it is known again
 by the judge and the exact text, so that nothing is asked twice, also after a kill, and another judge or rubric asks
-anew. About an answer that there is not, and about two that are the same, nothing is asked.
+anew. About an answer that there is not, and about two that are the same but for white space around them, nothing is
+asked.
 """
 
 import hashlib
@@ -21,12 +22,16 @@ from agentkit.batch.journal import read_records
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.judging import Judge, Preference, pair_prompt
 from agentkit.evaluation.score import CheckError, text_of, why_missing
+from agentkit.evaluation.verdict_types import VerdictType
 from agentkit.net.repeats import split_id
 
 NAME = "judge"
 """The name of the batch that asks the judge."""
 OPTIONS = ("at_once", "attempts", "grace", "limit_cost", "limit_tokens", "limit_seconds")
 """Options of an evaluation that hold for the batch of the judge too."""
+_AGAIN = {"retry_failed": True, "retry_unknown": True}
+"""A judge is asked again about what it has given no verdict on, for whatever reason."""
+_COLUMNS = {"of", "repeat", "order"}
 _SIDES = {"first": 0.0, "second": 1.0, "equal": 0.5}
 
 Key = tuple[str, int]
@@ -72,6 +77,12 @@ def answers_of(records: Iterable[Record]) -> dict[Key, str]:
     return {split_id(str(each.get("id"))): "" if why_missing(each) else text_of(each) for each in records}
 
 
+def is_verdict(record: Record) -> bool:
+    """Whether a record is of what a judge was asked about a pair of answers."""
+    columns = record.get("item")
+    return isinstance(columns, Mapping) and set(columns) == _COLUMNS
+
+
 class PairJudge:
     """Compares answers by a rubric. options: of the evaluation. Raises ConfigurationError for an empty rubric, and for
     a limit on costs that are not known."""
@@ -83,7 +94,7 @@ class PairJudge:
         of_job = {name: self._options.pop(name) for name in ("at_once", "attempts") if name in self._options}
         if "limit_cost" in self._options and not knows_prices(judge.agent):
             raise ConfigurationError("a limit on the cost needs the prices of the judge, which are not known")
-        self._job = Job.of(judge.agent, output=Preference, **of_job)
+        self._job = Job.of(judge.agent, output=VerdictType(Preference), **of_job)
         self._rubric = rubric
         self._salt = json.dumps(self._job.fingerprint(), sort_keys=True)
 
@@ -112,7 +123,7 @@ class PairJudge:
             if key not in other or key[0] not in asked:
                 continue
             one, two = first[key], other[key]
-            if not one or not two or one == two:
+            if not one or not two or one.strip() == two.strip():
                 yield _Pair(key, one, two)
                 continue
             orders = {"as compared": (one, two), "the other way round": (two, one)}
@@ -128,7 +139,7 @@ class PairJudge:
         """What the judge says of each item, by id; and how its batch ended."""
         if not items:
             return {}, "complete", ""
-        kept: dict[str, Any] = {} if out is None else {"out": out, "anyway": True, "retry_failed": True}
+        kept: dict[str, Any] = {} if out is None else {"out": out, "anyway": True, **_AGAIN}
         with run_batch(self._job, items, **self._options, **kept) as run:
             said = {str(each["id"]): each for each in watch(NAME, run)}
             ending, message = run.ending or "complete", run.message
@@ -181,7 +192,7 @@ def _verdict(pair: _Pair, records: Mapping[str, Record]) -> Verdict:
     if not pair.items:
         value = 0.5 + (bool(pair.two) - bool(pair.one)) / 2
         both = "neither has an answer" if not pair.one else "the answers are the same"
-        return Verdict(*pair.key, value, both if pair.one == pair.two else "one has no answer")
+        return Verdict(*pair.key, value, both if bool(pair.one) == bool(pair.two) else "one has no answer")
     forth, back = (records[item.id] for item in pair.items)
     one, two = _SIDES[str(_better(forth))], 1 - _SIDES[str(_better(back))]
     why = in_a_line(str(forth["output"].get("reason") or ""), 300)

@@ -16,6 +16,7 @@ from agentkit.batch.item import Item, Record
 from agentkit.batch.job import Job
 from agentkit.batch.journal import read_records
 from agentkit.errors import ConfigurationError
+from agentkit.evaluation.answer_files import beside, check_files, pairs_file
 from agentkit.evaluation.checks import Known
 from agentkit.evaluation.comparison import Comparison, comparisons
 from agentkit.evaluation.judging import Judge
@@ -116,9 +117,11 @@ def evaluate(
             )
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
-        _check_files(sides)
         own_judge = _judge(judge, leaving)
         pair_judge = _pair_judge(own_judge, prefer, sides, options)
+        verdicts = None if pair_judge is None or out is None else pairs_file(Path(out))
+        written, saved = ([each.file for each in sides if each.file and bool(each.job) is own] for own in (True, False))
+        check_files(written, saved, verdicts, set)
         known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=own_judge)
         given = EvaluationSet(set, question=question, checks=checks, known=known, repeat=repeat, skip_bad=skip_bad)
         given.check()
@@ -127,7 +130,7 @@ def evaluate(
         _check_prices(sides, read)
         watching = watch or (lambda name, run: run)
         done = list(_all_done(sides, read, recording, watching, options))
-        preferred = _preferred(pair_judge, read, done, out, watching, seed)
+        preferred = _preferred(pair_judge, read, done, verdicts, watching, seed)
         if recording is not None and recording.problem:
             raise ConfigurationError(recording.problem)
     return made_of(read, done, seed, preferred=preferred)
@@ -276,14 +279,6 @@ def _is_changed(line: Line, record: Record) -> bool:
     return isinstance(asked, str) and bool(asked) and bool(now) and joined_surrogates(now) != joined_surrogates(asked)
 
 
-def _check_files(sides: "Sequence[_Side]") -> None:
-    """Raises ConfigurationError where answers would be written to the file that they are compared with."""
-    written = {os.path.realpath(each.file) for each in sides if each.job is not None and each.file is not None}
-    for each in sides:
-        if each.job is None and each.file is not None and os.path.realpath(each.file) in written:
-            raise ConfigurationError(f"{each.file} is written by this evaluation: it can't be compared with itself")
-
-
 def _check_prices(sides: "Sequence[_Side]", read: _Lines) -> None:
     """Raises ConfigurationError where costs are checked that will not be known."""
     kinds = {check.kind for line in read.lines.values() for check in line.checks}
@@ -311,16 +306,6 @@ def _side(agent: Any, place: int, out: str | os.PathLike[str] | None, options: M
     of_job = {name: options[name] for name in OF_JOB if options.get(name) is not None}
     job = Job.of(agent, **of_job, name=hashlib.blake2b(os.fsencode(file or ""), digest_size=6).hexdigest())
     return _Side(_name_of(agent, job), job, file)
-
-
-def beside(out: Path, place: int) -> Path:
-    """The answers file of a configuration that another is compared with, beside that of the other. place: from 1."""
-    return out.with_name(f"{out.stem}.against{'' if place == 1 else f'-{place}'}{out.suffix}")
-
-
-def pairs_file(out: Path) -> Path:
-    """Where is kept what a judge says of pairs of answers, beside the answers file."""
-    return out.with_name(f"{out.stem}.pairs{out.suffix}")
 
 
 def _name_of(agent: Any, job: Job) -> str:
@@ -373,11 +358,12 @@ def _preferred(
     judge: PairJudge | None,
     read: _Lines,
     done: Sequence[_Done],
-    out: str | os.PathLike[str] | None,
+    file: Path | None,
     watch: Watch,
     seed: int,
 ) -> list[Preferences]:
-    """What the judge prefers, for each but the first; nothing where answers are missing that may still come."""
+    """What the judge prefers, for each but the first; nothing where answers are missing that may still come.
+    file: where is kept what it says."""
     if judge is None or done[-1].ending != "complete":
         return []
     asked = {
@@ -385,7 +371,6 @@ def _preferred(
         for id_, line in read.lines.items()
     }
     first, *others = (_answers(each) for each in done)
-    file = None if out is None else pairs_file(Path(out))
     return [preferences(each, seed) for each in judge.verdicts(asked, first, others, file, watch)]
 
 

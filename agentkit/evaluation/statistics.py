@@ -33,6 +33,9 @@ LEAST_MORE, MOST_MORE = 0.25, 2.0
 """How many items are added to some, for their variance: of a mean in the middle, and of one at 0 or 1. Found by
 simulation, of twelve kinds of scores and 5 to 200 items, with and without repeats: the interval covers 92.7 to 97.3 %
 in 51 of 60 cases; with two items always it does in 38, being wider than it has to be."""
+LUMP = 0.6
+"""Where so large a share of items has one value, as the ties of pairs have, the others may be the rare ones that say
+how much items vary: two items are added. Without that 88 to 93 % of such intervals of 40 to 100 items held the mean."""
 POWER = 0.8
 """How often a difference that can be shown is found."""
 _UNIT = 1_000_000_000
@@ -209,9 +212,10 @@ def pass_all(k: int, n: int, right: int) -> float:
 def _as_many(values: Sequence[float], mean: float) -> float:
     """How many right and wrong items would say as much of the mean as these do. Their variance is that of the items and
     of a share of one more, near 0 and 1 of two, which vary as right and wrong do: a few items say little of how much
-    others vary, and least of all where nearly all are as good or as bad as can be."""
+    others vary, and least of all where nearly all are as good or as bad as can be, or of one value."""
     most, n = mean * (1 - mean), len(values)
-    more = LEAST_MORE + (MOST_MORE - LEAST_MORE) * abs(2 * mean - 1) ** 3
+    is_lump = max(Counter(values).values()) >= LUMP * n
+    more = MOST_MORE if is_lump else LEAST_MORE + (MOST_MORE - LEAST_MORE) * abs(2 * mean - 1) ** 3
     variance = (sum((each - mean) ** 2 for each in values) + more * most) / (n - 1 + more)
     return n * max(1.0, most / variance) if variance else n
 

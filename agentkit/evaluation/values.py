@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation, localcontext
 from typing import Any
 
 from agentkit._text import in_a_line
@@ -25,7 +25,11 @@ _EXPONENT = re.compile(
     r"| ?[×x*·] ?10(?:\^|\*\*)?[{(]? ?([+−-]?\d{1,3})(?!\d)"
     r"| ?[×x*·] ?10([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})"
 )
-_POWER = re.compile(r"(?:\^|\*\*)[{(]? ?([+−-]?\d{1,9})(?![\d.])[})]?|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})")
+_POWER = re.compile(r"(?:\^[{(]? ?|\*\*[{(]?)([+−-]?\d{1,9})(?![\d.])[})]?|([⁺⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3})")
+_NO_WHOLE = re.compile(r"\b(?:in|of|on|by|since|until|from|among|for)\s(?:the\s|these\s|those\s|all\s)?$", re.I)
+"""What stands before a year, a day or a count, to which a fraction behind it does not belong."""
+_PART_OF = re.compile(r"[-‐‑]| of\b")
+"""What stands behind a fraction that may be one of its own: "two 1/2-hour flights", "in 2020 1/4 of them"."""
 _RAISED = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "+-0123456789-")
 _PERCENT = re.compile(r"[\s\u00a0]?(?:[%％٪]|per ?cents?\b|percent|pro[cz]ent|процент|pour ?cent|por ?ciento)", re.I)
 _UNIT = re.compile(r"[\s\u00a0-]?([^\W\d_]{1,20}|[°℃℉$€£¥][CF]?)")
@@ -55,8 +59,11 @@ _ONE = frozenset(("one", "eins", "un", "uno", "один", "一", "واحد"))
 _MONEY = "$€£¥"
 _PARTS = ".)）]"
 MOST_EXPONENT = 400
-MOST_DIGITS = 40
-"""Of a number to a power."""
+_ROUGHLY = Context(prec=9)
+MOST_WHOLE = 99
+"""The largest whole number to which a fraction belongs for sure: "3 1/2"."""
+MOST_BOLD = 500
+"""How far before two asterisks it is searched for those that they close."""
 SHORT = 4
 """Of so many words a text says hardly more than a number."""
 
@@ -88,16 +95,18 @@ class Tolerance:
 @dataclass(frozen=True)
 class Quantity:
     """A number of a text. values: what it may mean. is_percent: whether it stands before a percent sign. unit: the word
-    behind it, "" for none. place: where it stands."""
+    behind it, "" for none. place: where it stands. also: what it may mean in an answer, though not in a right one: 37
+    of "37²", where a footnote is meant."""
 
     values: frozenset[Decimal]
     is_percent: bool = False
     unit: str = ""
     place: int = 0
+    also: frozenset[Decimal] = frozenset()
 
     def agrees(self, expected: "Quantity", tolerance: Tolerance) -> bool:
         """Whether it is the number that is expected."""
-        found, right = self.values, expected.values
+        found, right = self.values | self.also, expected.values
         if self.is_percent != expected.is_percent:
             found = found | {each / 100 for each in found} if self.is_percent else found
             right = right | {each / 100 for each in right} if expected.is_percent else right
@@ -125,23 +134,48 @@ def _found(text: str) -> Iterator[Quantity]:
     for place, number in enumerate(found):
         if number.start < searched:
             continue
-        values, end = _decimals(_meant(number, text, ends[place])), ends[place]
-        power = _EXPONENT.match(text, end)
-        to_the, mixed = _POWER.match(text, end), _mixed(found, place, text, ends)
-        if power:
-            values, end = _decimals(number.plain), power.end()
-            values = _raised(values, next(each for each in power.groups() if each))
-        elif to_the:
-            values, end = _powers(_decimals(number.plain), to_the[1] or to_the[2]), to_the.end()
-        elif mixed is not None:
-            values, end = frozenset((mixed,)), ends[place + 2]
-        elif text[end : end + 1] == "/" and end + 1 in begins_at and text[ends[place + 1] : ends[place + 1] + 1] != "/":
-            below = _decimals(found[place + 1].values)
-            values, end = frozenset(one / other for one in values for other in below if other), ends[place + 1]
-        searched = end
+        values, also, searched = _values_at(found, place, text, ends, begins_at)
         if _is_negative(text, number.start):
-            values = frozenset(-each for each in values)
-        yield _quantity(values, text, number.start, end)
+            values, also = (frozenset(each.copy_negate() for each in some) for some in (values, also))
+        yield _quantity(values, text, number.start, searched, also)
+
+
+def _values_at(
+    found: Sequence[Number], place: int, text: str, ends: Sequence[int], begins_at: set[int]
+) -> tuple[frozenset[Decimal], frozenset[Decimal], int]:
+    """What the number at a place means, what it may mean besides, and where it ends, with what belongs to it."""
+    number, end = found[place], ends[place]
+    values, plain, none = _decimals(_meant(number, text, end)), _decimals(number.plain), frozenset[Decimal]()
+    exponent, power, mixed = _EXPONENT.match(text, end), _power_behind(text, end), _mixed(found, place, text, ends)
+    if exponent:
+        return _raised(plain, next(each for each in exponent.groups() if each)), none, exponent.end()
+    if power:
+        is_mark = power[2] or power[1] == "0"  # of a footnote; "45^0" may be degrees
+        return _powers(plain, power[1] or power[2]), plain if is_mark else none, power.end()
+    if mixed is not None and _is_one(found[place], text, ends[place + 2]):
+        return frozenset((mixed,)), none, ends[place + 2]
+    if text[end : end + 1] == "/" and end + 1 in begins_at and text[ends[place + 1] : ends[place + 1] + 1] != "/":
+        below, whole = _decimals(found[place + 1].values), _mixed(found, place - 1, text, ends) if place else None
+        quotients = frozenset(one / other for one in values for other in below if other)
+        return quotients, none if whole is None else frozenset((whole,)), ends[place + 1]
+    return values, none, end
+
+
+def _power_behind(text: str, end: int) -> re.Match[str] | None:
+    """The power behind a number. Two asterisks that close what is bold begin none: "**12** 5-gallon buckets"."""
+    found = _POWER.match(text, end)
+    if found is None or not found[0].startswith("**"):
+        return found
+    begin = max(0, end - MOST_BOLD)
+    begin = max(begin, text.rfind("\n", begin, end))
+    return None if text.count("**", begin, end) % 2 else found
+
+
+def _is_one(whole: Number, text: str, end: int) -> bool:
+    """Whether a whole number and the fraction behind it are surely one number, and no year or count before it."""
+    if int(whole.written) > MOST_WHOLE or _PART_OF.match(text, end):
+        return False
+    return not _NO_WHOLE.search(text, max(0, whole.start - 15), whole.start)
 
 
 def _mixed(found: Sequence[Number], place: int, text: str, ends: Sequence[int]) -> Decimal | None:
@@ -165,6 +199,8 @@ def expected_quantity(answer: Any) -> Quantity:
     if len(found) != 1:
         what = "no number" if not found else "several numbers"
         raise ConfigurationError(f'{in_a_line(repr(answer), 80)} has {what}: give one, such as 1234 or "12 %"')
+    if not found[0].values:
+        raise ConfigurationError(f"{in_a_line(repr(answer), 80)} has no value, or one that is too large to be compared")
     return found[0]
 
 
@@ -228,12 +264,14 @@ def is_in_words(text: str, expected: Quantity) -> bool:
     return any(word in said for value in values for word in words_of(format(int(Decimal(value)), "d")))
 
 
-def _quantity(values: frozenset[Decimal], text: str, start: int, end: int) -> Quantity:
+def _quantity(
+    values: frozenset[Decimal], text: str, start: int, end: int, also: frozenset[Decimal] = frozenset()
+) -> Quantity:
     if _PERCENT.match(text, end) or text[max(0, start - len(_PER_HUNDRED)) : start] == _PER_HUNDRED:
-        return Quantity(values, True, "%", start)
+        return Quantity(values, True, "%", start, also)
     unit = _UNIT.match(text, end)
     before = text[start - 1 : start]
-    return Quantity(values, False, unit[1].casefold() if unit else before if before in _MONEY else "", start)
+    return Quantity(values, False, unit[1].casefold() if unit else before if before in _MONEY else "", start, also)
 
 
 def _meant(number: Number, text: str, end: int) -> frozenset[str]:
@@ -258,11 +296,19 @@ def _raised(values: frozenset[Decimal], exponent: str) -> frozenset[Decimal]:
 
 
 def _powers(values: frozenset[Decimal], exponent: str) -> frozenset[Decimal]:
-    """Numbers to a power; none where that is too large to be an answer."""
+    """Numbers to a power; none where that is too large, or too small, to be an answer."""
     power = int(exponent.translate(_RAISED))
-    if values == {10}:
-        return _raised(frozenset({Decimal(1)}), exponent)
-    return frozenset(each**power for each in values if each and abs(power * each.adjusted() + power) < MOST_DIGITS)
+    with localcontext() as exactly:
+        exactly.prec = MOST_EXPONENT + 50
+        return frozenset(made for each in values if (made := _power(each, power)) is not None)
+
+
+def _power(base: Decimal, power: int) -> Decimal | None:
+    if not power:
+        return Decimal(1)
+    if not base:
+        return base if power > 0 else None
+    return base**power if abs(base.log10(_ROUGHLY) * power) <= MOST_EXPONENT else None
 
 
 def _is_negative(text: str, start: int) -> bool:

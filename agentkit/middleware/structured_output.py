@@ -82,6 +82,10 @@ class OutputType:
         """The schema as an instruction to the model."""
         return schema_in_words(self.schema)
 
+    def of_prompt(self, prompt: Prompt) -> "OutputType":
+        """The type of the answer to a prompt: this one, if what is asked does not change how it is read."""
+        return self
+
     def read(self, text: str, *, finish_reason: str = "") -> Any:
         """Parse and validate the text of an answer. finish_reason: that of the reply; if it was cut off, only a
         complete object is accepted. Raises ArgumentsError, with a message for the model."""
@@ -237,6 +241,7 @@ class TypedAnswer(TextAnswer):
 
     def prompt(self, prompt: Prompt) -> Prompt:
         """The prompt, with the schema added as text where the server does not send it to the model."""
+        self.kind = self.kind.of_prompt(prompt)
         if not self._adds_schema:
             return prompt
         if isinstance(prompt, str):

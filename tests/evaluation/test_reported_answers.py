@@ -49,6 +49,42 @@ def test_the_choice_that_is_meant_is_the_only_one_that_is_right(choices: str, sa
 
 
 @pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("B is eliminated.", "B"),
+        ("B was eliminated in the first round.", "B"),
+        ("C is excluded.", "C"),
+        ("The immune system rejects A.", "A"),
+        ("Answer: it eliminates B", "B"),
+        ("The answer is the one that excludes B", "B"),
+        ("A and B are eliminated; C", "C"),
+        ("The answer is D: the filter rejects A", "D"),
+        ("It is not B", ""),
+    ],
+)
+def test_what_rules_a_choice_out_names_it_where_no_other_is_named(said: str, right: str) -> None:
+    assert (
+        "".join(each for each in FOUR.split(", ") if value({"check": "choice", "choices": FOUR}, said, each)) == right
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("Answer: I was correct", "I"),
+        ("The answer is I am sure.", "I"),
+        ("Answer: I would be the choice here", "I"),
+        ("Answer: I think B.", "B"),
+        ("Answer: I get it: it is C", "C"),
+        ("Answer: I am not sure.", ""),
+        ("Answer: I do not know", ""),
+    ],
+)
+def test_the_word_i_is_the_choice_where_no_other_is_named(said: str, right: str) -> None:
+    assert "".join(each for each in TEN.split(", ") if value({"check": "choice", "choices": TEN}, said, each)) == right
+
+
+@pytest.mark.parametrize(
     "said",
     [
         "ANSWER: None of the above",

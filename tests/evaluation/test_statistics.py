@@ -78,6 +78,32 @@ def test_the_interval_of_scores_near_a_bound_does_not_miss_on_one_side(mean: flo
     assert beyond / 200 <= 0.05
 
 
+LUMPS = [(0.5, 1.0, 0.05, 100), (0.5, 0.0, 0.1, 40), (0.5, 1.0, 0.1, 80), (0.5, 1.0, 0.2, 40), (0.7, 0.0, 0.05, 100)]
+
+
+@pytest.mark.parametrize(("usual", "rare", "share", "n"), LUMPS)
+def test_items_that_are_nearly_all_alike_have_an_interval_that_is_sure(
+    usual: float, rare: float, share: float, n: int
+) -> None:
+    """Of ties of pairs, and of answers that few lack: how many intervals hold the mean, computed over all counts."""
+    truth, covered = usual + (rare - usual) * share, 0.0
+    for count in range(n + 1):
+        probability = math.comb(n, count) * share**count * (1 - share) ** (n - count)
+        if probability > 1e-4:
+            found = interval_of_items([rare] * count + [usual] * (n - count), 1, resamples=1000)
+            covered += probability * (found.low <= truth <= found.high)
+    assert covered >= 0.95
+
+
+def test_pairs_with_ties_wins_and_defeats_have_an_interval_that_is_sure() -> None:
+    rng, covered = random.Random(9), 0
+    for seed in range(300):
+        values = [rng.choices((0.5, 1.0, 0.0), (0.8, 0.15, 0.05))[0] for _ in range(60)]
+        found = interval_of_items(values, seed, resamples=300)
+        covered += found.low <= 0.55 <= found.high
+    assert covered / 300 >= 0.94
+
+
 EASY = (0.5, 0.7, 0.9)
 SCORES: dict[str, tuple[Callable[[random.Random], float], float]] = {
     "even": (lambda rng: rng.random(), 0.5),

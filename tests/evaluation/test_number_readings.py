@@ -1,0 +1,124 @@
+"""Powers, fractions and marks beside numbers: what is read must not make a right answer wrong."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agentkit import Agent
+from agentkit.errors import ConfigurationError
+from agentkit.evaluation import evaluate
+from agentkit.evaluation.checks import parse_check
+from tests.evaluation.records import answered
+from tests.support.growth import assert_linear
+from tests.support.model_server import serve, whole
+
+
+def value(said: str, right: Any) -> float:
+    return parse_check("number").score(answered(said), right).value
+
+
+HUGE = ["0.5^-9999999", "0.9^-99999999", "2^-1000000", "9^999999999", "0^-1", "1e99^99", "0.0000001²⁹⁹"]
+
+
+@pytest.mark.parametrize("said", HUGE)
+def test_a_power_that_is_too_large_or_too_small_is_wrong_and_ends_no_evaluation(said: str) -> None:
+    rows = [{"question": "2 + 2?", "answer": 4, "checks": ["number"]}]
+    with serve([whole(f"Answer: {said}")]) as server:
+        assert evaluate(Agent(f"openai:tiny@{server.url}"), rows).first.summaries["number"].mean == 0
+
+
+@settings(max_examples=60)
+@given(st.text("0159.^*²⁻- /{}", max_size=24))
+def test_no_answer_of_numbers_and_powers_raises(said: str) -> None:
+    assert value(said, 5) in (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("The answer is **12** 5-gallon buckets.", 12),
+        ("Answer: **3** 2-hour sessions", 3),
+        ("**Total: 7** 24-packs", 7),
+        ("Answer: **4**2", 4),
+        ("The answer is 5**2, with a **bold** word", 25),
+        ("**Area**: 5**2", 25),
+    ],
+)
+def test_two_asterisks_that_close_what_is_bold_begin_no_power(said: str, right: int) -> None:
+    assert value(said, right) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("In 2020 1/4 of all adults smoked.", 0.25),
+        ("In 2020 1/4 of all adults smoked.", 2020),
+        ("In 2023 1/3 of voters stayed at home.", "1/3"),
+        ("Of the 20 3/4 passed", 0.75),
+        ("On 3 1/2 of them left", 0.5),
+        ("In 2020 3/4 passed", 0.75),
+        ("The trip takes 2 1/2-hour flights", 2),
+        ("Answer: 10 1/2-inch bolts", 10),
+        ("The trip takes 2 1/2-hour flights", 2.5),
+        ("It is done in 3 1/2 hours", 3.5),
+        ("It takes 3 1/2 hours", 3.5),
+    ],
+)
+def test_a_year_or_a_count_before_a_fraction_keeps_its_own_reading(said: str, right: Any) -> None:
+    assert value(said, right) == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        ("The answer is 37².", 37),
+        ("The answer is 37².", 1369),
+        ("The population was 67,000² (2020).", 67_000),
+        ("Answer: 42³ (see footnote 3)", 42),
+        ("It is -5²", -5),
+        ("The angle is 45^0", 45),
+        ("The angle is 45⁰", 45),
+    ],
+)
+def test_a_raised_number_may_be_the_mark_of_a_footnote_or_of_degrees(said: str, right: int) -> None:
+    assert value(said, right) == 1
+
+
+def test_a_right_answer_is_its_power_and_nothing_else() -> None:
+    assert value("25", "5²") == 1
+    assert value("5", "5²") == 0
+
+
+@pytest.mark.parametrize(
+    ("power", "digits"),
+    [
+        ("2^64", "18446744073709551616"),
+        ("2^40", "1,099,511,627,776"),
+        ("1^50", "1"),
+        ("0^2", "0"),
+        ("7^0", "1"),
+        ("99^15", "860058354641288524893953951499"),
+        ("-99^15", "-860058354641288524893953951499"),
+        ("12^35", str(12**35)),
+    ],
+)
+def test_a_large_power_is_computed_exactly_in_right_answers_and_in_others(power: str, digits: str) -> None:
+    assert (value(digits, power), value(power, digits), value(power, power)) == (1, 1, 1)
+    assert value(str(int(digits.replace(",", "")) + 1), power) == 0
+
+
+@pytest.mark.parametrize("answer", ["9^9999", "0^-1", "1/0", "1e999999"])
+def test_a_right_answer_without_a_value_is_refused_before_anything_is_asked(answer: str) -> None:
+    rows = [{"question": "How many?", "answer": answer, "checks": ["number"]}]
+    with serve([whole("1")]) as server:
+        with pytest.raises(ConfigurationError, match="has no value, or one that is too large"):
+            evaluate(Agent(f"openai:tiny@{server.url}"), rows)
+        assert not server.requests
+
+
+@pytest.mark.parametrize("unit", ["**2**3 ", "in 2020 1/4 ", "9^99 "])
+def test_long_answers_take_linear_time(unit: str) -> None:
+    check = parse_check("number")
+    assert_linear(lambda size: check.score(answered(unit * size), 5), 500)
