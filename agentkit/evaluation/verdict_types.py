@@ -15,6 +15,7 @@ from agentkit.errors import ArgumentsError
 from agentkit.message import Prompt
 from agentkit.middleware.structured_output import OutputType
 from agentkit.tooling.arguments import is_json_object
+from agentkit.tooling.json_repair import objects_in
 
 _AROUND = "` *\t\r\n."
 _ESCAPED = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -47,7 +48,14 @@ class VerdictType(OutputType):
             raise ArgumentsError(f"the verdict stands in the middle of other words: {_AGAIN}")
         if self._is_shown(str(value.reason)):
             raise ArgumentsError(f"the verdict in it may be quoted from what is judged: {_AGAIN}")
+        if any(other != value for given in objects_in(text) if (other := self._verdict(given)) is not None):
+            raise ArgumentsError(f"there are several verdicts in it, which differ: {_AGAIN}")
         return value
+
+    def _verdict(self, given: dict[str, Any]) -> Any:
+        with suppress(ArgumentsError):
+            return super().read(json.dumps(given))
+        return None
 
     def _is_shown(self, reason: str) -> bool:
         """Whether a reason stands in what was shown, as far as its letters and digits go."""

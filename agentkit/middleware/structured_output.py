@@ -33,7 +33,7 @@ from agentkit.middleware.text_answer import TextAnswer, objection
 from agentkit.tooling.argument_readers import ArgumentsParser, signature_reader
 from agentkit.tooling.arguments import is_json_object
 from agentkit.tooling.bare_answers import in_wrapper, undecorated
-from agentkit.tooling.json_repair import loads, objects_in, read_json
+from agentkit.tooling.json_repair import loads, read_json
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
 from agentkit.tooling.schema_dialects import is_strict
@@ -103,23 +103,7 @@ class OutputType:
         else:
             if unknown and not self._is_wrapped:  # a type whose fields all have defaults fits any object
                 value = self._in_another(text) or value
-        if self._is_wrapped:
-            return value["value"]
-        self._check_alone(text, value)
-        return value
-
-    def _check_alone(self, text: str, value: Any) -> None:
-        """Raises ArgumentsError where a text has another answer beside the one that was read: a model that quotes one
-        before it gives its own may mean either."""
-        if any(self._fits(other) not in (None, value) for other in objects_in(text)):
-            raise ArgumentsError("there are several answers in it, which differ: give the one that is meant alone")
-
-    def _fits(self, given: dict[str, Any]) -> Any:
-        """The value of an object that has the type, and nothing else; None for others."""
-        with contextlib.suppress(ArgumentsError):
-            value, unknown = self._read(json.dumps(given))
-            return None if unknown else value
-        return None
+        return value["value"] if self._is_wrapped else value
 
     def _otherwise(self, text: str) -> Any:
         """Parse a value without the object around it (`42`, `**yes**`, `["a"]`), or in another one (`{"answer": 42}`);
