@@ -118,11 +118,23 @@ def test_the_connection_to_a_lightllm_server_is_closed_too(stream: bool) -> None
     closed_by_its_client(lambda url: Agent(LightLLMBackend("Qwen3-8B", url)), stream)
 
 
+@contextmanager
+def answered_once(listening: socket.socket) -> Iterator[socket.socket]:
+    """A connection whose first request was answered, and whose second one has arrived and waits."""
+    body = whole("Done.").body
+    with listening.accept()[0] as connection:
+        connection.settimeout(5)
+        for answer in (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body), b""):
+            while b"Go." not in connection.recv(1 << 16):
+                pass
+            connection.sendall(answer)
+        yield connection
+
+
 @pytest.mark.parametrize("is_within", [True, False])
 def test_an_event_that_aborts_requests_closes_the_connections_of_all_threads_of_a_run(is_within: bool) -> None:
     """Of the thread that is within it, and of another one, in which a tool asks."""
     results: list[str] = []
-    body = whole("Done.").body
     with socket.create_server(("127.0.0.1", 0)) as listening:
         agent, cancel = Agent(f"openai:m@http://127.0.0.1:{listening.getsockname()[1]}/v1"), AbortingEvent()
 
@@ -135,13 +147,7 @@ def test_an_event_that_aborts_requests_closes_the_connections_of_all_threads_of_
 
         thread = threading.Thread(target=work)
         thread.start()
-        connection, _ = listening.accept()
-        with connection:
-            connection.settimeout(5)
-            for answer in (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body), b""):
-                while b"Go." not in connection.recv(1 << 16):
-                    pass
-                connection.sendall(answer)
+        with answered_once(listening) as connection:
             cancel.set()
             assert connection.recv(1) == b""  # it was closed
         thread.join()
@@ -150,7 +156,6 @@ def test_an_event_that_aborts_requests_closes_the_connections_of_all_threads_of_
 
 
 def test_a_streamed_run_with_such_an_event_can_be_closed_by_another_thread() -> None:
-    body = whole("Done.").body
     with socket.create_server(("127.0.0.1", 0)) as listening:
         agent, cancel = Agent(f"openai:m@http://127.0.0.1:{listening.getsockname()[1]}/v1"), AbortingEvent()
         runs: SimpleQueue[Any] = SimpleQueue()
@@ -166,13 +171,7 @@ def test_a_streamed_run_with_such_an_event_can_be_closed_by_another_thread() -> 
 
         thread = threading.Thread(target=work)
         thread.start()
-        connection, _ = listening.accept()
-        with connection:
-            connection.settimeout(5)
-            for answer in (b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body), b""):
-                while b"Go." not in connection.recv(1 << 16):
-                    pass
-                connection.sendall(answer)
+        with answered_once(listening) as connection:
             runs.get().close()
             assert connection.recv(1) == b""  # it was closed
         thread.join()
