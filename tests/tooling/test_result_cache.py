@@ -173,8 +173,9 @@ def test_errors_are_never_kept(error: Any) -> None:
         raise outcome
 
     if error is KeyboardInterrupt:
+        agent = Agent(ScriptedBackend(("fetch_it", {}), "Done."), tools=[fetch_it], early_start=False)  # in this thread
         with pytest.raises(KeyboardInterrupt):
-            ask(fetch_it, {})
+            agent.run("Go.")
     else:
         assert ask(fetch_it, {})[0].error is not None
     assert texts(ask(fetch_it, {}, {})) == ["fine", "fine"]
