@@ -567,7 +567,11 @@ def test_what_is_derived_of_facts_changes_with_them() -> None:
     learned = Learned(lambda: now[0])
 
     def derived() -> Any:
-        return learned.derived("both", lambda: (made.append(1), learned.value("a"), learned.value("b"))[1:])
+        def make() -> Any:
+            made.append(1)
+            return learned.value("a"), learned.value("b")
+
+        return learned.derived("both", make)
 
     assert derived() == derived() == (None, None)
     assert len(made) == 1
@@ -593,7 +597,12 @@ def test_what_is_derived_in_the_moment_in_which_a_fact_expires_is_not_kept() -> 
 
 def test_what_is_derived_while_a_fact_is_learned_is_not_kept() -> None:
     learned = Learned()
-    assert learned.derived("a", lambda: learned.learn("a") or "before") == "before"
+
+    def make() -> str:
+        learned.learn("a")
+        return "before"
+
+    assert learned.derived("a", make) == "before"
     assert learned.derived("a", lambda: learned.value("a")) is True
 
 

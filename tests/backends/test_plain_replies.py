@@ -20,7 +20,7 @@ ARGUMENTS = st.one_of(
     ),
     st.none() | st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )
-FUNCTIONS = st.fixed_dictionaries(
+FUNCTIONS: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
     {"name": st.sampled_from(["look_up", "pay", "", "x" * 1001]), "arguments": ARGUMENTS},
     optional={"parameters": st.just({})},
 )

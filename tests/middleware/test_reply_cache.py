@@ -164,6 +164,7 @@ def test_tools_start_early_from_a_replayed_stream(path: Path) -> None:
         """Read."""
         began.append(page)
         both.wait()
+        time.sleep(0.05)  # long enough for a stream to be worth its cost
         return page
 
     def script(asked: Asked) -> Answer:
