@@ -10,7 +10,7 @@ from typing import Any, cast, get_args, overload
 
 from agentkit._text import json_bytes
 from agentkit.errors import TranscriptError
-from agentkit.message import AWAITS_REPLY, Message, Role, ToolCall, has_images, is_plain_call, without_images
+from agentkit.message import AWAITS_REPLY, Message, Role, ToolCall, has_images, without_images
 from agentkit.text.special_tokens import neutral_message
 from agentkit.tooling.read_only import ReadOnlyDict, read_only
 from agentkit.tooling.sendable import sendable
@@ -269,7 +269,7 @@ def _ids(message: Message, index: int) -> list[str]:
     if not isinstance(calls, list):
         raise TranscriptError(f"messages[{index}] has tool_calls that are not a list")
     for position, call in enumerate(calls):
-        if not (is_plain_call(call) or is_call(call)):
+        if not is_call(call):
             raise TranscriptError(
                 f"messages[{index}].tool_calls[{position}] is not a tool call: it needs an id (str) "
                 "and a function with a name and arguments (str)"

@@ -4,8 +4,8 @@ A refused image is that image's fault and a refused schema that schema's, unless
 images or takes no schemas at all. Something is learned only when the server accepted the request without it.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple
+from collections.abc import Mapping, Set
+from typing import Any, Literal
 
 from agentkit._lazy.records import replace
 from agentkit._text import cut, in_a_line, json_bytes
@@ -22,17 +22,8 @@ MAX_ATTEMPTS = 12
 Schema = Literal["no", "text", "always"]
 
 
-class _Known(NamedTuple):
-    """What is known of a server, whatever the request; None where it is not."""
-
-    no_images: Any
-    no_stream_options: Any
-    only_stream: Any
-    no_stream: Any
-    no_stream_with_tools: Any
-
-
 _FACTS = ("no images", "no stream_options", "only stream", "no stream", "no stream with tools")
+"""What may be known of a server, whatever the request."""
 
 
 class Adapting:
@@ -58,8 +49,8 @@ class Adapting:
         self._learned = learned
         self._images: Any = None  # RefusedImages, loaded with the first image
         self._detects_images = images is None
-        known = learned.derived(_Known, lambda: _Known(*map(learned.value, _FACTS)))
-        self.images = images is not False and known.no_images is None
+        known = learned.derived(_FACTS, lambda: {fact for fact in _FACTS if learned.value(fact) is not None})
+        self.images = images is not False and "no images" not in known
         if self.images and request.transcript.has_images:
             from agentkit.backends.refused_images import RefusedImages
 
@@ -69,7 +60,7 @@ class Adapting:
         self._tells_schema = tells_schema
         self._is_schema_refused = self._schema != 0 and learned.value(("schema", self._schema)) is not None
         self.stream = self._streams(known)
-        self.stream_options = known.no_stream_options is None
+        self.stream_options = "no stream_options" not in known
         self._pending: dict[Any, str] = {}
         self._attempts = 1
 
@@ -123,10 +114,10 @@ class Adapting:
     def _sends_schema(self) -> bool:
         return self._request.response_format is not None and self._takes_schema and not self._is_schema_refused
 
-    def _streams(self, known: "_Known") -> bool:
+    def _streams(self, known: Set[str]) -> bool:
         if not self._request.stream:
-            return known.only_stream is not None
-        return known.no_stream is None and not (known.no_stream_with_tools and self._request.tools)
+            return "only stream" in known
+        return "no stream" not in known and not ("no stream with tools" in known and self._request.tools)
 
     def _goes_without_schema(self, words: str) -> bool:
         said = cut(words, 200)

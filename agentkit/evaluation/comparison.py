@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agentkit.evaluation.intervals import Runs, compare, values_of
-from agentkit.evaluation.preferences import NAME, Kind, Preferences
+from agentkit.evaluation.preferences import NAME, Preferences
 from agentkit.evaluation.results import SPENT, Configuration, Scored
-from agentkit.evaluation.statistics import ALPHA, Difference, difference_of, holm, mean_of
+from agentkit.evaluation.statistics import ALPHA, Difference, Kind, difference_of, holm, kind_of, mean_of
 from agentkit.evaluation.wording import amount, counted, percent, points, probability
 
 FLIPPED = 20
@@ -113,7 +113,7 @@ def _compared(check: str, base: Configuration, other: Configuration, seed: int) 
 
 
 def _judged(check: str, base: Scored, other: Scored, found: Difference, p: float, name: str) -> CheckComparison:
-    kind: Kind = "" if p >= ALPHA else "better" if found.value > 0 else "worse"
+    kind = kind_of(found.value, p)
     return CheckComparison(check, base, other, found, p, kind, _verdict(found, p, kind, name))
 
 

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from agentkit._text import in_a_line
 from agentkit.evaluation.pairs import Verdict, Verdicts
-from agentkit.evaluation.statistics import ALPHA, interval_of_items, mean_of, permutation_test
+from agentkit.evaluation.statistics import Kind, interval_of_items, kind_of, mean_of, permutation_test
 from agentkit.evaluation.wording import amount, between, counted, percent, probability
 
 NAME = "preferred"
-Kind = Literal["better", "worse", ""]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Preferences:
 
     def kind(self, p: float) -> Kind:
         """What is seen of the other configuration. p: corrected for the number of comparisons."""
-        return "" if p >= ALPHA else "better" if self.share > 0.5 else "worse"
+        return kind_of(self.share - 0.5, p)
 
     def sentence(self, other: str, p: float) -> str:
         """The verdict in a sentence. other: the name of the configuration. p: see `kind`."""

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain, islice, pairwise, repeat
 from statistics import NormalDist
+from typing import Literal
 
 from agentkit.errors import ConfigurationError
 
@@ -52,6 +53,15 @@ class Interval:
     low: float
     high: float
     method: str
+
+
+Kind = Literal["better", "worse", ""]
+"""What is seen of the second of two: "" where no difference is shown."""
+
+
+def kind_of(change: float, p: float) -> Kind:
+    """What is seen of a change whose probability by chance is p."""
+    return "" if p >= ALPHA else "better" if change > 0 else "worse"
 
 
 @dataclass(frozen=True)

@@ -151,8 +151,7 @@ class Connection:
 
     def limit(self, seconds: float | None) -> None:
         """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
-        if self._limit is not None:
-            self.unlimit()
+        self.unlimit()
         if seconds is not None and isinstance(self.sock, socket.socket):
             self._limit = shut_down_after(self.sock, seconds)
 
@@ -165,11 +164,6 @@ class Connection:
         return limit.is_due(time.monotonic())
 
     @property
-    def is_limited(self) -> bool:
-        """Whether it has a limit of time."""
-        return self._limit is not None
-
-    @property
     def is_out_of_time(self) -> bool:
         """Whether the seconds of `limit` are over."""
         return self._limit is not None and self._limit.is_due(time.monotonic())
@@ -178,7 +172,7 @@ class Connection:
         """Raise Aborted, or TimeoutError, if that is why what was read has come to an end."""
         if is_aborted():
             raise Aborted
-        if self._limit is not None and self.is_out_of_time:
+        if self.is_out_of_time:
             raise TimeoutError(OUT_OF_TIME)
 
     def fail(self, error: BaseException) -> None:
@@ -280,7 +274,7 @@ class Connections:
     def give_back(self, connection: Connection) -> None:
         """Keep a connection whose response was read to its end."""
         disown(connection)
-        is_late = connection.is_limited and connection.unlimit()  # then it is perhaps being shut down
+        is_late = connection.unlimit()  # then it is perhaps being shut down
         if is_late or self.is_closed or not connection.is_real or not connection.is_open:
             connection.close()
             return
