@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import inspect
 import json
 import pickle
@@ -16,6 +17,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from agentkit._lazy.records import dataclass as lazy
+from agentkit._lazy.records import replace
 from agentkit.limits import Limits
 
 T = TypeVar("T")
@@ -240,3 +242,51 @@ def test_a_class_has_its_defaults_before_the_first_object() -> None:
     assert Late.at == 0.0
     assert not hasattr(Late, "names")
     assert Late.__new__(Late).at == 0.0
+
+
+def test_an_object_with_other_values_is_that_of_dataclasses() -> None:
+    made = []
+    for dataclass, with_others in ((dataclasses.dataclass, dataclasses.replace), (lazy, replace)):
+        kinds = _family(dataclass)
+        base, derived = kinds[0]("a", tags=["t"]), kinds[1]("b", more={"x": 1})
+        others = [
+            with_others(base, count=7),
+            with_others(derived, name="c", more={}),
+            with_others(kinds[2]("d"), name="e"),
+        ]
+        with pytest.raises((TypeError, ValueError)):
+            with_others(base, at=1.0)
+        with pytest.raises(TypeError):
+            with_others(base, other=1)
+        assert base.count == 3
+        made.append([(repr(each), each == with_others(each), vars(each)) for each in others])
+    assert made[0] == made[1]
+
+
+def test_an_object_with_other_values_has_nothing_that_was_computed_of_the_first() -> None:
+    @lazy(frozen=True)
+    class Counted:
+        number: int = 1
+
+        @functools.cached_property
+        def double(self) -> int:
+            return 2 * self.number
+
+    first = Counted(2)
+    assert (first.double, replace(first, number=3).double) == (4, 6)
+
+
+def test_another_thread_may_be_importing_dataclasses() -> None:
+    code = (
+        "import sys, types\n"
+        "from agentkit._lazy.records import dataclass, field\n"
+        "sys.modules['dataclasses'] = types.ModuleType('dataclasses')\n"
+        "@dataclass(frozen=True)\n"
+        "class One:\n"
+        "    number: int = 1\n"
+        "    names: list = field(default_factory=list)\n"
+        "print(One().number, One(2, ['a']).names)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["1", "['a']"]

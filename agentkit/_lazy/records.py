@@ -30,11 +30,17 @@ else:
     def replace(instance: Any, /, **changes: Any) -> Any:
         """See `dataclasses.replace`, which does it for objects of other dataclasses, and says what is wrong."""
         record = vars(type(instance)).get(_RECORD)
-        if record is None or not changes.keys() <= record.parameters():
+        names = None if record is None else record.parameters()
+        if names is None or not changes.keys() <= names:
             from dataclasses import replace as replaced
 
             return replaced(instance, **changes)
-        for name in record.parameters():
+        values = vars(instance)
+        if record.only_sets_fields and values.keys() == names:
+            made = object.__new__(record.kind)
+            vars(made).update(values, **changes)
+            return made
+        for name in names:
             if name not in changes:
                 changes[name] = getattr(instance, name)
         return record.kind(**changes)
@@ -84,8 +90,10 @@ class _Record:
         waiting = dict.fromkeys(_FIELDS, self._make_fields)
         makers = dict.fromkeys(_METHODS, self._make_methods) | {"__eq__": self._make_eq, "__hash__": self._make_hash}
         waiting |= {name: make for name, make in makers.items() if self._makes(name)}
-        if "__init__" not in vars(kind):
+        makes_init = "__init__" not in vars(kind)
+        if makes_init:
             waiting["__init__"] = self._make_init
+        self.only_sets_fields = makes_init and not any(hasattr(kind, name) for name in ("__post_init__", "__slots__"))
         for name, make in waiting.items():
             setattr(kind, name, _Waiting(kind, name, make))
         for name, given in self._given.items():
@@ -208,7 +216,8 @@ def _said_of(given: Any) -> Mapping[str, Any] | None:
     if isinstance(given, _Given):
         return given.options
     dataclasses: Any = sys.modules.get("dataclasses")
-    if dataclasses is None or not isinstance(given, dataclasses.Field):
+    # it has no `Field` while another thread imports it: then nobody has made one
+    if not hasattr(dataclasses, "Field") or not isinstance(given, dataclasses.Field):
         return None
     names = ("default", "default_factory", "init", "repr", "hash", "compare", "metadata", "kw_only")
     said = {name: getattr(given, name) for name in names}
