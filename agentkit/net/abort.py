@@ -156,8 +156,9 @@ def record_owner(connection: Any) -> None:
 
 def disown(connection: Any) -> None:
     """Record that a connection is free for another request: an abort that comes late leaves it alone."""
-    with _lock:
-        connection.owner = None
+    if connection.owner is not None:  # which this thread alone sets
+        with _lock:
+            connection.owner = None
 
 
 def stop_on_abort(stop: Callable[[], object]) -> None:

@@ -36,6 +36,7 @@ MAX_KEPT = 256
 OUT_OF_TIME = "the time for the whole response is over"
 SLICE_BYTES = 1 << 18
 _WITH_BODY = ("POST", "PUT", "PATCH")
+_END = b"\r\n\r\n"
 _LENGTHS = {"content-length", "transfer-encoding"}
 REFUSED_WHILE_SENDING = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
@@ -59,6 +60,7 @@ class Connection:
         self.is_reused = False
         self.idle_since = self.was_idle = 0.0
         self._limit: Watched | None = None
+        self._head: tuple[tuple[str, str], dict[str, str], bytes] | None = None
         self._http = pool._new_conn()
         self.is_real = isinstance(self._http, http.client.HTTPConnection)  # and not one that vcrpy plays
         self._prefix = prefix
@@ -128,30 +130,32 @@ class Connection:
         return http.client.HTTPConnection.getresponse(made)
 
     def _send_at_once(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> None:
-        """Send the headers and the body in one piece: `http.client` sends two, for each of which the server wakes.
-        headers: their names in lower case."""
-        made, pieces, kind = self._http, deque[bytes](), http.client.HTTPConnection
+        """Send the headers and the body in one piece: `http.client` sends two, for each of which the server wakes. The
+        head of the last request is kept: the next one mostly has the same, but for the length. headers: their names in
+        lower case."""
+        made, line = self._http, (method, self._prefix + target)
+        known = self._head
+        pieces: list[bytes] = []
         made.send = pieces.append
         try:
-            kind.putrequest(
-                made,
-                method,
-                self._prefix + target,
-                skip_host="host" in headers,
-                skip_accept_encoding="accept-encoding" in headers,
-            )
-            for name, value in headers.items():
-                kind.putheader(made, name, value)
-            if not headers.keys() & _LENGTHS and (body is not None or method in _WITH_BODY):
-                kind.putheader(made, "content-length", str(len(body or b"")))
-            kind.endheaders(made, body)
+            if known is not None and known[0] == line and known[1] == headers:
+                http.client.HTTPConnection.putrequest(made, *line, skip_host=True, skip_accept_encoding=True)
+                http.client.HTTPConnection.endheaders(made)  # the next step of `made`; the head is written already
+                head = known[2]
+            else:
+                _put_headers(made, *line, headers)
+                head = b"".join(pieces).removesuffix(_END)
+                self._head = line, headers.copy(), head
         finally:
             del made.send
-        made.sock.sendall(b"".join(pieces))
+        if not headers.keys() & _LENGTHS and (body is not None or method in _WITH_BODY):
+            head += b"\r\ncontent-length: %d" % len(body or b"")
+        made.sock.sendall(head + _END + (body or b""))
 
     def limit(self, seconds: float | None) -> None:
         """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
-        self.unlimit()
+        if self._limit is not None:
+            self.unlimit()
         if seconds is not None and isinstance(self.sock, socket.socket):
             self._limit = shut_down_after(self.sock, seconds)
 
@@ -314,6 +318,17 @@ class Connections:
         if found is None:
             found = self._pools[key] = _manager(proxy.url if proxy else None, options).connection_from_url(self._url)
         return found
+
+
+def _put_headers(made: Any, method: str, target: str, headers: dict[str, str]) -> None:
+    """Have `http.client` write the head of a request, but for the length of its body. Raises ValueError for what can't
+    stand in one."""
+    kind = http.client.HTTPConnection
+    skips = {"skip_host": "host" in headers, "skip_accept_encoding": "accept-encoding" in headers}
+    kind.putrequest(made, method, target, **skips)
+    for name, value in headers.items():
+        kind.putheader(made, name, value)
+    kind.endheaders(made)
 
 
 def _manager(proxy: str | None, options: dict[str, Any]) -> Any:

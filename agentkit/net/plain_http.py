@@ -4,6 +4,8 @@ then does without urllib3, which takes longer to import than the request takes."
 import http.client
 import select
 import socket
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from agentkit.net.dialling import dialled
@@ -15,11 +17,13 @@ class PlainConnection(http.client.HTTPConnection):
     def __init__(self, host: str, port: int, socket_options: list[tuple[int, int, int]]) -> None:
         super().__init__(host, port)
         self._dns_host = host
+        self._news: Any = None
         self.socket_options = socket_options
 
     def connect(self) -> None:
         """Connect. Raises what `dialled` raises."""
         self.sock = self._new_conn()
+        self._news = _news_of(self.sock)
 
     def _new_conn(self) -> socket.socket:
         return dialled(self, self.timeout, lambda made: None)
@@ -27,7 +31,7 @@ class PlainConnection(http.client.HTTPConnection):
     @property
     def is_connected(self) -> bool:
         """Whether the server has neither closed it nor sent anything that nobody has asked for."""
-        return self.sock is not None and not _has_news(self.sock)
+        return self.sock is not None and not self._news()
 
 
 class PlainPool:
@@ -43,10 +47,10 @@ class PlainPool:
         return PlainConnection(*self._made_of)
 
 
-def _has_news(sock: socket.socket) -> bool:
-    """Whether something can be read, be it the end."""
+def _news_of(sock: socket.socket) -> Callable[[], object]:
+    """What says whether something can be read from a socket, be it the end."""
     if not hasattr(select, "poll"):  # Windows, whose `select` takes any socket
-        return bool(select.select([sock], [], [], 0)[0])
+        return lambda: select.select([sock], [], [], 0)[0]
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+    return partial(poll.poll, 0)
