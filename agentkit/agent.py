@@ -16,7 +16,6 @@ from agentkit.errors import ToolError
 from agentkit.event import Result, T, ToolStarted
 from agentkit.evidence.settings import Evidence, Mode
 from agentkit.executor import MAX_PARALLEL, Executor
-from agentkit.hooks import Hook
 from agentkit.limits import Limits
 from agentkit.message import Prompt
 from agentkit.middleware.base import Balance
@@ -30,6 +29,7 @@ from agentkit.running.beginning import (
     budget_of,
     context_of,
     decisions_on,
+    kept_of,
     opened,
     proceed,
     tools_within,
@@ -48,6 +48,7 @@ from agentkit.tooling.options import ToolArguments
 from agentkit.tools import Context, Tool, tool
 
 if TYPE_CHECKING:
+    from agentkit.hooks import Hook
     from agentkit.middleware.pricing import ModelPrices
     from agentkit.running.text_pieces import TextPieces
     from agentkit.tooling.pickling import Part
@@ -101,7 +102,7 @@ class Agent(Closable):
         window: Window | int | None = None,
         tools_as: ToolsAs = "auto",
         middleware: Sequence[Callable[[Backend], Backend]] = (),
-        hooks: Sequence[Hook] = (),
+        hooks: "Sequence[Hook]" = (),
         balance: Balance | None = None,
         tool_search: SearchMode = "auto",
         always: Iterable[str | Tool[..., Any] | Callable[..., Any]] = (),
@@ -316,7 +317,8 @@ class Agent(Closable):
     def _finish(self, run: Run[Any]) -> Result[Any]:
         with run:
             for _ in run:
-                pass
+                if run.result is not None:
+                    break
             assert run.result is not None
             return run.result
 
@@ -339,7 +341,7 @@ class Agent(Closable):
             arriving = Arriving(transcript, turn, budget)
             events = events_of(steps, transcript, executor, answer, turn, arriving, repairs, stream)
             events = executor.hooks.around_run(with_citations(events, executor, self._evidence))
-            return Run(events, transcript, turn, arriving, context.closing, resources.pop_all().close)
+            return Run(events, transcript, turn, arriving, context.closing, kept_of(options, budget, resources))
 
     def _made_of(self) -> dict[str, Any]:
         """The arguments from which this agent was made, but for the model."""

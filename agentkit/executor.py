@@ -10,7 +10,7 @@ from agentkit._text import joined_surrogates
 from agentkit.errors import ArgumentsError
 from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
-from agentkit.running.decisions import Decisions
+from agentkit.running.decisions import NO_DECISIONS, Decisions
 from agentkit.running.offered_tools import OfferedTools
 from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
 from agentkit.running.parallel_calls import open_call as open_call
@@ -61,6 +61,7 @@ class Executor:
         self._hidden = hidden
         self.parallel = parallel
         self._begun: RunningCalls | None = None
+        self._reply: object = None
         self._answers: dict[str, Any] = {}
 
     @property
@@ -72,18 +73,27 @@ class Executor:
         """Returns what starts a call of the reply that is requested now, if it may start before the reply is complete:
         it takes the call's name, its arguments (JSON text), and the names of the calls before it. Calls that were
         started for an earlier reply and not claimed are forgotten."""
-        self._begun = RunningCalls(self)
-        return functools.partial(self._begin, self._begun)
+        self.forget_begun()
+        return functools.partial(self._begin, self._reply)
+
+    def forget_begun(self) -> None:
+        """Forget the calls that were started for an earlier reply: of the next one, none is started early."""
+        self._begun, self._reply = None, object()
 
     def gains_from_stream(self) -> bool:
         """Whether a stream that nobody reads is worth its cost, since tools may start while the reply arrives."""
         return self._latency.may_gain(self.offered.may_begin_early)
 
-    def _begin(self, begun: "RunningCalls", name: str, arguments: str, before: Sequence[str]) -> None:
+    def _begin(self, reply: object, name: str, arguments: str, before: Sequence[str]) -> None:
+        begun = self._begun  # made with the first call: it holds this executor
         is_read_only = all(map(self.offered.may_begin_early, (name, *before)))
-        may_begin = is_read_only and not self._latency.is_quick(name) and self._has_room(len(begun))
-        if may_begin and not self._why_tainted(name, arguments):
-            begun.begin(name, arguments)
+        has_room = self._has_room(0 if begun is None else len(begun))
+        may_begin = is_read_only and not self._latency.is_quick(name) and has_room
+        if reply is not self._reply or not may_begin or self._why_tainted(name, arguments):
+            return
+        if begun is None:
+            begun = self._begun = RunningCalls(self)
+        begun.begin(name, arguments)
 
     def _has_room(self, count: int) -> bool:
         budget = self.context.budget
@@ -99,9 +109,10 @@ class Executor:
         Stops early, with calls left open, when the run is cancelled; calls that are running at the run's deadline are
         answered with that.
         """
-        begun, self._begun = self._begun or None, None  # an empty one needs no threads
+        begun = self._begun
+        self.forget_begun()
         # Only for the calls that were open when they were made: servers reuse ids in later replies.
-        decisions, self._decisions, self._answers = self._decisions, Decisions(), {}
+        decisions, self._decisions, self._answers = self._decisions, NO_DECISIONS, {}
         for group in self._groups(calls, decisions):
             if self.context.cancelled:
                 return
@@ -120,9 +131,10 @@ class Executor:
     ) -> Generator[Event, None, list[OpenCall]]:
         """Run calls, unless a person has to approve the first of them, which then is the only one. Returns the calls
         that the run waits for. rest: the calls from these on."""
-        if group[0] not in decisions and self._needs_approval(group[0]):
+        is_decided = group[0] in decisions
+        if not is_decided and self._needs_approval(group[0]):
             return self._waiting(rest, decisions)
-        if refusal := decisions.refusal(group[0]):
+        if is_decided and (refusal := decisions.refusal(group[0])):
             yield refused(group[0], refusal)
             return []
         group[0], note = self._as_decided(group[0], decisions)
@@ -144,6 +156,8 @@ class Executor:
 
     def _as_decided(self, call: ToolCall, decisions: Decisions) -> tuple[ToolCall, str]:
         """A call as a person has let it run, and a note for the model."""
+        if decisions.is_empty and self._guard is None:
+            return call, ""
         decided = decisions.on(call, may_need_approval=call in decisions and self._may_need_approval(call))
         self._answers[call["id"]] = decided.answer
         if self._guard is not None:
@@ -182,7 +196,7 @@ class Executor:
 
     def _note_latency(self, name: str, outcome: Outcome) -> None:
         """Record how long a call took; not of what was no call: the name is the model's text, or it did not begin."""
-        if outcome.error != WRONG_ARGUMENTS and self.has(name):
+        if outcome.error != WRONG_ARGUMENTS and (not outcome.failed or self.has(name)):
             self._latency.note(name, outcome.seconds)
 
     def _log(self, name: str, outcome: Outcome) -> None:

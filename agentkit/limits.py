@@ -209,6 +209,11 @@ class Budget:
         self._lock: threading.RLock = parent._lock if parent is not None else freed_by_forks(threading.RLock())
 
     @property
+    def is_limited(self) -> bool:
+        """Whether anything is reserved: a limit but those on turns and on loops, here or in the runs around this."""
+        return self._is_limited
+
+    @property
     def is_nested(self) -> bool:
         """Whether it is of a run inside of another one."""
         return self._parent is not None
@@ -256,7 +261,8 @@ class Budget:
         """Reserve what the next reply and a last one may cost. Returns the limit that makes the next the last. Raises
         LimitError instead where the limits say so."""
         with self._lock:
-            self._hold(tool_calls=0, reply=_NOTHING)
+            if self._is_limited:
+                self._hold(tool_calls=0, reply=_NOTHING)
             self._ending = self._limit()
             if self._ending is not None and self.limits.on_limit == "raise":
                 raise LimitError(f"the run reached its limit: {self._ending}")
@@ -321,6 +327,8 @@ class Budget:
 
     def reply_deadline(self) -> float | None:
         """The clock time by which the current reply has to be complete; None is no limit."""
+        if not self._is_limited:
+            return None
         return self.deadline() if self._ending is None else self.end()
 
     def _count(self, usage: Usage) -> None:

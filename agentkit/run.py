@@ -52,7 +52,7 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
         turn: Turn,
         arriving: "Arriving",
         closing: Closing | None,
-        release: Callable[[], object],
+        release: Callable[[], object] | None,
     ) -> None:
         self.result: Result[T] | None = None
         self._transcript = transcript
@@ -60,7 +60,7 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
         self._arriving = arriving
         self._records: list[ToolRecord] = []
         # the session is released also when the run is never started
-        self._events = ClosableEvents(events, closing, weakref.finalize(self, release))
+        self._events = ClosableEvents(events, closing, None if release is None else weakref.finalize(self, release))
 
     def __next__(self) -> Event:
         try:
@@ -243,6 +243,9 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
         yield kept
 
 
+_CUT_OFFS = get_args(CutOff)
+
+
 def _stopped(
     ends: Sequence[Event],
     transcript: Transcript,
@@ -265,7 +268,7 @@ def _stopped(
     if transcript.whats_due() is not Due.NOTHING:
         return "cancelled" if _is_cancelled(executor.context) else "seconds"
     ending = ending_of(reason or "")
-    if ending in get_args(CutOff):
+    if ending in _CUT_OFFS:
         return cast(Stopped, ending)
     has_content = isinstance(transcript[-1].get("content"), list)
     return "answer" if has_content or str(output).strip() else "empty"

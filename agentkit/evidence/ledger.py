@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, field, replace
 from agentkit._text import joined_surrogates
 from agentkit.evidence.source import Source
@@ -17,7 +18,7 @@ MAX_TEXTS = 8
 """How many versions of a source are kept: the last ones."""
 MAX_ADDRESS = 2_000
 MAX_TITLE = 500
-_SCHEME = re.compile(r"https?://(?:www\.)?([^/?#\s]+)([^\s#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
+_SCHEME = pattern(r"https?://(?:www\.)?([^/?#\s]+)([^\s#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 
 
 def digest_of(text: str) -> str:
@@ -151,6 +152,13 @@ class Ledger:
                     kept.texts[digest] = self._load(digest) or ""
             texts = tuple(text for text in kept.texts.values() if text)
             return Source(kept.number, kept.address, kept.title, kept.read, kept.at, kept.also, texts)
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        with self._lock:
+            self._restore()
+            return len(self._known)
 
     @property
     def numbers(self) -> list[int]:

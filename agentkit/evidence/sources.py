@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
+from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, replace
 from agentkit.evidence.ledger import Ledger
 from agentkit.evidence.source import Source
@@ -12,7 +13,7 @@ UNSETTLED = 7_310_550_000_000_000
 """The numbers of a call that has not ended count from here. They become those of the run, wherever they stand in the
 result, in the order in which the calls are answered, so that a run is the same each time, however its threads go."""
 
-_UNSETTLED = re.compile(r"(?<!\d)73105500000\d{5}(?!\d)")
+_UNSETTLED = pattern(r"(?<!\d)73105500000\d{5}(?!\d)")
 
 
 class Sources:
@@ -132,4 +133,4 @@ class _ByNumber(Mapping[int, Source]):
         return iter(self.ledger.numbers)
 
     def __len__(self) -> int:
-        return len(self.ledger.numbers)
+        return self.ledger.count

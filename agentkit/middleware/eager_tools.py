@@ -24,7 +24,9 @@ class EagerTools(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        is_shown, begin = request.stream, self._executor.new_reply()
+        is_shown = request.stream
         if request.tools.has_read_only and (is_shown or self._executor.gains_from_stream()):
-            request = replace(request, stream=True, is_shown=is_shown, begin=begin)
+            request = replace(request, stream=True, is_shown=is_shown, begin=self._executor.new_reply())
+        else:
+            self._executor.forget_begun()
         return self.backend.reply(request)

@@ -8,7 +8,6 @@ from typing import Any, get_args
 from agentkit._text import known_options
 from agentkit.errors import ConfigurationError, TranscriptError
 from agentkit.evidence.settings import Mode
-from agentkit.hooks import Hook, RunHook
 from agentkit.limits import Limits
 from agentkit.message import Image, Prompt
 from agentkit.middleware.context_window import Window
@@ -171,19 +170,22 @@ def _always_wrong(value: Any) -> str | None:
     return None
 
 
-_HOOK_METHODS = {
-    name: getattr(kind, name)
-    for kind in (Hook, RunHook)
-    for name in vars(kind)
-    if not name.startswith("_") and callable(getattr(kind, name))
-}
+def _methods_of(kinds: Iterable[type]) -> dict[str, Any]:
+    """The methods of classes, by name."""
+    each = ((name, getattr(kind, name)) for kind in kinds for name in vars(kind) if not name.startswith("_"))
+    return {name: method for name, method in each if callable(method)}
 
 
 def _hooks_wrong(value: Any) -> str | None:
+    if value == ():
+        return None
+    from agentkit.hooks import Hook, RunHook
+
     if isinstance(value, Hook):
         return "pass a list of hooks: hooks=[...]"
     if not isinstance(value, Sequence) or isinstance(value, str):
         return "pass a list of hooks (agentkit.Hook)"
+    methods = _methods_of((Hook, RunHook))
     for each in value:
         if isinstance(each, type):
             return f"{each.__name__} is a class: pass an object of it, {each.__name__}(...)"
@@ -191,14 +193,14 @@ def _hooks_wrong(value: Any) -> str | None:
             return f"{each!r:.60} is no hook: derive its class from agentkit.Hook"
         import inspect
 
-        if any(inspect.iscoroutinefunction(getattr(each, name, None)) for name in _HOOK_METHODS):
+        if any(inspect.iscoroutinefunction(getattr(each, name, None)) for name in methods):
             return f"{type(each).__name__} has an async method; hooks are synchronous: write a plain one"
-        if not any(_overrides(each, name, method) for name, method in _HOOK_METHODS.items()):
-            return f"{type(each).__name__} would do nothing, it has none of {', '.join(_HOOK_METHODS)}: see its names"
+        if not any(_overrides(each, name, method) for name, method in methods.items()):
+            return f"{type(each).__name__} would do nothing, it has none of {', '.join(methods)}: see its names"
     return None
 
 
-def _overrides(hook: Hook, name: str, method: object) -> bool:
+def _overrides(hook: object, name: str, method: object) -> bool:
     return getattr(type(hook), name, method) is not method or name in vars(hook)
 
 

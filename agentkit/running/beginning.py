@@ -34,8 +34,14 @@ from agentkit.transcript import Due, Transcript
 def budget_of(limits: Limits, parent: Context | None, resources: contextlib.ExitStack) -> Budget:
     """What the run may spend. parent: the run inside of which it begins. resources: releases what it has reserved."""
     budget = Budget(limits, parent=None if parent is None else parent.budget)
-    resources.callback(budget.release)
+    if budget.is_limited:
+        resources.callback(budget.release)
     return budget
+
+
+def kept_of(options: RunOptions, budget: Budget, resources: contextlib.ExitStack) -> Callable[[], object] | None:
+    """What releases at the end of the run what it has reserved and its session; None where it has neither."""
+    return resources.pop_all().close if budget.is_limited or options.session is not None else None
 
 
 def tools_within(budget: Budget, options: RunOptions, offered: Callable[[], Toolbox]) -> Toolbox:

@@ -1,7 +1,7 @@
 """Final answers that are compared with the sources of their run."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 from agentkit._lazy.logs import WARNING, logger_of
@@ -23,12 +23,14 @@ _UNCHECKED = ("cancelled", "approval", "empty")
 
 def with_citations(events: Steps, executor: Executor, evidence: Evidence) -> Steps:
     """The events of a run, with what the check says of its answer before the last one."""
-    with closing(events):
+    try:
         for event in events:
             if isinstance(event, RunFinished):
                 yield from _ending(event, executor, evidence)
             else:
                 yield event
+    finally:
+        events.close()
 
 
 def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Iterator[Event]:
@@ -56,11 +58,14 @@ def failures_logged() -> Iterator[None]:
 def relevant(output: Any, executor: Executor) -> dict[int, Source]:
     """The sources with which an answer is compared, by their numbers: those that the tools have given since the user's
     question, and those that it cites."""
+    known = executor.context.sources.as_mapping()
+    if not known:
+        return {}
     messages = executor.context.messages
     since = newest_question(messages) or 0
     results = [response_of(message) for message in messages[since:] if message["role"] == "tool"]
     given = {*executor.given_sources, *(kept.number for kept in found_in(results))}
-    return among(executor.context.sources.as_mapping(), given, output if isinstance(output, str) else "")
+    return among(known, given, output if isinstance(output, str) else "")
 
 
 def among(known: Mapping[int, Source], given: Collection[int], text: str) -> dict[int, Source]:

@@ -10,13 +10,13 @@ from agentkit.tooling.closing import Closing
 
 
 class ClosableEvents:
-    """The events of a run. release: releases what the run holds, also when it is called twice.
+    """The events of a run. release: releases what the run holds, also when it is called twice; None: it holds nothing.
 
     A generator can't be closed while another thread is inside of it. Then that thread is made to leave it: its request
     is aborted, its waiting ended; and it closes the generator itself.
     """
 
-    def __init__(self, events: Steps, closing: Closing | None, release: Callable[[], object]) -> None:
+    def __init__(self, events: Steps, closing: Closing | None, release: Callable[[], object] | None) -> None:
         self._events = events
         self._closing = closing or Closing(None)
         self._step: Callable[[], Event] = events.__next__
@@ -24,6 +24,7 @@ class ClosableEvents:
             self._step = functools.partial(closing.request.within, events.__next__)
         self._release = release
         self._lock = threading.Lock()
+        self._is_over = False
 
     def __next__(self) -> Event:
         event: Event | None = None
@@ -53,5 +54,7 @@ class ClosableEvents:
 
     def close(self) -> None:
         """End the events, and release what the run holds."""
-        if self.stop():
-            self._release()
+        if not self._is_over and self.stop():
+            if self._release is not None:
+                self._release()
+            self._is_over = True

@@ -29,11 +29,13 @@ class Decided:
 
 class Decisions:
     """The decisions on the open calls of a run. given: by the ids of the calls. asked: the call that has asked a person
-    something in an earlier run, with the arguments with which it was approved: what is decided on it is the answer."""
+    something in an earlier run, with the arguments with which it was approved: what is decided on it is the answer.
+    is_empty: whether there is neither."""
 
     def __init__(self, given: Approvals = MappingProxyType({}), asked: OpenCall | None = None) -> None:
         self._given = given
         self._asked = asked
+        self.is_empty = not given and asked is None
 
     def __contains__(self, call: ToolCall) -> bool:
         return call["id"] in self._given
@@ -71,6 +73,9 @@ class Decisions:
 
     def _asked_by(self, call: ToolCall) -> OpenCall | None:
         return self._asked if self._asked is not None and self._asked.id == call["id"] else None
+
+
+NO_DECISIONS = Decisions()
 
 
 def _with_arguments(call: ToolCall, arguments: str) -> ToolCall:

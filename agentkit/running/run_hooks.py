@@ -10,9 +10,7 @@ from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._lazy.records import replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import CallDelta, Event, OutputDelta, ReasoningDelta, ReplyDiscarded, Steps, TextDelta
-from agentkit.hooks import Hook, RunHook, WrongTypeError
 from agentkit.middleware.base import Middleware
-from agentkit.middleware.hooks import around_model, guarded, overrides
 from agentkit.taint.settings import TaintMode
 from agentkit.tooling.context import CallHooks
 from agentkit.tooling.error_log import log_raised
@@ -20,6 +18,7 @@ from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
 
 if TYPE_CHECKING:
+    from agentkit.hooks import Hook, RunHook, WrongTypeError
     from agentkit.running.hooked_calls import Gate
     from agentkit.taint.guard import RunGuard
 
@@ -31,7 +30,7 @@ _DELTAS = (TextDelta, ReasoningDelta, CallDelta, OutputDelta, ReplyDiscarded)
 class AgentHooks:
     """The hooks of an agent; shared by its runs. taint: what is done about tainted calls."""
 
-    def __init__(self, hooks: Sequence[Hook] = (), taint: TaintMode = "off") -> None:
+    def __init__(self, hooks: "Sequence[Hook]" = (), taint: TaintMode = "off") -> None:
         self.hooks = tuple(hooks)
         self.taint: TaintMode = taint
         self._all = self.hooks if taint == "off" else (*self.hooks, _taint_guard(taint))
@@ -43,11 +42,11 @@ class AgentHooks:
         return RunHooks(inherited, self._all, context)
 
 
-def _stands_for(own: Hook, outer: Hook) -> bool:
+def _stands_for(own: "Hook", outer: "Hook") -> bool:
     return own is outer or (own.inherited_as is not None and own.inherited_as == outer.inherited_as)
 
 
-def _taint_guard(mode: TaintMode) -> Hook:
+def _taint_guard(mode: TaintMode) -> "Hook":
     from agentkit.taint.guard import TaintGuard
 
     return TaintGuard(mode)
@@ -63,19 +62,34 @@ class RunHooks(CallHooks):
     tainted calls; None: nothing does.
     """
 
-    def __init__(self, inherited: Sequence[Hook], own: Sequence[Hook], context: Context[Any]) -> None:
+    inherited: "Sequence[Hook]" = ()
+    guard: "RunGuard | None" = None
+    changes_calls = False
+    _all: "Sequence[Hook]" = ()
+    _around_tool: "Sequence[Hook]" = ()
+    _around_execution: "Sequence[RunHook]" = ()
+    _watching: "Sequence[Hook]" = ()
+    _gate: "Gate | None" = None
+
+    def __init__(self, inherited: "Sequence[Hook]", own: "Sequence[Hook]", context: Context[Any]) -> None:
+        self._mistakes: list[WrongTypeError] = []
+        if inherited or own:
+            self._take(inherited, own, context)
+        is_needed = bool(self._all) or isinstance(context.hooks, RunHooks)  # which would be those of the outer run
+        self.context: Context[Any] = replace(context, hooks=self) if is_needed else context
+
+    def _take(self, inherited: "Sequence[Hook]", own: "Sequence[Hook]", context: Context[Any]) -> None:
+        from agentkit.hooks import RunHook
+        from agentkit.middleware.hooks import overrides
+
         self.inherited = [*inherited, *(hook for hook in own if hook.inherit)]
-        self._own = [_for_run(hook, context) for hook in own]
-        self._all = [*(_for_run(hook, context) for hook in inherited), *self._own]
+        made = [_for_run(hook, context) for hook in own]
+        self._all = [*(_for_run(hook, context) for hook in inherited), *made]
         self._around_tool = [hook for hook in self._all if overrides(hook, "around_tool")]
         self._around_execution = [hook for hook in self._all if isinstance(hook, RunHook)]
         self.guard = _guard_among(self._all)
-        self._watching = [hook for hook in self._own if overrides(hook, "on_event")]
-        self._mistakes: list[WrongTypeError] = []
-        self._gate: Gate | None = None
+        self._watching = [hook for hook in made if overrides(hook, "on_event")]
         self.changes_calls = bool(self._around_tool)
-        is_needed = bool(self._all) or isinstance(context.hooks, RunHooks)  # which would be those of the outer run
-        self.context: Context[Any] = replace(context, hooks=self) if is_needed else context
 
     def answer(self, tool: Tool[..., Any], arguments: str, context: Context[Any]) -> Outcome:
         """See `CallHooks.answer`."""
@@ -108,21 +122,21 @@ class RunHooks(CallHooks):
         """The backend with the hooks around it."""
         if not self._all:
             return backend
+        from agentkit.middleware.hooks import around_model
+
         made = around_model(self._all, backend)
         return _Blaming(made, self._mistakes) if self._around_tool else made
 
     def around_request(self, backend: Backend) -> Backend:
         """One of the models of the agent with those hooks around it that see each attempt."""
-        for hook in reversed(self._all):
-            if isinstance(hook, RunHook):
-                backend = hook.around_request(backend)
+        for hook in reversed(self._around_execution):
+            backend = hook.around_request(backend)
         return backend
 
     def around_run(self, steps: Steps) -> Steps:
         """The events of the run, which the hooks are shown."""
-        for hook in reversed(self._all):
-            if isinstance(hook, RunHook):
-                steps = hook.around_run(steps)
+        for hook in reversed(self._around_execution):
+            steps = hook.around_run(steps)
         return self._watched(steps) if self._watching else steps
 
     def _watched(self, steps: Steps) -> Steps:
@@ -133,20 +147,23 @@ class RunHooks(CallHooks):
                 yield event
 
 
-def _guard_among(hooks: Sequence[Hook]) -> "RunGuard | None":
+def _guard_among(hooks: "Sequence[Hook]") -> "RunGuard | None":
     """The guard that decides on tainted calls, which only an agent with `taint=` has; its module is loaded then."""
     guard = sys.modules.get("agentkit.taint.guard")
     return None if guard is None else next((hook for hook in hooks if isinstance(hook, guard.RunGuard)), None)
 
 
-def _for_run(hook: Hook, context: Context[Any]) -> Hook:
+def _for_run(hook: "Hook", context: Context[Any]) -> "Hook":
+    from agentkit.hooks import Hook, WrongTypeError
+    from agentkit.middleware.hooks import guarded
+
     made: object = guarded(hook, "for_run", lambda: hook.for_run(context))
     if not isinstance(made, Hook):
         raise WrongTypeError(hook, "for_run", made, "a Hook, such as self")
     return made
 
 
-def _show(hook: Hook, event: Event) -> None:
+def _show(hook: "Hook", event: Event) -> None:
     try:
         if not isinstance(event, _DELTAS):
             hook.on_event(event)
@@ -157,7 +174,7 @@ def _show(hook: Hook, event: Event) -> None:
 class _Blaming(Middleware):
     """Wraps any backend for one run, and raises what a hook around a tool did wrong, once its call is answered."""
 
-    def __init__(self, backend: Backend, mistakes: Sequence[WrongTypeError]) -> None:
+    def __init__(self, backend: Backend, mistakes: "Sequence[WrongTypeError]") -> None:
         super().__init__(backend)
         self._mistakes = mistakes
 

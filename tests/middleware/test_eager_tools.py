@@ -1,5 +1,6 @@
 """Read-only tools start while the reply is streaming, and leave no trace if the reply is discarded."""
 
+import gc
 import json
 import threading
 import time
@@ -15,6 +16,7 @@ from agentkit import Agent, Context, Limits, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.backends.chat_protocol import Accumulator
 from agentkit.event import ReplyDiscarded, ToolFinished, ToolProgress, ToolStarted
+from agentkit.limits import Budget
 from agentkit.tooling.arguments import as_json_object
 from agentkit.transcript import Transcript
 from tests.support.lightllm_server import Says, serve_lightllm
@@ -342,3 +344,18 @@ def test_arguments_are_closed_at_their_last_letter_however_they_are_cut(value: A
         list(accumulator.feed(delta(tool_calls=[{"index": 0, "function": function}])))
         assert (begun == []) == (end < len(text))
     assert begun == [("look", as_json_object(text))]
+
+
+@pytest.mark.parametrize("ask", [run, stream])
+def test_a_run_that_calls_no_tool_leaves_nothing_to_the_garbage_collector(ask: Callable[[Agent], Any]) -> None:
+    reply = streamed(*TEXT, delta("stop"))
+    with serve(lambda asked: reply) as server, Agent(f"openai:m@{server.url}", tools=Watch().tools) as agent:
+        ask(agent)
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                ask(agent)
+            assert not [each for each in gc.get_objects() if isinstance(each, Budget)]
+        finally:
+            gc.enable()
