@@ -53,7 +53,10 @@ def canonical_json(value: object) -> str:
 
 def json_bytes(value: object) -> bytes:
     """A value as compact JSON in UTF-8, its surrogates as `joined_surrogates` has them."""
-    text = json_text(value)
+    try:
+        text = json_text(value) if _KEPT is None else "".join(_KEPT(value, 0))
+    except RecursionError:
+        text = json_text(value)
     try:
         return text.encode()
     except UnicodeEncodeError:

@@ -4,8 +4,6 @@ Closed for good (docs/architecture.md): a new ability is a reader of events, a m
 a protocol, and no branch in here.
 """
 
-from contextlib import closing
-
 from agentkit.backend import Backend, Request
 from agentkit.event import LimitReached, LoopDetected, Reply, ReplyFinished, ReplyStarted, Steps, ToolFinished
 from agentkit.executor import Executor, refused
@@ -29,10 +27,12 @@ def run(transcript: Transcript, backend: Backend, executor: Executor, budget: Bu
             return
         else:
             steps = ask(transcript, backend, executor.offered, budget, stream)
-        with closing(steps):
+        try:
             for event in steps:
                 transcript.extend(event.adds)
                 yield event
+        finally:
+            steps.close()
 
 
 def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budget, stream: bool) -> Steps:
@@ -44,7 +44,8 @@ def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budg
         yield LoopDetected(warning, adds=(user(warning),))
     tools = NO_TOOLS if limit else toolbox
     yield ReplyStarted(budget.turn)
-    with closing(backend.reply(Request(transcript, tools, stream))) as deltas:
+    deltas = backend.reply(Request(transcript, tools, stream))
+    try:
         for delta in deltas:
             if not isinstance(delta, Reply):
                 yield delta
@@ -52,17 +53,22 @@ def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budg
             budget.end_reply(delta.usage)
             reply = delta.without_calls() if limit else delta
             yield ReplyFinished(reply, adds=(reply.message, *reply.then))
+    finally:
+        deltas.close()
 
 
 def act(calls: tuple[ToolCall, ...], executor: Executor, budget: Budget) -> Steps:
     """Answer the open calls: run as many as the budget allows, refuse the rest."""
     granted = budget.hold_tool_calls(len(calls))
-    with closing(executor.answer(calls[:granted])) as steps:
+    steps = executor.answer(calls[:granted])
+    try:
         for event in steps:
             if isinstance(event, ToolFinished):
                 budget.end_tool_call()
                 record = event.record
                 budget.note_call(record.name, record.raw_arguments, record.response, failed=record.error is not None)
             yield event
+    finally:
+        steps.close()
     for call in calls[granted:]:
         yield refused(call, "this call was not run: the limit on tool calls is reached.")

@@ -267,16 +267,20 @@ def inside_response(text: str) -> tuple[int, int]:
 
 def is_plain_call(call: object) -> TypeGuard[ToolCall]:
     """Whether this is a tool call that has texts for all that a call has to have, and nothing else."""
-    if type(call) is not dict or len(call) != 3 or call.get("type") != "function":
+    if type(call) is not dict or len(call) != 3:
         return False
-    function = call.get("function")
-    return (
-        type(function) is dict
-        and len(function) == 2
-        and type(call.get("id")) is str
-        and type(function.get("name")) is str
-        and type(function.get("arguments")) is str
-    )
+    try:  # each reply's calls are looked at several times, and `get` takes as long as all of this
+        function = call["function"]
+        return (
+            call["type"] == "function"
+            and type(call["id"]) is str
+            and type(function) is dict
+            and len(function) == 2
+            and type(function["name"]) is str
+            and type(function["arguments"]) is str
+        )
+    except KeyError:
+        return False
 
 
 def text_of(message: Message) -> str:

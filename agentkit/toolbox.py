@@ -120,9 +120,10 @@ class Toolbox:
 
     def encoded_for(self, dialect: Dialect) -> bytes:
         """The tools as JSON bytes, their schemas in the dialect of a server; the same bytes each time."""
-        if dialect not in self._encoded:
-            self._encoded[dialect] = json_bytes([tool_for(dialect, each) for each in self.schemas])
-        return self._encoded[dialect]
+        found = self._encoded.get(dialect)
+        if found is None:
+            found = self._encoded[dialect] = json_bytes([tool_for(dialect, each) for each in self.schemas])
+        return found
 
     def may_begin_early(self, name: str) -> bool:
         """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""

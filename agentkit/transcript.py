@@ -6,7 +6,7 @@ by one tool message for each call, in the order of the calls, before any other m
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, cast, get_args, overload
+from typing import Any, TypeGuard, cast, get_args, overload
 
 from agentkit._text import json_bytes
 from agentkit.errors import TranscriptError
@@ -16,6 +16,7 @@ from agentkit.tooling.read_only import ReadOnlyDict, read_only
 from agentkit.tooling.sendable import sendable
 
 ROLES = frozenset(get_args(Role))
+_TEXT_ROLES = ROLES - {"tool"}
 
 
 Form = Callable[[Message], Message]
@@ -100,7 +101,10 @@ class Transcript(Sequence[Message]):
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Append messages. A user message is held back while calls are open, until the last of them is answered."""
         for message in messages:
-            self._add(_checked(message, len(self._messages)))
+            if not self._open and _is_plain_text(message):  # nearly all of a history: nothing can be wrong with it
+                self._keep({**message}, json_bytes(message))
+            else:
+                self._add(_checked(message, len(self._messages)))
 
     def take(self, other: "Transcript", index: int) -> None:
         """Append a message of another transcript, which is neither checked nor encoded again."""
@@ -168,8 +172,11 @@ class Transcript(Sequence[Message]):
             encoded = json_bytes(message) if encoded is None else encoded
         except (TypeError, ValueError) as error:
             raise TranscriptError(f"messages[{len(self)}] can't be written as JSON: {error}") from None
-        if type(message.get("content")) is not str and has_images(message):
+        if type(message.get("content")) is list and has_images(message):
             self._with_images.append(len(self._messages))
+        self._keep(message, encoded)
+
+    def _keep(self, message: Message, encoded: bytes) -> None:
         self._ends.append((self._ends[-1] if self._ends else 0) + len(encoded))
         self._encoded.append(encoded)
         self._messages.append(message)
@@ -228,7 +235,16 @@ class ReadOnlyTranscript(Transcript):
 
 def _formed(message: Message, form: Form | None, escaped: bool) -> Message:
     made = message if form is None else form(message)
-    return cast(Message, neutral_message(made)) if escaped else made
+    neutral: Any = neutral_message(made) if escaped else made
+    return neutral  # type: ignore[no-any-return]
+
+
+def _is_plain_text(message: Mapping[str, Any]) -> TypeGuard[Message]:
+    """Whether this is a message with a text and nothing else, which any server can read and needs no closer look."""
+    if type(message) is not dict or len(message) != 2:
+        return False
+    content, role = message.get("content"), message.get("role")
+    return type(content) is str and type(role) is str and role in _TEXT_ROLES and content.isascii()
 
 
 def _checked(message: Mapping[str, Any], index: int) -> Message:
@@ -247,7 +263,8 @@ def _checked(message: Mapping[str, Any], index: int) -> Message:
     if type(message.get("content")) is not str:
         _check_content(message, index)
     try:
-        return cast(Message, sendable(message))
+        made: Any = sendable(message)
+        return made  # type: ignore[no-any-return]
     except ValueError as error:
         raise TranscriptError(f"messages[{index}] can't be written as JSON: {error}") from None
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agentkit import Image
 from agentkit.errors import TranscriptError
-from agentkit.message import images_for_the_model, response_of, tool_response, tool_result, user
+from agentkit.message import images_for_the_model, is_plain_call, response_of, tool_response, tool_result, user
 from agentkit.transcript import Due, Transcript, whats_due
 
 
@@ -149,3 +149,56 @@ def test_a_harmless_result_arrives_unchanged() -> None:
 def test_half_a_surrogate_pair_does_not_stop_a_request() -> None:
     transcript = Transcript([user("bad \ud800 text")])
     json.loads(b"[" + transcript.encoded() + b"]")
+
+
+CONTENTS = (
+    st.none() | st.text(max_size=6) | st.sampled_from(["", "Hello.", "\ud800", [{"type": "text", "text": "x"}], 3])
+)
+MESSAGES = st.one_of(
+    st.fixed_dictionaries(
+        {"role": st.sampled_from(["system", "developer", "user", "assistant", "tool", "robot"]), "content": CONTENTS},
+        optional={"name": st.just("a"), "tool_calls": st.just([])},
+    ),
+    st.sampled_from([asking("a"), asking("a", "b"), answer("a"), answer("b"), {"role": "user"}, {"content": "x"}]),
+)
+
+
+@given(st.lists(MESSAGES, max_size=6))
+def test_messages_with_plain_texts_are_taken_as_others_are(messages: list[Any]) -> None:
+    def made() -> Any:
+        transcript = Transcript()
+        for each in messages:
+            try:
+                transcript.extend([each])
+            except TranscriptError as error:
+                return str(error), list(transcript)
+        kept = list(transcript)
+        assert not any(one is other for one in kept for other in messages)
+        return kept, transcript.encoded(), transcript.size(), transcript.whats_due(), transcript.has_images
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("agentkit.transcript._is_plain_text", lambda message: False)
+        expected = made()
+    assert made() == expected
+
+
+@given(
+    st.recursive(
+        st.none() | st.just("function") | st.text(max_size=3),
+        lambda inner: st.dictionaries(
+            st.sampled_from(["id", "type", "function", "name", "arguments", "index"]), inner, max_size=4
+        ),
+    )
+)
+def test_a_plain_call_has_texts_for_all_that_a_call_has_and_nothing_else(call: Any) -> None:
+    function = call.get("function") if isinstance(call, dict) else None
+    is_plain = (
+        isinstance(call, dict)
+        and isinstance(function, dict)
+        and call.keys() == {"id", "type", "function"}
+        and function.keys() == {"name", "arguments"}
+        and call["type"] == "function"
+        and all(isinstance(each, str) for each in (call["id"], function["name"], function["arguments"]))
+    )
+    assert is_plain_call(call) == is_plain
+    assert is_plain_call({"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}})

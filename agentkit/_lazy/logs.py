@@ -23,6 +23,10 @@ class LazyLogger:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def isEnabledFor(self, level: int) -> bool:  # asked for each request
+        """Whether anyone may hear what is logged at a level."""
+        return "logging" in sys.modules and bool(self.__getattr__("isEnabledFor")(level))
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # how an object is copied
             raise AttributeError(name)

@@ -66,10 +66,11 @@ def chat_completions_body(
     body = {**fields, "stream": request.stream}
     if request.response_format is not None:
         body["response_format"] = response_format_for(dialect, request.response_format)
-    if not request.tools:
+    offered = request.tools.encoded_for(dialect) if request.tools else b""
+    if not offered:
         for name in ("tool_choice", "parallel_tool_calls"):  # servers reject these without tools
             body.pop(name, None)
-    tools = b',"tools":' + request.tools.encoded_for(dialect) if request.tools else b""
+    tools = b',"tools":' + offered if offered else b""
     messages = request.transcript.encoded(images=images, escaped=escaped, form=form)
     return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
 
@@ -167,6 +168,8 @@ class Accumulator:
 
     def rest(self) -> Iterator[TextDelta | ReasoningDelta]:
         """Yield what was held back: the stream has ended. A finish reason is an end too."""
+        if self._whole is not None:
+            return
         for key, held in self._strings.items():
             reasoning = held.end()
             if reasoning and self._is_reasoning(key):

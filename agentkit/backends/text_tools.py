@@ -104,7 +104,8 @@ class TextTools(Middleware):
                 yield replace(delta, usage=tried.spent + delta.usage) if isinstance(delta, Reply) else delta
 
     def _native(self, request: Request, tried: "_Tried") -> ReplyStream:
-        with closing(self.backend.reply(request)) as deltas:
+        deltas = self.backend.reply(request)
+        try:
             for delta in deltas:
                 stands = tried.has_yielded and request.is_shown
                 if isinstance(delta, Reply) and not stands and self._is_left_out(delta):
@@ -112,6 +113,8 @@ class TextTools(Middleware):
                     return
                 tried.has_yielded = True
                 yield delta
+        finally:
+            deltas.close()
 
     def _is_left_out(self, reply: Reply) -> bool:
         return not reply.message.get("tool_calls") and self.backend.capabilities().tools is False

@@ -8,7 +8,6 @@ calls, becomes those calls if each of them means a tool.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from typing import Any, cast
 
 from agentkit._lazy.records import replace
@@ -41,7 +40,8 @@ class NamedCalls(Middleware):
         names = _Names(request.tools, self._executor)
         if request.begin is not None:
             request = replace(request, begin=names.begin(request.begin))
-        with closing(self.backend.reply(request)) as deltas:
+        deltas = self.backend.reply(request)
+        try:
             for delta in deltas:
                 if isinstance(delta, Reply):
                     yield names.in_reply(delta)
@@ -49,6 +49,8 @@ class NamedCalls(Middleware):
                     yield replace(delta, name=names.of(delta.name))
                 else:
                     yield delta
+        finally:
+            deltas.close()
 
 
 class _Names:

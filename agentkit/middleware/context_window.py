@@ -13,7 +13,6 @@ and the last turns are kept.
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from typing import Any, Literal
 
 from agentkit._lazy.logs import logger_of
@@ -57,6 +56,8 @@ SUMMARISE = (
     "numbers, names and sources), what was decided, and what is still open. At most 300 words."
 )
 
+NOTHING = Usage()
+_NO_TOOLS = Toolbox()
 MAX_VIEWS = 256
 """Number of conversations whose views an agent remembers."""
 
@@ -190,7 +191,7 @@ class FitToContext(Middleware):
         self._window = window
         self._size = size
         self._budget = budget
-        self._tools = Toolbox()
+        self._tools = _NO_TOOLS
         self._offset = offset
         self._view = view
         self._changed = changed
@@ -198,7 +199,7 @@ class FitToContext(Middleware):
         self._covered = 0
         self._tokens = 0 if spent is None else spent.input_tokens + spent.output_tokens
         self._counted = 0
-        self._before = Usage()
+        self._before = NOTHING
         self._is_restored = spent is not None
         self._given = given if window.keeps_given else 0
         self._digests = Digests()
@@ -227,14 +228,17 @@ class FitToContext(Middleware):
         fitted = request
         if sent is not request.transcript:
             fitted = replace(request, transcript=sent, conversation=request.transcript, tools=self._tools)
-        with closing(self.backend.reply(fitted)) as deltas:
+        deltas = self.backend.reply(fitted)
+        try:
             for delta in deltas:
                 if isinstance(delta, Reply):
                     self._count(delta.usage, request.transcript, sent)
                     if self._before.requests:  # a summary was requested before
                         delta = replace(delta, usage=self._before + delta.usage)
-                        self._before = Usage()
+                        self._before = NOTHING
                 yield delta
+        finally:
+            deltas.close()
 
     def _sent_of(self, transcript: Transcript) -> Transcript:
         """The transcript to send; the one sent before is a prefix of it, unless there is a new view."""

@@ -40,10 +40,11 @@ class Retrying(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        before, why = Usage(), ""
+        before, why = NOTHING, ""
         has_yielded, may_wait = False, bool(retries_allowed(1))
         try:
-            with closing(self.backend.reply(request)) as deltas:
+            deltas = self.backend.reply(request)
+            try:
                 for delta in deltas:
                     if isinstance(delta, Reply):
                         why = _why_again(delta, request, may_wait)
@@ -55,6 +56,8 @@ class Retrying(Middleware):
                     yield delta
                 else:
                     return
+            finally:
+                deltas.close()
             _wait(PAUSE if why == FAILED else 0)
         except Exception as error:
             seconds = _pause_after(error, request, has_yielded) if may_wait else None

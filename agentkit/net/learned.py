@@ -16,6 +16,7 @@ from agentkit._lazy.logs import logger_of
 EXPIRY = 600.0
 """Seconds for which a fact is remembered."""
 
+_NEVER = float("inf")
 MAX_FACTS = 512
 """Facts that are remembered of one server; the oldest are forgotten first."""
 
@@ -44,14 +45,14 @@ class Learned:
     def derived(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` makes of the facts: made again when one was learned, forgotten, or has expired. key: for what."""
         known = self._derived.get(key)
-        if known is not None and self.clock() < known[0]:
+        if known is not None and (known[0] is _NEVER or self.clock() < known[0]):
             found: T = known[1]
             return found
         changes, now = self._changes, self.clock()  # before the facts are asked: one of them may expire meanwhile
         made = make()
         with self._lock:
             if changes == self._changes:
-                expires = min((each for each, _ in self._facts.values() if each > now), default=float("inf"))
+                expires = min((each for each, _ in self._facts.values() if each > now), default=_NEVER)
                 self._derived[key] = (expires, made)
         return made
 
