@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, field
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import is_remark_of_the_run
@@ -204,12 +203,11 @@ _PARTS_OF_WORDS: tuple[tuple[Ending, tuple[str, ...]], ...] = (
 )
 """What tells how a reply ended in a word that no known server uses, the worst first."""
 _NO_END = frozenset(("", "null", "none", "undefined", "unspecified", "unknown", "notfinished"))
-_NOT_A_LETTER = pattern(r"[\W_]+")
 
 
 def _letters_of(finish_reason: str) -> str:
     """A finish reason as it is compared: `MAX_TOKENS`, `max-tokens` and `FinishReason.MAX_TOKENS` are one."""
-    return _NOT_A_LETTER.sub("", finish_reason[:200].lower()).removeprefix("finishreason")
+    return "".join(filter(str.isalnum, finish_reason[:200].lower())).removeprefix("finishreason")
 
 
 _BY_WORD: Mapping[str, Ending] = {

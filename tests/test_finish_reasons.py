@@ -1,12 +1,13 @@
 """What the finish reasons of all servers mean: for text, for calls, for typed answers, and for who reads the result."""
 
+import re
 from typing import Any
 
 import openai
 import pytest
 
 from agentkit import Agent, tool
-from agentkit.backend import Ending, ending_of, is_broken_off
+from agentkit.backend import Ending, _letters_of, ending_of, is_broken_off
 from agentkit.backends import OpenAIBackend
 from agentkit.event import ReplyDiscarded, RunFinished, TextDelta
 from agentkit.middleware import retry
@@ -259,3 +260,8 @@ def test_a_text_server_that_breaks_a_reply_off_is_asked_again(stream: bool) -> N
         with Agent(f"lightllm:Qwen3-8B@{server.url}") as agent:
             result: Any = list(agent.stream("Go."))[-1].result if stream else agent.run("Go.")  # type: ignore[attr-defined]
     assert (result.output, result.stopped) == ("A whole one.", "answer")
+
+
+def test_a_reason_is_compared_by_its_letters_and_digits() -> None:
+    for character in map(chr, range(0x3000)):
+        assert _letters_of(f"a{character}") == re.sub(r"[\W_]+", "", f"a{character}".lower())

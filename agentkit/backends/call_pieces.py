@@ -10,7 +10,6 @@ from agentkit.backend import Ending
 from agentkit.backends.merged_fields import MergedFields
 from agentkit.message import ToolCall
 from agentkit.tooling.arguments import UNREADABLE, as_json_object, is_json_object, unreadable
-from agentkit.tooling.json_repair import loads
 from agentkit.tooling.json_scan import JsonScan
 
 MAX_DOUBTFUL = 4096
@@ -203,4 +202,6 @@ def _read_in_one_way(*readings: str) -> str:
 
 def compared(arguments: object) -> str:
     text = as_json_object(arguments)
+    from agentkit.tooling.json_repair import loads
+
     return json.dumps(loads(text), sort_keys=True)

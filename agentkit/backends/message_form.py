@@ -50,7 +50,7 @@ _NO_REASONING = "(none)"
 """Stands for the reasoning behind a reply of another model: an empty text is refused as well."""
 _NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 """What Google wants at the first call of a reply that another model has written."""
-_OF_MISTRAL = pattern("mi[sx]tral|ministral|devstral|magistral|codestral|pixtral", re.IGNORECASE)
+_OF_MISTRAL = ("mistral", "mixtral", "ministral", "devstral", "magistral", "codestral", "pixtral")
 """The names of Mistral's models, whatever their version."""
 _MAX_READ = 4000
 """Maximum characters of an error that are read."""
@@ -156,5 +156,5 @@ def message_form_of(model: str, base_url: str | None) -> MessageForm:
     for OpenAI's."""
     host = urlsplit(base_url).hostname or "" if base_url is not None else ""
     is_known = host == "mistral.ai" or host.endswith(".mistral.ai")
-    is_known = is_known or (base_url is not None and _OF_MISTRAL.search(model) is not None)
+    is_known = is_known or (base_url is not None and any(name in model.lower() for name in _OF_MISTRAL))
     return MessageForm(short_ids=is_known, thinking=is_known) if is_known else PLAIN_FORM

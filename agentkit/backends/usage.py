@@ -61,7 +61,7 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
 
 @functools.lru_cache(1000)
 def _plain_name(name: str) -> str:
-    return _HUMP.sub(r"_\1", name).lower()
+    return name if name.isascii() and name.islower() else _HUMP.sub(r"_\1", name).lower()
 
 
 def count_of(value: Any) -> int:

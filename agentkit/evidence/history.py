@@ -5,6 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit.evidence.ledger import MAX_ADDRESS, MAX_TEXTS, MAX_TITLE, Kept, digest_of
 from agentkit.evidence.source import Source
 
@@ -13,10 +14,10 @@ CITE = "(Cite what you use of a source by its number, such as [{number}], behind
 MAX_NUMBER = 99_999
 """What the number of an earlier source may be at most: an answer cites numbers of up to six digits."""
 
-HEADER = re.compile(rf"^\[(\d{{1,6}})\] ([^\n]{{0,{MAX_TITLE}}})\nsource: ([^\n]{{1,{MAX_ADDRESS}}})$", re.MULTILINE)
+HEADER = pattern(rf"^\[(\d{{1,6}})\] ([^\n]{{0,{MAX_TITLE}}})\nsource: ([^\n]{{1,{MAX_ADDRESS}}})$", re.MULTILINE)
 """How a source stands in a result: group 1 is its number, 2 its title, 3 its address."""
 _MARK = CITE.partition("{")[0]
-_DIGEST = re.compile("[0-9a-f]{64}")
+_DIGEST = pattern("[0-9a-f]{64}")
 
 
 def stored(sources: Iterable[Source]) -> tuple[list[dict[str, Any]], dict[str, bytes]]:

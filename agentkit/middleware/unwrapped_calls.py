@@ -17,7 +17,7 @@ from agentkit.event import CallDelta, Reply, ReplyDiscarded
 from agentkit.executor import Executor
 from agentkit.message import Message, ToolCall
 from agentkit.middleware.base import Middleware
-from agentkit.running.searchable_tools import CALL_TOOL
+from agentkit.running.offered_tools import CALL_TOOL
 from agentkit.tooling.argument_names import unwrapped
 from agentkit.tooling.arguments import as_json_object, parse
 from agentkit.tooling.json_repair import read_json

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import cut
 
 MAX_MESSAGE_CHARACTERS = 1000
@@ -165,4 +166,4 @@ def page_text(content: bytes) -> str:
     return cut(" ".join(text.split()), 300) or "(empty body)"
 
 
-_TAG = re.compile(r"<[^<>]*>")
+_TAG = pattern(r"<[^<>]*>")

@@ -1,7 +1,6 @@
 """Addresses and causes as errors show them."""
 
-import re
-
+from agentkit._lazy.patterns import pattern
 from agentkit._text import without_credentials
 
 
@@ -21,4 +20,4 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-_ADDRESS_OR_NUMBER = re.compile(r"<[^<>]* object at 0x[0-9a-f]+>:? ?|^\[Errno -?\d+\] ")
+_ADDRESS_OR_NUMBER = pattern(r"<[^<>]* object at 0x[0-9a-f]+>:? ?|^\[Errno -?\d+\] ")

@@ -11,6 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import cut
 from agentkit.net.error_body import error_in
 
@@ -22,10 +23,10 @@ MAX_ID_BYTES = 1000
 """An event whose id is longer has none."""
 
 _DECODER = json.JSONDecoder(strict=False)
-_SPACE = re.compile(r"(?:\s|\x00|data:(?!\s*\[DONE))*", re.IGNORECASE)
-_DONE = re.compile(r"""(?:data:)?\s*["']?\[DONE\]""", re.IGNORECASE)
-_END = re.compile(r"""["']?\[?(?:done|end|eos|eof)\]?["']?""", re.IGNORECASE)
-_KEEP_ALIVE = re.compile(r"\W*(?:ping|pong|heart-?beat|keep[ _-]?alive|processing)\W*", re.IGNORECASE)
+_SPACE = pattern(r"(?:\s|\x00|data:(?!\s*\[DONE))*", re.IGNORECASE)
+_DONE = pattern(r"""(?:data:)?\s*["']?\[DONE\]""", re.IGNORECASE)
+_END = pattern(r"""["']?\[?(?:done|end|eos|eof)\]?["']?""", re.IGNORECASE)
+_KEEP_ALIVE = pattern(r"\W*(?:ping|pong|heart-?beat|keep[ _-]?alive|processing)\W*", re.IGNORECASE)
 _PLAIN_EVENTS = ("", "message", "data", "chunk", "completion", "delta")
 """The names of events whose data is a part of the reply; data of others that is not JSON is a control frame."""
 _END_EVENTS = ("done", "end", "close", "complete", "completed", "finish")

@@ -14,6 +14,7 @@ _TYPOGRAPHIC_QUOTES = (
 )
 _QUOTES = "\"'`"
 _INVISIBLE = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
+_USUAL = str.maketrans("", "", "-_.")
 _SCHEME = pattern(r"(bearer|basic|token|authorization|x-api-key)\s*[:\s]", re.IGNORECASE)
 
 _WORDS = "token|secret|password|passwd|passphrase|pwd|auth|authorization|credential|jwt|cookie"
@@ -43,6 +44,8 @@ def checked_key(key: object, where: str, *, spaces: bool = False) -> str | None:
     if not isinstance(key, str):
         hint = ": pass its get_secret_value()" if hasattr(key, "get_secret_value") else ""
         raise ConfigurationError(f"{where} has to be a text, and is a {type(key).__name__}{hint}")
+    if key.isascii() and key.translate(_USUAL).isalnum():
+        return key
     problem = _problem(key.replace(" ", "") if spaces and key == key.strip() and not _SCHEME.match(key) else key)
     if problem:
         raise ConfigurationError(f"{where} can't be an API key: it {problem} (the key is not shown here)")

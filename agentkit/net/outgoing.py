@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from agentkit._forking import renewed_by_forks
 from agentkit._lazy.logs import logger_of
+from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
@@ -45,9 +46,9 @@ _AUTHORITIES: dict[str, tuple[str, ...]] = {
     URLLIB3: ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 }
 _PORTS = {"http": 80, "https": 443}
-_BARE = re.compile(r"(?:[^/@\s]*@)?(?:\[[0-9A-Fa-f:.%]+\]|[^:/@\[\]\s]+)(?::[0-9]+)?/?")
-_ENTRY = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]+))?")
-_BRACKETS = re.compile(r"\[([^\]]*)\](/[0-9]+)?\Z")
+_BARE = pattern(r"(?:[^/@\s]*@)?(?:\[[0-9A-Fa-f:.%]+\]|[^:/@\[\]\s]+)(?::[0-9]+)?/?")
+_ENTRY = pattern(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]+))?")
+_BRACKETS = pattern(r"\[([^\]]*)\](/[0-9]+)?\Z")
 
 
 @dataclass(frozen=True)

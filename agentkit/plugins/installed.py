@@ -5,7 +5,6 @@ no name or one file of entry points is no UTF-8, and takes what an interrupted u
 """
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from functools import reduce
@@ -14,6 +13,7 @@ from importlib.machinery import PathFinder
 from typing import TYPE_CHECKING, Any
 
 from agentkit._lazy.logs import logger_of
+from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError
@@ -28,8 +28,8 @@ OFF = "AGENTKIT_NO_PLUGINS"
 """The environment variable that turns all plug-ins off; child processes have it too."""
 
 _FALSE = ("", "0", "false", "no", "off")
-_SEPARATORS = re.compile(r"[-_.]+")
-_NUMBERS = re.compile(r"[0-9]{1,9}")
+_SEPARATORS = pattern(r"[-_.]+")
+_NUMBERS = pattern(r"[0-9]{1,9}")
 _METADATA = (".dist-info", ".egg-info")
 _INTERRUPTED = "~"
 """What pip puts before the name of a distribution that it is about to remove."""
@@ -135,7 +135,7 @@ def _mentions_us(place: str) -> bool:
         return False
     except OSError:
         return True
-    return b"agentkit." in declared and re.search(rb"\[\s*agentkit\.", declared) is not None
+    return any(group.lstrip().startswith(b"agentkit.") for group in declared.split(b"[")[1:])
 
 
 def _current() -> list[tuple[Plugin, ...]]:

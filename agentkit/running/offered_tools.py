@@ -8,6 +8,10 @@ from agentkit.toolbox import Toolbox
 from agentkit.tooling.context import RunTools
 from agentkit.tools import Tool
 
+FIND_TOOLS, CALL_TOOL = "find_tools", "call_tool"
+SEARCH_NAMES = (FIND_TOOLS, CALL_TOOL)
+"""The tools with which a model finds others (`running.searchable_tools`)."""
+
 
 class OfferedTools(RunTools):
     """The tools of one run; changed by its tools (`ctx.tools`), in whatever threads they run. toolbox: those that there

@@ -9,7 +9,7 @@ from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._lazy.patterns import pattern
 from agentkit._text import in_a_line
 from agentkit.errors import ToolDefinitionError, ToolError
-from agentkit.running.offered_tools import OfferedTools
+from agentkit.running.offered_tools import CALL_TOOL, FIND_TOOLS, SEARCH_NAMES, OfferedTools
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.call_names import nearest
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
@@ -17,9 +17,6 @@ from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.told_tools import told, told_schema
 from agentkit.tools import Context, Tool
-
-FIND_TOOLS, CALL_TOOL = "find_tools", "call_tool"
-SEARCH_NAMES = (FIND_TOOLS, CALL_TOOL)
 
 MAX_RESULTS = 20
 NEAREST = 5

@@ -8,6 +8,7 @@ from agentkit._lazy.logs import logger_of
 from agentkit.backend import Backend
 from agentkit.errors import ConfigurationError, ToolDefinitionError
 from agentkit.running.agent_tools import AgentTools
+from agentkit.running.offered_tools import SEARCH_NAMES
 from agentkit.running.options import RunOptions
 from agentkit.toolbox import Toolbox
 from agentkit.tools import Tool
@@ -75,8 +76,6 @@ def reserved_by(mode: SearchMode) -> Collection[str]:
     """The names that a tool of a toolset must not have."""
     if not mode:
         return ()
-    from agentkit.running.searchable_tools import SEARCH_NAMES
-
     return SEARCH_NAMES
 
 
@@ -89,8 +88,6 @@ def _name_of(given: Any) -> str:
 
 def _taken(tools: Toolbox) -> str | None:
     """The name of the search's own that a tool has."""
-    from agentkit.running.searchable_tools import SEARCH_NAMES
-
     return next((name for name in SEARCH_NAMES if tools.get(name) is not None), None)
 
 

@@ -18,7 +18,7 @@ from agentkit.message import Message, Prompt, user
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.append_only import LateReasoningSeen
 from agentkit.running.arguments import checked_options
-from agentkit.running.searchable_tools import SEARCH_NAMES
+from agentkit.running.offered_tools import SEARCH_NAMES
 from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.stopped_runs import StoppedRun

@@ -126,7 +126,7 @@ def _is_plain_message(message: Mapping[str, Any], is_wrapped: bool) -> bool:
     if is_wrapped and message.get("role") == "tool" and type(content := message.get("content")) is str:
         start, end = inside_response(content)
         texts[texts.index(content)] = content[start:end]
-    return not any(map(MARKS.search, texts)) and _are_all_own()
+    return _is_plain("".join(texts))
 
 
 def _is_unescaped_call(call: Any) -> bool:
@@ -178,8 +178,12 @@ MARKS = pattern(r"[<\[\]◁〈｜]")
 """Characters of which each token of agentkit's own families has one; tests/text/test_special_tokens.py compares."""
 
 
+_ASCII_MARKS = pattern(r"[<\[\]]")
+"""The same for a text of ASCII: it takes a fifth of the time to compile."""
+
 MARKUP = pattern(r"[<>\[\]{}◁〈｜`]")
 """The same of what begins a call or reasoning in a reply, in the formats of agentkit's own families."""
+_ASCII_MARKUP = pattern(r"[<>\[\]{}`]")
 
 
 BEGUN_BY_WORDS = (
@@ -191,12 +195,14 @@ BEGUN_BY_WORDS = (
 
 def has_no_markup(reply: str) -> bool:
     """Whether a reply certainly has neither calls nor reasoning, which is found out without loading the families."""
-    return MARKUP.search(reply) is None and _are_all_own()
+    found = _ASCII_MARKUP.search(reply) if reply.isascii() else MARKUP.search(reply)
+    return found is None and _are_all_own()
 
 
 def _is_plain(text: str) -> bool:
     """Whether a text certainly has no special token, which is found out without loading the families."""
-    return MARKS.search(text) is None and _are_all_own()
+    found = _ASCII_MARKS.search(text) if text.isascii() else MARKS.search(text)
+    return found is None and _are_all_own()
 
 
 @ComputedOnce

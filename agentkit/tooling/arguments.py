@@ -7,7 +7,6 @@ from typing import Any
 
 from agentkit._text import joined_surrogates, shown
 from agentkit.errors import ArgumentsError
-from agentkit.tooling.json_repair import CutOffError, is_clean, json_error_of, loads, read_json
 
 UNREADABLE, ERROR = "unreadable_arguments", "fault"
 """Keys of the object that replaces arguments which can't be parsed."""
@@ -32,6 +31,8 @@ def as_json_object(written: object) -> str:
     text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
     if is_sendable(text):
         return text
+    from agentkit.tooling.json_repair import CutOffError, read_json
+
     try:
         value = read_json(text)
     except CutOffError as error:
@@ -49,6 +50,8 @@ def is_sendable(text: str) -> bool:
 
 
 def _is_sendable(text: str) -> bool:
+    from agentkit.tooling.json_repair import is_clean, loads  # what a program without calls does without
+
     try:
         value = loads(text, strict=True)
         return isinstance(value, dict) and is_clean(text, value)
@@ -61,6 +64,8 @@ _is_short_sendable = functools.lru_cache(64)(_is_sendable)  # the arguments of a
 
 def is_json_object(text: str, *, strict: bool = True) -> bool:
     """Whether a text is the valid JSON of an object. strict: raw line breaks in strings are errors."""
+    from agentkit.tooling.json_repair import loads
+
     try:
         return isinstance(loads(text, strict=strict), dict)
     except (ValueError, RecursionError):
@@ -79,6 +84,8 @@ def parse(arguments: str) -> dict[str, Any]:
         return dict(items)
     if not arguments.strip():
         return {}
+    from agentkit.tooling.json_repair import CutOffError, read_json
+
     try:
         value = read_json(arguments)
     except CutOffError as error:
@@ -99,6 +106,8 @@ def _plain_items(text: str) -> tuple[tuple[str, Any], ...] | None:
     """The names and values of an object without lists and objects inside; None for another, or for invalid JSON."""
     if not is_sendable(text):
         return None
+    from agentkit.tooling.json_repair import read_json
+
     value = read_json(text)
     is_plain = isinstance(value, dict) and UNREADABLE not in value and all(map(_is_scalar, value.values()))
     return tuple(value.items()) if is_plain else None
@@ -109,6 +118,8 @@ def _is_scalar(value: object) -> bool:
 
 
 def _not_json(text: str, error: ValueError) -> str:
+    from agentkit.tooling.json_repair import json_error_of
+
     reason = json_error_of(text) if "deep" not in str(error) else str(error)
     return f"the arguments are not valid JSON: {reason}"
 

@@ -14,7 +14,6 @@ from agentkit.evidence.sources import Sources
 from agentkit.limits import Budget
 from agentkit.message import Message, Prompt
 from agentkit.tooling.closing import Closing
-from agentkit.tooling.json_repair import cleaned
 from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.outcome import Outcome
 from agentkit.tooling.questions import Question, QuestionAsked
@@ -140,6 +139,8 @@ class Context(Generic[D]):
         for again, with what is wrong). None: the answer is True. A tool asks one question. In a run that can't pause
         (an agent inside of a tool, a service that has nobody to ask) the call fails, and the model is told.
         """
+        from agentkit.tooling.json_repair import cleaned
+
         question = Question(joined_surrogates(str(text)), cleaned(schema))
         if self.answer is None:
             raise QuestionAsked(question)

@@ -10,7 +10,6 @@ from typing import Any
 
 from agentkit.message import is_plain_call
 from agentkit.tooling.arguments import as_json_object, is_sendable
-from agentkit.tooling.json_repair import cleaned
 
 
 def sendable(message: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,6 +17,8 @@ def sendable(message: Mapping[str, Any]) -> dict[str, Any]:
     calls too. Raises ValueError for one that JSON can't represent."""
     if _is_plain(message):
         return dict(message)
+    from agentkit.tooling.json_repair import cleaned
+
     try:
         made = {cleaned(key): cleaned(value) for key, value in message.items()}
     except (TypeError, RecursionError) as error:

@@ -4,9 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentkit import Agent, APIError, ConfigurationError, VLMRun
 from agentkit.backends import LightLLMBackend, OpenAIBackend
+from agentkit.net.keys import _problem, checked_key
 from agentkit.providers import resolve
 from tests.support.model_server import Answer, serve, whole
 
@@ -98,3 +101,12 @@ def test_a_key_as_it_should_be_is_sent() -> None:
         assert Agent(backend).run("Go.").output == "Done."
         backend.close()
         assert server.requests[0].headers["authorization"] == "Bearer sk-proj_A.b~c+/=-1"
+
+
+@given(st.text(st.sampled_from("aZ09-_.:/+= \t\n'\"é\u200b"), min_size=1, max_size=12))
+def test_a_key_of_the_usual_characters_is_no_other_than_one_that_is_looked_at_closely(key: str) -> None:
+    if _problem(key):
+        with pytest.raises(ConfigurationError):
+            checked_key(key, "api_key")
+    else:
+        assert checked_key(key, "api_key") == key

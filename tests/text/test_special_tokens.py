@@ -17,7 +17,9 @@ from agentkit.text.special_tokens import (
     BEGUN_BY_WORDS,
     MARKS,
     MARKUP,
+    _is_plain,
     _of_families,
+    has_no_markup,
     neutral_message,
     neutralised,
     without_turns,
@@ -274,3 +276,10 @@ def test_the_families_are_not_loaded_for_a_text_without_a_mark() -> None:
     assert (plain, marked) == ("Hello, you.\n", "< |eot_id|>\n")
     assert "agentkit.text.families" not in loaded
     assert "agentkit.text.families.llama" in all_loaded
+
+
+@pytest.mark.parametrize("before", ["", "é"])
+def test_a_text_of_ascii_is_searched_for_the_same_characters(before: str) -> None:
+    for character in map(chr, range(128)):
+        assert _is_plain(before + character) == (MARKS.search(character) is None)
+        assert has_no_markup(before + character) == (MARKUP.search(character) is None)
