@@ -95,7 +95,7 @@ class Accumulator:
     def __init__(self, ids: str, begin: Begin | None = None, call_deltas: bool = False) -> None:
         self._ids = ids
         self._text = StreamedText()
-        self._parts = StreamedParts()
+        self._parts: StreamedParts | None = None  # made with the first: for each token it is asked whether there is one
         self._calls = StreamedCalls(ids, begin, deltas=call_deltas)
         self._strings: dict[str, StreamedText] = {}
         self._kept = MergedFields()
@@ -125,7 +125,8 @@ class Accumulator:
         plain = plain_text(chunk, self._choice) if self._has_deltas and not self._parts else ""
         if not plain:
             return self._feed_any(chunk)
-        self._note_names(chunk)
+        if len(self._names) < len(_NAMES):
+            self._note_names(chunk)
         text = self._text.add(plain)
         return iter((TextDelta(text),) if text else ())
 
@@ -326,10 +327,11 @@ class Accumulator:
 
     def _add_part(self, part: Part) -> None:
         """Add a part, behind the text so far."""
+        parts = self._parts = self._parts or StreamedParts()
         if self._text:
-            self._parts.add({"type": "text", "text": str(self._text)})
+            parts.add({"type": "text", "text": str(self._text)})
             self._text = StreamedText()
-        self._parts.add(part)
+        parts.add(part)
 
     def _content(self, *, has_calls: bool) -> str | list[Part] | None:
         if self._parts:

@@ -11,9 +11,6 @@ class StreamedParts:
         self._parts: list[Part] = []
         self._texts: list[str] = []  # what the last part grows by
 
-    def __bool__(self) -> bool:
-        return bool(self._parts)
-
     def add(self, part: Part) -> None:
         """Add a part."""
         last = self._parts[-1] if self._parts else {}
