@@ -361,5 +361,5 @@ def _is_socks(connection: Any) -> bool:
 
 def _is_played() -> bool:
     """Whether vcrpy stands before urllib3 now."""
-    loaded = sys.modules.get("urllib3.connectionpool")
-    return loaded is not None and not issubclass(loaded.HTTPConnectionPool.ConnectionCls, http.client.HTTPConnection)
+    pool = getattr(sys.modules.get("urllib3.connectionpool"), "HTTPConnectionPool", None)  # None while it is imported
+    return pool is not None and not issubclass(pool.ConnectionCls, http.client.HTTPConnection)

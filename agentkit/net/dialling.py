@@ -48,9 +48,9 @@ def dialled(connection: Any, seconds: float | None, note: Note) -> socket.socket
 def failures() -> tuple[type[Exception], ...]:
     """What a request without a response raises, and a body that breaks off. What has not loaded urllib3 raises none of
     its errors."""
-    loaded = sys.modules.get("urllib3.exceptions")
+    of_urllib3 = getattr(sys.modules.get("urllib3.exceptions"), "HTTPError", None)  # None while a thread imports it
     own = (http.client.HTTPException, OSError)
-    return own if loaded is None else (loaded.HTTPError, *own)
+    return own if of_urllib3 is None else (of_urllib3, *own)
 
 
 def _errors() -> Any:

@@ -149,8 +149,8 @@ class RunHooks(CallHooks):
 
 def _guard_among(hooks: "Sequence[Hook]") -> "RunGuard | None":
     """The guard that decides on tainted calls, which only an agent with `taint=` has; its module is loaded then."""
-    guard = sys.modules.get("agentkit.taint.guard")
-    return None if guard is None else next((hook for hook in hooks if isinstance(hook, guard.RunGuard)), None)
+    kind = getattr(sys.modules.get("agentkit.taint.guard"), "RunGuard", None)  # None while another thread loads it
+    return None if kind is None else next((hook for hook in hooks if isinstance(hook, kind)), None)
 
 
 def _for_run(hook: "Hook", context: Context[Any]) -> "Hook":

@@ -86,8 +86,8 @@ def _described(
 
 
 def _is_model(function: Any) -> bool:
-    pydantic = sys.modules.get("pydantic")  # a model is made with it
-    return pydantic is not None and inspect.isclass(function) and issubclass(function, pydantic.BaseModel)
+    model = getattr(sys.modules.get("pydantic"), "BaseModel", None)  # with which it was made
+    return model is not None and inspect.isclass(function) and issubclass(function, model)
 
 
 def _is_context(hint: Any, context_type: type) -> bool:

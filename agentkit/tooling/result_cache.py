@@ -97,8 +97,8 @@ def _parts(value: Any, depth: int) -> Any:
 
 
 def _is_path(value: Any) -> bool:
-    pathlib = sys.modules.get("pathlib")  # there is none before it is loaded
-    return pathlib is not None and isinstance(value, pathlib.PurePath)
+    path = getattr(sys.modules.get("pathlib"), "PurePath", None)  # there is none before it is loaded
+    return path is not None and isinstance(value, path)
 
 
 def _fields(value: Any, depth: int) -> Any:

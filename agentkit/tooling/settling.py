@@ -26,8 +26,8 @@ class Items(list[Any]):
 
 def called(call: Callable[[], Any], stop: Stop) -> Any:
     """Make a call and return its result, see `settled`. An event loop that runs in this thread is not seen by it."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:
+    running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)  # None while it is imported
+    if running_loop is None or running_loop() is None:
         return settled(call(), stop)
     from agentkit.tooling.event_loop import without_running_loop
 
