@@ -81,7 +81,7 @@ def test_metrics_are_read_with_all_that_was_counted_before(tmp_path: Path, model
     """Also by several readers at once, and where a backend of a program counts backwards."""
     with serve_http(settings_for(tmp_path, model.url)) as service:
         metrics: Metrics = service.app.state.service.metrics
-        counted = 0
+        counted = 0.0
 
         def count() -> None:
             for _ in range(500):
