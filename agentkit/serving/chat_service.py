@@ -3,9 +3,10 @@
 import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from agentkit import Agent, Limits, SessionError, Window
@@ -37,6 +38,29 @@ MAX_KEPT_TOOLS = 100
 
 _kept_tools = functools.partial(AgentTools, reserved=SEARCH_NAMES)
 """What offers tools, which the model may search."""
+
+
+class _Place:
+    """One of the places for concurrent answers, to be entered. places: a queue of them, which takes two calls where a
+    semaphore takes a dozen."""
+
+    def __init__(self, places: "SimpleQueue[None]", cancel: threading.Event | None) -> None:
+        self._places = places
+        self._cancel = cancel
+
+    def __enter__(self) -> None:
+        """Raises SessionBusyError when the answer is cancelled before a place is free."""
+        while True:
+            try:
+                return self._places.get(timeout=POLL_SECONDS)
+            except Empty:
+                if self._cancel is not None and self._cancel.is_set():
+                    raise SessionBusyError(
+                        "the answer was cancelled while it waited for others to be finished"
+                    ) from None
+
+    def __exit__(self, *error: object) -> None:
+        self._places.put(None)
 
 
 class ChatService:
@@ -72,12 +96,17 @@ class ChatService:
         self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), taint=alone, **of_all)
         self._tools = functools.lru_cache(64)(_kept_tools)
         self._calls_at_once = calls_at_once
-        self._slots = threading.BoundedSemaphore(calls_at_once)
+        self._begin_places()
         renewed_by_forks(self)
 
     def renew_in_child(self) -> None:
         """In a child: nothing is being answered."""
-        self._slots = threading.BoundedSemaphore(self._calls_at_once)
+        self._begin_places()
+
+    def _begin_places(self) -> None:
+        self._places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self._calls_at_once):
+            self._places.put(None)
 
     def capabilities(self) -> Capabilities:
         """What is known of the model."""
@@ -109,7 +138,7 @@ class ChatService:
         """
         if user_input.session is None:
             conversation: dict[str, Any] = {"messages": user_input.messages}
-            with self._place(cancel):
+            with _Place(self._places, cancel):
                 return self._run(user_input, user_input.prompt(), conversation, on_event, cancel, streams)
         with ExitStack() as stack:
             turn = self._turn(stack, user_input, cancel, on_wait)
@@ -118,7 +147,7 @@ class ChatService:
             if user_input.approve is not None:
                 conversation["approve"] = decisions_for(turn, user_input.approve, user_input.asked)
             if turn.state != "answered":  # else no model is asked
-                stack.enter_context(self._place(cancel))
+                stack.enter_context(_Place(self._places, cancel))
             stopped = StoppedRun()
             answer = self._run(user_input, prompt, conversation, _both(stopped.note, on_event), cancel, streams)
             stopped.keep(turn, answer)
@@ -155,19 +184,6 @@ class ChatService:
             is_retry=user_input.is_retry,
             decides=user_input.approve is not None,
         )
-
-    @contextmanager
-    def _place(self, cancel: threading.Event | None) -> Iterator[None]:
-        """Hold one of the places for concurrent answers. Raises SessionBusyError when the answer is cancelled before
-        one is free."""
-        slots = self._slots
-        while not slots.acquire(timeout=POLL_SECONDS):
-            if cancel is not None and cancel.is_set():
-                raise SessionBusyError("the answer was cancelled while it waited for others to be finished")
-        try:
-            yield
-        finally:
-            slots.release()
 
     def _run(
         self,

@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 from starlette.types import Message, Scope
 
+from agentkit.serving.http.logs import lines_alone
+
 logger = logging.getLogger("agentkit.access")
 refusals = logging.getLogger("agentkit.access.refused")
 
@@ -32,8 +34,12 @@ def log(scope: Scope, message: Message) -> None:
 
 def _log(scope: Scope, status: int | str) -> None:
     to = refusals if status in REFUSED else logger
-    if to.isEnabledFor(logging.INFO):
-        to.info('%s - "%s" %s', _client(scope), _request(scope), status)
+    if not to.isEnabledFor(logging.INFO):
+        return
+    client, request = _client(scope), _request(scope)
+    lines = lines_alone(to)
+    if lines is None or not lines.write_info(f'{client} - "{request}" {status}'):
+        to.info('%s - "%s" %s', client, request, status)
 
 
 def _client(scope: Scope) -> str:

@@ -44,6 +44,8 @@ class Metrics:
         self._folder = folder
         self._registry = registry = CollectorRegistry()
         self._of = functools.lru_cache(MAX_KEPT)(_labelled)  # prometheus_client takes some time to find one
+        self._due: dict[Any, float] = {}
+        self._due_lock = threading.Lock()
         self._requests = Counter(
             "agentkit_http_requests", "HTTP requests.", ["method", "route", "status"], registry=registry
         )
@@ -70,41 +72,66 @@ class Metrics:
             f"{_BY_SUBJECT}cost", "Known cost per subject, as model servers tell it.", ["subject"], registry=registry
         )
         running = Gauge("agentkit_runs", "Answers in progress.", registry=registry, multiprocess_mode="livesum")
-        runs.on_count = running.set
+        if folder is None:
+            running.set_function(lambda: runs.count)
+        else:  # other processes read it in a file
+            runs.on_count = running.set
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request. seconds: time until the response headers were sent."""
-        self._of(self._requests, method, route, status).inc()
+        self._add((self._of(self._requests, method, route, status), 1))
         self._of(self._seconds, route).observe(seconds)
 
     def note(self, answer: Answer, subject: str, prompt: tuple[str, str] | None = None) -> None:
         """Count an answer, once however often it is sent. subject: whose it is. prompt: name and version of the system
         prompt."""
         if answer.result.replayed:
-            self._replays.inc()
+            self._add((self._replays, 1))
             return
         self.note_usage(answer.usage, subject)
         if answer.stopped == "cancelled":  # its client has left: it has cost something, and is no answer
             return
-        self._of(self._answers, answer.result.stopped).inc()
+        counted = [self._of(self._answers, answer.result.stopped)]
         if answer.was_kept:
-            self._hits.inc()
+            counted.append(self._hits)
         for record in answer.result.tool_calls:
             name = record.name if record.name in self._tools else "unknown"  # models invent names
-            self._of(self._calls, name, "error" if record.error else "ok").inc()
+            counted.append(self._of(self._calls, name, "error" if record.error else "ok"))
         if prompt is not None:
-            self._of(self._prompts, *prompt).inc()
+            counted.append(self._of(self._prompts, *prompt))
+        self._add(*((each, 1) for each in counted))
 
     def note_usage(self, usage: Usage, subject: str) -> None:
         """Count what a request took, for its subject."""
         label = self._label_of(subject)
-        self._of(self._tokens, "input").inc(usage.input_tokens)
-        self._of(self._tokens, "output").inc(usage.output_tokens)
-        self._of(self._spent_answers, label).inc()
-        self._of(self._spent_tokens, label, "input").inc(usage.input_tokens)
-        self._of(self._spent_tokens, label, "output").inc(usage.output_tokens)
+        self._add(
+            (self._of(self._tokens, "input"), usage.input_tokens),
+            (self._of(self._tokens, "output"), usage.output_tokens),
+            (self._of(self._spent_answers, label), 1),
+            (self._of(self._spent_tokens, label, "input"), usage.input_tokens),
+            (self._of(self._spent_tokens, label, "output"), usage.output_tokens),
+        )
         if usage.cost is not None and math.isfinite(usage.cost) and usage.cost > 0:
-            self._of(self._spent_cost, label).inc(usage.cost)
+            self._add((self._of(self._spent_cost, label), usage.cost))
+
+    def _add(self, *counted: tuple[Any, float]) -> None:
+        """Count. A counter itself takes several calls each time: it gets the sums when they are read; where other
+        processes read them in files, at once."""
+        if self._folder is not None:
+            for counter, amount in counted:
+                counter.inc(amount)
+            return
+        with self._due_lock:
+            due = self._due
+            for counter, amount in counted:
+                due[counter] = due.get(counter, 0) + (amount if amount > 0 else 0)  # a counter never goes back
+
+    def _settle(self) -> None:
+        """Have the counters count what was counted since the last time."""
+        with self._due_lock:
+            for counter, amount in self._due.items():
+                counter.inc(amount)
+            self._due.clear()
 
     def _label_of(self, subject: str) -> str:
         """The label of a subject: its name, as long as there are not too many."""
@@ -118,6 +145,7 @@ class Metrics:
     def text(self, only: str | None = None) -> bytes:
         """Return the metrics in the Prometheus text format. only: the subject whose series are returned of those by
         subject; None: all."""
+        self._settle()
         text = generate_latest(self._collected())
         if only is None:
             return text

@@ -1,6 +1,6 @@
 """What each request passes before FastAPI sees it: one layer, since each costs a call for every message."""
 
-import secrets
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,6 +28,7 @@ HEADERS = {
     b"x-frame-options": b"DENY",
     b"cross-origin-opener-policy": b"same-origin",
 }
+_HEADERS = [*HEADERS.items()]
 
 BEGUN = "agentkit.begun"
 """In the scope of a request whose response has begun."""
@@ -81,10 +82,11 @@ class Entrance:
         if message["type"] != "http.response.start":
             return
         self._count(scope, message["status"], seconds)
-        present = {name.lower() for name, _ in message["headers"]}
-        headers = [*message["headers"], *((name, value) for name, value in HEADERS.items() if name not in present)]
+        headers = [*message["headers"]]
+        present = {name.lower() for name, _ in headers}
+        headers += _HEADERS if present.isdisjoint(HEADERS) else [each for each in _HEADERS if each[0] not in present]
         if is_of_openai(scope["path"]):
-            headers.append((b"x-request-id", f"req_{secrets.token_hex(16)}".encode()))
+            headers.append((b"x-request-id", b"req_%b" % os.urandom(16).hex().encode()))
         message["headers"] = headers
         if self._root is not None:
             self._root.redirect(message)

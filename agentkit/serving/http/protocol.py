@@ -163,17 +163,25 @@ class LimitedProtocol(UnreadLimit, HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._unparsed = 0
         if not self._is_resumed:
-            hosts = sum(name == b"host" for name, _ in self.headers)
-            if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-                raise ValueError("a request has one Host")
-            codings = [value.strip().lower() for name, value in self.headers if name == b"transfer-encoding"]
-            if codings not in ([], [b"chunked"]):
-                raise ValueError("only the transfer coding chunked is supported")
+            self._check_head()
             if len(self.pipeline) >= PIPELINED:
                 raise ValueError("too many requests wait")
             super().on_headers_complete()
         self._is_resumed = False
         self.is_receiving = True
+
+    def _check_head(self) -> None:
+        """Raises ValueError for headers that say in several ways, or not, where the request goes and how long it is."""
+        hosts, codings = 0, []
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding":
+                codings.append(value.strip().lower())
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("a request has one Host")
+        if codings and codings != [b"chunked"]:
+            raise ValueError("only the transfer coding chunked is supported")
 
     def on_body(self, body: bytes) -> None:
         self._unparsed = 0

@@ -1,5 +1,6 @@
 """Runs answers in worker threads, and passes their events to the event loop."""
 
+import functools
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -7,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from agentkit._threads import WORKERS
 from agentkit.errors import Remade
 from agentkit.event import Event
+from agentkit.net.abort import AbortingEvent
 from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.updates import Ending, Update, Updates
@@ -108,7 +110,7 @@ class Runs:
         """Return the answer. on_left: see `follow`. on_event: called with the events of the run, in its thread. Raises
         what `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is reached, StoppingError, and
         ClientDisconnectedError."""
-        cancel, unread, ending = threading.Event(), _Unread(on_left), Ending(on_event)
+        cancel, unread, ending = AbortingEvent(), _Unread(on_left), Ending(on_event)
         self._begin(user_input, cancel, ending, unread)
         self._followed[cancel] = ending
         try:
@@ -181,10 +183,17 @@ class Runs:
             else:
                 self._waiting.add(cancel)
 
+        streams = isinstance(updates, Updates)
+
+        def made() -> Answer:
+            return process_user_input_with_llm(self._service, user_input, updates.put, cancel, on_wait, streams)
+
+        # Within its event, what the run waits for is aborted when that is set; else another thread looks at it.
+        answered = functools.partial(cancel.within, made) if isinstance(cancel, AbortingEvent) else made
+
         def work() -> None:
             try:
-                streams = isinstance(updates, Updates)
-                answer = process_user_input_with_llm(self._service, user_input, updates.put, cancel, on_wait, streams)
+                answer = answered()
                 unread.arrive(answer)
                 updates.add(answer)
             except BaseException as error:  # noqa: BLE001 - raised again by the consumer

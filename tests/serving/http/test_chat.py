@@ -16,6 +16,7 @@ import requests
 
 from agentkit import Image
 from agentkit.message import STOP_NOTES
+from agentkit.net.watcher import WATCHER
 from agentkit.serving.http.conversations import Conversations
 from tests.support.http_service import LOOK_UP, Service, reply, serve_http, settings_for, talk
 from tests.support.lightllm_server import serve_lightllm
@@ -195,6 +196,26 @@ def test_a_client_that_disconnects_stops_its_run(tmp_path: Path) -> None:
         with pytest.raises(requests.Timeout):
             requests.post(f"{service.url}/api/llm/chat", json=body, timeout=1)
         until(lambda: service.app.state.service.runs.count == 0)
+
+
+@pytest.mark.parametrize("path", ["/api/llm/chat", "/v1/chat/completions"])
+def test_a_whole_answer_ends_when_its_client_leaves_though_no_thread_looks_for_that(tmp_path: Path, path: str) -> None:
+    asked, may_end = threading.Event(), threading.Event()
+
+    def thinking(request: Asked) -> Answer:
+        asked.set()
+        may_end.wait(60)
+        return whole("Hi")
+
+    with serve(thinking) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        with socket.create_connection(("127.0.0.1", int(service.url.rpartition(":")[2])), timeout=30) as client:
+            body = json.dumps({"messages": [{"role": "user", "content": "Hello"}]}).encode()
+            head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            client.sendall(b"%bContent-Length: %d\r\n\r\n%b" % (head.encode(), len(body), body))
+            assert asked.wait(30)
+            assert not WATCHER._watched
+        until(lambda: service.app.state.service.runs.count == 0)  # the model server has said nothing yet
+        may_end.set()
 
 
 def test_the_text_that_a_leaving_client_saw_is_kept_and_the_model_knows_of_it(tmp_path: Path) -> None:

@@ -77,6 +77,38 @@ def test_the_number_of_subjects_in_metrics_is_bounded(tmp_path: Path, model: Mod
         assert metrics._label_of("jwt:0") == "jwt:0"
 
 
+def test_metrics_are_read_with_all_that_was_counted_before(tmp_path: Path, model: ModelServer) -> None:
+    """Also by several readers at once, and where a backend of a program counts backwards."""
+    with serve_http(settings_for(tmp_path, model.url)) as service:
+        metrics: Metrics = service.app.state.service.metrics
+        counted = 0.0
+
+        def count() -> None:
+            for _ in range(500):
+                metrics.note_usage(Usage(1, 3, output_tokens=-1, cost=0.5), "key:ann")
+
+        counting = [threading.Thread(target=count) for _ in range(4)]
+        for each in counting:
+            each.start()
+        while any(each.is_alive() for each in counting):
+            (line,) = lines_of(metrics, 'agentkit_subject_tokens_total{kind="input",subject="key:ann"}')
+            now = float(line.split()[1])
+            assert now >= counted
+            counted = now
+        for name, value in (
+            ('agentkit_subject_tokens_total{kind="input",subject="key:ann"}', 6000.0),
+            ('agentkit_subject_tokens_total{kind="output",subject="key:ann"}', 0.0),
+            ('agentkit_tokens_total{kind="input"}', 6000.0),
+            ('agentkit_subject_answers_total{subject="key:ann"}', 2000.0),
+            ('agentkit_subject_cost_total{subject="key:ann"}', 1000.0),
+        ):
+            assert lines_of(metrics, name) == [f"{name} {value}"]
+
+
+def lines_of(metrics: Metrics, start: str) -> list[str]:
+    return [line for line in metrics.text().decode().splitlines() if line.startswith(start)] or [f"{start} 0"]
+
+
 def test_usage_waits_while_the_store_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     history = UsageHistory(MemorySessions())
 

@@ -41,6 +41,8 @@ def response_annotations(answer: Answer, length: int) -> list[Annotation]:
 def _placed(answer: Answer, length: int) -> Iterator[tuple[Citation, int]]:
     """The citations whose source there is, and by how much their places are shifted: the text of a message ends with
     the answer, without the white space around it; before it is what the model said earlier."""
+    if not answer.result.citations:
+        return iter(())
     output = str(answer.result.output)
     shift = length - len(output.rstrip())
     return ((each, shift) for each in answer.result.citations if each.source is not None and each.start + shift >= 0)

@@ -5,7 +5,7 @@ texts without surrounding white space, with an empty line between them. Its reas
 """
 
 import hashlib
-import secrets
+import os
 import time
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Protocol, get_args
@@ -31,6 +31,8 @@ from agentkit.serving.http.openai.client_tools import cut_off_text
 from agentkit.serving.unattended import told
 
 NOT_VALID = "the model's answer does not match response_format, and a part of it was sent"
+
+_CUT_OFF = get_args(CutOff)
 
 BETWEEN = "\n\n"
 """What stands between the texts of two replies of one answer."""
@@ -269,11 +271,13 @@ def finish_reason(answer: Answer, calls: Collection[Any]) -> str:
     if calls:
         return "tool_calls"
     ending = ending_of(answer.result.finish_reason)
-    return ending if ending is not None and ending in get_args(CutOff) else "stop"
+    return ending if ending is not None and ending in _CUT_OFF else "stop"
 
 
 def client_call_ids(answer: Answer, names: Collection[str]) -> list[str]:
     """The ids of the calls that the client is to answer, without one that is cut off. names: of its tools."""
+    if not answer.result.pending:
+        return []
     mine = (call for call in answer.result.pending if call.name in names)
     return [call.id for call in mine if cut_off_text(call.raw_arguments) is None]
 
@@ -281,6 +285,8 @@ def client_call_ids(answer: Answer, names: Collection[str]) -> list[str]:
 def waiting_text(answer: Answer, names: Collection[str]) -> str:
     """What a client is told where the run has stopped for a call of the service's own that a person has to approve; ""
     for any other answer. names: of the client's tools."""
+    if not answer.result.pending:
+        return ""
     own = next((call for call in answer.result.pending if call.name not in names), None)
     return "" if own is None else told(own.name, own.raw_arguments, own.question)
 
@@ -315,7 +321,7 @@ def usage_fields(usage: Usage) -> dict[str, Any]:
 def head_of(model: str, fingerprint: str) -> dict[str, Any]:
     """The fields that all objects of one answer share."""
     return {
-        "id": f"chatcmpl-{secrets.token_hex(12)}",
+        "id": f"chatcmpl-{os.urandom(12).hex()}",
         "created": int(time.time()),
         "model": model,
         "system_fingerprint": fingerprint,

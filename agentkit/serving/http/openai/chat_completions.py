@@ -100,8 +100,9 @@ async def _whole(state: State, request: Request, asked: Asked, subject: str, hea
         }
         for place, (message, ending) in enumerate(found)
     ]
-    usage = sum((ending.answer.usage for _, ending in found), Usage())
-    marks = found[0][1].marks if all(ending.marks for _, ending in found) else {}
+    first, *more = (ending for _, ending in found)
+    usage = sum((ending.answer.usage for ending in more), first.answer.usage)
+    marks = first.marks if all(ending.marks for ending in more) else {}
     return {**head, "object": "chat.completion", "choices": choices, "usage": usage_fields(usage), **marks}
 
 

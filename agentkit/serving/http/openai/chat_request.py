@@ -141,7 +141,7 @@ class CompletionRequest(BaseModel):
     def given(self) -> dict[str, Any]:
         """The fields that are not null, known or not."""
         fields_set = self.model_fields_set
-        known = {name: getattr(self, name) for name in type(self).model_fields if name in fields_set}
+        known = {name: value for name, value in self.__dict__.items() if name in fields_set}
         return {name: value for name, value in {**known, **(self.model_extra or {})}.items() if value is not None}
 
     @property

@@ -61,7 +61,10 @@ class Continuations:
         the client has left out are left out; where it has made several messages of an answer, the first one counts."""
         made: list[Mapping[str, Any]] = []
         renamed: dict[str, str] = {}
-        with_token = [place for place, message in enumerate(messages) if _token_of(message) is not None]
+        called = ((place, message) for place, message in enumerate(messages) if message.get("tool_calls"))
+        with_token = [place for place, message in called if _token_of(message) is not None]
+        if not with_token:
+            return [*messages]
         looked_up = set(with_token[-MAX_RESTORED:])
         earlier: Mapping[str, Any] = {}
         for place, message in enumerate(messages):
