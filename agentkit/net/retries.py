@@ -20,8 +20,8 @@ logger = logger_of("agentkit.run")
 
 DEFAULT_RETRIES = 2
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
-MAX_RETRY_AFTER = 60.0
-"""Seconds. What asks for a longer wait is tried again after the back-off."""
+MAX_RETRY_AFTER = 120.0
+"""Seconds. What asks for a longer wait is not sent again: the error is raised at once."""
 WAITED_FOR_RATES = 60.0
 """Seconds that a request waits in all for a server that refuses it because of a rate."""
 
@@ -70,7 +70,9 @@ class Retries:
         from agentkit.net.rate_headers import told_by  # of a server that refuses
 
         told = told_by(headers).retry_after
-        wait = told if told is not None and 0 < told <= MAX_RETRY_AFTER else self._backoff()
+        if told is not None and told > MAX_RETRY_AFTER:
+            return False
+        wait = told if told is not None and told > 0 else self._backoff()
         if self._count >= self._most:
             wait = max(wait, FIRST_BACKOFF)
             if not self._waits_for_rates or status != 429 or self._waited + wait > WAITED_FOR_RATES:
