@@ -7,7 +7,6 @@ from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.parsed_url import parsed_url
 
-
 ENDPOINT = "/chat/completions"
 """What is added to the URL of a server with OpenAI's API."""
 

@@ -124,7 +124,9 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-            asked = Asked(raw, json.loads(raw), {k.lower(): v for k, v in self.headers.items()}, id(self.connection), self.path)
+            asked = Asked(
+                raw, json.loads(raw), {k.lower(): v for k, v in self.headers.items()}, id(self.connection), self.path
+            )
             answer = server.answer(asked)
             time.sleep(answer.delay)
             if answer.drop:
