@@ -53,9 +53,10 @@ class Transport:
     """A client of one server; thread-safe.
 
     base_url: the URL before the paths; a query in it is sent with each. timeout: seconds of each read, or (connecting,
-    each read), or (connecting, each read, all of one attempt); None: no limit. max_retries: maximum retries of a request
-    that failed before any of its response arrived; None: see `net.retries`. headers: sent with each request. final: statuses that are not retried.
-    max_bytes: maximum size of a whole response body in bytes. wording: what errors say.
+    each read), or (connecting, each read, all of one attempt); None: no limit. max_retries: maximum retries of a
+    request that failed before any of its response arrived; None: see `net.retries`. headers: sent with each request.
+    final: statuses that are not retried. max_bytes: maximum size of a whole response body in bytes. wording: what
+    errors say.
 
     Each request may have its own timeout, headers (None leaves one out) and max_retries. A body is JSON as values, or
     bytes of any kind.
