@@ -85,7 +85,7 @@ class OpenAIBackend(MadeByName):
         self.client = client
         if client is not None:
             base_url, api_key = _address_of(client, base_url, api_key)
-        self.base_url = base_url
+        self.base_url = base_url = base_url.strip() if base_url else base_url
         if not api_key and not base_url:
             raise ConfigurationError(
                 f'OpenAIBackend({model!r}) needs api_key=... or base_url=...; the name "openai:{model}" reads '
@@ -275,7 +275,7 @@ class OpenAIBackend(MadeByName):
 
     def _props(self, **options: Any) -> Any:
         """What llama.cpp reports of itself; None where there is nothing. Raises APIConnectionError."""
-        root = (self.base_url or OPENAI_URL).rstrip("/").removesuffix("/v1")
+        root = (self.base_url or OPENAI_URL).partition("?")[0].rstrip("/").removesuffix("/v1")
         props = self._connected().find(f"{root}/props", **options)
         if props is not None:
             self._learned.learn(SHOWS_TOOLS, template_shows_tools(props))

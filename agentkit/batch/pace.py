@@ -320,6 +320,7 @@ class ServerPaces:
             gate.close(min(seconds or 0.0, MAX_CLOSED), now)
             return
         server.landed(turn)
+        server.used = now
         server.has_answered = server.has_answered or turn.status > 0
         if what == _ANSWERED:
             gate.answered(turn.begun, now - turn.sent, now)

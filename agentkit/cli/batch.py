@@ -1,5 +1,6 @@
 """`agentkit batch`: answers the questions of a file, and goes on where an earlier start of the command has ended."""
 
+import errno
 import json
 from contextlib import ExitStack
 from typing import Any, TextIO
@@ -139,7 +140,7 @@ def batch(
         failed = stats.failed + stats.failed_before
         code = CODES[ending] or (SOME_FAILED if failed else ANSWERED)
         progress.end(stats, ending, trouble or _advice(run, out, failed), code)
-    raise typer.Exit(code)
+        raise typer.Exit(code)  # in here: what standard output has not taken is not written once more
 
 
 def _started(context: typer.Context, given: dict[str, Any], progress: BatchProgress) -> BatchRun:
@@ -178,7 +179,7 @@ def _leave_bad(error: BadInputError, progress: BatchProgress) -> None:
 def _drain(run: BatchRun, stdout: TextIO | None) -> str:
     """Wait until the batch ends, and print the records. Returns why the answers can't be written, "" where they can.
 
-    Raises OSError when nobody reads the records, AgentkitError when the questions can't be read any more."""
+    Raises BrokenPipeError when nobody reads the records, AgentkitError when the questions can't be read any more."""
     try:
         for record in run:
             if stdout is not None:
@@ -191,9 +192,11 @@ def _drain(run: BatchRun, stdout: TextIO | None) -> str:
 def _print(record: Record, run: BatchRun, stdout: TextIO) -> None:
     try:
         print(json.dumps(json.loads(line_of(record))), file=stdout, flush=True)  # JSON, in any encoding
-    except OSError:
+    except OSError as error:
         run.cancel()
-        raise
+        if error.errno == errno.EPIPE:
+            raise
+        raise JournalError(f"standard output can't be written: {error.strerror}") from None
 
 
 def _stop(run: BatchRun, progress: BatchProgress, grace: float) -> None:

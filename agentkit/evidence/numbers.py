@@ -12,10 +12,12 @@ from agentkit.retrieval.words import folded
 _NUMBER = re.compile(
     r"(?<![\d.,])(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?![\d.])"
     r"|(?<![\d.,])(?P<one>\d{1,2})[-/.](?P<other>\d{1,2})[-/.](?P<last>\d{4})(?![\d.])"
-    r"|(?<![\d.,])(?P<spaced>\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3}){1,9})(?!\d)"
+    r"|(?<![\d.,])(?P<spaced>\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3}){1,9}"
+    r"(?:[.,٫]\d{1,40}(?![.,]?\d|[ \u00a0\u202f\u2009]\d{3}(?!\d)))?)(?!\d)"
     r"|(?P<number>\d{1,40}(?:[.,٫٬·'’]\d{1,40}){0,20})"
 )
-"""A date in numbers, of which each part is a number; a number with spaces between thousands; another one."""
+"""A date in numbers, of which each part is a number; a number with spaces between thousands, and decimals; another
+one."""
 _DIGITS = re.compile(r"\d{1,40}")
 _DIGIT = re.compile(r"\d")
 _MOST_DIGITS = 40

@@ -25,6 +25,9 @@ class BoundedResponse(http.client.HTTPResponse):
         super().begin()
         if self.chunked and self.fp is not None:
             self.fp = _Chunks(self.fp)  # type: ignore[assignment]
+        elif self.length is None:
+            self.length = _repeated_length(self.headers.get("content-length"))
+            self.will_close = self.will_close if self.length is None else self._check_close()  # type: ignore[attr-defined]
 
     def _read_status(self) -> tuple[str, int, str]:
         """The status line of the answer, behind all interim responses: http.client itself skips only 100."""
@@ -35,6 +38,13 @@ class BoundedResponse(http.client.HTTPResponse):
             self._skipped += 1 + len(http.client._read_headers(self.fp))  # type: ignore[attr-defined]
             if self._skipped > MAX_LINES:
                 raise OSError(_TOO_MANY_LINES)
+
+
+def _repeated_length(text: str | None) -> int | None:
+    """The length in a list of equal ones (`42, 42`), as proxies make it of two headers; None for none."""
+    lengths = {each.strip() for each in (text or "").split(",")}
+    only = lengths.pop()
+    return int(only) if not lengths and only.isascii() and only.isdecimal() and len(only) < 19 else None
 
 
 class _Unbuffered:

@@ -14,7 +14,6 @@ import time
 from collections import deque
 from functools import partial
 from typing import Any
-from urllib.parse import unquote
 
 from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._lazy.logs import logger_of
@@ -24,6 +23,7 @@ from agentkit.net.bounded import BoundedResponse
 from agentkit.net.dialling import dialled
 from agentkit.net.outgoing import URLLIB3, is_tls, proxy_for
 from agentkit.net.parsed_url import parsed_url
+from agentkit.net.server_urls import basic_authorization
 from agentkit.net.watcher import WATCHER, Watched, shut_down_after
 
 logger = logger_of("agentkit.http")
@@ -341,8 +341,9 @@ def _manager(proxy: str | None, options: dict[str, Any]) -> Any:
         from urllib3.contrib.socks import SOCKSProxyManager
 
         return SOCKSProxyManager(proxy, **options)
-    user = urllib3.util.parse_url(proxy).auth
-    headers = urllib3.make_headers(proxy_basic_auth=unquote(user)) if user else None
+    user, _, password = (urllib3.util.parse_url(proxy).auth or "").partition(":")
+    authorization = basic_authorization(user, password)
+    headers = {"proxy-authorization": authorization} if authorization else None
     if proxy.startswith("https:"):
         options["proxy_ssl_context"] = options["ssl_context"]
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)

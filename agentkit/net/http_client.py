@@ -30,7 +30,7 @@ from agentkit.net.keys import checked_key
 from agentkit.net.outgoing import URLLIB3, check_environment
 from agentkit.net.parsed_url import parsed_url
 from agentkit.net.retries import Retries
-from agentkit.net.server_urls import basic_authorization, joined, origin_of, parts_of
+from agentkit.net.server_urls import basic_authorization, joined, origin_of, parts_of, placed
 from agentkit.net.time_limits import Limits, Timeout, limits_of
 from agentkit.net.trace_headers import trace_headers
 from agentkit.net.wording import OWN, Wording
@@ -52,10 +52,11 @@ _REDIRECTS = {307: ("GET", "POST"), 308: ("GET", "POST"), 301: ("GET",), 302: ("
 class Transport:
     """A client of one server; thread-safe.
 
-    base_url: the URL before the paths. timeout: seconds of each read, or (connecting, each read), or (connecting, each
-    read, all of one attempt); None: no limit. max_retries: maximum retries of a request that failed before any of its
-    response arrived; None: see `net.retries`. headers: sent with each request. final: statuses that are not retried.
-    max_bytes: maximum size of a whole response body in bytes. wording: what errors say.
+    base_url: the URL before the paths; a query in it is sent with each. timeout: seconds of each read, or (connecting,
+    each read), or (connecting, each read, all of one attempt); None: no limit. max_retries: maximum retries of a
+    request that failed before any of its response arrived; None: see `net.retries`. headers: sent with each request.
+    final: statuses that are not retried. max_bytes: maximum size of a whole response body in bytes. wording: what
+    errors say.
 
     Each request may have its own timeout, headers (None leaves one out) and max_retries. A body is JSON as values, or
     bytes of any kind.
@@ -76,6 +77,7 @@ class Transport:
         max_bytes: int = MAX_BYTES,
         wording: Wording = OWN,
     ) -> None:
+        base_url = base_url.strip()
         parts = parts_of(base_url)
         self.base_url = base_url.rstrip("/")
         self.timeout = timeout
@@ -232,7 +234,7 @@ class Transport:
 
     def _url_of(self, path: str) -> str:
         """The URL of a path, which may be a whole one of this server."""
-        return path if path.startswith(("http://", "https://")) else self.base_url + path
+        return placed(self.base_url, path)
 
     def _headers_of(self, data: bytes | None, own: Mapping[str, str | None] | None) -> dict[str, str]:
         """The headers of a request, in lower case."""

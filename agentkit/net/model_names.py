@@ -46,7 +46,7 @@ def openai_address(
     variable = key_variable(provider)
     key = checked_key(environment.get(variable), variable)
     if provider == "openai":
-        url = url or environment.get("OPENAI_BASE_URL") or None
+        url = url or environment.get("OPENAI_BASE_URL", "").strip() or None
     if not key and not url:
         server = "a self-hosted server" if provider == "openai" else "another server with the same API"
         raise ConfigurationError(

@@ -2,7 +2,8 @@
 
 Connection errors, 408, 409, 429 and 5xx are tried again, unless the server says otherwise (`x-should-retry`), after the
 time that it asks for (`retry-after-ms`, `Retry-After`), or with exponential back-off and jitter. Refusals because of a
-rate (429) end by themselves: where nobody has said how often, they are tried again for as long as WAITED_FOR_RATES.
+rate (429) end by themselves: where nobody has said how often, they are tried again for as long as WAITED_FOR_RATES; but
+those that say that a quota is spent are not tried again.
 """
 
 import random
@@ -20,8 +21,8 @@ logger = logger_of("agentkit.run")
 
 DEFAULT_RETRIES = 2
 FIRST_BACKOFF, MAX_BACKOFF = 0.5, 8.0
-MAX_RETRY_AFTER = 60.0
-"""Seconds. What asks for a longer wait is tried again after the back-off."""
+MAX_RETRY_AFTER = 120.0
+"""Seconds. What asks for a longer wait is not sent again: the error is raised at once."""
 WAITED_FOR_RATES = 60.0
 """Seconds that a request waits in all for a server that refuses it because of a rate."""
 
@@ -67,10 +68,14 @@ class Retries:
         if self._may_wait and response.turn is not None and _is_waited_out(response):
             logger.info("the model server answered with status %d; the request waits for its turn", status)
             return True
+        if status == 429 and _is_final(response):
+            return False
         from agentkit.net.rate_headers import told_by  # of a server that refuses
 
         told = told_by(headers).retry_after
-        wait = told if told is not None and 0 < told <= MAX_RETRY_AFTER else self._backoff()
+        if told is not None and told > MAX_RETRY_AFTER:
+            return False
+        wait = told if told is not None and told > 0 else self._backoff()
         if self._count >= self._most:
             wait = max(wait, FIRST_BACKOFF)
             if not self._waits_for_rates or status != 429 or self._waited + wait > WAITED_FOR_RATES:
@@ -99,18 +104,22 @@ class Retries:
 def _is_waited_out(response: Any) -> bool:
     """Whether the gate of the server lets a refused request through again, later. What the body says is read."""
     turn: Turn = response.turn
-    if not turn.is_waited_out():
+    if not turn.is_waited_out() or _is_final(response):
         return False
-    from agentkit.net.refusal_words import is_final, seconds_asked, words_of_body
+    from agentkit.net.refusal_words import seconds_asked, words_of_body
 
-    words = words_of_body(response.beginning(MAX_BODY))
-    if is_final(words):
-        return False
-    seconds = seconds_asked(words)
+    seconds = seconds_asked(words_of_body(response.beginning(MAX_BODY)))
     if seconds is not None:
         turn.hold(seconds)
     response.close()
     return True
+
+
+def _is_final(response: Any) -> bool:
+    """Whether the words of a refusal say that it does not pass: a spent quota. What the body says is read."""
+    from agentkit.net.refusal_words import is_final, words_of_body
+
+    return is_final(words_of_body(response.beginning(MAX_BODY)))
 
 
 def wait_unless_aborted(seconds: float) -> None:

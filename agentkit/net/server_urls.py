@@ -1,15 +1,18 @@
 """The URLs of model servers, and where they redirect to."""
 
 from base64 import b64encode
-from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote_to_bytes, urljoin, urlsplit
 
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.parsed_url import parsed_url
 
+ENDPOINT = "/chat/completions"
+"""What is added to the URL of a server with OpenAI's API."""
+
 
 def parts_of(base_url: str) -> SplitResult:
-    """The parts of the URL of a server. Raises ConfigurationError for what is none."""
+    """The parts of the URL of a server. Raises ConfigurationError for what is none, and for the URL of an endpoint."""
     try:
         parts = urlsplit(base_url)
         parsed_url(base_url)
@@ -19,7 +22,21 @@ def parts_of(base_url: str) -> SplitResult:
     if not is_valid:
         shown = without_credentials(base_url)
         raise ConfigurationError(f"base_url={shown!r} is not a valid URL: write http://host:port")
+    if parts.path.rstrip("/").endswith(ENDPOINT):
+        shown = without_credentials(base_url).partition("?")[0]
+        raise ConfigurationError(f"base_url={shown!r} ends in {ENDPOINT}, which is added to it: leave that out")
     return parts
+
+
+def placed(base_url: str, path: str) -> str:
+    """The URL of a path of a server, which may be a whole one. The query of base_url (`?api-version=...`) stands behind
+    the path, and is sent with each request."""
+    if path.startswith(("http://", "https://")):
+        return path
+    base, mark, query = base_url.partition("?")
+    if not mark:
+        return base_url + path
+    return f"{base.rstrip('/')}{path}{'&' if '?' in path else '?'}{query}"
 
 
 def joined(url: str, location: str) -> str | None:
@@ -39,8 +56,8 @@ def origin_of(url: str) -> str:
 
 
 def basic_authorization(user: str | None, password: str | None) -> str:
-    """The value of Authorization for the user of a URL."""
+    """The value of Authorization for the user of a URL: the bytes that its escapes stand for, and UTF-8."""
     if not user and not password:
         return ""
-    text = f"{unquote(user or '')}:{unquote(password or '')}"
-    return f"Basic {b64encode(text.encode()).decode()}"
+    pair = unquote_to_bytes(user or "") + b":" + unquote_to_bytes(password or "")
+    return f"Basic {b64encode(pair).decode()}"

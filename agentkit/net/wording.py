@@ -35,7 +35,7 @@ OPENAI = Wording(
     timed_out=lambda where, hint: f"Request timed out: {where} ({hint})",
     broken=lambda where, hint: f"Connection error: the response of {where} broke off ({hint})",
     refused=lambda where, status, reported: (
-        f"Error code: {status} - {reported}" if reported else f"Error code: {status}"
+        f"Error code: {status}{f' - {reported}' if reported else ''}{_about_path(status, reported)}"
     ),
     connecting_times_out=True,
     keeps_text=True,
@@ -52,3 +52,9 @@ EMBEDDINGS = replace(
 
 def _about_url(hint: str) -> str:
     return hint.replace("running?", "running, is base_url right?")
+
+
+def _about_path(status: int, reported: str) -> str:
+    """What to look at where a server has nothing at an address, but for one that says that it has not the model."""
+    is_unknown = status in (404, 405) and "model" not in reported.lower()
+    return " (is the base URL right? it usually ends in /v1)" if is_unknown else ""

@@ -476,3 +476,14 @@ def test_a_run_with_a_limit_of_its_own_ends_there(server: ModelServer) -> None:
 def _look_up(topic: str) -> str:
     """Look it up."""
     return "found"
+
+
+@pytest.mark.parametrize("at_once", [1, 4])
+def test_replies_that_take_longer_than_a_server_is_remembered_end_no_lane(
+    at_once: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first reply changes the number of runs; with none in flight by then it was 0, and nobody went on."""
+    monkeypatch.setattr("agentkit.batch.pace.RECENT", 0.05)
+    with serve(lambda asked: Answer(echo(asked).body, delay=0.2)) as server:
+        with run_batch(agent_of(server), list("abcdef"), out=tmp_path / "a.jsonl", at_once=at_once) as run:
+            assert [record["ok"] for record in run] == [True] * 6

@@ -381,6 +381,27 @@ def test_a_pipe_that_nobody_reads_any_more_stops_the_asking(folder: Folder) -> N
     assert "Traceback" not in stderr
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_standard_output_that_is_full_ends_as_a_full_disk_does(folder: Folder) -> None:
+    folder.ask(*map(str, range(400)))
+    with serve(lambda asked: Answer(echo(asked).body, delay=0.01)) as server, open("/dev/full", "w") as full:
+        arguments = ["q.jsonl", "-o", "-", "-m", f"openai:m@{server.url}", "--no-tools", "--at-once", "1", "--quiet"]
+        done = subprocess.run(
+            [*command(), "batch", *arguments],
+            cwd=folder.path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+        assert len(server.requests) < 400
+    assert (done.returncode, done.stderr) == (
+        5,
+        "agentkit: standard output can't be written: No space left on device\n",
+    )
+
+
 def test_events_on_standard_error_are_json(folder: Folder) -> None:
     folder.ask("a", "b")
     with serve(echo) as server:

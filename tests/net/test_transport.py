@@ -448,6 +448,28 @@ def test_a_date_in_retry_after_is_waited_for(monkeypatch: pytest.MonkeyPatch) ->
     assert 20 < waits[0] < 40
 
 
+@pytest.mark.parametrize(("asked", "waits"), [("100", [100.0, 100.0]), ("121", []), ("7200", []), ("6m0s", [])])
+def test_a_longer_wait_than_is_waited_for_is_not_cut_short(
+    asked: str, waits: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """openai-python#3555, MemOS#1620, copilot-cli#2760: what is sent again before is refused again."""
+    waited: list[float] = []
+    monkeypatch.setattr("agentkit.net.retries.wait_unless_aborted", waited.append)
+    with serve([refused(429, **{"retry-after": asked})]) as server, pytest.raises(openai.RateLimitError):
+        said(server.url)
+    assert waited == waits
+    assert len(server.requests) == 1 + len(waits)
+
+
+@pytest.mark.parametrize("words", ["You exceeded your current quota", "insufficient_quota", "余额不足"])
+def test_a_spent_quota_is_not_asked_for_again(words: str) -> None:
+    """The openai package learns it from `x-should-retry`, which other servers do not send."""
+    with serve([Answer(json.dumps({"error": {"message": words}}).encode(), status=429)]) as server:
+        with pytest.raises(openai.RateLimitError, match=words):
+            said(server.url)
+    assert len(server.requests) == 1
+
+
 # Redirects
 
 
@@ -678,6 +700,34 @@ def test_an_interim_response_is_not_taken_for_the_answer(status: int) -> None:
             assert transport.post("/x", {"n": number}) == {"to": {"n": number}}
         transport.close()
     assert server.count == 1
+
+
+@pytest.mark.parametrize("length", ["{0}, {0}", "{0},{0} ,{0}"])
+def test_a_length_that_a_proxy_has_doubled_is_that_length(length: str) -> None:
+    """python-hyper/h11#92, RFC 9110 section 8.6: the connection stays open, and can be used again."""
+
+    def answer(made: socket.socket, number: int) -> None:
+        while read_request(made):
+            made.sendall(response(REPLY).replace(b"%d" % len(REPLY), length.format(len(REPLY)).encode(), 1))
+
+    with serve_raw(answer) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", max_retries=0, timeout=5.0)
+        for _ in range(2):
+            assert transport.post("/x", {})["choices"]
+        transport.close()
+    assert server.count == 1
+
+
+@pytest.mark.parametrize("length", ["5, 6", "x", "+5, +5", "-1, -1", ""])
+def test_a_length_that_is_none_ends_with_the_connection(length: str) -> None:
+    def answer(made: socket.socket, number: int) -> None:
+        if read_request(made):
+            made.sendall(f"HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n".encode() + REPLY)
+
+    with serve_raw(answer) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", max_retries=0, timeout=5.0)
+        assert transport.post("/x", {})["choices"]
+        transport.close()
 
 
 def test_another_protocol_is_a_failure() -> None:

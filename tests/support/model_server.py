@@ -42,12 +42,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Asked:
-    """One request: its raw body, the body as JSON, its headers."""
+    """One request: its raw body, the body as JSON, its headers, its path with the query."""
 
     raw: bytes
     body: dict[str, Any]
     headers: dict[str, str]
     connection: int
+    path: str = ""
 
 
 class QuietServer(ThreadingHTTPServer):
@@ -123,7 +124,9 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length", 0)))
-            asked = Asked(raw, json.loads(raw), {k.lower(): v for k, v in self.headers.items()}, id(self.connection))
+            asked = Asked(
+                raw, json.loads(raw), {k.lower(): v for k, v in self.headers.items()}, id(self.connection), self.path
+            )
             answer = server.answer(asked)
             time.sleep(answer.delay)
             if answer.drop:

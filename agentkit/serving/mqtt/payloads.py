@@ -285,7 +285,10 @@ def _json_of(payload: bytes) -> Any:
     if len(payload) > MAX_BYTES:
         raise BadPayloadError(f"the payload has {len(payload):,} bytes; the limit is {MAX_BYTES:,}")
     try:
-        return json.loads(payload)
+        try:
+            return json.loads(payload)
+        except UnicodeDecodeError:  # a device that writes its letters as Latin-1 has a session and a message too
+            return json.loads(payload.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
 

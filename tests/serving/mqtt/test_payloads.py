@@ -477,3 +477,17 @@ def test_an_invalid_project_is_an_error(tmp_path: Path, names: list[str], text: 
     file.write_text(text)
     with pytest.raises(ConfigurationError, match=error):
         projects_named(names, file)
+
+
+def test_a_letter_that_is_not_utf_8_costs_a_payload_nothing_else() -> None:
+    """Thokoop/billy-b-assistant#35, micropython-mqtt#66: devices write their letters as Latin-1."""
+    written = (
+        '{"sessionId": "door", "message": "Es steht jemand vor der T\u00fcr", "temperature": 0.5, "requestId": "7"}'
+    )
+    read = read_user_message(GENERAL, written.encode("latin-1"))
+    assert read is not None
+    assert (read.session, read.text, read.request_id) == ("door", "Es steht jemand vor der T\ufffdr", "7")
+    assert read.sampling == {"temperature": 0.5}
+    told = json.dumps({**STATE, "sessionId": "m1", "note": "?"}).encode().replace(b"?", b"\xfc")
+    message, state = read_state(MAZE, told)
+    assert (message.session, state["note"]) == ("m1", "\ufffd")
