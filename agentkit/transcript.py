@@ -15,7 +15,7 @@ from agentkit.text.special_tokens import neutral_message
 from agentkit.tooling.read_only import ReadOnlyDict, read_only
 from agentkit.tooling.sendable import sendable
 
-ROLES = frozenset(get_args(Role))
+ROLES: tuple[str, ...] = get_args(Role)
 
 
 Form = Callable[[Message], Message]
