@@ -15,8 +15,8 @@ from agentkit.text.special_tokens import neutral_message
 from agentkit.tooling.read_only import ReadOnlyDict, read_only
 from agentkit.tooling.sendable import sendable
 
-ROLES = frozenset(get_args(Role))
-_TEXT_ROLES = ROLES - {"tool"}
+ROLES: tuple[str, ...] = get_args(Role)
+_TEXT_ROLES = frozenset(ROLES) - {"tool"}
 
 
 Form = Callable[[Message], Message]

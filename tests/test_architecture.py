@@ -661,7 +661,7 @@ LAYERS = [
     ],
     ["batch.fleet", "batch.journal", "batch.openai_lines", "batch.tables", "batch.worker"],
     ["batch.feed", "batch.parquet_rows", "batch.remote", "batch.threads"],
-    ["batch.child", "batch.places", "batch.sources"],
+    ["batch.child", "batch.places", "batch.sources", "batch.usual_lines"],
     ["batch.arrivals"],
     ["batch.dask", "batch.executor", "batch.futures", "batch.items", "batch.quarantine", "batch.ray"],
     ["batch.fleets", "batch.provider_files"],

@@ -69,6 +69,7 @@ def test_what_is_due_follows_from_the_messages(messages: list[Any], due: Any) ->
         ([QUESTION, {"role": "assistant", "tool_calls": "x"}], r"not a list"),
         ([{"role": "robot", "content": "x"}], r"messages\[0\] has the role 'robot'"),
         ([{"content": "x"}], r"messages\[0\] has the role None"),
+        ([{"role": ["user"], "content": "x"}], r"messages\[0\] has the role \['user'\]"),
         (["hello"], r"messages\[0\] is a str"),
         ([{"role": "user", "content": 7}], r"content of type int"),
         ([{"role": "user"}], r"no content"),

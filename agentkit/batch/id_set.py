@@ -27,6 +27,11 @@ def digest_of(id_: str) -> int:
     return digest(utf8(id_))
 
 
+def digests_of(ids: Iterable[str]) -> list[int]:
+    """The digests of ids."""
+    return [digest(id_.encode("utf-8", "surrogatepass")) for id_ in ids]
+
+
 class IdMap:
     """Numbers (0 to 2**63 - 1) by the digests of ids.
 

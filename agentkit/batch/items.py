@@ -15,6 +15,7 @@ from agentkit.batch.question_lines import Question, asked_messages, asked_text, 
 from agentkit.batch.sources import Source, source_of
 from agentkit.batch.tables import table_value
 from agentkit.batch.text_lines import Entry, LineError
+from agentkit.batch.usual_lines import usual_line
 from agentkit.errors import ConfigurationError
 
 SHOWN_BAD = 100
@@ -80,27 +81,39 @@ class Items:
         return self._checked
 
     def _read_all(self, ids: SeenIds | Ids) -> Checked:
-        read = _Reading(self._source, ids).read
+        reading = _Reading(self._source, ids)
         models: Counter[str] = Counter()
         asked = Gathered()
         bad: list[BadLine] = []
-        total = bad_count = last = 0
-        for entry in self._source.entries():
-            total += 1
+        usual = others = bad_count = last = last_usual = 0
+
+        def is_usual(line: int, content: bytes) -> bool:
+            nonlocal usual, last_usual
+            model = reading.model_of_usual(content)
+            if model is None:
+                return False
+            usual += 1
+            last_usual = line
+            if model:
+                _count_model(model, models)
+            return True
+
+        for entry in self._source.entries(is_usual if self._source.column is None and not self._dedup else None):
+            others += 1
             last = entry[0]
-            _, question, problem = read(entry)
+            _, question, problem = reading.read(entry)
             if problem:
                 bad_count += 1
                 if len(bad) < SHOWN_BAD:
                     bad.append(BadLine(last, problem))
                 continue
-            if question.model and (question.model in models or len(models) < MAX_MODELS):
-                models[question.model] += 1
+            if question.model:
+                _count_model(question.model, models)
             if self._dedup:
                 asked.add(_digest_of_question(question))
-        self.models, self._last_line = models, last
+        self.models, self._last_line = models, max(last, last_usual)
         self._asked_again = asked.repeated()
-        return Checked(total, bad, bad_count)
+        return Checked(usual + others, bad, bad_count)
 
     def __iter__(self) -> Iterator[Item]:
         items = islice(self._all(), self.check().total)
@@ -124,12 +137,14 @@ class Items:
         ids = Ids(self._known)
         reading = _Reading(self._source, ids)
         last = self._last_line
+        may_repeat = bool(self._known.repeated)
 
         def is_skipped(line: int, content: bytes) -> bool:
             item_id = plain_id(content)
             if item_id is None or line in bad or line > last or not is_answered(item_id):
                 return False
-            ids.take(item_id)
+            if may_repeat:
+                ids.take(item_id)
             return True
 
         for entry in self._source.entries(is_skipped):
@@ -181,6 +196,11 @@ class Items:
         self.close()
 
 
+def _count_model(name: str, models: Counter[str]) -> None:
+    if name in models or len(models) < MAX_MODELS:
+        models[name] += 1
+
+
 _NOTHING = Question(None, None)
 
 
@@ -206,6 +226,22 @@ class _Reading:
             except LineError as error:
                 problem = str(error)
         return self._ids.make(self._digest_of_bad(entry), BAD), _NOTHING, problem
+
+    def model_of_usual(self, content: bytes) -> str | None:
+        """The model that a line names, "" for none, where it is a `usual_line`; None for another, which is to be
+        read."""
+        found = usual_line(content)
+        if found is None:
+            return None
+        item_id, value, model = found
+        try:
+            if item_id is None:
+                self._ids.make(self._digest(value))
+            else:
+                self._ids.take(item_id)
+        except LineError:
+            return None
+        return model
 
     def id_of(self, value: Any) -> str:
         """The id of an entry that is known to be a question, without what it asks. Raises LineError."""

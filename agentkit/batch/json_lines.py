@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
+from json.scanner import make_scanner
 from typing import Any
 
 from agentkit.batch.text_lines import MAX_BYTES, Entry, Line, LineError, decoded
@@ -61,6 +62,44 @@ def json_value(content: bytes) -> Any:
     if b"\\u" in content and _UNUSUAL.search(content) is not None:
         check_texts(value)
     return value
+
+
+# Without `_object`, which takes longer than all the rest of it.
+_scan = make_scanner(json.JSONDecoder(parse_constant=_constant, parse_float=_number))  # type: ignore[arg-type]
+_ENDS = ("\n", "", "\r\n")
+
+
+def quick_object(content: bytes) -> dict[str, Any] | None:
+    """The object on a line, in half the time of `json_value`, whose value it is unless a key stands twice in it; None
+    where `json_value` has to look."""
+    try:
+        text = content.decode()
+        value, end = _scan(text, 0)
+    except (ValueError, RecursionError, StopIteration):
+        return None
+    if type(value) is not dict or text[end:] not in _ENDS:
+        return None
+    return None if b"\\u" in content and _UNUSUAL.search(content) is not None else value
+
+
+def has_no_key_twice(value: dict[str, Any], content: bytes) -> bool:
+    """Whether this is certain of a `quick_object`. A key that stands twice on a line is one in the object, so that the
+    line has more keys than the object and those in it; and it has a colon for each key, and any in its texts."""
+    if b" :" in content or b"\t:" in content or b"\r:" in content:
+        return content.count(b":") == _keys_in(value)
+    return content.count(b'":') == _keys_in(value)  # the colon of a key stands right behind its quote
+
+
+def _keys_in(value: dict[str, Any]) -> int:
+    count = 0
+    inner: list[Any] = [value]
+    for each in inner:  # which becomes longer meanwhile
+        if type(each) is dict:
+            count += len(each)
+            inner += each.values()
+        elif type(each) is list:
+            inner += each
+    return count
 
 
 _GIVEN_ID = re.compile(rb'"((?:custom_)?id)"\s*:\s*"([^"\\]+)"')

@@ -10,9 +10,9 @@ from agentkit.batch.text_lines import LineError
 
 _ENVELOPE = ("custom_id", "method", "url", "body")
 _PATH = "/chat/completions"
-_USUAL_URL = f"/v1{_PATH}"
-_TOOLS = frozenset(("tools", "functions", "function_call", "tool_choice"))
-_NOT_SAMPLING = frozenset(("model", "messages", "stream", "stream_options", "n", *_TOOLS))
+USUAL_URL = f"/v1{_PATH}"
+TOOLS = frozenset(("tools", "functions", "function_call", "tool_choice"))
+_NOT_SAMPLING = frozenset(("model", "messages", "stream", "stream_options", "n", *TOOLS))
 
 
 def is_request(value: object) -> bool:
@@ -31,7 +31,7 @@ def request_of(value: Mapping[str, Any]) -> Question:
         kind = "no body" if body is None else f"a body that is {KINDS.get(type(body), type(body).__name__)}"
         raise LineError(f"has {kind}: that of a request of OpenAI's batch format is an object with messages")
     _check_envelope(value)
-    if not _TOOLS.isdisjoint(body) and (tools := [name for name in body if name in _TOOLS and body[name]]):
+    if not TOOLS.isdisjoint(body) and (tools := [name for name in body if name in TOOLS and body[name]]):
         raise LineError(f"has {tools[0]!r} in its body: give the agent its tools (--tools, --agent), not the line")
     if body.get("n") not in (None, 1):
         raise LineError("asks for more than one answer (n): write the line as often as it is to be asked")
@@ -49,7 +49,7 @@ def request_of(value: Mapping[str, Any]) -> Question:
 
 def _check_envelope(value: Mapping[str, Any]) -> None:
     method, url = value.get("method", "POST"), value.get("url", _PATH)
-    if method == "POST" and url == _USUAL_URL:
+    if method == "POST" and url == USUAL_URL:
         return
     if not isinstance(method, str) or method.upper() != "POST":
         raise LineError(f"has the method {str(method)[:40]!r}: it must be POST")

@@ -17,7 +17,7 @@ NAME_IT = "say which one is the question (--question NAME, question=NAME)"
 
 _NO_FIELDS: Mapping[str, Any] = {}
 _QUESTIONS = set(QUESTIONS)
-_PLAIN_ROLES = frozenset(("system", "developer", "user", "assistant"))
+PLAIN_ROLES = frozenset(("system", "developer", "user", "assistant"))
 _SHOWN_FIELDS = 12
 _HINTS = (
     (("custom_id", "response"), "this is a line of results of OpenAI's batch format, not a request"),
@@ -135,7 +135,8 @@ def _are_plain(messages: Sequence[object]) -> bool:
     for each in messages:
         if (
             type(each) is not dict
-            or each.get("role") not in _PLAIN_ROLES
+            or type(each.get("role")) is not str
+            or each["role"] not in PLAIN_ROLES
             or type(each.get("content")) is not str
             or "tool_calls" in each
         ):

@@ -5,7 +5,7 @@ from typing import Any
 
 from agentkit.transcript import ROLES
 
-_ROLES = ROLES | {"function"}  # a deprecated one, which is repaired
+_ROLES = {*ROLES, "function"}  # a deprecated one, which is repaired
 
 
 def damage_of(kind: str, entry: Mapping[str, Any], number: int) -> str | None:
