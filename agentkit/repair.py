@@ -12,6 +12,7 @@ from typing import Any
 from agentkit.history.forms import ARGUMENTS
 from agentkit.history.given import given_messages
 from agentkit.history.parts import chat_part, is_content, is_shown
+from agentkit.history.plain import is_plain_text
 from agentkit.message import SHOWN, Part, response_of, returned_text, tool_result, unwrapped_response
 from agentkit.tooling.arguments import as_json_object, is_json_object, is_sendable
 from agentkit.tooling.call_names import is_valid_name, valid_author, valid_id, valid_name
@@ -35,7 +36,7 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
     while place < len(given):
         message = given[place]
         place += 1
-        if not isinstance(message, dict):
+        if not isinstance(message, dict) or _is_in_order(message, given, place):
             repairing.made.append(message)
             continue
         repairing.begin(numbers[place - 1])
@@ -55,6 +56,15 @@ def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> 
         repairing.add(message)
         repairing.answer(calls, results, is_open=is_last and not closed)
     return repairing.made, repairing.repairs
+
+
+def _is_in_order(message: dict[str, Any], given: Sequence[Any], behind: int) -> bool:
+    """Whether nothing is to be repaired in a message. behind: the place of the one behind it."""
+    if not is_plain_text(message):
+        return False
+    if message["role"] != "assistant" or behind >= len(given) or not isinstance(given[behind], dict):
+        return True
+    return given[behind].get("role") not in ("tool", "function")  # which may belong to calls in its text
 
 
 def _directly_following(given: Sequence[Any], place: int) -> list[dict[str, Any]]:

@@ -143,6 +143,10 @@ class Sessions(Closable):
         """The number of the entry that has a mark; None when there is none. By default the log is searched."""
         return find_mark(self[session_id].entries(), name)
 
+    def _marks(self, session_id: str, names: Sequence[str]) -> Sequence[int | None]:
+        """The same for several marks, at one moment where the store can do that."""
+        return [self._mark(session_id, name) for name in names]
+
     def _list_prefix(self, prefix: str) -> Iterable[SessionInfo]:
         """The sessions whose ids begin with `prefix`, in any order."""
         return [info for info in self._list() if info.id.startswith(prefix)]
@@ -257,10 +261,10 @@ class Session:
         wait: seconds to wait for another writer; None: the store's setting. gives_up: called about ten times a second
         while it waits; True ends the waiting. Raises SessionBusyError when another writer does not finish in time.
         """
-        wait = self._sessions.wait if wait is None else wait
-        with self._locked(wait, gives_up) as lock:
-            from agentkit.sessions.writer import Writer
+        from agentkit.sessions.writer import Writer
 
+        wait = self._sessions.wait if wait is None else wait
+        with self._sessions._lock(self.id, wait) if gives_up is None else self._locked(wait, gives_up) as lock:
             yield Writer(self._sessions, self.id, lock)
 
     @contextmanager
@@ -286,7 +290,13 @@ class Session:
         if request_id is not None and (not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID):
             raise SessionError(f"request_id={request_id!r:.80}: it must be a text of 1 to {MAX_REQUEST_ID} characters")
         with self.hold(wait, gives_up) as writer:
-            yield Turn(writer, request_id or "", content, is_retry, decides)
+            try:
+                yield Turn(writer, request_id or "", content, is_retry, decides)
+            except BaseException:
+                with contextlib.suppress(SessionError):
+                    writer.flush()
+                raise
+            writer.flush()
 
     def note_delivered(self, request_id: str) -> None:
         """Record that the client has received the answer to its request. Raises SessionError."""
@@ -295,8 +305,7 @@ class Session:
 
     def is_delivered(self, request_id: str) -> bool:
         """Whether the client has received the answer to its request. Reads no messages. Raises SessionError."""
-        delivered = self._sessions._mark(self.id, f"delivered:{request_id}")
-        begun = self._sessions._mark(self.id, f"request:{request_id}")
+        delivered, begun = self._sessions._marks(self.id, (f"delivered:{request_id}", f"request:{request_id}"))
         return delivered is not None and (begun is None or delivered > begun)
 
     def is_begun(self, request_id: str) -> bool:
@@ -304,11 +313,7 @@ class Session:
         return self._sessions._mark(self.id, f"request:{request_id}") is not None
 
     @contextmanager
-    def _locked(self, wait: float, gives_up: Callable[[], bool] | None) -> Iterator[Any]:
-        if gives_up is None:
-            with self._sessions._lock(self.id, wait) as lock:
-                yield lock
-            return
+    def _locked(self, wait: float, gives_up: Callable[[], bool]) -> Iterator[Any]:
         with contextlib.ExitStack() as stack:
             yield self._waited_for(stack, wait, gives_up)
 

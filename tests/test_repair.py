@@ -154,6 +154,26 @@ def mutate(messages: list[Any], chance: random.Random) -> None:
         message["role"] = chance.choice(["user", "assistant", "tool", "system", "function"])
 
 
+@given(st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None)
+def test_plain_messages_are_repaired_as_all_others(seed: int) -> None:
+    """They are not looked at closely, which changes nothing."""
+    chance = random.Random(seed)
+    messages: list[Any] = [*full_history(chance), {"role": "user", "content": "gr\u00fcn \ud83d\ude00"}]
+    messages += [{"role": "assistant", "content": chance.choice(["Hi", "\ud83d", '{"name": "f", "arguments": {}}'])}]
+    messages += [result()] * chance.randrange(2)
+    for _ in range(chance.randint(0, 4)):
+        if messages:
+            mutate(messages, chance)
+    closed = chance.random() < 0.5
+    quick = repaired(copy.deepcopy(messages), closed=closed)
+    with pytest.MonkeyPatch.context() as patched:
+        for module in ("agentkit.repair", "agentkit.history.given"):
+            patched.setattr(f"{module}.is_plain_text", lambda message: False)
+        assert repaired(copy.deepcopy(messages), closed=closed) == quick
+    assert all(made is not given for made, given in zip(repaired(messages)[0], messages, strict=False))
+
+
 @pytest.mark.slow
 @given(st.integers(0, 2**32))
 @settings(max_examples=500, deadline=None)

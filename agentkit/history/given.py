@@ -5,7 +5,7 @@ from typing import Any
 
 from agentkit.history.forms import chat_messages, is_call_item
 from agentkit.history.parts import chat_part
-from agentkit.history.plain import plain_message
+from agentkit.history.plain import is_plain_text, plain_message
 
 
 def given_messages(messages: Iterable[Any]) -> tuple[list[Any], list[int], list[tuple[int, str]]]:
@@ -16,6 +16,11 @@ def given_messages(messages: Iterable[Any]) -> tuple[list[Any], list[int], list[
     told: list[tuple[int, str]] = []
     is_reply = False
     for place, given in enumerate(messages):
+        if is_plain_text(given):
+            made.append(dict(given))
+            places.append(place)
+            is_reply = False
+            continue
         message = plain_message(given)
         found, says = chat_messages(message) if isinstance(message, dict) else ([message], [])
         told += [(place, each) for each in says]

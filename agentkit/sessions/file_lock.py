@@ -18,7 +18,7 @@ FIRST_POLL, LAST_POLL = 0.0005, 0.02
 class HeldLock:
     """A lock that was acquired. handle: the open file; None when it is held no longer, or by the parent process."""
 
-    def __init__(self, path: Path, handle: Any) -> None:
+    def __init__(self, path: str, handle: Any) -> None:
         self.path = path
         self.handle: Any = handle
 
@@ -40,49 +40,56 @@ class FileLocks:
     def hold(self, name: str, wait: float) -> Iterator[HeldLock]:
         """Hold the lock of a name. Raises TimeoutError when another holds it for more than `wait` seconds, OSError when
         the file can't be used."""
-        lock = self._acquired(self._folder / name, time.monotonic() + wait)
+        lock = self.acquire(name, wait)
         try:
             yield lock
         finally:
-            self._release(lock)
+            self.release(lock)
 
-    def remove(self, name: str) -> None:
-        """Remove the file of a lock that is held; whoever waits for it opens the next one."""
-        path = self._folder / name
-        with self._guard:
-            is_held = any(lock.path == path and lock.is_held() for lock in self._held)
-            if is_held and sys.platform != "win32":  # where an open file can't be removed
-                path.unlink(missing_ok=True)
-
-    def _acquired(self, path: Path, end: float) -> HeldLock:
-        pause = FIRST_POLL
-        while (lock := self._tried(path)) is None:
+    def acquire(self, name: str, wait: float) -> HeldLock:
+        """Acquire the lock of a name, until `release`. Raises as `hold` does."""
+        path = os.path.join(self._folder, name)
+        if (lock := self._tried(path)) is not None:
+            return lock
+        end, pause = time.monotonic() + wait, FIRST_POLL
+        while lock is None:
             remaining = end - time.monotonic()
             if remaining <= 0:
                 raise TimeoutError(f"{path} is locked")
             time.sleep(min(pause, remaining))
             pause = min(2 * pause, LAST_POLL)
+            lock = self._tried(path)
         return lock
 
-    def _tried(self, path: Path) -> HeldLock | None:
+    def release(self, lock: HeldLock) -> None:
+        """Release a lock; again does nothing."""
+        with self._guard:
+            if lock.handle is not None:
+                self._held.discard(lock)
+                _unlock(lock.handle)
+                lock.handle = None
+
+    def remove(self, name: str) -> None:
+        """Remove the file of a lock that is held; whoever waits for it opens the next one."""
+        path = os.path.join(self._folder, name)
+        with self._guard:
+            is_held = any(lock.path == path and lock.is_held() for lock in self._held)
+            if is_held and sys.platform != "win32":  # where an open file can't be removed
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
+
+    def _tried(self, path: str) -> HeldLock | None:
         with self._guard:
             try:
                 handle = _locked(path)
             except FileNotFoundError:
-                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 handle = _locked(path)
             if handle is None:
                 return None
             lock = HeldLock(path, handle)
             self._held.add(lock)
             return lock
-
-    def _release(self, lock: HeldLock) -> None:
-        with self._guard:
-            if lock.handle is not None:
-                self._held.discard(lock)
-                _unlock(lock.handle)
-                lock.handle = None
 
     def before_fork(self) -> None:
         self._guard.acquire()
@@ -102,8 +109,8 @@ class FileLocks:
 if sys.platform == "win32":
     import filelock
 
-    def _locked(path: Path) -> Any:
-        if not path.parent.is_dir():
+    def _locked(path: str) -> Any:
+        if not Path(path).parent.is_dir():
             raise FileNotFoundError(path)
         lock = filelock.FileLock(path, timeout=0, thread_local=False, mode=0o600)
         try:
@@ -112,7 +119,7 @@ if sys.platform == "win32":
             return None
         return lock
 
-    def _is_at(path: Path, handle: Any) -> bool:
+    def _is_at(path: str, handle: Any) -> bool:
         return bool(handle.is_locked)
 
     def _unlock(handle: Any) -> None:
@@ -124,7 +131,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _locked(path: Path) -> Any:
+    def _locked(path: str) -> Any:
         """The descriptor of the file at `path`, locked; None when another holds it."""
         while True:
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -141,7 +148,7 @@ else:
                 return handle
             os.close(handle)  # it was removed, with its session, while this waited
 
-    def _is_at(path: Path, handle: Any) -> bool:
+    def _is_at(path: str, handle: Any) -> bool:
         """Whether the open file is the one at `path`."""
         try:
             return os.path.samestat(os.fstat(handle), os.stat(path))

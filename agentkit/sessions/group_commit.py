@@ -5,21 +5,27 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 
-from agentkit._lazy.records import dataclass
-
 Write = Callable[[sqlite3.Connection], None]
 
 
-@dataclass(eq=False)
 class _Job:
-    write: Write
-    is_done: bool = False
-    error: Exception | None = None
+    """A write. turn: released when it is done, and when its thread is to commit (`leads`)."""
+
+    def __init__(self, write: Write) -> None:
+        self.write = write
+        self.is_done = self.leads = False
+        self.error: Exception | None = None
+        self.turn = threading.Lock()
+        self.turn.acquire()
+
+    def wake(self) -> None:
+        with suppress(RuntimeError):  # it was woken before, and its thread was interrupted
+            self.turn.release()
 
 
 class GroupCommit:
     """Commits writes. The first thread that comes commits; those that come meanwhile wait, and then the first of them
-    commits what all of them write.
+    commits what all of them write. Each thread is woken when it has something to do, and the others are not.
 
     connection: a context manager that waits for the connection. check: called after each commit; what it raises is
     raised for all writes of the commit.
@@ -30,7 +36,7 @@ class GroupCommit:
     ) -> None:
         self._connection = connection
         self._check = check
-        self._changed = threading.Condition()
+        self._guard = threading.Lock()
         self._waiting: list[_Job] = []
         self._is_committing = False
 
@@ -39,15 +45,16 @@ class GroupCommit:
         does not concern the others."""
         job = _Job(write)
         try:
-            with self._changed:
+            with self._guard:
                 self._waiting.append(job)
-                self._changed.wait_for(lambda: job.is_done or not self._is_committing)
-                if not job.is_done:
-                    self._is_committing = True
+                if not self._is_committing:
+                    self._is_committing = job.leads = True
+            if not job.leads:
+                job.turn.acquire()
             if not job.is_done:
                 self._commit_waiting()
         finally:
-            job.is_done = True  # also when this was interrupted: nobody commits it later
+            self._leave(job)
         if job.error is not None:
             raise job.error
 
@@ -55,14 +62,24 @@ class GroupCommit:
         jobs: list[_Job] = []
         try:
             with self._connection() as connection:
-                with self._changed:
+                with self._guard:
                     jobs, self._waiting = [job for job in self._waiting if not job.is_done], []
                 self._commit(connection, jobs)
         finally:
-            with self._changed:
+            with self._guard:
                 self._waiting[:0] = [job for job in jobs if not job.is_done]  # of a commit that was interrupted
-                self._is_committing = False
-                self._changed.notify_all()
+
+    def _leave(self, job: _Job) -> None:
+        """The thread of a job goes on: the next one that waits is to commit, if this one was."""
+        with self._guard:
+            job.is_done = True  # also when this was interrupted: nobody commits it later
+            if not job.leads:
+                return
+            following = next((each for each in self._waiting if not each.is_done), None)
+            self._is_committing = following is not None
+            if following is not None:
+                following.leads = True
+                following.wake()
 
     def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
         has_begun = is_written = is_committed = False
@@ -96,3 +113,4 @@ class GroupCommit:
             return
         for job in jobs:
             job.error, job.is_done = error, True
+            job.wake()

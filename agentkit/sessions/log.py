@@ -221,11 +221,11 @@ def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage
     """The view in effect at the end of a log, and the usage of the last reply. Messages that are undone go from the
     view."""
     view: Mapping[str, Any] | None = None
-    spent: Usage | None = None
+    reply: Entry | None = None
     count = 0
     for number, entry in enumerate(entries):
         if entry.kind == "undo":
-            count, spent = max(0, count - entry.value), None
+            count, reply = max(0, count - entry.value), None
             if view is not None:
                 is_undone = entry.extra.get("dropped_from", 0) <= view["number"]
                 view = None if is_undone else shortened(view, count)
@@ -234,11 +234,12 @@ def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage
         elif entry.kind == "message":
             count += 1
             if entry.usage:  # of a copy, it is that of a request with what the other session sent
-                spent = None if entry.extra.get("copied") else usage_from(entry.usage)
+                reply = None if entry.extra.get("copied") else entry
             elif entry.value.get("role") == "tool":
-                spent = None
+                reply = None
     if view is not None:
         view = shortened(view, count)
+    spent = None if reply is None else usage_from(reply.usage)
     return view, spent if spent is not None and spent.input_tokens else None
 
 
@@ -277,9 +278,40 @@ class DamagedEntryError(SessionError):
         )
 
 
+_DECODE = json.JSONDecoder().raw_decode
+_OF_ALL = ("v", "at", "usage")
+
+
+def _plain_entry(text: str) -> Entry | None:
+    """The entry of a message that is a text, as nearly all are, or of a request; None for what needs a closer look."""
+    try:
+        entry, end = _DECODE(text)
+    except (ValueError, RecursionError):
+        return None
+    if end != len(text) or type(entry) is not dict or type(version := entry.get("v")) is not int:
+        return None
+    kind = "message" if "message" in entry else "request"
+    value, usage = entry.get(kind), entry.get("usage")
+    if not 1 <= version <= FORMAT or type(value) is not dict or not (usage is None or type(usage) is dict):
+        return None
+    if kind == "message":
+        is_plain = len(value) == 2 and type(value.get("content")) is str and value.get("role") in ("user", "assistant")
+    else:
+        is_plain = type(value.get("id")) is str and type(value.get("state")) is str
+    if not is_plain or (kind == "request" and not entry.keys().isdisjoint(KINDS[:-1])):
+        return None
+    extra = {} if len(entry) == 3 else {name: each for name, each in entry.items() if name not in (kind, *_OF_ALL)}
+    return Entry(kind, value, str(entry.get("at", "")), usage, extra)
+
+
 def read_entry(text: str, number: int, session_id: str, blob: Callable[[str], bytes | None]) -> Entry:
     """Read an entry, with images as data URLs. number: its place in the log. blob: returns a stored image by its
     SHA-256. Raises DamagedEntryError for one of a wrong shape, SessionError when it was written by a newer agentkit."""
+    return _plain_entry(text) or _checked_entry(text, number, session_id, blob)
+
+
+def _checked_entry(text: str, number: int, session_id: str, blob: Callable[[str], bytes | None]) -> Entry:
+    """See `read_entry`."""
     try:
         entry = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -301,7 +333,7 @@ def read_entry(text: str, number: int, session_id: str, blob: Callable[[str], by
     value = entry[kind]
     if kind == "message":
         value = _each_url(value, lambda url: _data_url(url, number, session_id, blob))
-    extra = {name: each for name, each in entry.items() if name not in (kind, "v", "at", "usage")}
+    extra = {name: each for name, each in entry.items() if name not in (kind, *_OF_ALL)}
     return Entry(kind, value, str(entry.get("at", "")), entry.get("usage"), extra)
 
 

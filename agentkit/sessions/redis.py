@@ -90,10 +90,12 @@ if redis.call('ZCARD', KEYS[1]) ~= redis.call('ZCARD', KEYS[2]) then
 end
 return redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], ARGV[2])
 """
-# KEYS: entries, about, marks. ARGV: name. Returns the place, and whether the marks of all entries are known.
-MARK = """
+# KEYS: entries, about, marks. ARGV: names. Returns whether the marks of all entries are known, and the places.
+MARKS = """
 local marked = tonumber(redis.call('HGET', KEYS[2], 'marked') or '0')
-return {redis.call('ZSCORE', KEYS[3], ARGV[1]), marked == redis.call('LLEN', KEYS[1]) and 1 or 0}
+local found = {marked == redis.call('LLEN', KEYS[1]) and 1 or 0}
+for index, name in ipairs(ARGV) do found[index + 1] = redis.call('ZSCORE', KEYS[3], name) end
+return found
 """
 
 
@@ -211,11 +213,14 @@ class RedisSessions(Sessions):
         lock.length = length + len(entries)
 
     def _mark(self, session_id: str, name: str) -> int | None:
+        return self._marks(session_id, (name,))[0]
+
+    def _marks(self, session_id: str, names: Sequence[str]) -> list[int | None]:
         keys = [self._key(session_id, what) for what in ("entries", "about", "marks")]
-        place, is_complete = self._run(MARK, keys, [name])
+        is_complete, *places = self._run(MARKS, keys, names)
         if not is_complete:
-            return super()._mark(session_id, name)
-        return None if place is None else int(place)
+            return [super(RedisSessions, self)._mark(session_id, name) for name in names]
+        return [None if place is None else int(place) for place in places]
 
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
         end = -1 if count is None else start + count - 1

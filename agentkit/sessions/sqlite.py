@@ -9,7 +9,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -170,40 +170,41 @@ class SQLiteSessions(Sessions):
             )
 
     def _mark(self, session_id: str, name: str) -> int | None:
-        with self._reader.using() as connection:
-            row = connection.execute(
-                "SELECT marked = entries, (SELECT place FROM marks WHERE session = number AND name = ?) "
-                "FROM sessions WHERE id = ?",
-                (name, session_id),
-            ).fetchone()
-        is_complete, place = row or (True, None)
-        return place if is_complete else super()._mark(session_id, name)
+        return self._marks(session_id, (name,))[0]
+
+    def _marks(self, session_id: str, names: Sequence[str]) -> list[int | None]:
+        rows = self._reader.rows(
+            "SELECT marked = entries, name, place FROM sessions LEFT JOIN marks ON session = number AND "
+            f"name IN ({', '.join('?' * len(names))}) WHERE id = ?",
+            (*names, session_id),
+        )
+        if rows and not rows[0][0]:
+            return [super(SQLiteSessions, self)._mark(session_id, name) for name in names]
+        places = {name: place for _, name, place in rows}
+        return [places.get(name) for name in names]
 
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
-        with self._reader.using() as connection:
-            rows = connection.execute(
-                "SELECT body FROM entries JOIN sessions ON number = session WHERE id = ? AND place >= ? "
-                "ORDER BY place LIMIT ?",
-                (session_id, start, -1 if count is None else count),
-            )
-            return [body for (body,) in rows]
+        rows = self._reader.rows(
+            "SELECT body FROM entries JOIN sessions ON number = session WHERE id = ? AND place >= ? "
+            "ORDER BY place LIMIT ?",
+            (session_id, start, -1 if count is None else count),
+        )
+        return [body for (body,) in rows]
 
     def _blob(self, session_id: str, digest: str) -> bytes | None:
-        with self._reader.using() as connection:
-            row = connection.execute(
-                "SELECT data FROM blobs JOIN sessions ON number = session WHERE id = ? AND digest = ?",
-                (session_id, digest),
-            ).fetchone()
-            return row[0] if row else None
+        rows = self._reader.rows(
+            "SELECT data FROM blobs JOIN sessions ON number = session WHERE id = ? AND digest = ?",
+            (session_id, digest),
+        )
+        return rows[0][0] if rows else None
 
     def _list(self) -> Iterable[SessionInfo]:
         return self._list_prefix("")
 
     def _list_prefix(self, prefix: str) -> Iterable[SessionInfo]:
-        with self._reader.using() as connection:
-            rows = connection.execute(
-                "SELECT id, entries, created, updated FROM sessions WHERE id >= ? AND id < ?", (prefix, prefix + LAST)
-            ).fetchall()
+        rows = self._reader.rows(
+            "SELECT id, entries, created, updated FROM sessions WHERE id >= ? AND id < ?", (prefix, prefix + LAST)
+        )
         return [SessionInfo(id_, count, _time(created), _time(updated)) for id_, count, created, updated in rows]
 
     def _delete(self, session_id: str) -> None:
@@ -226,23 +227,24 @@ class SQLiteSessions(Sessions):
 
     @contextmanager
     def _lock(self, session_id: str, wait: float) -> Iterator[_Lock]:
-        with ExitStack() as stack:
-            try:
-                held = stack.enter_context(self._locks.hold(_lock_name(session_id), wait))
-            except TimeoutError:
-                raise busy(session_id, wait) from None
-            except OSError as error:
-                raise SessionError(f"the sessions in {self.path.name} can't be locked: {error}") from error
-            file = identity(self.path)
+        try:
+            held = self._locks.acquire(_lock_name(session_id), wait)
+        except TimeoutError:
+            raise busy(session_id, wait) from None
+        except OSError as error:
+            raise SessionError(f"the sessions in {self.path.name} can't be locked: {error}") from error
+        lock: _Lock | None = None
+        try:
+            file = identity(self._writer.name)
             if file is None:
                 with self._using():
                     file = self._writer.opened
             lock = _Lock(held, file)
-            try:
-                yield lock
-            finally:
-                if not lock.has_written and held.is_held():
-                    self._remove_unused_lock(session_id)
+            yield lock
+        finally:
+            if lock is not None and not lock.has_written and held.is_held():
+                self._remove_unused_lock(session_id)
+            self._locks.release(held)
 
 
 def _place(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:

@@ -4,9 +4,10 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from agentkit._forking import notice_fork, take_part_in_forks
 from agentkit._lazy.records import dataclass
@@ -36,6 +37,7 @@ class SQLiteFile:
 
     def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
         self.path = path
+        self.name, self._log_name = os.fspath(path), f"{path}-wal"
         self._prepare = prepare
         self._guard = threading.RLock()
         self._open: _Open | None = None
@@ -55,11 +57,24 @@ class SQLiteFile:
         the one at the path is opened or created."""
         notice_fork()
         with self._guard, self.failures():
-            if self._open is not None and self._is_moved(self._open):
-                self.close()
-            if self._open is None:
-                self._open = self._opened()
-            yield self._open.connection
+            yield self._current()
+
+    def rows(self, query: str, values: Sequence[Any]) -> list[Any]:
+        """The rows that a query finds. Raises as `using` does."""
+        notice_fork()
+        with self._guard:
+            try:
+                return self._current().execute(query, values).fetchall()
+            except (sqlite3.Error, OSError) as error:
+                raise self._failure(error) from error
+
+    def _current(self) -> sqlite3.Connection:
+        """The connection to the file that is at the path."""
+        if self._open is not None and self._is_moved(self._open):
+            self.close()
+        if self._open is None:
+            self._open = self._opened()
+        return self._open.connection
 
     @contextmanager
     def failures(self) -> Iterator[None]:
@@ -67,7 +82,10 @@ class SQLiteFile:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise SessionError(f"the sessions in {self.path.name} can't be used: {error}") from error
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> SessionError:
+        return SessionError(f"the sessions in {self.path.name} can't be used: {error}")
 
     @property
     def opened(self) -> Identity | None:
@@ -83,10 +101,7 @@ class SQLiteFile:
             )
 
     def _is_moved(self, opened: _Open) -> bool:
-        return opened.file != identity(self.path) or opened.log != self._log()
-
-    def _log(self) -> Identity | None:
-        return identity(f"{self.path}-wal")
+        return opened.file != identity(self.name) or opened.log != identity(self._log_name)
 
     def _opened(self) -> _Open:
         for _ in range(10):
@@ -96,7 +111,7 @@ class SQLiteFile:
             before = identity(self.path)
             connection = self._connected()
             if before is not None and before == identity(self.path):
-                return _Open(connection, before, self._log())
+                return _Open(connection, before, identity(self._log_name))
             connection.close()  # replaced at that moment
         raise SessionError(f"the sessions in {self.path.name} can't be used: the file is replaced again and again")
 

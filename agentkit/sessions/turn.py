@@ -27,10 +27,10 @@ from agentkit.event import (
 )
 from agentkit.evidence.history import restored, stored
 from agentkit.evidence.ledger import Kept
-from agentkit.executor import record_of
 from agentkit.limits import Usage
-from agentkit.message import STOP_NOTES, Message, ToolCall, response_of, stop_reason, tool_result
+from agentkit.message import STOP_NOTES, Message, ToolCall, stop_reason, tool_result
 from agentkit.running.open_questions import with_question
+from agentkit.sessions.answers import is_answered, records_of, told_unknown, unknown_of
 from agentkit.sessions.log import (
     Entry,
     Marks,
@@ -43,8 +43,7 @@ from agentkit.sessions.log import (
     started_calls,
 )
 from agentkit.sessions.waiting import DECIDED, Waiting, goes_on, left_of, waiting_in
-from agentkit.tooling.outcome import Outcome, is_failure
-from agentkit.transcript import calls_of, is_call, whats_due
+from agentkit.transcript import whats_due
 
 if TYPE_CHECKING:
     from agentkit.sessions.writer import Writer
@@ -63,10 +62,11 @@ class Turn:
     of an answered request those up to its answer. held: the messages that come after the results of open calls.
     records: the calls that an open or answered request has made so far. finish_reason: the server's, of an answer that
     it cut off. unknown: the calls that an earlier run started and did not finish. was_cut: whether a part of the
-    history was left out for this request. view, spent: which part of the session was sent last, and what that took.
-    first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
-    how many messages the run has before those of the session. made: how many messages before the run belong to its
-    request already. begins: the index of the first message of the request in the transcript of the run.
+    history was left out for this request. comes_again: set before a run whose question is asked again when the process
+    is killed: it is stored with what the run stores next. view, spent: which part of the session was sent last, and
+    what that took. first_number: the number in the session of the first of `messages`: reading starts with what is
+    sent. instructed: how many messages the run has before those of the session. made: how many messages before the run
+    belong to its request already. begins: the index of the first message of the request in the transcript of the run.
     asked: the open call that waits for a person's answer, None for none. waiting: the calls that wait for a person,
     None when none does. left: of a decision (`decides`) that an earlier try has taken, the calls for which it still
     counts, by their ids; None for another one.
@@ -83,6 +83,7 @@ class Turn:
     finish_reason: str = ""
     unknown: Sequence[ToolCall] = ()
     was_cut: bool = False
+    comes_again: bool = False
     view: Mapping[str, Any] | None = None
     spent: Usage | None = None
     first_number: int = 0
@@ -103,6 +104,7 @@ class Turn:
     _left: int = 0
     _messages_written: int = 0
     _had_effect: bool = False
+    _has_sources: bool = False
     _is_used: bool = False
     _begins_at: Mapping[int, dict[str, Any]] = MappingProxyType({})
 
@@ -140,7 +142,9 @@ class Turn:
 
     def earlier_sources(self) -> list[Kept]:
         """The sources that the session has."""
-        return [] if self._writer is None else [kept for each in self._writer.sources() for kept in restored(each)]
+        if self._writer is None or not self._has_sources:
+            return []
+        return [kept for each in self._writer.sources() for kept in restored(each)]
 
     def source_text(self, digest: str) -> str | None:
         """A text of one of them, by its SHA-256; None when it is not stored."""
@@ -155,8 +159,10 @@ class Turn:
     # ---- reading
 
     def _read(self, writer: "Writer") -> None:
-        place = writer.mark(f"request:{self.request_id}") if self.request_id and self._is_retry else None
-        view = self._view_from(writer)
+        of_request = (f"request:{self.request_id}",) if self.request_id and self._is_retry else ()
+        last, sources, place = (*writer.marks("view", "sources", *of_request), None)[:3]
+        self._has_sources = sources is not None
+        view = self._view_from(writer, last)
         if view is None or (place is not None and place < view["from"]["entry"]):
             self._start = self.first_number = 0
         else:
@@ -169,22 +175,22 @@ class Turn:
             entries = self._read_request(entries, place - self._start)
         self.messages, self.held = messages_of(entries)
         self.waiting = waiting_in(entries, self._start)
-        self._open_unknown = _unknown(self.messages, started_calls(entries))
+        self._open_unknown = unknown_of(self.messages, started_calls(entries))
         if self._decides and behind is not None and any(map(goes_on, behind)):
             self.left = left_of(behind, self._not_begun(self.messages))
         made = entries if self.state != "answered" else entries[(place or 0) - self._start : -1]  # without the answer
-        self.unknown = [*_told_unknown(made), *self._open_unknown]
-        last, self.spent = last_view(entries)
+        self.unknown = [*told_unknown(made), *self._open_unknown]
+        seen, self.spent = last_view(entries)
         count = self.first_number + len(self.messages) + len(self.held)
-        self.view = shortened(view, count) if view is not None and self._start else last
+        self.view = shortened(view, count) if view is not None and self._start else seen
 
     def _not_begun(self, messages: Sequence[Message]) -> list[str]:
         due, begun = whats_due(messages), {call["id"] for call in self._open_unknown}
         return [call["id"] for call in due if call["id"] not in begun] if isinstance(due, tuple) else []
 
-    def _view_from(self, writer: "Writer") -> Mapping[str, Any] | None:
-        """The view that says from which entry on the session is sent."""
-        view = None if self._reads_all else writer.view()
+    def _view_from(self, writer: "Writer", place: int | None) -> Mapping[str, Any] | None:
+        """The view that says from which entry on the session is sent. place: of the last view."""
+        view = None if self._reads_all else writer.view_at(place)
         return view[1] if view is not None and "from" in view[1] else None
 
     def read_all(self) -> None:
@@ -216,10 +222,10 @@ class Turn:
         made = sent + held
         before = ordered(entries[:place])[0] if is_decision else []  # the calls that were decided on
         self.was_cut = any(entry.kind == "view" for entry in entries[place:end])
-        if _is_answered(made, before):
+        if is_answered(made, before):
             self.state, self.made = "answered", len(sent)
             self.finish_reason = made[-1].extra.get("finish_reason", "")
-            self.records = _records(made, before)
+            self.records = records_of(made, before)
             return entries[:end]
         has_begun = made or (is_decision and any(map(goes_on, entries[place + 1 : end])))
         if not has_begun or end < len(entries):
@@ -230,7 +236,7 @@ class Turn:
             entries = [*entries, Entry("undo", 1, "", extra={"dropped_from": self._length})]
             made = made[:-1]
         self.made = min(len(sent), len(made))
-        self.records = _records(made, before)
+        self.records = records_of(made, before)
         return entries
 
     # ---- writing
@@ -264,7 +270,10 @@ class Turn:
         begun = {f"request:{self.request_id}": len(self._undo) + len(before)} if begins else {}
         self._first = self._length + len(self._undo) + len(before)
         self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
-        self._writer.write([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
+        if self.comes_again and self.state == "new" and not before:
+            self._writer.defer(asked, images, begun)
+        else:
+            self._writer.write([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
         self._messages_written = len(question)
 
     def add(
@@ -286,6 +295,7 @@ class Turn:
         if entries:
             entries[0].update(extra or {})
         has_sources = bool(entries) and "sources" in entries[0]
+        self._has_sources = self._has_sources or has_sources
         self._writer.write(entries, {**images, **(blobs or {})}, Marks({"sources": 0} if has_sources else {}))
         self._messages_written += len(messages)
 
@@ -355,9 +365,10 @@ class Turn:
 
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect."""
-        if self._writer is not None and self._messages_written and not self._had_effect:
+        writer, is_stored = self._writer, bool(self._messages_written) and not self._had_effect
+        if writer is not None and not writer.forget_deferred() and is_stored:
             with suppress(SessionError):  # then the next try goes on from what is stored
-                self._writer.write_undo(self._messages_written, self._first, self._left)
+                writer.write_undo(self._messages_written, self._first, self._left)
         self._messages_written = 0
 
 
@@ -382,59 +393,3 @@ def _digest(content: object) -> str:
     import hashlib
 
     return hashlib.sha256(json_bytes(content)).hexdigest()[:32]
-
-
-def _is_answered(made: Sequence[Entry], before: Sequence[Entry] = ()) -> bool:
-    """Whether the messages of a request end in its answer, or in the result of a tool that ended the run. before: the
-    messages before them."""
-    if not made:
-        return False
-    last = made[-1]
-    if last.value.get("role") == "assistant" and not last.value.get("tool_calls"):
-        return not last.extra.get("stopped")
-    has_ended = any(entry.extra.get("ends") for entry in made)
-    return has_ended and not isinstance(whats_due([entry.value for entry in (*before, *made)]), tuple)
-
-
-def _records(made: Sequence[Entry], before: Sequence[Entry] = ()) -> list[ToolRecord]:
-    """The answered calls of a request. before: the messages before its own, the last reply of which has made calls of
-    it."""
-    reply = next((entry for entry in reversed(before) if entry.value["role"] == "assistant"), None)
-    calls: dict[str, ToolCall] = {call["id"]: call for call in calls_of(reply.value)} if reply is not None else {}
-    found = []
-    for entry in made:
-        message: Message = entry.value
-        if message["role"] == "assistant":
-            calls = {call["id"]: call for call in calls_of(message)}  # servers reuse ids
-        call = calls.get(message.get("tool_call_id", "")) if message["role"] == "tool" else None
-        if call is not None:
-            response = response_of(message)
-            found.append(record_of(call, Outcome(response, failed=is_failure(response))))
-    return found
-
-
-def _unknown(messages: Sequence[Message], started: Mapping[str, ToolCall]) -> list[ToolCall]:
-    """The open calls that were started, up to the first that was not, since calls are answered in order."""
-    due = whats_due(messages)
-    found = []
-    for call in due if isinstance(due, tuple) else ():
-        if not is_call(call) or call["id"] not in started:
-            break
-        found.append(call)
-    return found
-
-
-def _told_unknown(entries: Sequence[Entry]) -> list[ToolCall]:
-    """The calls of which the model was told since the last answer that their effect is not known: the run that told it
-    may have been killed before its caller knew."""
-    calls: dict[str, ToolCall] = {}
-    found: list[ToolCall] = []
-    for entry in entries:
-        if entry.kind != "message" or entry.value.get("role") not in ("assistant", "tool"):
-            continue
-        if entry.value["role"] == "assistant":
-            calls = {call["id"]: call for call in calls_of(entry.value)}
-            found = found if calls else []
-        elif entry.extra.get("unknown") and entry.value.get("tool_call_id") in calls:
-            found.append(calls[entry.value["tool_call_id"]])
-    return found

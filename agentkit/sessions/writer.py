@@ -36,7 +36,7 @@ class LogStore(Protocol):
 
     def _blob(self, session_id: str, digest: str) -> bytes | None: ...
 
-    def _mark(self, session_id: str, name: str) -> int | None: ...
+    def _marks(self, session_id: str, names: Sequence[str]) -> Sequence[int | None]: ...
 
 
 class Writer:
@@ -46,15 +46,20 @@ class Writer:
         self.id = session_id
         self._store = store
         self._lock = lock
+        self._deferred: tuple[list[str], Mapping[str, bytes], Mapping[str, int]] | None = None
 
     def entries(self, start: int = 0, count: int | None = None) -> list[Entry]:
         """The log from entry number `start`, at most `count` entries."""
+        self.flush()
         blob = functools.partial(self._store._blob, self.id)
         return read_entries(self._store._read(self.id, start, count), start, self.id, blob)
 
     def view(self) -> tuple[int, Mapping[str, Any]] | None:
         """The number of the last view's entry, and the view; None without one."""
-        place = self.mark("view")
+        return self.view_at(self.mark("view"))
+
+    def view_at(self, place: int | None) -> tuple[int, Mapping[str, Any]] | None:
+        """The same, where the mark of the last view is known to be at `place`."""
         found = [] if place is None else self.entries(place, 1)
         return (place, found[0].value) if place is not None and found else None
 
@@ -73,7 +78,12 @@ class Writer:
 
     def mark(self, name: str) -> int | None:
         """The number of the entry that has a mark; see `agentkit.sessions.log.Marks`."""
-        return self._store._mark(self.id, name)
+        return self.marks(name)[0]
+
+    def marks(self, *names: str) -> Sequence[int | None]:
+        """The same for several marks."""
+        self.flush()
+        return self._store._marks(self.id, names)
 
     def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
         """Append messages, all or none; those of other programs in OpenAI's form. usage: what the first of them
@@ -151,5 +161,33 @@ class Writer:
         marks: Marks | None = None,
     ) -> None:
         """Append entries and images, all or none, and change marks with them."""
-        if entries:
-            self._store._append_marked(self.id, write_entries(entries), blobs or {}, self._lock, marks or Marks())
+        if not entries:
+            return
+        texts, blobs, marks = write_entries(entries), blobs or {}, marks or Marks()
+        if self._deferred is not None and marks.dropped_from is not None:
+            self.flush()
+        if self._deferred is not None:
+            first, images, places = self._deferred
+            marks = Marks({**places, **{name: len(first) + place for name, place in marks.places.items()}})
+            texts, blobs = [*first, *texts], {**images, **blobs}
+        self._store._append_marked(self.id, texts, blobs, self._lock, marks)
+        self._deferred = None
+
+    def defer(
+        self, entries: Sequence[Mapping[str, Any]], blobs: Mapping[str, bytes], places: Mapping[str, int]
+    ) -> None:
+        """Append entries and images in one step with what is written next, or by `flush`; they have the time of now.
+        places: the marks that they get."""
+        self._deferred = (write_entries(entries), blobs, places)
+
+    def flush(self) -> None:
+        """Append what was deferred."""
+        if self._deferred is not None:
+            texts, blobs, places = self._deferred
+            self._store._append_marked(self.id, texts, blobs, self._lock, Marks(places))
+            self._deferred = None
+
+    def forget_deferred(self) -> bool:
+        """Never append what was deferred; returns whether there was anything."""
+        had, self._deferred = self._deferred is not None, None
+        return had

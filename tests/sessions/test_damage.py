@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, Session, SessionError
 from agentkit.sessions import MemorySessions
-from agentkit.sessions.log import KINDS, Entry
+from agentkit.sessions.log import KINDS, Entry, _checked_entry, _plain_entry
 from agentkit.testing import ScriptedBackend
 
 HELLO = {"role": "user", "content": "Hello"}
@@ -185,3 +185,25 @@ def test_whatever_a_log_has_it_is_read_or_a_session_error(log: list[Any], by_id:
             except SessionError:
                 assert len(rest) < len(log) or by_id
         assert agent.run("Go.", session=sessions.fork("a", "b", skip_damaged=True)).output == "Done."
+
+
+@given(logs, st.sampled_from(["", " ", "{}"]))
+@settings(deadline=None, max_examples=400)
+def test_a_plain_entry_is_read_as_any_other(log: list[Any], behind: str) -> None:
+    for number, each in enumerate(log):
+        text = json.dumps(each) + behind
+        plain = _plain_entry(text)
+        assert plain is None or plain == _checked_entry(text, number, "a", lambda digest: None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        entry(message=HELLO),
+        entry(message=HI, usage={"input_tokens": 3}, model="m"),
+        entry(request={"id": "7", "state": "begun", "digest": "x"}),
+        entry(request={"id": "", "state": "stopped"}, stopped="seconds"),
+    ],
+)
+def test_what_most_entries_are_is_plain(text: str) -> None:
+    assert _plain_entry(text) == _checked_entry(text, 0, "a", lambda digest: None)

@@ -47,7 +47,9 @@ def test_a_mark_is_what_the_log_says(store: Store, appends: list[tuple[list[str]
     for number, (kinds, dropped_from) in enumerate(appends):
         append(sessions, "a", kinds, None if number == 0 else dropped_from)
     log = sessions["a"].entries()
-    assert [sessions._mark("a", name) for name in NAMES] == [find_mark(log, name) for name in NAMES]
+    expected = [find_mark(log, name) for name in NAMES]
+    assert [sessions._mark("a", name) for name in NAMES] == expected
+    assert sessions._marks("a", NAMES) == expected
 
 
 def test_marks_go_with_their_session(store: Store) -> None:

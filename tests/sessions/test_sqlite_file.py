@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -276,6 +277,42 @@ def test_an_interrupt_of_the_thread_that_commits_loses_no_write_of_another(tmp_p
     written = [number for (number,) in connection.execute("SELECT number FROM written")]
     assert len(interrupted) == 1
     assert sorted(written + interrupted) == list(range(6))
+    connection.close()
+
+
+def test_many_threads_write_at_once_and_each_write_is_committed(tmp_path: Path) -> None:
+    connection = sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)
+    connection.execute("CREATE TABLE written (number INTEGER UNIQUE)")
+    guard, failed = threading.Lock(), []
+
+    @contextmanager
+    def using() -> Iterator[sqlite3.Connection]:
+        with guard:
+            yield connection
+
+    commits = GroupCommit(using, lambda: None)
+
+    def insert(number: int, connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO written VALUES (?)", (number,))
+
+    def run(first: int) -> None:
+        for number in range(first, first + 100):
+            write = partial(insert, number if number % 10 else 0)  # of every tenth it fails
+            try:
+                commits.run(write)
+            except sqlite3.IntegrityError:
+                failed.append(number)
+
+    threads = [threading.Thread(target=run, args=(first,)) for first in range(0, 1_600, 100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    written = {number for (number,) in connection.execute("SELECT number FROM written")}
+    assert written == {number for number in range(1_600) if number % 10} | {0}
+    assert len(failed) == 159
+    assert not commits._is_committing
     connection.close()
 
 

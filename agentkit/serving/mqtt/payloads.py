@@ -5,6 +5,7 @@ tolerated as long as a message can be recognized. Names given by a client are ch
 a topic or a store.
 """
 
+import functools
 import hashlib
 import json
 import logging
@@ -70,12 +71,12 @@ class UserMessage:
     approve: Any = None
     asked: str = ""
 
-    @property
+    @functools.cached_property
     def default_topic(self) -> str:
         """The topic of the answer when the client requests no other one."""
         return f"{self.project.answers}/{topic_level(self.session)}"
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
         """The id of its session in the store."""
         return session_key(self.project, self.session)
