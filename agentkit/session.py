@@ -290,13 +290,7 @@ class Session:
         if request_id is not None and (not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID):
             raise SessionError(f"request_id={request_id!r:.80}: it must be a text of 1 to {MAX_REQUEST_ID} characters")
         with self.hold(wait, gives_up) as writer:
-            try:
-                yield Turn(writer, request_id or "", content, is_retry, decides)
-            except BaseException:
-                with contextlib.suppress(SessionError):
-                    writer.flush()
-                raise
-            writer.flush()
+            yield Turn(writer, request_id or "", content, is_retry, decides)
 
     def note_delivered(self, request_id: str) -> None:
         """Record that the client has received the answer to its request. Raises SessionError."""

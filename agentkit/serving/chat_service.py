@@ -142,7 +142,6 @@ class ChatService:
                 return self._run(user_input, user_input.prompt(), conversation, on_event, cancel, streams)
         with ExitStack() as stack:
             turn = self._turn(stack, user_input, cancel, on_wait)
-            turn.comes_again = user_input.comes_again
             prompt = user_input.prompt(turn.messages or ())
             conversation = {"session": turn}
             if user_input.approve is not None:

@@ -28,8 +28,7 @@ class UserInput:
     request_id that means nothing beyond this message, whatever it was used for before. output: the type of the answer,
     as `Agent.run` takes it. is_whole: whether `messages` are sent as they are, or refused by the model server; else
     what does not fit into the history's tokens is left out. approve: instead of a message, the decisions on calls of
-    the session that wait for a person; asked: of what the client has seen of them, or "". comes_again: whether its
-    sender sends it again when the process is killed before its answer, so that it may be stored together with that.
+    the session that wait for a person; asked: of what the client has seen of them, or "".
     """
 
     text: Prompt | Callable[[Sequence[Message]], Prompt] | None
@@ -45,7 +44,6 @@ class UserInput:
     is_whole: bool = False
     approve: Approvals | None = None
     asked: str = ""
-    comes_again: bool = False
 
     @property
     def sent(self) -> Any:

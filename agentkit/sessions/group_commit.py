@@ -68,6 +68,9 @@ class GroupCommit:
         finally:
             with self._guard:
                 self._waiting[:0] = [job for job in jobs if not job.is_done]  # of a commit that was interrupted
+            for job in jobs:
+                if job.is_done:
+                    job.wake()  # again, where the interrupt came before it
 
     def _leave(self, job: _Job) -> None:
         """The thread of a job goes on: the next one that waits is to commit, if this one was."""

@@ -286,7 +286,7 @@ def _plain_entry(text: str) -> Entry | None:
     """The entry of a message that is a text, as nearly all are, or of a request; None for what needs a closer look."""
     try:
         entry, end = _DECODE(text)
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):  # TypeError: bytes, which a store may return
         return None
     if end != len(text) or type(entry) is not dict or type(version := entry.get("v")) is not int:
         return None
@@ -300,7 +300,7 @@ def _plain_entry(text: str) -> Entry | None:
         is_plain = type(value.get("id")) is str and type(value.get("state")) is str
     if not is_plain or (kind == "request" and not entry.keys().isdisjoint(KINDS[:-1])):
         return None
-    extra = {} if len(entry) == 3 else {name: each for name, each in entry.items() if name not in (kind, *_OF_ALL)}
+    extra = {name: each for name, each in entry.items() if name not in (kind, *_OF_ALL)}
     return Entry(kind, value, str(entry.get("at", "")), usage, extra)
 
 

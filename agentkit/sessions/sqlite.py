@@ -242,9 +242,11 @@ class SQLiteSessions(Sessions):
             lock = _Lock(held, file)
             yield lock
         finally:
-            if lock is not None and not lock.has_written and held.is_held():
-                self._remove_unused_lock(session_id)
-            self._locks.release(held)
+            try:
+                if lock is not None and not lock.has_written and held.is_held():
+                    self._remove_unused_lock(session_id)
+            finally:
+                self._locks.release(held)
 
 
 def _place(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:

@@ -62,11 +62,10 @@ class Turn:
     of an answered request those up to its answer. held: the messages that come after the results of open calls.
     records: the calls that an open or answered request has made so far. finish_reason: the server's, of an answer that
     it cut off. unknown: the calls that an earlier run started and did not finish. was_cut: whether a part of the
-    history was left out for this request. comes_again: set before a run whose question is asked again when the process
-    is killed: it is stored with what the run stores next. view, spent: which part of the session was sent last, and
-    what that took. first_number: the number in the session of the first of `messages`: reading starts with what is
-    sent. instructed: how many messages the run has before those of the session. made: how many messages before the run
-    belong to its request already. begins: the index of the first message of the request in the transcript of the run.
+    history was left out for this request. view, spent: which part of the session was sent last, and what that took.
+    first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
+    how many messages the run has before those of the session. made: how many messages before the run belong to its
+    request already. begins: the index of the first message of the request in the transcript of the run.
     asked: the open call that waits for a person's answer, None for none. waiting: the calls that wait for a person,
     None when none does. left: of a decision (`decides`) that an earlier try has taken, the calls for which it still
     counts, by their ids; None for another one.
@@ -83,7 +82,6 @@ class Turn:
     finish_reason: str = ""
     unknown: Sequence[ToolCall] = ()
     was_cut: bool = False
-    comes_again: bool = False
     view: Mapping[str, Any] | None = None
     spent: Usage | None = None
     first_number: int = 0
@@ -270,10 +268,7 @@ class Turn:
         begun = {f"request:{self.request_id}": len(self._undo) + len(before)} if begins else {}
         self._first = self._length + len(self._undo) + len(before)
         self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
-        if self.comes_again and self.state == "new" and not before:
-            self._writer.defer(asked, images, begun)
-        else:
-            self._writer.write([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
+        self._writer.write([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
         self._messages_written = len(question)
 
     def add(
@@ -365,10 +360,9 @@ class Turn:
 
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect."""
-        writer, is_stored = self._writer, bool(self._messages_written) and not self._had_effect
-        if writer is not None and not writer.forget_deferred() and is_stored:
+        if self._writer is not None and self._messages_written and not self._had_effect:
             with suppress(SessionError):  # then the next try goes on from what is stored
-                writer.write_undo(self._messages_written, self._first, self._left)
+                self._writer.write_undo(self._messages_written, self._first, self._left)
         self._messages_written = 0
 
 

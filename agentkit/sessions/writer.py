@@ -46,11 +46,9 @@ class Writer:
         self.id = session_id
         self._store = store
         self._lock = lock
-        self._deferred: tuple[list[str], Mapping[str, bytes], Mapping[str, int]] | None = None
 
     def entries(self, start: int = 0, count: int | None = None) -> list[Entry]:
         """The log from entry number `start`, at most `count` entries."""
-        self.flush()
         blob = functools.partial(self._store._blob, self.id)
         return read_entries(self._store._read(self.id, start, count), start, self.id, blob)
 
@@ -82,7 +80,6 @@ class Writer:
 
     def marks(self, *names: str) -> Sequence[int | None]:
         """The same for several marks."""
-        self.flush()
         return self._store._marks(self.id, names)
 
     def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
@@ -161,33 +158,5 @@ class Writer:
         marks: Marks | None = None,
     ) -> None:
         """Append entries and images, all or none, and change marks with them."""
-        if not entries:
-            return
-        texts, blobs, marks = write_entries(entries), blobs or {}, marks or Marks()
-        if self._deferred is not None and marks.dropped_from is not None:
-            self.flush()
-        if self._deferred is not None:
-            first, images, places = self._deferred
-            marks = Marks({**places, **{name: len(first) + place for name, place in marks.places.items()}})
-            texts, blobs = [*first, *texts], {**images, **blobs}
-        self._store._append_marked(self.id, texts, blobs, self._lock, marks)
-        self._deferred = None
-
-    def defer(
-        self, entries: Sequence[Mapping[str, Any]], blobs: Mapping[str, bytes], places: Mapping[str, int]
-    ) -> None:
-        """Append entries and images in one step with what is written next, or by `flush`; they have the time of now.
-        places: the marks that they get."""
-        self._deferred = (write_entries(entries), blobs, places)
-
-    def flush(self) -> None:
-        """Append what was deferred."""
-        if self._deferred is not None:
-            texts, blobs, places = self._deferred
-            self._store._append_marked(self.id, texts, blobs, self._lock, Marks(places))
-            self._deferred = None
-
-    def forget_deferred(self) -> bool:
-        """Never append what was deferred; returns whether there was anything."""
-        had, self._deferred = self._deferred is not None, None
-        return had
+        if entries:
+            self._store._append_marked(self.id, write_entries(entries), blobs or {}, self._lock, marks or Marks())

@@ -6,7 +6,7 @@ Kinds of reports elsewhere: one torn or misshapen line makes the whole conversat
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, Session, SessionError
 from agentkit.sessions import MemorySessions
-from agentkit.sessions.log import KINDS, Entry, _checked_entry, _plain_entry
+from agentkit.sessions.log import KINDS, Entry, _checked_entry, _plain_entry, read_entry
 from agentkit.testing import ScriptedBackend
 
 HELLO = {"role": "user", "content": "Hello"}
@@ -203,7 +203,14 @@ def test_a_plain_entry_is_read_as_any_other(log: list[Any], behind: str) -> None
         entry(message=HI, usage={"input_tokens": 3}, model="m"),
         entry(request={"id": "7", "state": "begun", "digest": "x"}),
         entry(request={"id": "", "state": "stopped"}, stopped="seconds"),
+        '{"v": 1, "message": {"role": "user", "content": "Go on."}, "by": "run"}',
+        '{"v": 1, "message": {"role": "assistant", "content": "It is"}, "stopped": "length"}',
     ],
 )
 def test_what_most_entries_are_is_plain(text: str) -> None:
     assert _plain_entry(text) == _checked_entry(text, 0, "a", lambda digest: None)
+
+
+def test_an_entry_that_a_store_returns_as_bytes_is_read() -> None:
+    made = read_entry(cast(str, entry(message=HELLO).encode()), 0, "a", lambda digest: None)
+    assert made.value == HELLO

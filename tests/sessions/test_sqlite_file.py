@@ -374,3 +374,16 @@ def test_what_a_shared_commit_acknowledged_outlives_a_killed_process(tmp_path: P
             said = [str(message["content"]) for message in sessions[f"s{number}"].messages]
             assert said == [str(turn) for turn in range(len(said))]
             assert {turn for session_id, turn in acknowledged if session_id == f"s{number}"} <= set(said)
+
+
+def test_a_lock_is_released_when_the_look_whether_it_was_used_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with SQLiteSessions(tmp_path / "s.db", wait=0.2) as sessions:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), sessions["a"].hold():
+            patched.setattr(sessions, "_read", interrupted)
+        with sessions["a"].hold() as writer:
+            writer.append([{"role": "user", "content": "Hello"}])

@@ -200,7 +200,6 @@ class Responder:
             is_retry=message.is_retry,
             approve=_decisions_in(message),
             asked=message.asked,
-            comes_again=True,
         )
 
     def _tools_of(self, project: Project) -> tuple[AnyTool, ...]:
