@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,7 @@ class BatchRun(Closable, Iterator[Record]):
             self._open_items(has_effects),
             budget=BatchBudget(plan.limits, () if journal is None else read_records(journal.path)),
             counting=self._counting,
-            begin=_ignored if journal is None else journal.begin,
-            write=_ignored if journal is None else journal.write,
-            forget=_ignored if journal is None else journal.forget,
+            journal=journal,
             alone=lambda item: self._quarantine.add([item]),
             finish=plan.finish,
             has_effects=has_effects,
@@ -111,7 +110,8 @@ class BatchRun(Closable, Iterator[Record]):
         """The items without an answer, in the order of the input, and what is done with each."""
         journal = self._plan.journal
         if journal is None:
-            yield from ((item, "ask") for item in self._plan.items)
+            asked: Iterator[How] = repeat("ask")
+            yield from zip(self._plan.items, asked, strict=False)  # the second never ends
             return
         in_flight = set() if self._plan.asks_unknown else set(journal.in_flight)
         in_doubt: How = "unknown" if has_effects else "alone" if self._plan.job.travels else "ask"
@@ -145,6 +145,9 @@ class BatchRun(Closable, Iterator[Record]):
     def _end_of_time(self) -> None:
         self._feed.stop("budget")
         self._cancel_after(self._plan.grace)
+
+    def __iter__(self) -> Iterator[Record]:
+        return self._records
 
     def __next__(self) -> Record:
         return next(self._records)
@@ -241,10 +244,6 @@ class BatchRun(Closable, Iterator[Record]):
                 self.ending = self._feed.ending
                 self._plan.fleet.cancel()
                 self._plan.fleet.join(CANCEL_SECONDS)
-
-
-def _ignored(_: object) -> None:
-    """What is noted only in an answers file."""
 
 
 def run_batch(

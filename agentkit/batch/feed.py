@@ -10,8 +10,9 @@ from typing import Literal
 from agentkit.batch.account import AccountErrors
 from agentkit.batch.budget import BatchBudget
 from agentkit.batch.item import Item, Record
-from agentkit.batch.journal import JournalError
+from agentkit.batch.journal import Journal, JournalError
 from agentkit.batch.records import not_run
+from agentkit.batch.short_lock import ShortLock
 from agentkit.batch.stats import Counting
 from agentkit.batch.worker import KIND
 from agentkit.errors import ConfigurationError
@@ -38,9 +39,9 @@ _OF_ALL = ("ConfigurationError", "MissingExtraError", "DependencyError")
 class BatchFeed:
     """The feed of one start of a batch (see `agentkit.batch.fleet.Feed`).
 
-    items: those that have no answer, read lazily. begin: notes ids before they are sent; forget: takes that back for
-    items that had no effect. write: stores a record. alone: answers an item in a process of its own. finish: see
-    `run_batch`. has_effects: an item whose run was lost must not be run again, since a tool may have had its effect.
+    items: those that have no answer, read lazily. journal: notes ids before they are sent, and stores records; None
+    where nothing is kept. alone: answers an item in a process of its own. finish: see `run_batch`. has_effects: an item
+    whose run was lost must not be run again, since a tool may have had its effect.
     """
 
     def __init__(
@@ -49,21 +50,20 @@ class BatchFeed:
         *,
         budget: BatchBudget,
         counting: Counting,
-        begin: Callable[[Sequence[str]], None],
-        write: Callable[[Record], object],
-        forget: Callable[[Sequence[str]], None],
+        journal: Journal | None,
         alone: Callable[[Item], None],
         finish: Callable[[Record], Record] | None,
         has_effects: bool,
     ) -> None:
         self._items = items
         self._budget, self._counting = budget, counting
-        self._begin, self._write, self._forget = begin, write, forget
+        self._journal = journal
         self._ask_alone = alone
         self._finish = finish
         self._has_effects = has_effects
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
+        self._held = ShortLock(self._lock)  # for what is done for each item
         self._waiting = 0  # threads that wait for something to take
         self._again: deque[Item] = deque()
         self._later: deque[Item] = deque()  # asked again behind all others
@@ -95,10 +95,11 @@ class BatchFeed:
         """See `Feed.take`."""
         while True:
             unknown: list[Item] = []
-            with self._lock:
+            with self._held:
                 taken = self._taken(most, unknown)
             if taken:
-                self._note(taken)  # without the lock, as it writes
+                if self._journal is not None:
+                    self._note(taken)  # without the lock, as it writes
                 if self.ending:
                     taken = self._put_back(taken)
             for item in unknown:  # without the lock: their records wait for a reader
@@ -108,13 +109,15 @@ class BatchFeed:
 
     def _taken(self, most: int, unknown: list[Item]) -> list[Item]:
         taken: list[Item] = []
-        while len(taken) < most and len(unknown) < _MAX_ASIDE and not self.ending:
+        while not self.ending:
             if self._suspects:
                 self._let_one_go_alone()
             item = self._next(unknown) if not self._budget.is_limited or self._may_begin() else None
             if item is not None:
                 taken.append(item)
                 self._in_progress += 1
+                if len(taken) >= most:
+                    break
             elif taken or unknown or self._is_over():
                 break
             else:
@@ -131,12 +134,16 @@ class BatchFeed:
     def put(self, item: Item, record: Record) -> None:
         """See `Feed.put`."""
         kind = record.pop(KIND, "")
-        with self._lock:
-            if self._alone is item:
-                self._alone = None
-            is_outcome = (record["ok"] and not kind) or self._is_outcome(item, record, kind)
-            if is_outcome and kind != "account":
-                self._account.answered()
+        is_outcome = bool(record["ok"] and not kind)
+        if is_outcome and self._alone is not item:  # nearly always: it needs no lock
+            self._account.answered()
+        else:
+            with self._lock:
+                if self._alone is item:
+                    self._alone = None
+                is_outcome = is_outcome or self._is_outcome(item, record, kind)
+                if is_outcome and kind != "account":
+                    self._account.answered()
         try:
             if is_outcome:
                 self._store(record)
@@ -148,7 +155,7 @@ class BatchFeed:
         if kind == "cancelled":
             self._take_back(item, record)
         elif kind == "account" and self._is_asked_again(item, record):
-            self._forget([item.id])
+            self._forget([item])
             self._later.append(item)
         elif self._is_error_of_all(item, record):
             self.fail(ConfigurationError(record["error"]["message"]))
@@ -169,7 +176,7 @@ class BatchFeed:
         with self._lock:
             (self._suspects if died and self._may_be_alone else self._again).extend(kept)
             if not begun:
-                self._forget([item.id for item in kept])
+                self._forget(kept)
             self._leave(len(kept))
 
     def _has_died_again(self, item: Item) -> bool:
@@ -200,10 +207,12 @@ class BatchFeed:
     def _next(self, unknown: list[Item]) -> Item | None:
         if self._again:
             return self._again.popleft()
-        while not self.ending and len(unknown) < _MAX_ASIDE and (found := self._read()) is not None:
+        while not self.ending and (found := self._read()) is not None:
             item, how = found
             if how == "unknown":
                 unknown.append(item)
+                if len(unknown) >= _MAX_ASIDE:
+                    return None
             elif how == "alone" and self._may_be_alone:
                 self._suspects.append(item)
                 self._let_one_go_alone()
@@ -229,14 +238,20 @@ class BatchFeed:
 
     def _note(self, taken: Sequence[Item]) -> None:
         try:
-            self._begin([item.id for item in taken])
+            if self._journal is not None:
+                self._journal.begin([item.id for item in taken])
         except Exception as error:  # noqa: BLE001 - a full disk: raised again where the records are read
             self.fail(error)
+
+    def _forget(self, items: Sequence[Item]) -> None:
+        """Take back what was noted of items that had no effect."""
+        if self._journal is not None:
+            self._journal.forget([item.id for item in items])
 
     def _put_back(self, taken: Sequence[Item]) -> list[Item]:
         with self._lock:
             self._again.extendleft(reversed(taken))
-            self._forget([item.id for item in taken])
+            self._forget(taken)
             self._leave(len(taken))
         return []
 
@@ -277,7 +292,8 @@ class BatchFeed:
     def _store(self, record: Record) -> None:
         try:
             record = self._finish(record) if self._finish is not None else record
-            self._write(record)
+            if self._journal is not None:
+                self._journal.write(record)
             if self._budget.is_limited:
                 with self._lock:
                     self._budget.count(record)
@@ -298,10 +314,10 @@ class BatchFeed:
         self._budget.count(record)
         self._counting.spent(record)
         if not self._has_effects or not record["usage"]:
-            self._forget([item.id])
+            self._forget([item])
 
     def _leave(self, count: int = 1) -> None:
-        with self._lock:
+        with self._held:
             self._in_progress -= count
             if self._suspects:
                 self._let_one_go_alone()

@@ -13,9 +13,9 @@ MAX_CLOSED = 600.0
 """Seconds. A server that asks for more is asked after that time, and says itself that it still refuses."""
 LEAST_FULL, MOST_FULL = 0.05, 2.0
 """Seconds for which a server that has refused a request gets no more than it has."""
-EVEN = 0.9
+EVEN = 0.8
 """The part of the even distance between two requests that is kept where the server has refused some."""
-CATCH_UP = 0.5
+CATCH_UP = 3.0
 """How many distances that threads were late with are made up for at once."""
 NEVER = math.inf
 

@@ -6,11 +6,14 @@ from typing import Any, BinaryIO
 
 from agentkit._text import canonical_json
 from agentkit.batch.item import Item
-from agentkit.batch.json_lines import check_texts
+from agentkit.batch.json_lines import check_text, check_texts
 from agentkit.batch.text_lines import MAX_BYTES, TOO_LONG, Entry, LineError
 from agentkit.errors import ConfigurationError
 
 _VALUE, _ITEM, _PROBLEM = "v", "i", "p"
+_PLAIN = (str, dict)
+_SURELY_SHORT = MAX_BYTES // 6 - 1
+"""Characters of a text whose JSON is never too long."""
 
 
 def check_iterable(source: object) -> None:
@@ -36,7 +39,7 @@ def given_entries(source: Iterable[Any]) -> Iterator[Entry]:
             yield number, each, b"", ""
             continue
         try:
-            value = dict(each) if isinstance(each, Mapping) and type(each) is not dict else each
+            value = dict(each) if type(each) not in _PLAIN and isinstance(each, Mapping) else each
             _check(value)
         except LineError as error:
             yield number, None, repr(type(each)).encode(), str(error)
@@ -45,6 +48,9 @@ def given_entries(source: Iterable[Any]) -> Iterator[Entry]:
 
 
 def _check(value: Any) -> None:
+    if type(value) is str and len(value) <= _SURELY_SHORT:
+        check_text(value)  # nothing else can be wrong with a text
+        return
     try:
         text = canonical_json(value)
     except (TypeError, ValueError) as error:

@@ -9,6 +9,7 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from json.encoder import encode_basestring
 from typing import NamedTuple
 
 from agentkit._text import canonical_json, cut
@@ -63,7 +64,8 @@ def digest_of(content: bytes) -> int:
 def value_digest(value: object) -> int:
     """The digest of a value of JSON, whatever the order of its keys. Raises LineError for what JSON can't represent."""
     try:
-        return digest_of(canonical_json(value).encode())
+        text = encode_basestring(value) if type(value) is str else canonical_json(value)
+        return digest_of(text.encode())
     except (TypeError, ValueError) as error:
         raise LineError(f"can't be written as JSON: {cut(str(error), 200)}") from None
     except RecursionError:

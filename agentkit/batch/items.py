@@ -264,6 +264,8 @@ class _Reading:
             return _NOTHING, str(error)
 
     def _question(self, value: Any) -> Question:
+        if type(value) is str:
+            return Question(None, asked_text(value, "the text"))
         if self._column is None:
             if is_request(value):
                 return request_of(value)

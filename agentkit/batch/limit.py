@@ -30,6 +30,8 @@ ROUNDS_BETWEEN = 50
 EXACT, MOST_MEASURED = 0.15, 96
 """The standard error of a mean that is exact enough to judge by, as a part of it; requests after which it counts
 anyway."""
+MOST_TRIED = 0.05
+"""The part by which a small number grows in a round at most: one of 8 would have every ninth request refused."""
 APPROACH = 8
 """The part of the way to where it was last refused by which the number grows in a round."""
 PATIENCE, LEAST_PATIENCE, LONGEST_PATIENCE = 10.0, 4.0, 5.5
@@ -246,7 +248,7 @@ class Limit:
             self._set(2 * self._exact)
             return
         if self._exact < self._ceiling:
-            self._step = max(1.0, (self._ceiling - self._exact) / APPROACH)
+            self._step = max(min(1.0, MOST_TRIED * self._exact), (self._ceiling - self._exact) / APPROACH)
         elif not self._refused:  # above where it was refused: the server takes more than it did
             self._step = min(3 * self._step, self._exact)
         self._kept = self._exact

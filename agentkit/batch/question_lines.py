@@ -42,7 +42,7 @@ class Question(NamedTuple):
     def columns(self) -> Mapping[str, Any]:
         """See `Item.columns`. They are made when they are asked for: a line that is only checked has no use for
         them."""
-        return {name: each for name, each in self.fields.items() if name not in self.not_columns}
+        return self.fields and {name: each for name, each in self.fields.items() if name not in self.not_columns}
 
 
 def question_of(value: object, column: str | None = None) -> Question:

@@ -29,7 +29,11 @@ def answered(
     has_output = bool(output.strip()) if isinstance(output, str) else output is not None or stopped == "answer"
     is_ok = has_output and stopped not in _UNFINISHED
     error = None if is_ok else {"type": stopped, "message": _why(stopped), "status": None}
-    found: _Found = (output_record(output), stopped, citation_records(result.citations) if result.citations else [])
+    found: _Found = (
+        output if type(output) is str else output_record(output),
+        stopped,
+        citation_records(result.citations) if result.citations else [],
+    )
     kept: dict[str, Any] = {}
     if keep:
         made = result_record(result)

@@ -55,10 +55,12 @@ class Stats:
 
 
 class Counting:
-    """Counts the records of a batch; thread-safe."""
+    """Counts the records of a batch; thread-safe. The threads that bring records never wait for each other: a record
+    that comes while another is counted is counted with the next, or when somebody asks."""
 
     def __init__(self, total: int, before: int, failed_before: int = 0) -> None:
         self._lock = threading.Lock()
+        self._coming: deque[tuple[Mapping[str, Any], int]] = deque()  # (record, second)
         self._total, self._failed_before = total, failed_before
         self._before = min(before, total)
         self._done = self._failed = self._requests = self._refused = self._input = self._output = 0
@@ -80,16 +82,24 @@ class Counting:
 
     def count(self, record: Mapping[str, Any]) -> None:
         """Take a record."""
-        now = int(time.monotonic() - self._started)
-        with self._lock:
+        self._coming.append((record, int(time.monotonic() - self._started)))
+        if self._lock.acquire(blocking=False):
+            try:
+                self._count_all()
+            finally:
+                self._lock.release()
+
+    def _count_all(self) -> None:
+        while self._coming:
+            record, now = self._coming.popleft()
             self._done += 1
             self._count_spent(record)
             if not record.get("ok"):
                 self._count_failure(record)
-            if self._seconds and self._seconds[-1][0] == now:
-                self._seconds[-1] = now, self._seconds[-1][1] + 1
-            else:
-                self._seconds.append((now, 1))
+            if not self._seconds or self._seconds[-1][0] < now:
+                self._seconds.append((now, 0))
+            second, count = self._seconds[-1]
+            self._seconds[-1] = second, count + 1
             while self._seconds[0][0] < now - WINDOW:
                 self._seconds.popleft()
 
@@ -113,6 +123,7 @@ class Counting:
     def stats(self, in_flight: int, at_once: int) -> Stats:
         """The batch at this moment."""
         with self._lock:
+            self._count_all()
             seconds = time.monotonic() - self._started
             recent = sum(count for second, count in self._seconds if second >= seconds - WINDOW)
             rate = recent / max(1.0, min(seconds, WINDOW))

@@ -16,7 +16,8 @@ WATCH_INTERVAL = 1.0
 
 
 class _Lane:
-    """A thread that answers items. is_left: nobody waits any more for what it does."""
+    """A thread that answers items. item, began: what it answers and since when, where runs are watched. is_left: nobody
+    waits any more for what it does."""
 
     def __init__(self) -> None:
         self.item: Item | None = None
@@ -33,7 +34,7 @@ class ThreadFleet:
         self._lanes: list[_Lane] = []
         self._most = 1_000_000
         self._cancel = AbortingEvent()
-        self._is_over = self._is_closed = False
+        self._is_over = self._is_closed = self._is_watched = False
         self._feed: Feed | None = None
         self._worker: Worker | None = None
         self._paces: ServerPaces | None = None
@@ -51,8 +52,9 @@ class ThreadFleet:
         self._worker = Worker(job, self._paces)
         self._feed = feed
         self._leave = self._paces.on_change(self._grow)
+        self._is_watched = job.run_seconds is not None
         self._grow()
-        if job.run_seconds is not None:
+        if self._is_watched:
             watch = threading.Thread(target=self._watch, args=(job.run_seconds,), name="agentkit-batch", daemon=True)
             watch.start()
 
@@ -91,18 +93,22 @@ class ThreadFleet:
             self._end(lane)
             return False
         item = taken[0]
-        with self._lock:
-            lane.began, lane.item = time.monotonic(), item
+        if self._is_watched:
+            with self._lock:
+                lane.began, lane.item = time.monotonic(), item
         record = self._worker.answer(item, self._cancel)
-        with self._lock:
-            lane.item = None
-            if lane.is_left:
-                return False
+        if self._is_watched:
+            with self._lock:
+                lane.item = None
+                if lane.is_left:
+                    return False
         self._feed.put(item, record)
         return True
 
     def _goes_on(self, lane: _Lane) -> bool:
         """Whether a lane takes another item: it ends where there are more of them than runs should be in progress."""
+        if len(self._lanes) <= self.width:
+            return True
         with self._lock:
             if len(self._lanes) > self.width and not self._is_over:
                 self._lanes.remove(lane)

@@ -1,7 +1,7 @@
 """The base class of middleware: a backend that wraps another one and forwards what it does not change."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.net.overflow import too_long
@@ -40,16 +40,16 @@ def stops_on_abort(backend: Backend) -> bool:
     whatever it waits for; then it needs no thread that can be left.
 
     A class says so with the attribute `stops_on_abort`; a middleware of itself, without the backend inside. What it
-    inherits does not count: a subclass may wait in a way of its own.
+    inherits does not count: a subclass may wait in a way of its own. It is asked for each reply.
     """
-    while True:  # it is asked for each reply
-        if "stops_on_abort" not in type(backend).__dict__ or not getattr(backend, "stops_on_abort", False):
+    inner: Any = backend
+    while "stops_on_abort" in type(inner).__dict__ and getattr(inner, "stops_on_abort", False):
+        if not isinstance(inner, Middleware):
+            return "reply" not in getattr(inner, "__dict__", ())
+        if "reply" in inner.__dict__:  # put in the place of its own
             return False
-        if "reply" in getattr(backend, "__dict__", ()):  # put in the place of its own
-            return False
-        if not isinstance(backend, Middleware):
-            return True
-        backend = backend.backend
+        inner = inner.backend
+    return False
 
 
 def replied_with_less(
