@@ -74,10 +74,10 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 @pytest.fixture(scope="session")
-def folder_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def folder_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Names of folders, one for each test. (`mktemp` looks at all the folders that it made before, for each test.)"""
     root = tmp_path_factory.mktemp("own")
-    return (f"{root}/{number}" for number in itertools.count())
+    return (root / str(number) for number in itertools.count())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -90,7 +90,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def cache_folder(folder_names: Iterator[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def cache_folder(folder_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders for caches and for the configuration of each test's own, not the user's; and no memory of the sites of
     other tests, whose ports come again."""
     folder = next(folder_names)
