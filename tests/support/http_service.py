@@ -128,10 +128,11 @@ def reply(request: Asked) -> Answer:
         return whole("")
     messages = request.body["messages"]
     last = messages[-1]
-    if last["role"] == "user" and "look up" in str(last["content"]):
-        return calls(("look_up", {"topic": str(last["content"]).split()[-1]}))
-    text = " | ".join(str(message["content"]) for message in messages if message["role"] == "user")
+    if last["role"] == "user" and "look up" in str(last.get("content")):
+        return calls(("look_up", {"topic": str(last.get("content")).split()[-1]}))
+    first = str(messages[0].get("content"))[:9]
+    text = " | ".join(str(message.get("content")) for message in messages if message["role"] == "user")
     if request.body.get("stream"):
-        words = re.findall(r"\S+\s*", f"{messages[0]['content'][:9]}: {text}")
+        words = re.findall(r"\S+\s*", f"{first}: {text}")
         return streamed(*(delta(content=word) for word in words))
-    return whole(f"{messages[0]['content'][:9]}: {text}")
+    return whole(f"{first}: {text}")
