@@ -7,12 +7,15 @@ import signal
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests.support import forked_cli
 from tests.support.llama_server import LlamaServer, serve_llama
 from tests.support.model_server import ModelServer, serve
+from tests.support.rewritten import rewrite_share
 from tests.support.site import Site, serve_site
 from tests.support.tiny_model import write_tiny_model
 
@@ -25,8 +28,9 @@ collect_ignore += [] if os.environ.get("AGENTKIT_TEST_MCP") else ["mcp/real"]
 # Those with Ray, where it is installed: make test-ray.
 collect_ignore += [] if os.environ.get("AGENTKIT_TEST_RAY") else ["batch/ray"]
 
-# The examples of the property tests are the same in each run, so that an unrelated change can't fail by chance. With
-# AGENTKIT_FUZZ=20, they are others each time, and 20 times as many: make fuzz.
+# The examples of the property tests are the same in each run, so that an unrelated change can't fail by chance, and a
+# third of the number that a test names. With AGENTKIT_FUZZ=20, they are others each time, and 20 times that number:
+# make fuzz.
 FUZZ = int(os.environ.get("AGENTKIT_FUZZ", "0"))
 settings.register_profile("same examples", derandomize=True, deadline=None)
 settings.register_profile("search", derandomize=False, deadline=None, print_blob=True, database=None)
@@ -43,11 +47,25 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return (os.cpu_count() or 1) + 2
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give each process of pytest-xdist the folder in which they share what takes seconds to start."""
+    if hasattr(os, "fork"):
+        node.workerinput["shared"] = forked_cli.shared_folder()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if folder := getattr(config, "workerinput", {}).get("shared"):
+        forked_cli.shared = Path(folder)
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Collect the tests without collections of garbage, of which there is little, and let no later one look at the
     12,000 tests and all modules again: tests of threads and memory ask for many."""
     gc.disable()
+    if session.config.getoption("file_or_dir") == []:  # all tests are asked for
+        rewrite_share(session.config, sorted(Path(__file__).parent.rglob("test_*.py")))
     try:
         return (yield)
     finally:
@@ -63,12 +81,12 @@ def folder_names(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Multiply the examples of the property tests where AGENTKIT_FUZZ says so: a profile can't, where a test sets their
-    number itself."""
+    """Set the number of examples of the property tests: a profile can't, where a test sets it itself."""
     own = "_hypothesis_internal_use_settings"
-    for test in {getattr(item, "function", None) for item in items} if FUZZ else ():
+    for test in {getattr(item, "function", None) for item in items}:
         if isinstance(given := getattr(test, own, None), settings):
-            setattr(test, own, settings(given, max_examples=given.max_examples * FUZZ))
+            number = given.max_examples * FUZZ if FUZZ else max(min(20, given.max_examples), given.max_examples // 3)
+            setattr(test, own, settings(given, max_examples=number))
 
 
 @pytest.fixture(autouse=True)
@@ -76,9 +94,10 @@ def cache_folder(folder_names: Iterator[Path], monkeypatch: pytest.MonkeyPatch) 
     """Folders for caches and for the configuration of each test's own, not the user's; and no memory of the sites of
     other tests, whose ports come again."""
     folder = next(folder_names)
-    for variable, name in {"XDG_CONFIG_HOME": "config", "AGENTKIT_CACHE": "cache"}.items():
-        (folder / name).mkdir(parents=True)
-        monkeypatch.setenv(variable, str(folder / name))
+    os.mkdir(folder)
+    for variable, path in (("XDG_CONFIG_HOME", f"{folder}/config"), ("AGENTKIT_CACHE", f"{folder}/cache")):
+        os.mkdir(path)
+        monkeypatch.setenv(variable, path)
     if politeness := sys.modules.get("agentkit_tools.politeness"):
         politeness.HOSTS_OF_PROCESS.clear()
 

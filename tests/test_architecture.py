@@ -888,15 +888,18 @@ def modules(package: str = "agentkit") -> dict[str, Path]:
 
 
 @cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
+def nodes_of(path: Path) -> list[ast.AST]:
+    """What the checks look at: imports and functions."""
+    wanted = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, wanted)]
 
 
-def imported_by(path: Path) -> set[str]:
+@cache
+def imported_by(path: Path) -> frozenset[str]:
     """The modules of agentkit that a file imports: at the top, in functions, for types."""
     known = {"agentkit", *(f"agentkit.{name}" for name in modules())}
     found = set()
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names} & known
         elif isinstance(node, ast.ImportFrom) and node.module in known:
@@ -904,9 +907,10 @@ def imported_by(path: Path) -> set[str]:
             found |= names & known
             if names - known:
                 found.add(node.module)
-    return {name.removeprefix("agentkit.") for name in found}
+    return frozenset(name.removeprefix("agentkit.") for name in found)
 
 
+@cache
 def layer_of(name: str) -> int:
     for level, names in enumerate(LAYERS):
         if name in names:
@@ -999,7 +1003,7 @@ def test_the_core_names_backends_only_in_the_table_of_providers() -> None:
 
 def test_the_tool_pack_uses_only_the_public_api() -> None:
     for path in modules("agentkit_tools").values():
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "agentkit":
                 assert node.module in PUBLIC, f"{path.name} imports {node.module}"
 
@@ -1026,7 +1030,7 @@ def test_no_file_has_more_than_450_lines() -> None:
 def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
     for package in SOURCES:
         for name, path in modules(package).items():
-            for node in ast.walk(tree_of(path)):
+            for node in nodes_of(path):
                 if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                     yield name, node
 
@@ -1060,8 +1064,9 @@ def blocks_of(node: ast.stmt) -> Iterator[list[ast.stmt]]:
 
 
 def test_deep_nesting_does_not_increase() -> None:
-    assert {name for name, node in functions() if depth_of(node.body) >= 4} == DEEPLY_NESTED
-    assert max(depth_of(node.body) for _, node in functions()) <= 5
+    depths = [(name, depth_of(node.body)) for name, node in functions()]
+    assert {name for name, depth in depths if depth >= 4} == DEEPLY_NESTED
+    assert max(depth for _, depth in depths) <= 5
 
 
 def test_the_root_has_few_modules_and_few_names() -> None:

@@ -6,7 +6,6 @@ import enum
 import json
 import os
 import subprocess
-import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +55,7 @@ from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.mqtt.responder import Responder, Response
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
+from tests.support import forked_cli
 from tests.support.growth import assert_linear
 from tests.support.http_service import LOOK_UP, serve_http, settings_for
 from tests.support.model_server import ModelServer, calls, serve, whole
@@ -342,7 +342,7 @@ ASK = ["ask", "Tides?", "--json", "-q", "--tool", LOOK_UP, "--model"]
 def by_command_line(model: ModelServer, folder: Path) -> tuple[Any, Any]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTKIT", "OPENAI"))}
     done = subprocess.run(
-        [sys.executable, "-m", "agentkit", *ASK, f"openai:m@{model.url}"],
+        [*forked_cli.command(), *ASK, f"openai:m@{model.url}"],
         capture_output=True,
         text=True,
         cwd=ROOT,

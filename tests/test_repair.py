@@ -177,7 +177,7 @@ def test_plain_messages_are_repaired_as_all_others(seed: int) -> None:
 @pytest.mark.slow
 @given(st.integers(0, 2**32))
 @settings(max_examples=500, deadline=None)
-def test_ten_thousand_mutations_end_in_histories_that_a_strict_server_takes(seed: int) -> None:
+def test_thousands_of_mutations_end_in_histories_that_a_strict_server_takes(seed: int) -> None:
     chance = random.Random(seed)
     for _ in range(20):
         messages: list[Any] = full_history(chance)

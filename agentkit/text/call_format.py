@@ -139,17 +139,18 @@ def first_characters(words: Iterable[str]) -> re.Pattern[str]:
 
 def partial_word_start(text: str, words: Sequence[str]) -> int:
     """Returns where a suffix of the text begins that is a prefix of one of the words; the text's length if none is."""
-    longest, first = _prefilter(tuple(words))
+    longest, first, beginnings = _prefilter(tuple(words))
     start = max(0, len(text) - longest)
     while found := first.search(text, start):
-        end = text[found.start() :]
-        if any(word.startswith(end) for word in words):
+        if text[found.start() :] in beginnings:
             return found.start()
         start = found.end()
     return len(text)
 
 
 @functools.cache
-def _prefilter(words: tuple[str, ...]) -> tuple[int, re.Pattern[str]]:
-    """Returns the longest possible partial match, in characters, and the pattern of the first characters."""
-    return max(len(word) for word in words) - 1, first_characters(words)
+def _prefilter(words: tuple[str, ...]) -> tuple[int, re.Pattern[str], frozenset[str]]:
+    """Returns the longest possible partial match, in characters, the pattern of the first characters, and all that the
+    words begin with."""
+    beginnings = frozenset(word[:length] for word in words for length in range(1, len(word) + 1))
+    return max(len(word) for word in words) - 1, first_characters(words), beginnings

@@ -628,7 +628,7 @@ def test_a_prompt_that_is_too_long_in_any_words_goes_to_the_next(pair: Pair, sta
 
 
 def test_a_real_server_that_is_killed_in_the_middle_of_its_reply(tiny_model: Path) -> None:
-    sampling: dict[str, Any] = {"temperature": 0, "max_tokens": 1500, "ignore_eos": True}
+    sampling: dict[str, Any] = {"temperature": 0, "max_tokens": 600, "ignore_eos": True}
     with serve_llama(tiny_model, slots=1) as one, serve_llama(tiny_model, slots=1) as two:
         models = [OpenAIBackend(name, base_url=each.url, **sampling) for name, each in (("one", one), ("two", two))]
         alone = Agent(models[1]).run("Count.")

@@ -26,6 +26,7 @@ from agentkit.session import Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions, open_sessions
 from agentkit.sessions.log import last_view
 from tests.sessions.conftest import Store
+from tests.support.many_writers import write_many
 from tests.support.redis_server import RedisServer, serve_redis
 
 ROOT = Path(__file__).parents[2]
@@ -235,12 +236,6 @@ def test_many_threads_write_without_losing_or_mixing(store: Store) -> None:
         ]
 
 
-def _write_many(make: Callable[[], Sessions], number: int) -> None:
-    sessions = make()
-    for turn in range(10):
-        sessions["a"].append([{"role": "user", "content": f"{number} {turn}"}, {"role": "user", "content": "end"}])
-
-
 def _url(kind: str, folder: Path, redis: RedisServer) -> str:
     return redis.url if kind == "redis" else f"{kind}:{folder / 'sessions'}"
 
@@ -253,7 +248,7 @@ def test_processes_write_without_losing_or_mixing(kind: str, tmp_path: Path, red
     url = _url(kind, tmp_path, redis)
     make = partial(RedisSessions, url, "many:") if kind == "redis" else partial(open_sessions, url)
     context = multiprocessing.get_context("spawn")
-    workers = [context.Process(target=_write_many, args=(make, number)) for number in range(3)]
+    workers = [context.Process(target=write_many, args=(make, number)) for number in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:

@@ -22,17 +22,21 @@ import os
 import pkgutil
 import runpy
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import types
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 CLIENT = Path(__file__).with_name("forked_client.py")
@@ -44,31 +48,70 @@ OF_THE_START = ("LANG", "LC_ALL", "LC_CTYPE", "PYTHONIOENCODING", "PYTHONUNBUFFE
 """Variables that the interpreter reads when it starts: they have to be those of the server."""
 
 
+shared: Path | None = None
+"""A folder of this run of the tests: its processes use one server. None: this process has its own."""
+
+
 @functools.cache
-def command() -> tuple[str, ...]:
-    """The beginning of a command of `agentkit`. Starts the server, which ends with this process."""
-    if not hasattr(os, "fork"):
-        return (sys.executable, "-m", "agentkit")
-    address = str(Path(tempfile.mkdtemp(prefix="agentkit-tests-")) / "socket")
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.forked_cli", address], cwd=ROOT, stdin=subprocess.PIPE, env=environment
-    )
+def shared_folder() -> str:
+    """Make such a folder, in the process that starts those of the tests, with whose end the server ends."""
+    folder = Path(tempfile.mkdtemp(prefix="agentkit-tests-"))
+    os.mkfifo(folder / "end")
+    writing = os.open(folder / "end", os.O_RDWR)  # opened for writing alone, it would wait for who reads
 
     def end() -> None:
-        assert process.stdin is not None
-        process.stdin.close()
-        process.wait(10)
-        Path(address).unlink()
-        Path(address).parent.rmdir()
+        os.close(writing)
+        shutil.rmtree(folder, ignore_errors=True)
 
     atexit.register(end)
-    end_of_wait = time.monotonic() + 60
-    while not os.path.exists(address):
-        assert process.poll() is None
-        assert time.monotonic() < end_of_wait
-        time.sleep(0.01)
-    return (sys.executable, "-I", "-S", str(CLIENT), address)
+    return str(folder)
+
+
+@functools.cache
+def command() -> tuple[str, ...]:
+    """The beginning of a command of `agentkit`. Starts the server, which ends with this process or with all of the
+    tests'."""
+    if not hasattr(os, "fork"):
+        return (sys.executable, "-m", "agentkit")
+    if shared is None:
+        folder = Path(tempfile.mkdtemp(prefix="agentkit-tests-"))
+        process = _start(str(folder / "socket"), subprocess.PIPE)
+        atexit.register(_end, process, folder)
+    else:
+        folder = shared
+        with FileLock(folder / "lock"):
+            if not (folder / "socket").exists():
+                with open(folder / "end", "rb", buffering=0) as ended:
+                    STARTED.append(_start(str(folder / "socket"), ended.fileno()))
+    return (sys.executable, "-I", "-S", str(CLIENT), str(folder / "socket"))
+
+
+STARTED: "list[subprocess.Popen[bytes]]" = []
+"""Servers that go on when this process ends."""
+
+
+def _start(address: str, until: int) -> "subprocess.Popen[bytes]":
+    """Start a server, which ends when the descriptor has been closed at its other end."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-m", "tests.support.forked_cli", address]
+    process = subprocess.Popen(command, cwd=ROOT, stdin=until, env=environment)
+    end_of_wait = time.monotonic() + 100
+    try:
+        while not os.path.exists(address):
+            assert process.poll() is None
+            assert time.monotonic() < end_of_wait
+            time.sleep(0.05)
+    except BaseException:
+        process.kill()
+        raise
+    return process
+
+
+def _end(process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    process.wait(10)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def command_for(variables: Iterable[str]) -> tuple[str, ...]:
@@ -196,12 +239,43 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # what is imported stays: no collection of a forked process looks at it
     if Server(sys.argv.pop(1)).serve():
-        if sys.argv[1:2] == ["-c"]:
-            run_code(sys.argv.pop(2))
-        elif sys.argv[1:] and sys.argv[1].endswith(".py"):
-            run_file()
-        else:
-            runpy.run_module("agentkit", run_name="__main__", alter_sys=True)
+        status: Any = None
+        try:
+            run()
+        except SystemExit as left:
+            status = left.code
+        if status is None or isinstance(status, int):
+            end(status or 0)
+        sys.exit(status)
+
+
+def run() -> None:
+    """Run the command, in a forked process."""
+    if sys.argv[1:2] == ["-c"]:
+        run_code(sys.argv.pop(2))
+    elif sys.argv[1:] and sys.argv[1].endswith(".py"):
+        run_file()
+    else:
+        runpy.run_module("agentkit", run_name="__main__", alter_sys=True)
+
+
+def end(status: int) -> None:
+    """End the process as the interpreter does: wait for its threads, call what is to be called at exit, free the
+    program's objects, write what is buffered. The modules stay: to take them down writes to all the memory that is
+    shared with the server, which copies it, 0.2 s of CPU. Returns if the streams can't be written: the interpreter says
+    so."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    program = vars(sys.modules["__main__"])
+    if program is not globals():
+        program.clear()
+    gc.collect()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(status)
 
 
 def run_file() -> None:

@@ -108,13 +108,15 @@ def _patterns_in(value: Any, name: str, depth: int = 0) -> Iterator[tuple[str, "
 
 
 @functools.cache
-def _modules_of_nodes() -> list[tuple[str, list[ast.AST]]]:
-    """The nodes of each module. (To walk through a module takes as long as to parse it.)"""
-    found = []
+def _modules_of_nodes() -> list[tuple[str, Sequence[ast.AST]]]:
+    """The nodes of each module that are looked at here. (To walk through a module takes as long as to parse it.)"""
+    kinds = (ast.Name, ast.Attribute, ast.Call, ast.FunctionDef, ast.Lambda)
+    found: list[tuple[str, Sequence[ast.AST]]] = []
     for package, root in ROOTS.items():
         for path in sorted(root.rglob("*.py")):
             module = ".".join((package, *path.relative_to(root).with_suffix("").parts))
-            found.append((module, list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))))
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            found.append((module, [node for node in ast.walk(tree) if isinstance(node, kinds)]))
     return found
 
 
@@ -123,9 +125,9 @@ def _methods_by_name() -> dict[tuple[str, str], set[str]]:
     other modules, may be called in any."""
     called: dict[tuple[str, str], set[str]] = defaultdict(set)
     for module, nodes in _modules_of_nodes():
-        holders = {id(node.value): node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        holders = {id(node.value): node.attr for node in nodes if type(node) is ast.Attribute}
         for node in nodes:
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id.isupper():
+            if type(node) is ast.Name and node.id.isupper() and type(node.ctx) is ast.Load:
                 method = holders.get(id(node), "")
                 called[module, node.id] |= {_SCANNING.get(method, method)} if method in METHODS else set(METHODS[:3])
     return called

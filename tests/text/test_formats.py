@@ -12,7 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit.text.any_format import any_format
-from agentkit.text.call_format import BadCall, Call, Format, Segment, Text, Thought, resolve_reasoning
+from agentkit.text.call_format import (
+    BadCall,
+    Call,
+    Format,
+    Segment,
+    Text,
+    Thought,
+    partial_word_start,
+    resolve_reasoning,
+)
 from agentkit.text.families import families
 from agentkit.text.parser import ReplyParser
 from agentkit.tooling.json_repair import cleaned
@@ -904,3 +913,11 @@ def test_the_reasoning_cases_give_the_expected_result(row: dict[str, Any]) -> No
     content = wanted["content"] or ""
     if "<tool_call>" not in content and "<|tool_calls" not in content:  # that parser leaves calls to another one
         assert got.text == content
+
+
+@given(st.text("<a>|b中", max_size=12), st.lists(st.text("<a>|b中", min_size=1, max_size=6), min_size=1, max_size=4))
+def test_where_a_word_may_begin_is_the_first_suffix_that_begins_one(text: str, words: list[str]) -> None:
+    longest = max(map(len, words)) - 1
+    places = range(max(0, len(text) - longest), len(text))
+    wanted = next((place for place in places if any(word.startswith(text[place:]) for word in words)), len(text))
+    assert partial_word_start(text, words) == wanted

@@ -129,8 +129,8 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         return direct_routes(ROUTERS) if app.exception_handlers == ours else {}
 
     app.add_middleware(Entrance, state=state, direct=direct)
-    for each in ROUTERS:
-        app.include_router(each)
+    for each in ROUTERS:  # `include_router` makes all of their routes again, at the first request: 0.2 s of CPU
+        app.router.routes.extend(each.routes)
     _add_pages(app)
     return app
 
