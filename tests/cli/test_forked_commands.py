@@ -23,6 +23,7 @@ ENDS = {
     "with what is left open told": "import socket\nleft = socket.socket()",
     "with its objects freed": "class A:\n    def __del__(self): print('freed')\na = A()",
     "with a closed output": "import sys; sys.stdout.close()",
+    "without an output": "import sys; sys.stdout = sys.stderr = None",
     "with an output that is full": "import sys; sys.stdout = open('/dev/full', 'w'); print('x')",
 }
 

@@ -271,8 +271,9 @@ def end(status: int) -> None:
         program.clear()
     gc.collect()
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
     except (OSError, ValueError):
         return
     os._exit(status)
