@@ -303,6 +303,7 @@ LAYERS = [
         "batch.item",
         "batch.made_agents",
         "batch.program_files",
+        "batch.short_lock",
         "batch.stats",
         "batch.text_lines",
     ],

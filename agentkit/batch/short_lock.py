@@ -17,7 +17,7 @@ class ShortLock:
     a moment later, and nobody has it without running.
     """
 
-    def __init__(self, lock: "threading.Lock | threading._RLock") -> None:
+    def __init__(self, lock: "threading.Lock | threading.RLock") -> None:
         self._lock = lock
         self._acquire, self._release = lock.acquire, lock.release
 
