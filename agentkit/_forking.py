@@ -7,7 +7,6 @@ left half done is waited for, and a child begins with free locks, and with conne
 
 import _frozen_importlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from weakref import ref
 
 from agentkit._lazy.logs import logger_of
+from agentkit._lazy.modules import loaded
 from agentkit.errors import AgentkitError
 
 Lock = TypeVar("Lock")
@@ -84,7 +84,7 @@ def _others_may_log() -> Iterator[None]:
 
 
 def _lock_of_logging() -> Any:
-    return getattr(sys.modules.get("logging"), "_lock", None)
+    return loaded("logging", "_lock")
 
 
 class _Forks:

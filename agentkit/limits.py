@@ -117,6 +117,7 @@ class Usage:
         )
 
 
+NO_USAGE = Usage()
 _NOTHING = Usage(cost=0.0)
 
 

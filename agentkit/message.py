@@ -8,15 +8,17 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from typing import Any, Literal, NotRequired, Required, TypedDict, TypeGuard
+from typing import Any, Literal, NotRequired, Required, TypedDict, TypeGuard, get_args
 from urllib.parse import unquote, urlsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass
-from agentkit._text import cut, short_repr
+from agentkit._text import cut, joined_surrogates, short_repr
 from agentkit.net.image_bytes import MAX_BYTES, bytes_of, data_of, media_type, supported_type
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
+TEXT_ROLES = frozenset(get_args(Role)) - {"tool"}
+"""The roles of messages that need nothing but a text."""
 Part = dict[str, Any]
 """One part of a message's content: `{"type": "text", "text": ...}`, `{"type": "image_url", ...}`, ..."""
 
@@ -263,6 +265,17 @@ def inside_response(text: str) -> tuple[int, int]:
     if length > _WRAPPER_LENGTH and text.startswith(_OPENING_LINE) and text.endswith(_CLOSING_LINE):
         return len(_OPENING_LINE), length - len(_CLOSING_LINE)
     return 0, length
+
+
+def is_plain_text(message: object) -> TypeGuard[Message]:
+    """Whether a message is a role and a text that any server can read, so that nothing of it is to be changed: nearly
+    all are."""
+    if type(message) is not dict or len(message) != 2:
+        return False
+    role, content = message.get("role"), message.get("content")
+    if type(role) is not str or role not in TEXT_ROLES or type(content) is not str:
+        return False
+    return content.isascii() or joined_surrogates(content) is content
 
 
 def is_plain_call(call: object) -> TypeGuard[ToolCall]:

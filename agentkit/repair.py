@@ -12,8 +12,7 @@ from typing import Any
 from agentkit.history.forms import ARGUMENTS
 from agentkit.history.given import given_messages
 from agentkit.history.parts import chat_part, is_content, is_shown
-from agentkit.history.plain import is_plain_text
-from agentkit.message import SHOWN, Part, response_of, returned_text, tool_result, unwrapped_response
+from agentkit.message import SHOWN, Part, is_plain_text, response_of, returned_text, tool_result, unwrapped_response
 from agentkit.tooling.arguments import as_json_object, is_json_object, is_sendable
 from agentkit.tooling.call_names import is_valid_name, valid_author, valid_id, valid_name
 from agentkit.tooling.json_repair import cleaned

@@ -6,17 +6,16 @@ by one tool message for each call, in the order of the calls, before any other m
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from typing import Any, TypeGuard, cast, get_args, overload
+from typing import Any, cast, get_args, overload
 
 from agentkit._text import json_bytes
 from agentkit.errors import TranscriptError
-from agentkit.message import AWAITS_REPLY, Message, Role, ToolCall, has_images, without_images
+from agentkit.message import AWAITS_REPLY, Message, Role, ToolCall, has_images, is_plain_text, without_images
 from agentkit.text.special_tokens import neutral_message
 from agentkit.tooling.read_only import ReadOnlyDict, read_only
 from agentkit.tooling.sendable import sendable
 
 ROLES: tuple[str, ...] = get_args(Role)
-_TEXT_ROLES = frozenset(ROLES) - {"tool"}
 
 
 Form = Callable[[Message], Message]
@@ -101,7 +100,7 @@ class Transcript(Sequence[Message]):
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Append messages. A user message is held back while calls are open, until the last of them is answered."""
         for message in messages:
-            if not self._open and _is_plain_text(message):  # nearly all of a history: nothing can be wrong with it
+            if not self._open and is_plain_text(message):  # nearly all of a history: nothing can be wrong with it
                 self._keep({**message}, json_bytes(message))
             else:
                 self._add(_checked(message, len(self._messages)))
@@ -237,14 +236,6 @@ def _formed(message: Message, form: Form | None, escaped: bool) -> Message:
     made = message if form is None else form(message)
     neutral: Any = neutral_message(made) if escaped else made
     return neutral  # type: ignore[no-any-return]
-
-
-def _is_plain_text(message: Mapping[str, Any]) -> TypeGuard[Message]:
-    """Whether this is a message with a text and nothing else, which any server can read and needs no closer look."""
-    if type(message) is not dict or len(message) != 2:
-        return False
-    content, role = message.get("content"), message.get("role")
-    return type(content) is str and type(role) is str and role in _TEXT_ROLES and content.isascii()
 
 
 def _checked(message: Mapping[str, Any], index: int) -> Message:

@@ -20,7 +20,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["_lazy.logs", "_lazy.patterns", "_lazy.records"],
+    ["_lazy.logs", "_lazy.modules", "_lazy.patterns", "_lazy.records"],
     [
         "errors",
         "_text",
@@ -304,7 +304,6 @@ LAYERS = [
         "batch.made_agents",
         "batch.program_files",
         "batch.stats",
-        "batch.short_lock",
         "batch.text_lines",
     ],
     [

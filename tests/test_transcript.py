@@ -178,7 +178,7 @@ def test_messages_with_plain_texts_are_taken_as_others_are(messages: list[Any]) 
         return kept, transcript.encoded(), transcript.size(), transcript.whats_due(), transcript.has_images
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("agentkit.transcript._is_plain_text", lambda message: False)
+        patched.setattr("agentkit.transcript.is_plain_text", lambda message: False)
         expected = made()
     assert made() == expected
 

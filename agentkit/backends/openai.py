@@ -32,6 +32,7 @@ from agentkit.net.keys import checked_key
 from agentkit.net.learned import Learned
 from agentkit.net.model_names import NO_KEY, OPENAI_URL, openai_address
 from agentkit.net.outgoing import URLLIB3, check_environment, openai_account
+from agentkit.net.server_urls import ENDPOINT
 from agentkit.net.time_limits import Timeout
 from agentkit.net.wording import OPENAI
 from agentkit.tooling.schema_dialects import dialect_of
@@ -197,7 +198,7 @@ class OpenAIBackend(MadeByName):
 
         text = self._text_reader(request)
         body = self._body(sending)
-        with closing(server.answered("POST", "/chat/completions", body, whole=not sending.stream)) as answer:
+        with closing(server.answered("POST", ENDPOINT, body, whole=not sending.stream)) as answer:
             objects = objects_of(server, answer, lambda: bool(accumulator.finish_reason))
             deltas = chain.from_iterable(map(accumulator.feed, objects))
             for delta in chain(deltas, accumulator.rest()):

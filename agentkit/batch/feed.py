@@ -12,7 +12,6 @@ from agentkit.batch.budget import BatchBudget
 from agentkit.batch.item import Item, Record
 from agentkit.batch.journal import Journal, JournalError
 from agentkit.batch.records import not_run
-from agentkit.batch.short_lock import ShortLock
 from agentkit.batch.stats import Counting
 from agentkit.batch.worker import KIND
 from agentkit.errors import ConfigurationError
@@ -63,7 +62,6 @@ class BatchFeed:
         self._has_effects = has_effects
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._held = ShortLock(self._lock)  # for what is done for each item
         self._waiting = 0  # threads that wait for something to take
         self._again: deque[Item] = deque()
         self._later: deque[Item] = deque()  # asked again behind all others
@@ -95,11 +93,10 @@ class BatchFeed:
         """See `Feed.take`."""
         while True:
             unknown: list[Item] = []
-            with self._held:
+            with self._lock:
                 taken = self._taken(most, unknown)
             if taken:
-                if self._journal is not None:
-                    self._note(taken)  # without the lock, as it writes
+                self._note(taken)  # without the lock, as it writes
                 if self.ending:
                     taken = self._put_back(taken)
             for item in unknown:  # without the lock: their records wait for a reader
@@ -237,9 +234,10 @@ class BatchFeed:
         return not waiting and self._is_read and not self._in_progress
 
     def _note(self, taken: Sequence[Item]) -> None:
+        if self._journal is None:
+            return
         try:
-            if self._journal is not None:
-                self._journal.begin([item.id for item in taken])
+            self._journal.begin([item.id for item in taken])
         except Exception as error:  # noqa: BLE001 - a full disk: raised again where the records are read
             self.fail(error)
 
@@ -317,7 +315,7 @@ class BatchFeed:
             self._forget([item])
 
     def _leave(self, count: int = 1) -> None:
-        with self._held:
+        with self._lock:
             self._in_progress -= count
             if self._suspects:
                 self._let_one_go_alone()

@@ -24,7 +24,6 @@ from agentkit._text import without_credentials
 from agentkit._threads import SUBMITTERS
 from agentkit.batch.gate import MAX_CLOSED, NEVER, Gate
 from agentkit.batch.limit import MAXIMUM, MINIMUM, START, Limit
-from agentkit.batch.short_lock import ShortLock
 from agentkit.net.abort import Aborted, stop_on_abort
 from agentkit.net.gates import REFUSALS, Gates
 from agentkit.net.rate_headers import Told, told_by
@@ -185,7 +184,6 @@ class ServerPaces:
     def __init__(self, minimum: int = MINIMUM, start: int = START, maximum: int = MAXIMUM) -> None:
         self._limits = minimum, min(max(start, minimum), maximum), maximum
         self._lock = freed_by_forks(threading.Lock())
-        self._held = ShortLock(self._lock)
         self._callbacks: list[Callable[[], object]] = []
         self.renew_in_child()
         renewed_by_forks(self)
@@ -218,7 +216,7 @@ class ServerPaces:
     def turn(self, url: str, tally: Tally, others: frozenset[int]) -> _Turn:
         """Wait until a request may be sent. others: the threads that wait for it, but for this one. Raises Aborted when
         it is aborted meanwhile."""
-        with self._held:
+        with self._lock:
             server = self._by_url.get(url) or self._server(url)
             turn = _Turn(self, server, tally, others)
             now = time.monotonic()
@@ -263,7 +261,7 @@ class ServerPaces:
         server = turn.server
         turn.inbox = SimpleQueue()
         stop_on_abort(turn.stop)
-        with self._held:
+        with self._lock:
             insort(server.waiting, turn, key=lambda each: each.tally.place)
         try:
             while True:
@@ -284,7 +282,7 @@ class ServerPaces:
 
     def _settle(self, turn: _Turn) -> float:
         """Send what may be sent; returns how many seconds the thread of a turn may sleep."""
-        with self._held:
+        with self._lock:
             self._take_ended()
             server = turn.server
             self._admit(server)

@@ -7,7 +7,7 @@ from agentkit._text import cut
 from agentkit.batch.identity import KINDS, given_id
 from agentkit.batch.text_lines import LineError
 from agentkit.errors import TranscriptError
-from agentkit.message import Message, text_of
+from agentkit.message import TEXT_ROLES, Message, text_of
 from agentkit.transcript import Due, Transcript, whats_due
 
 QUESTIONS = ("question", "prompt", "input", "messages")
@@ -17,7 +17,6 @@ NAME_IT = "say which one is the question (--question NAME, question=NAME)"
 
 _NO_FIELDS: Mapping[str, Any] = {}
 _QUESTIONS = set(QUESTIONS)
-PLAIN_ROLES = frozenset(("system", "developer", "user", "assistant"))
 _SHOWN_FIELDS = 12
 _HINTS = (
     (("custom_id", "response"), "this is a line of results of OpenAI's batch format, not a request"),
@@ -136,7 +135,7 @@ def _are_plain(messages: Sequence[object]) -> bool:
         if (
             type(each) is not dict
             or type(each.get("role")) is not str
-            or each["role"] not in PLAIN_ROLES
+            or each["role"] not in TEXT_ROLES
             or type(each.get("content")) is not str
             or "tool_calls" in each
         ):

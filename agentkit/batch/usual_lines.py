@@ -10,7 +10,8 @@ from typing import Any
 from agentkit.batch.identity import MAX_ID
 from agentkit.batch.json_lines import has_no_key_twice, quick_object
 from agentkit.batch.openai_lines import TOOLS, USUAL_URL
-from agentkit.batch.question_lines import PLAIN_ROLES, QUESTIONS
+from agentkit.batch.question_lines import QUESTIONS
+from agentkit.message import TEXT_ROLES
 
 UsualLine = tuple[str | None, dict[str, Any], str]
 """A line that can be asked: the id it has, what it holds, and the model that it names, "" for none. There are millions
@@ -61,7 +62,7 @@ def _keys_with_messages(value: dict[str, Any], messages: Any) -> int:
     try:
         for each in messages:
             role, content = each["role"], each["content"]
-            if type(content) is not str or type(role) is not str or role not in PLAIN_ROLES or len(each) != 2:
+            if type(content) is not str or type(role) is not str or role not in TEXT_ROLES or len(each) != 2:
                 return 0
     except (TypeError, KeyError):  # it is no object, or lacks one of them
         return 0

@@ -5,7 +5,8 @@ from typing import Any
 
 from agentkit.history.forms import chat_messages, is_call_item
 from agentkit.history.parts import chat_part
-from agentkit.history.plain import is_plain_text, plain_message
+from agentkit.history.plain import plain_message
+from agentkit.message import is_plain_text
 
 
 def given_messages(messages: Iterable[Any]) -> tuple[list[Any], list[int], list[tuple[int, str]]]:

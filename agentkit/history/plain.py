@@ -5,27 +5,11 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from agentkit._text import joined_surrogates
-
 _MAX_DEPTH = 100
 _PLAIN = (str, int, float, bool, type(None))
 _AS_TEXT = ("decimal.Decimal", "uuid.UUID")
 """Types by name, also of those derived from them: what does not use them need not load them."""
 _ROLES = ("role", "type")
-
-
-_SAID = frozenset(("system", "developer", "user", "assistant"))
-
-
-def is_plain_text(message: object) -> bool:
-    """Whether a message is the role of one who speaks and a text that JSON has, so that nothing of it is to be changed:
-    most are."""
-    if type(message) is not dict or len(message) != 2:
-        return False
-    role, content = message.get("role"), message.get("content")
-    if type(role) is not str or role not in _SAID or type(content) is not str:
-        return False
-    return content.isascii() or joined_surrogates(content) is content
 
 
 def plain_message(given: Any) -> Any:

@@ -20,7 +20,7 @@ from agentkit._lazy.records import dataclass, field, replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
-from agentkit.limits import Budget, Usage
+from agentkit.limits import NO_USAGE, Budget, Usage
 from agentkit.message import Message, text_of, user
 from agentkit.middleware.base import Middleware, replied_with_less
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
@@ -56,7 +56,6 @@ SUMMARISE = (
     "numbers, names and sources), what was decided, and what is still open. At most 300 words."
 )
 
-NOTHING = Usage()
 _NO_TOOLS = Toolbox()
 MAX_VIEWS = 256
 """Number of conversations whose views an agent remembers."""
@@ -199,7 +198,7 @@ class FitToContext(Middleware):
         self._covered = 0
         self._tokens = 0 if spent is None else spent.input_tokens + spent.output_tokens
         self._counted = 0
-        self._before = NOTHING
+        self._before = NO_USAGE
         self._is_restored = spent is not None
         self._given = given if window.keeps_given else 0
         self._digests = Digests()
@@ -235,7 +234,7 @@ class FitToContext(Middleware):
                     self._count(delta.usage, request.transcript, sent)
                     if self._before.requests:  # a summary was requested before
                         delta = replace(delta, usage=self._before + delta.usage)
-                        self._before = NOTHING
+                        self._before = NO_USAGE
                 yield delta
         finally:
             deltas.close()

@@ -9,7 +9,7 @@ from agentkit._lazy.logs import logger_of
 from agentkit._text import cut
 from agentkit.backend import ReplyStream, Request, ending_of, is_empty
 from agentkit.event import Reply, ReplyDiscarded
-from agentkit.limits import Usage
+from agentkit.limits import NO_USAGE, Usage
 from agentkit.middleware.base import Middleware, model_name
 from agentkit.net.attempts import retries_allowed
 from agentkit.net.error_kinds import is_connection_error, is_timeout_error
@@ -19,7 +19,6 @@ logger = logger_of("agentkit.run")
 
 EMPTY, FAILED = "the reply was empty", "the reply failed"
 _IN_WORDS = {EMPTY: "its reply was empty", FAILED: "its server broke the reply off"}
-NOTHING = Usage()
 PAUSE = 0.5
 """Seconds before the request is sent again to a server that is overloaded or has failed."""
 
@@ -40,7 +39,7 @@ class Retrying(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
-        before, why = NOTHING, ""
+        before, why = NO_USAGE, ""
         has_yielded, may_wait = False, bool(retries_allowed(1))
         try:
             deltas = self.backend.reply(request)
@@ -74,10 +73,10 @@ class Retrying(Middleware):
                     raise _broken_off(delta)
                 yield self._named(delta, before) if isinstance(delta, Reply) else delta
 
-    def _named(self, reply: Reply, before: Usage = NOTHING) -> Reply:
+    def _named(self, reply: Reply, before: Usage = NO_USAGE) -> Reply:
         """The reply with the name of its model, and what it took with what was spent before."""
         self._name = self._name or model_name(self.backend)
-        usage = reply.usage if before is NOTHING else before + reply.usage
+        usage = reply.usage if before is NO_USAGE else before + reply.usage
         name = reply.model or self._name
         said = reply.response_model, reply.response_id
         return Reply(reply.message, reply.finish_reason, usage, reply.extra, reply.then, name, reply.others, *said)

@@ -9,7 +9,6 @@ import contextlib
 import http.client
 import socket
 import ssl
-import sys
 import time
 from collections import deque
 from functools import partial
@@ -17,6 +16,7 @@ from typing import Any
 
 from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._lazy.logs import logger_of
+from agentkit._lazy.modules import loaded
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import Aborted, disown, is_aborted, record_owner
 from agentkit.net.bounded import BoundedResponse
@@ -362,5 +362,5 @@ def _is_socks(connection: Any) -> bool:
 
 def _is_played() -> bool:
     """Whether vcrpy stands before urllib3 now."""
-    pool = getattr(sys.modules.get("urllib3.connectionpool"), "HTTPConnectionPool", None)  # None while it is imported
+    pool = loaded("urllib3.connectionpool", "HTTPConnectionPool")
     return pool is not None and not issubclass(pool.ConnectionCls, http.client.HTTPConnection)

@@ -3,12 +3,12 @@
 import functools
 import http.client
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
+from agentkit._lazy.modules import loaded
 from agentkit._threads import WORKERS
 from agentkit.net.abort import Aborted, is_aborted, stop_on_abort
 
@@ -48,7 +48,7 @@ def dialled(connection: Any, seconds: float | None, note: Note) -> socket.socket
 def failures() -> tuple[type[Exception], ...]:
     """What a request without a response raises, and a body that breaks off. What has not loaded urllib3 raises none of
     its errors."""
-    of_urllib3 = getattr(sys.modules.get("urllib3.exceptions"), "HTTPError", None)  # None while a thread imports it
+    of_urllib3 = loaded("urllib3.exceptions", "HTTPError")
     own = (http.client.HTTPException, OSError)
     return own if of_urllib3 is None else (of_urllib3, *own)
 

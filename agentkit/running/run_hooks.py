@@ -1,12 +1,12 @@
 """The hooks of an agent, and those of one of its runs."""
 
 import functools
-import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from agentkit._lazy.logs import WARNING, logger_of
+from agentkit._lazy.modules import loaded
 from agentkit._lazy.records import replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import CallDelta, Event, OutputDelta, ReasoningDelta, ReplyDiscarded, Steps, TextDelta
@@ -149,7 +149,7 @@ class RunHooks(CallHooks):
 
 def _guard_among(hooks: "Sequence[Hook]") -> "RunGuard | None":
     """The guard that decides on tainted calls, which only an agent with `taint=` has; its module is loaded then."""
-    kind = getattr(sys.modules.get("agentkit.taint.guard"), "RunGuard", None)  # None while another thread loads it
+    kind = loaded("agentkit.taint.guard", "RunGuard")
     return None if kind is None else next((hook for hook in hooks if isinstance(hook, kind)), None)
 
 

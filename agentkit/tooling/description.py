@@ -1,11 +1,11 @@
 """Describes a Python function for a model: its docstring, and its signature as the JSON schema of its arguments."""
 
 import inspect
-import sys
 import typing
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.modules import loaded
 from agentkit._lazy.records import dataclass, field
 from agentkit.tooling.docstrings import docstring_of
 from agentkit.tooling.hidden import refuse_hidden
@@ -86,7 +86,7 @@ def _described(
 
 
 def _is_model(function: Any) -> bool:
-    model = getattr(sys.modules.get("pydantic"), "BaseModel", None)  # with which it was made
+    model = loaded("pydantic", "BaseModel")  # with which it was made
     return model is not None and inspect.isclass(function) and issubclass(function, model)
 
 

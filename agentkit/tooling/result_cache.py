@@ -5,7 +5,6 @@ a method). An object is not kept alive by its results where Python can refer to 
 address of one that is gone has no part in its results.
 """
 
-import sys
 import threading
 import time
 import weakref
@@ -15,6 +14,7 @@ from enum import Enum
 from typing import Any
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit._lazy.modules import loaded
 from agentkit._lazy.records import dataclass, field
 from agentkit._threads import SUBMITTERS
 from agentkit.tooling.outcome import Outcome
@@ -97,7 +97,7 @@ def _parts(value: Any, depth: int) -> Any:
 
 
 def _is_path(value: Any) -> bool:
-    path = getattr(sys.modules.get("pathlib"), "PurePath", None)  # there is none before it is loaded
+    path = loaded("pathlib", "PurePath")  # there is none before it is loaded
     return path is not None and isinstance(value, path)
 
 

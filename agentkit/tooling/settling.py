@@ -2,11 +2,11 @@
 
 import contextlib
 import inspect
-import sys
 import types
 from collections.abc import AsyncIterator, Callable, Generator
 from typing import Any
 
+from agentkit._lazy.modules import loaded
 from agentkit.tooling.stop import Stop
 
 MAX_ITEMS = 100_000
@@ -26,7 +26,7 @@ class Items(list[Any]):
 
 def called(call: Callable[[], Any], stop: Stop) -> Any:
     """Make a call and return its result, see `settled`. An event loop that runs in this thread is not seen by it."""
-    running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)  # None while it is imported
+    running_loop = loaded("asyncio", "_get_running_loop")
     if running_loop is None or running_loop() is None:
         return settled(call(), stop)
     from agentkit.tooling.event_loop import without_running_loop

@@ -13,7 +13,8 @@ from typing import Any
 
 import paho.mqtt.client as paho
 from cachetools import FIFOCache
-from paho.mqtt.properties import Properties, VariableByteIntegers
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from agentkit.serving.mqtt.limits import BrokerLimits
 
@@ -30,37 +31,6 @@ MAX_FRUITLESS = 2
 """After how many connections on which nothing was confirmed a lower QoS is tried."""
 MAX_EARLY = 1000
 EARLY_SECONDS = 10.0  # packet identifiers are reused
-
-
-class AnswerProperties(Properties):
-    """The properties of an answer, packed once: paho's own are made from tables each time.
-
-    echo_id: the id of the answered request, "" for none. correlation: Correlation Data of at most 65,535 bytes, as a
-    packet had it.
-    """
-
-    def __init__(self, echo_id: str, correlation: bytes | None) -> None:
-        packed = b"" if correlation is None else b"\x09" + _sized(correlation)
-        if echo_id:
-            packed += b"\x26" + _sized(REQUEST_PROPERTY.encode()) + _sized(echo_id.encode())
-        object.__setattr__(self, "_packed", _length(len(packed)) + packed)
-
-    def pack(self) -> bytes:
-        """The bytes of the properties in a packet."""
-        packed: bytes = vars(self)["_packed"]
-        return packed
-
-    def __str__(self) -> str:
-        return f"[{self.pack()!r}]"
-
-
-def _length(size: int) -> bytes:
-    encoded: bytes = VariableByteIntegers.encode(size)  # type: ignore[no-untyped-call]
-    return encoded
-
-
-def _sized(data: bytes) -> bytes:
-    return len(data).to_bytes(2, "big") + data
 
 
 @dataclass
@@ -134,8 +104,13 @@ class Sender:
         if self._is_too_large(topic, payload):
             logger.warning("an answer is too large for the broker")
             payload = TOO_LARGE  # otherwise the broker would close the connection at each attempt
-        has_properties = self._is_mqtt5 and (echo_id or correlation is not None)
-        properties = AnswerProperties(echo_id, correlation) if has_properties else None
+        properties = None
+        if self._is_mqtt5 and (echo_id or correlation is not None):
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            if echo_id:
+                properties.UserProperty = (REQUEST_PROPERTY, echo_id)
+            if correlation is not None:
+                properties.CorrelationData = correlation
         self._publish(_Sent(topic, payload, properties, then, 2 if refused is None else 1, refused))
 
     def _publish(self, sent: _Sent) -> None:

@@ -10,10 +10,7 @@ from pathlib import Path
 
 import pytest
 import trustme
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 
-from agentkit.serving.mqtt.sender import REQUEST_PROPERTY, AnswerProperties
 from tests.serving.mqtt.test_process import agentkit, reply
 from tests.support import forked_cli
 from tests.support.model_server import serve
@@ -208,16 +205,3 @@ def test_an_answer_that_the_broker_refuses_blocks_no_other(tmp_path: Path) -> No
             assert games.wait(1, 20) == 1
         games.close()
     assert games.of("good") == ["Answer to good 1"]
-
-
-@pytest.mark.parametrize("echo_id", ["", "0f3a-12-9b", "x" * 300])
-@pytest.mark.parametrize("correlation", [None, b"", b"\x00\xff", b"c" * 65_000])
-def test_the_properties_of_an_answer_are_packed_as_paho_packs_them(echo_id: str, correlation: bytes | None) -> None:
-    expected = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    if echo_id:
-        expected.UserProperty = (REQUEST_PROPERTY, echo_id)
-    if correlation is not None:
-        expected.CorrelationData = correlation
-    made = AnswerProperties(echo_id, correlation)
-    assert made.pack() == expected.pack()  # type: ignore[no-untyped-call]
-    assert repr(made.pack()) in str(made)
