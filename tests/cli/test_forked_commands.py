@@ -24,6 +24,7 @@ ENDS = {
     "with its objects freed": "class A:\n    def __del__(self): print('freed')\na = A()",
     "with a closed output": "import sys; sys.stdout.close()",
     "without an output": "import sys; sys.stdout = sys.stderr = None",
+    "with another output": "import io, sys; sys.stdout = io.StringIO(); print('x', file=sys.__stdout__)",
     "with an output that is full": "import sys; sys.stdout = open('/dev/full', 'w'); print('x')",
 }
 

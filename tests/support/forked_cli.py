@@ -271,7 +271,7 @@ def end(status: int) -> None:
         program.clear()
     gc.collect()
     try:
-        for stream in (sys.stdout, sys.stderr):
+        for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):  # a program may have replaced its own
             if stream is not None:
                 stream.flush()
     except (OSError, ValueError):
