@@ -4,6 +4,7 @@ import gc
 import itertools
 import os
 import signal
+import socket
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -57,6 +58,14 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if folder := getattr(config, "workerinput", {}).get("shared"):
         forked_cli.shared = Path(folder)
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Let pytest-rerunfailures ask its server without delay. Before each test it asks how often it has failed, and
+    sends a second message, which has no answer: the next question would wait for its acknowledgement, 40 ms (Nagle's
+    algorithm)."""
+    if connection := getattr(getattr(session.config, "failures_db", None), "sock", None):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 @pytest.hookimpl(wrapper=True)
