@@ -28,8 +28,9 @@ from agentkit.net.watcher import WATCHER, Watched, shut_down_after
 
 logger = logger_of("agentkit.http")
 
-KEPT_SECONDS = 60.0
-"""How long an idle connection is kept: many gateways forget one after some minutes without a word."""
+KEPT_SECONDS = 15.0
+"""How long an idle connection is kept. Some gateways forget one after half a minute and tell neither side: a request
+that is sent on it waits for a response until its time is over."""
 STALE_AFTER = 1.0
 """Seconds of idleness after which a server may have closed a connection in the moment in which it is used again."""
 MAX_KEPT = 256

@@ -306,6 +306,28 @@ def test_an_idle_connection_that_is_closed_as_the_request_arrives_is_replaced_at
     assert server.count == 3
 
 
+def test_a_connection_that_a_gateway_has_forgotten_without_a_word_is_not_waited_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """bolna#1037: what is sent on it gets no answer, and the connection stays open."""
+    clock = time.monotonic
+    released = threading.Event()
+
+    def answer_once(made: socket.socket, number: int) -> None:
+        read_request(made)
+        made.sendall(response(REPLY))
+        released.wait(60)
+
+    with serve_raw(answer_once) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", max_retries=0)
+        assert transport.post("/chat/completions", {})["choices"]
+        monkeypatch.setattr("agentkit.net.connections.time.monotonic", lambda: clock() + 20)
+        assert transport.post("/chat/completions", {})["choices"]
+        released.set()
+        transport.close()
+    assert server.count == 2
+
+
 def test_a_new_connection_that_is_closed_without_an_answer_is_a_failure() -> None:
     with serve_raw(lambda made, number: read_request(made)) as server:
         transport = Transport(f"http://127.0.0.1:{server.port}", max_retries=0)
