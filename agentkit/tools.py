@@ -16,6 +16,7 @@ from agentkit.event import Result
 from agentkit.evidence.sources import given_by, named_in
 from agentkit.tooling.context import Context as Context
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.interrupts import is_interrupt
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.questions import QuestionAsked
@@ -215,10 +216,11 @@ class Tool(Generic[P, R]):
         return self._read(arguments)[0]
 
     def answer(self, arguments: str, context: Context) -> Outcome:
-        """Run one call; any error becomes a sentence for the model. arguments: JSON text."""
+        """Run one call; any error of its own becomes a sentence for the model. arguments: JSON text. Raises what stops
+        the thread (`agentkit.tooling.interrupts`)."""
         from agentkit.tooling.argument_names import ignored
 
-        started, around = time.monotonic(), context.sources
+        started, around, handlers = time.monotonic(), context.sources, context.hooks.handlers
         if self._context is not None:
             context = replace(context, sources=around.of_call())
         try:
@@ -234,9 +236,9 @@ class Tool(Generic[P, R]):
         except QuestionAsked as asked:
             why = f"{self.name} asks a person: {asked.question.text} Nobody can answer that here; it was not run."
             outcome = replace(failure(why), question=asked.question)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - of a user's function
+        except BaseException as error:
+            if is_interrupt(error, handlers):
+                raise
             log_raised(logger, WARNING, f"tool {self.name} raised", error, self.function)
             if isinstance(error, HookError):  # of an agent that it ran; what a check has to say is not for the model
                 outcome = failure(f"{self.name} did not finish: a check failed.", error)

@@ -104,6 +104,7 @@ LAYERS = [
         "retrieval.inline_markup",
     ],
     [
+        "tooling.interrupts",
         "tooling.questions",
         "tooling.stop",
         "tooling.error_text",

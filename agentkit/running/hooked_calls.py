@@ -17,6 +17,7 @@ from agentkit.evidence.sources import named_in
 from agentkit.hooks import Hook, Proceed, ToolCallRequest, WrittenArguments, WrongTypeError
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.error_text import message_of
+from agentkit.tooling.interrupts import is_interrupt
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import MAX_ERROR, Context, Tool
 
@@ -133,9 +134,11 @@ def answer(
         return tool.cut(made if made.sources else replace(made, sources=innermost.named_in(made.text)))
     except ToolError as error:
         return failure(cut(message_of(error), MAX_ERROR))
-    except (KeyboardInterrupt, NotAllowedError):
+    except NotAllowedError:
         raise
-    except BaseException as error:  # noqa: BLE001 - of a hook
+    except BaseException as error:
+        if is_interrupt(error, context.hooks.handlers):
+            raise
         log_raised(logger, WARNING, f"a hook around tool {tool.name} raised", error)
         if isinstance(error, WrongTypeError):
             blame(error)

@@ -1,5 +1,6 @@
 """The run in which a tool is called, as the tool sees it."""
 
+import functools
 import json
 import threading
 import time
@@ -14,6 +15,7 @@ from agentkit.evidence.sources import Sources
 from agentkit.limits import Budget
 from agentkit.message import Message, Prompt
 from agentkit.tooling.closing import Closing
+from agentkit.tooling.interrupts import Handlers, handlers_in_place
 from agentkit.tooling.long_results import LongResults
 from agentkit.tooling.outcome import Outcome
 from agentkit.tooling.questions import Question, QuestionAsked
@@ -40,6 +42,11 @@ class Nested(Protocol):
 
 class CallHooks:
     """What stands around the tool calls of a run: nothing; see `agentkit.running.run_hooks`."""
+
+    @functools.cached_property
+    def handlers(self) -> Handlers:
+        """The handlers of signals that were there when the first tool of the run was called."""
+        return handlers_in_place()
 
     def answer(self, tool: Any, arguments: str, context: "Context[Any]") -> Outcome:
         """Run one call. tool: a Tool. arguments: JSON text."""

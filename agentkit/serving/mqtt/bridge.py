@@ -282,7 +282,7 @@ class Bridge:
             if self._group is not None:
                 return self._process_shared(job, self._group)
             self._answer_job(job)
-        except Exception as error:  # noqa: BLE001 - the error is reported to the client
+        except BaseException as error:  # noqa: BLE001 - the error is reported to the client
             self.counts["errors"] += 1
             logger.error("failed to answer a message: %s", type(error).__name__)  # its text may quote the message
             messages.debug("failed", exc_info=True)

@@ -102,7 +102,7 @@ class Responder:
         try:
             user_input = self._user_input(message, message.text, self._tools_of(message.project))
             answer = self._answered(user_input, on_event)
-        except Exception as error:  # noqa: BLE001 - any failure is reported to the client
+        except BaseException as error:  # noqa: BLE001 - any failure is reported to the client
             return Response(_error_text(message, error), is_error=True)
         if answer is None:
             return None
@@ -124,7 +124,7 @@ class Responder:
 
         try:
             answer = self._answered(self._user_input(message, text, tuple(maze.tools())))
-        except Exception as error:  # noqa: BLE001 - any failure is reported to the client
+        except BaseException as error:  # noqa: BLE001 - any failure is reported to the client
             return Response(_as_json({"hint": _error_text(message, error)}), is_error=True)
         if answer is None:
             return None
@@ -231,7 +231,7 @@ def _frame_of(event: Event, text: AppendOnlyText) -> dict[str, Any] | None:
     return None if isinstance(event, TextDelta | ReasoningDelta | ReplyDiscarded) else frame_of(event)
 
 
-def _error_text(message: UserMessage, error: Exception) -> str:
+def _error_text(message: UserMessage, error: BaseException) -> str:
     """The answer to return for a failure."""
     # Log neither the error's text nor a traceback, whose last line contains it: servers quote messages in errors.
     status = getattr(error, "status_code", "")

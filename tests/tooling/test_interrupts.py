@@ -1,0 +1,238 @@
+"""What stops the thread of a run stops the run, also in the middle of a tool, and is no failure of that tool."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agentkit import Agent, Hook, SQLiteSessions, tool
+from agentkit.testing import ScriptedBackend
+
+ROOT = Path(__file__).parents[2]
+needs_signals = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signals")
+
+
+class TimeIsUp(Exception):
+    """As the time limits of Celery and RQ."""
+
+
+class Stopped(BaseException):
+    """As those of Dramatiq and gevent, and what Streamlit raises to run a script again."""
+
+
+@tool
+def work(seconds: float) -> str:
+    """Work."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(0.01)
+    return "done"
+
+
+@contextlib.contextmanager
+def signalled(handler: Any, seconds: float = 0.3) -> Iterator[None]:
+    """Get a signal after some seconds."""
+    before = signal.signal(signal.SIGUSR1, handler)
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        signal.signal(signal.SIGUSR1, before)
+
+
+def raising(error: BaseException) -> Callable[[int, Any], None]:
+    def handle(number: int, frame: Any) -> None:
+        raise error
+
+    return handle
+
+
+class Queue:
+    """A worker of a job queue, whose handler is a method."""
+
+    def end(self, number: int, frame: Any) -> None:
+        raise TimeIsUp
+
+
+class Around(Hook):
+    """A hook around tool calls."""
+
+    def around_tool(self, call: Any, proceed: Any) -> Any:
+        return proceed(call)
+
+
+@needs_signals
+@pytest.mark.parametrize("hooks", [(), (Around(),)], ids=["no hooks", "a hook"])
+@pytest.mark.parametrize(
+    ("handler", "kind"),
+    [
+        (raising(TimeIsUp()), TimeIsUp),
+        (raising(Stopped()), Stopped),
+        (raising(SystemExit(0)), SystemExit),
+        (Queue().end, TimeIsUp),
+    ],
+    ids=["an exception", "no exception", "exit", "a method"],
+)
+def test_what_a_handler_of_a_signal_raises_ends_the_run(handler: Any, kind: type[BaseException], hooks: Any) -> None:
+    agent = Agent(ScriptedBackend(("work", {"seconds": 20}), "Done."), tools=[work], hooks=hooks)
+    with signalled(handler), pytest.raises(kind) as raised:
+        agent.run("Go.")
+    messages: Any = raised.value.messages  # type: ignore[attr-defined]
+    assert [each["role"] for each in messages] == ["user", "assistant"]
+    agent = Agent(ScriptedBackend(("work", {"seconds": 0}), "Done."), tools=[work])
+    assert agent.run("Again.", messages=messages).stopped == "answer"
+
+
+@needs_signals
+def test_a_call_that_was_interrupted_is_not_made_again(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "sessions.db")
+    agent = Agent(ScriptedBackend(("work", {"seconds": 20}), "Done."), tools=[work])
+    with signalled(raising(TimeIsUp())), pytest.raises(TimeIsUp):
+        agent.run("Go.", session=sessions["a"])
+    result = Agent(ScriptedBackend("Not known."), tools=[work]).resume(sessions["a"])
+    assert (result.output, len(result.unknown_calls)) == ("Not known.", 1)
+
+
+@needs_signals
+def test_a_time_limit_that_a_tool_sets_itself_is_a_failure_of_the_tool() -> None:
+    """Its handler stays in place, as that of a widespread recipe does."""
+
+    @contextlib.contextmanager
+    def time_limit() -> Iterator[None]:
+        def handle(number: int, frame: Any) -> None:
+            raise TimeIsUp("too slow")
+
+        signal.signal(signal.SIGUSR1, handle)
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        yield
+        timer.join()
+
+    @tool
+    def limited() -> str:
+        """Work for a while."""
+        with time_limit():
+            time.sleep(10)
+        return "done"
+
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        result = Agent(ScriptedBackend(("limited", {}), ("limited", {}), "Done."), tools=[limited]).run("Go.")
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert result.output == "Done."
+    assert [each.error for each in result.tool_calls] == ["Error: limited raised TimeIsUp: too slow"] * 2
+
+
+def test_what_another_thread_raises_in_that_of_a_run_ends_it() -> None:
+    agent = Agent(ScriptedBackend(("work", {"seconds": 20}), "Done."), tools=[work])
+    ended: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            agent.run("Go.")
+        except BaseException as error:  # noqa: BLE001 - looked at below
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    time.sleep(0.3)
+    assert thread.ident is not None
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(Stopped))
+    thread.join(10)
+    assert [type(each) for each in ended] == [Stopped]
+
+
+@pytest.mark.parametrize("module", ["pyo3_runtime", __name__], ids=["of Rust", "of others"])
+def test_a_panic_of_a_library_in_rust_is_a_failure_of_the_tool(module: str) -> None:
+    panic = type("PanicException", (BaseException,), {"__module__": module})
+
+    @tool
+    def compute() -> str:
+        """Compute."""
+        raise panic("index out of bounds")
+
+    agent = Agent(ScriptedBackend(("compute", {}), "Done."), tools=[compute])
+    if module == "pyo3_runtime":
+        assert "index out of bounds" in (agent.run("Go.").tool_calls[0].error or "")
+    else:
+        with pytest.raises(panic):
+            agent.run("Go.")
+
+
+def test_a_test_that_fails_within_a_tool_fails() -> None:
+    @tool
+    def never() -> None:
+        """Do nothing."""
+        pytest.fail("it was called")
+
+    with pytest.raises(pytest.fail.Exception):
+        Agent(ScriptedBackend(("never", {}), "Done."), tools=[never]).run("Go.")
+
+
+GREENLETS = """
+from gevent import monkey; monkey.patch_all()
+import gevent, threading, time
+from agentkit import Agent, Limits, tool
+from agentkit.testing import ScriptedBackend
+
+@tool
+def work(seconds: float) -> str:
+    "Work."
+    time.sleep(seconds)
+    return "done"
+
+@tool(read_only=True)
+def look_up(topic: str) -> str:
+    "Look something up."
+    time.sleep(0.2)
+    return topic
+
+def agent(*steps):
+    return Agent(ScriptedBackend(*steps), tools=[work, look_up])
+
+run = agent(("work", {"seconds": 30}), "Done.").stream("Go.")
+killed = gevent.spawn(lambda: list(run))
+gevent.sleep(0.2)
+killed.kill(timeout=10)
+assert killed.ready() and run.result is None
+assert [each["role"] for each in run.messages] == ["user", "assistant"]
+
+try:
+    with gevent.Timeout(0.2):
+        agent(("work", {"seconds": 30}), "Done.").run("Go.")
+except gevent.Timeout as error:
+    assert len(error.messages) == 2
+else:
+    raise AssertionError("the time limit had no effect")
+
+started = time.monotonic()
+asked = [gevent.spawn(agent([("look_up", {"topic": "a"}), ("look_up", {"topic": "b"})], "Done.").run, "Go.")
+         for _ in range(20)]
+gevent.joinall(asked, raise_error=True)
+assert {each.value.output for each in asked} == {"Done."}
+assert time.monotonic() - started < 10
+
+cancel = threading.Event()
+gevent.spawn_later(0.2, cancel.set)
+assert agent(("work", {"seconds": 1}), "Done.").run("Go.", cancel=cancel).stopped == "cancelled"
+assert agent(("work", {"seconds": 1}), "Done.").run("Go.", limits=Limits(seconds=0.5)).stopped == "seconds"
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="greenlets in servers are an affair of Unix")
+def test_greenlets_are_killed_and_timed_out_in_the_middle_of_a_tool() -> None:
+    """In a program that gevent has patched, where runs also go on side by side."""
+    made = subprocess.run([sys.executable, "-c", GREENLETS], cwd=ROOT, capture_output=True, text=True, timeout=100)
+    assert (made.returncode, made.stderr) == (0, "")
