@@ -61,9 +61,10 @@ def _by_name(kind: type[Enum]) -> Any:
     def member_of(given: Any) -> Any:
         found = names.get(given.strip().casefold()) if isinstance(given, str) else None
         found = found or next((each for each in kind if given in (each, _as_json(each.value))), None)
-        if found is None:
-            raise ValueError(f"expected {' or '.join(repr(each.name) for each in kind)}")
-        return found
+        try:
+            return found or kind(given)  # what its own `_missing_` knows
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"expected {' or '.join(repr(each.name) for each in kind)}") from None
 
     schema = {"enum": [each.name for each in kind], "type": "string"}
     return Annotated[kind, BeforeValidator(member_of), PlainSerializer(lambda each: each.name), WithJsonSchema(schema)]

@@ -47,6 +47,15 @@ class Codec(enum.Enum):
     ZIPPED = ("zipped", gzip.open)
 
 
+class Side(enum.Enum):
+    LEFT = (-1, 0)
+    RIGHT = (1, 0)
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Side | None":
+        return cls.LEFT if value == "port" else None
+
+
 @tool
 def walk(way: Way, day: Day = Day.FIRST, codecs: list[Codec] | None = None) -> str:
     """Walk on."""
@@ -62,6 +71,16 @@ def test_an_enum_whose_values_json_does_not_have_is_offered_and_taken_by_its_nam
     )
     assert answer(walk, {"way": [1, 0], "day": "2026-12-31"}) == "Way.EAST Day.LAST None"
     assert "way: expected 'NORTH' or 'EAST' (got \"south\")" in answer(walk, {"way": "south"})
+
+
+def test_what_an_enum_takes_itself_is_taken() -> None:
+    def turn(side: Side) -> str:
+        """Turn."""
+        return side.name
+
+    assert answer(turn, {"side": "port"}) == "LEFT"
+    assert answer(turn, {"side": "right"}) == "RIGHT"
+    assert "expected 'LEFT' or 'RIGHT'" in answer(turn, {"side": "starboard"})
 
 
 class Colour(enum.Enum):

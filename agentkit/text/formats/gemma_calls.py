@@ -288,12 +288,11 @@ class _Arguments:
                 if later < 0:
                     break
                 end = later
-            self._at = len(self._text) if end < 0 else end + len(self._quote)
-            return (
-                self._text[start:end].replace(self._quote, '"')
-                if end >= 0
-                else self._text[start:].rstrip().rstrip("})")
-            )
+            if end < 0:
+                self._at = len(self._text)
+                return self._text[start:].rstrip().rstrip("})")
+            self._at = end + len(self._quote)
+            return self._text[start:end].replace(self._quote, '"')
         mark = self._text[self._at]
         found = _STRING[mark].match(self._text, self._at)
         if found is None or not found[2]:
