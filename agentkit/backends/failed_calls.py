@@ -5,8 +5,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit.net.failed_generation import failed_generation
 
+_NAME_AND_ARGUMENTS = pattern(r"[\w.\-]{1,64}+\{")
 MAX_CHARS = 200_000
 """Characters of what the model wrote that are read."""
 
@@ -17,6 +19,8 @@ def chunk_of(error: Exception) -> Mapping[str, Any] | None:
     written = failed_generation(error)
     if not written or len(written) > MAX_CHARS:
         return None
+    if _NAME_AND_ARGUMENTS.match(written) and written.rstrip().endswith("</function>"):
+        written = f"<function={written}"  # Groq shows all but the beginning of a call of Llama's
     call = _call_in(written)
     delta = {"tool_calls": [{"index": 0, "function": call}]} if call else {"content": written}
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": "tool_calls" if call else "stop"}]}

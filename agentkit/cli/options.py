@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from agentkit.cli.streams import text_of_argument
+from agentkit.errors import ConfigurationError
 from agentkit.evidence.settings import Word
 from agentkit.net.hosted import SHORT_NAMES
 from agentkit.taint.settings import TaintMode
@@ -55,7 +57,18 @@ ModelOption = Annotated[
     str | None,
     typer.Option("--model", "-m", metavar="NAME", envvar="AGENTKIT_MODEL", help=MODEL_HELP, autocompletion=_models),
 ]
-SystemOption = Annotated[str | None, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.")]
+
+
+def _text(value: str | None) -> str | None:
+    try:
+        return value and text_of_argument(value)
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+SystemOption = Annotated[
+    str | None, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.", callback=_text)
+]
 DocsOption = Annotated[
     str | None, typer.Option("--docs", metavar="DIR", help="Answer from the documents in this folder.")
 ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from agentkit import ConfigurationError
 from agentkit.cli.attachments import attached
 from agentkit.cli.piped import piped_text
+from agentkit.cli.streams import text_of_argument
 from agentkit.message import Prompt
 
 STDIN = "-"
@@ -17,7 +18,7 @@ def prompt_of(words: Sequence[str], attachments: Sequence[str], *, only_question
     words: of the question; "-" waits for standard input. only_question: nothing else is taken, since there is no model
     to read it. command: the one that is named where there is no question. Raises ConfigurationError for an empty
     prompt, and for what can't be read."""
-    question = " ".join(word for word in words if word != STDIN).strip()
+    question = text_of_argument(" ".join(word for word in words if word != STDIN)).strip()
     parts = [attached(each) for each in attachments]
     piped = "" if STDIN in attachments else _piped(words, has_other=bool(question or parts))
     texts = [text for text in (piped, *(part for part in parts if isinstance(part, str)), question) if text]

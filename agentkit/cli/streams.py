@@ -86,15 +86,35 @@ def text_of_stdin(content: bytes | str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
+def text_of_argument(text: str) -> str:
+    """Return a text of the command line, which Python has read in the encoding of the locale: in UTF-8 where that lacks
+    its letters. Raises ConfigurationError when it is in neither."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(text).decode("utf-8")
+        except UnicodeError:
+            locale = sys.getfilesystemencoding()
+            raise ConfigurationError(
+                f"the text {text!a:.80} is neither UTF-8 nor in the encoding of the locale ({locale})"
+            ) from None
+    return text
+
+
 def _decoded(content: bytes, encoding: str | None) -> str:
     if marked := codec_of(content):
         return content.decode(marked)
-    if b"\0" in content:  # UTF-16 without a mark: the other half of its ASCII letters
-        is_little = content[1::2].count(0) >= content[0::2].count(0)
-        return content.decode("utf-16-le" if is_little else "utf-16-be")
+    odd, even = content[1::2].count(0), content[0::2].count(0)
+    codec = "utf-16-le" if odd > even else "utf-16-be"
+    has_halves = max(odd, even) > 4 * min(odd, even)  # of ASCII letters in UTF-16 without a mark
+    if has_halves and 3 * max(odd, even) > len(content):
+        return content.decode(codec)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
+        if has_halves:
+            return content.decode(codec)
         if (encoding or "ascii").lower().replace("_", "-") in ("utf-8", "utf8", "ascii", "us-ascii", "latin-1"):
             raise
         with suppress(UnicodeDecodeError, LookupError):

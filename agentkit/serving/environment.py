@@ -34,9 +34,11 @@ def show_warnings() -> None:
 
 
 def data_folder() -> Path:
-    """Return the user data directory of this program (XDG Base Directory Specification; LOCALAPPDATA on Windows)."""
-    home = os.environ.get("XDG_DATA_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(home) if home else _home() / ".local" / "share") / "agentkit"
+    """Return the user data directory of this program (XDG Base Directory Specification, by which a relative path does
+    not count; LOCALAPPDATA on Windows)."""
+    given = (Path(os.environ.get(name, "")) for name in ("XDG_DATA_HOME", "LOCALAPPDATA"))
+    home = next((folder for folder in given if folder.is_absolute()), None)
+    return (home or _home() / ".local" / "share") / "agentkit"
 
 
 def _home() -> Path:

@@ -1,7 +1,7 @@
 """What pydantic says of a model's arguments, in sentences for the model."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum
 from typing import Any, get_args
 
@@ -39,7 +39,7 @@ def validated(adapter: TypeAdapter[Any], values: Mapping[str, Any]) -> tuple[Any
     try:
         return adapter.validate_json(_json_of(values)), ()
     except ValidationError as error:
-        return None, error.errors(include_url=False, include_context=False)
+        return None, error.errors(include_url=False)
     except Exception as error:  # of a user's validator, which got a value that it did not expect
         raise ArgumentsError(described(error)) from error
 
@@ -52,12 +52,26 @@ def _json_of(values: Mapping[str, Any]) -> str | bytes:
 
 
 def wrong_arguments(errors: Errors, last: Errors, coercion: Coercion) -> ArgumentsError:
-    """The errors in what the model wrote, not in what became of it by coercion; but those inside of a string that was
-    decoded. last: the errors after coercion."""
-    inside = [each for each in last if any(each["loc"][: len(path)] == path for path in coercion.decoded)]
-    paths = {path for path in coercion.decoded if any(each["loc"][: len(path)] == path for each in inside)}
-    told = [each for each in errors if each["loc"] not in paths] + inside
-    return ArgumentsError("; ".join(dict.fromkeys(_sentence(each) for each in told[:MAX_ERRORS])))
+    """The errors that are left after coercion (`last`), in the words for what the model wrote, not for what became of
+    it; but those inside of a string that was decoded as they are. errors: those before coercion."""
+    written = {each["loc"]: each for each in errors}
+
+    def as_written(error: Mapping[str, Any]) -> Mapping[str, Any]:
+        location = error["loc"]
+        if any(location[: len(path)] == path for path in coercion.decoded):
+            return error
+        outer = (location[:length] for length in range(len(location), -1, -1))
+        return next((written[each] for each in outer if each in written), error)
+
+    return ArgumentsError("; ".join(list(dict.fromkeys(_sentence(as_written(each)) for each in last))[:MAX_ERRORS]))
+
+
+def places(errors: Errors) -> Iterator[Sequence[int | str]]:
+    """Where errors are, and the keys that say which of several classes an object is of, where they are wrong."""
+    for each in errors:
+        yield each["loc"]
+        if each["type"] == "union_tag_invalid":
+            yield (*each["loc"], str(each["ctx"]["discriminator"]).strip("'"))
 
 
 def enum_names(adapter: TypeAdapter[Any]) -> Names:

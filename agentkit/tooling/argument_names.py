@@ -1,5 +1,6 @@
 """The names of a call's arguments: wrappers around all of them, and names that a tool does not have."""
 
+import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -135,12 +136,22 @@ def _lost(given: Mapping[str, Any], value: Any) -> list[str]:
         return [name for name in given if name not in value] if value.keys() < given.keys() else []
     if hasattr(type(value), "model_fields"):
         return _lost_in_model(given, value)
+    return _lost_in_dataclass(given, value) if hasattr(type(value), "__dataclass_fields__") else []
+
+
+def _lost_in_dataclass(given: Mapping[str, Any], value: Any) -> list[str]:
     import dataclasses  # most calls have no such argument
 
-    if dataclasses.is_dataclass(value):
-        known = {field.name for field in dataclasses.fields(value)}
-        return [name for name in given if name not in known] if known - given.keys() else []
-    return []
+    fields = {field.name: field.init for field in dataclasses.fields(value)}
+    known = {name for name in value.__dataclass_fields__ if fields.get(name, True)}  # with those only of `__init__`
+    lost = [name for name in given if name not in known]
+    if not lost or not (any(name in fields for name in lost) or fields.keys() & known - given.keys()):
+        return []
+    hints = typing.get_type_hints(type(value), include_extras=True)
+    infos = [(name, info) for name, hint in hints.items() for info in getattr(hint, "__metadata__", ())]
+    infos += getattr(value, "__pydantic_fields__", {}).items()
+    aliases = {each for name, info in infos if hasattr(info, "validation_alias") for each in _names_of(name, info)}
+    return [name for name in lost if name not in aliases or name in fields]
 
 
 def _lost_in_model(given: Mapping[str, Any], value: "BaseModel") -> list[str]:

@@ -77,12 +77,13 @@ def _plain_reader(plain: PlainArguments) -> _ValuesReader:
 def _reader_of_values(adapter: "TypeAdapter[Any]") -> _ValuesReader:
     """Returns what makes the values of a call's arguments, coerced where they don't fit: both the coerced arguments and
     the values. Raises ArgumentsError."""
-    from agentkit.tooling.argument_errors import enum_names, validated, wrong_arguments
+    from agentkit.tooling.argument_errors import enum_names, places, validated, wrong_arguments
     from agentkit.tooling.coercion import MAX_ROUNDS, Coercion
+    from agentkit.tooling.schema import schema_of
 
     @functools.cache  # few calls need it, and it takes milliseconds
     def described() -> "tuple[dict[str, Any], Names]":
-        return adapter.json_schema(), enum_names(adapter)
+        return schema_of(adapter), enum_names(adapter)
 
     def read_values(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         values, errors = validated(adapter, given)
@@ -91,7 +92,7 @@ def _reader_of_values(adapter: "TypeAdapter[Any]") -> _ValuesReader:
         coercion = Coercion(given, *described())
         last = errors
         for _ in range(MAX_ROUNDS):
-            if not coercion.apply(each["loc"] for each in last):
+            if not coercion.apply(places(last)):
                 break
             values, last = validated(adapter, coercion.made)
             if not last:

@@ -18,15 +18,19 @@ MAX_VALUE_LENGTH = 120
 """Maximum characters of a value in an error message."""
 
 
+_NO_ARGUMENTS = ("", "null", "None", "[]", '""')
+
+
 def as_json_object(written: object) -> str:
     """Returns the arguments of a call as the JSON text of an object, in whatever form the server sent them.
 
     Valid JSON of an object is kept character for character, so that what is sent back is what was generated; values
     that servers refuse become text (see `cleaned`). Broken JSON is repaired, unless it ends in the middle of a value.
-    Missing arguments become `{}`. Anything but an object is kept under the key "unreadable_arguments", with what is
-    wrong with it: servers parse the arguments in a history, and refuse each request with one that they can't read.
+    Missing arguments become `{}`, and so does what stands for none: null, an empty text, an empty list (PHP's empty
+    object). Anything but an object is kept under the key "unreadable_arguments", with what is wrong with it: servers
+    parse the arguments in a history, and refuse each request with one that they can't read.
     """
-    if written is None or written == "":
+    if written is None or written == [] or (isinstance(written, str) and written.strip() in _NO_ARGUMENTS):
         return "{}"
     text = written if isinstance(written, str) else json.dumps(written, ensure_ascii=False)
     if is_sendable(text):

@@ -9,7 +9,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic_core import to_jsonable_python
 
 from agentkit.tooling.dates import with_separators
 
@@ -19,7 +20,7 @@ def checked_in_time(hint: Any) -> Any:
 
     a list for an Iterable, whose items pydantic validates only when they are read, and for a Collection, which it does
     not know; a datetime that does not take "20261231" for seconds since 1970; a Literal of members of an enum that
-    takes their values, as its JSON schema says.
+    takes their values, as its JSON schema says; an enum with values that JSON does not have, by its members' names.
     """
     origin = typing.get_origin(hint)
     if any((origin or hint) is each for each in (Iterable, Collection)):
@@ -28,6 +29,8 @@ def checked_in_time(hint: Any) -> Any:
         return Annotated[datetime, BeforeValidator(_with_separators)]
     if origin is Literal and any(isinstance(each, Enum) for each in typing.get_args(hint)):
         return _literal(typing.get_args(hint))
+    if isinstance(hint, type) and issubclass(hint, Enum) and not all(map(_is_scalar, hint.__members__.values())):
+        return _by_name(hint)
     return hint
 
 
@@ -45,3 +48,27 @@ def _literal(members: tuple[Any, ...]) -> Any:
 
     made: Any = Literal
     return Annotated[made[tuple(values)], BeforeValidator(value_of), AfterValidator(values.__getitem__)]
+
+
+def _is_scalar(member: Enum) -> bool:
+    return member.value is None or isinstance(member.value, str | int | float)
+
+
+def _by_name(kind: type[Enum]) -> Any:
+    """An enum whose values are tuples, dates or objects: pydantic compares them with the JSON value, which is none."""
+    names = {name.casefold(): member for name, member in kind.__members__.items()}
+
+    def member_of(given: Any) -> Any:
+        found = names.get(given.strip().casefold()) if isinstance(given, str) else None
+        found = found or next((each for each in kind if given in (each, _as_json(each.value))), None)
+        try:
+            return found or kind(given)  # what its own `_missing_` knows
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(f"expected {' or '.join(repr(each.name) for each in kind)}") from None
+
+    schema = {"enum": [each.name for each in kind], "type": "string"}
+    return Annotated[kind, BeforeValidator(member_of), PlainSerializer(lambda each: each.name), WithJsonSchema(schema)]
+
+
+def _as_json(value: Any) -> Any:
+    return to_jsonable_python(value, serialize_unknown=True)

@@ -152,8 +152,8 @@ def _globals_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _value_of_alias(hint: Any) -> Any:
-    """What a `type Alias = ...` stands for."""
-    while type(hint).__name__ == "TypeAliasType":
+    """What a `type Alias = ...` stands for; the alias itself where that is a string, which names the alias again."""
+    while type(hint).__name__ == "TypeAliasType" and not isinstance(hint.__value__, str):
         hint = hint.__value__
     return hint
 

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, BaseModel, ConfigDict, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict  # pydantic wants this one on Python 3.11
 
 from agentkit.errors import ToolDefinitionError
@@ -24,6 +25,24 @@ from agentkit.tooling.docstrings import docstring_of
 from agentkit.tooling.signature import ModelValues, element_of, keys_of, unpacked
 
 _UNDESCRIBABLE = (PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError)
+
+
+class _Schemas(GenerateJsonSchema):
+    """Pydantic's JSON schemas, with what a model can give alone: no field that a class sets itself (`init=False`), and
+    each value of an enum once, also where a member has two names."""
+
+    def field_is_present(self, field: Any) -> bool:
+        return field.get("init") is not False and super().field_is_present(field)
+
+    def enum_schema(self, schema: Any) -> dict[str, Any]:
+        made = super().enum_schema(schema)
+        values = made["enum"]
+        return {**made, "enum": [each for index, each in enumerate(values) if values.index(each) == index]}
+
+
+def schema_of(adapter: TypeAdapter[Any]) -> dict[str, Any]:
+    """The JSON schema of what an adapter takes."""
+    return adapter.json_schema(schema_generator=_Schemas)
 
 
 class AnyName(frozenset[str]):
@@ -88,8 +107,7 @@ class _Arguments:
     def described(self) -> Described:
         """The JSON schema of the arguments, the adapter that validates them, and the names under which they are taken.
         Raises ToolDefinitionError for a type without a JSON schema."""
-        adapter = _adapter(self._hints, self._others, self._tool)
-        schema = _json_schema(adapter, self._tool)
+        adapter, schema = _adapter(self._hints, self._others, self._tool)
         for name, (hint, default) in self._defaults.items():
             schema["properties"][_alias_of(hint) or name].update(_default(hint, default))
         return schema, adapter, AnyName() if self._others else frozenset((*self._hints, *schema["properties"]))
@@ -101,7 +119,7 @@ def of_model(model: type[BaseModel], name: str) -> tuple[str, dict[str, Any], Ty
     try:
         kind: Any = Annotated[model, AfterValidator(ModelValues)]
         adapter: TypeAdapter[Any] = TypeAdapter(kind)
-        schema = _resolved(without_titles(adapter.json_schema()))
+        schema = _resolved(without_titles(schema_of(adapter)))
     except _UNDESCRIBABLE as error:
         raise _no_schema(name, "", error) from None
     if schema.get("type") != "object":
@@ -190,13 +208,13 @@ def _alias_of(hint: Any) -> str | None:
     return next((alias for alias in reversed(aliases) if alias), None)
 
 
-def _adapter(arguments: dict[str, Any], others: dict[str, Any], name: str) -> TypeAdapter[Any]:
+def _adapter(arguments: dict[str, Any], others: dict[str, Any], name: str) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     try:
-        return _adapter_of(arguments, **others)
+        return _described(_adapter_of(arguments, **others))
     except _UNDESCRIBABLE as whole:
         for parameter, hint in arguments.items():
             try:
-                _adapter_of({parameter: hint})
+                _described(_adapter_of({parameter: hint}))
             except _UNDESCRIBABLE as error:
                 raise _no_schema(name, parameter, error) from None
         raise _no_schema(name, ", ".join(arguments), whole) from None
@@ -206,19 +224,22 @@ def _adapter_of(arguments: dict[str, Any], **others: Any) -> TypeAdapter[Any]:
     keys = _typed_dict("Arguments", arguments, **others)
     extra: Literal["allow", "ignore"] = "allow" if others else "ignore"
     keys.__pydantic_config__ = ConfigDict(extra=extra, validate_by_name=True, validate_by_alias=True)
-    return TypeAdapter(keys)
+    adapter: TypeAdapter[Any] = TypeAdapter(keys)
+    if not adapter.pydantic_complete:
+        adapter.rebuild()  # raises PydanticUndefinedAnnotation, which names what is missing
+    return adapter
 
 
 def json_schema_of(hint: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     """Returns the adapter of a type, and its JSON schema. Raises PydanticUserError for a type without a schema."""
     adapter: TypeAdapter[Any] = TypeAdapter(_for_pydantic(hint))
-    return adapter, _closed(adapter.json_schema())
+    return adapter, _closed(schema_of(adapter))
 
 
 def wrapped_adapter(hint: Any) -> tuple[TypeAdapter[Any], dict[str, Any]]:
     """The same for an object with a value of the type under the key "value"."""
     adapter = _adapter_of({"value": _for_pydantic(hint)})
-    return adapter, _closed(adapter.json_schema())
+    return adapter, _closed(schema_of(adapter))
 
 
 def _closed(schema: dict[str, Any]) -> dict[str, Any]:
@@ -238,20 +259,18 @@ def _resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return {**schema["$defs"][schema["$ref"].rpartition("/")[2]], "$defs": schema["$defs"]}
 
 
-def _json_schema(adapter: TypeAdapter[Any], name: str) -> dict[str, Any]:
-    try:
-        schema = adapter.json_schema()
-    except PydanticUserError as error:
-        raise _no_schema(name, "", error) from None
-    schema = without_titles(schema)
+def _described(adapter: TypeAdapter[Any]) -> tuple[TypeAdapter[Any], dict[str, Any]]:
+    schema = without_titles(schema_of(adapter))
     schema.pop("description", None)
     additional = schema.pop("additionalProperties", False)
-    return {"type": "object", "properties": {}, **schema, "additionalProperties": additional}
+    return adapter, {"type": "object", "properties": {}, **schema, "additionalProperties": additional}
 
 
 def _no_schema(name: str, parameter: str, error: Exception) -> ToolDefinitionError:
     reason = str(error).split("\n")[0]
     where = f"the parameter {parameter!r}" if parameter else "a parameter"
+    if isinstance(error, PydanticUndefinedAnnotation):
+        reason += ": define it above the tool"
     return ToolDefinitionError(f"tool {name}: {where} has a type without a JSON schema: {reason}")
 
 
@@ -281,8 +300,11 @@ def _without_fields(hint: Any) -> Any:
 def _default(hint: Any, default: Any) -> dict[str, Any]:
     """Returns the "default" of a property; {} when the default has no JSON representation."""
     try:
-        value = TypeAdapter(_without_fields(hint)).dump_python(default, mode="json", warnings="error")
+        adapter: TypeAdapter[Any] = TypeAdapter(_without_fields(hint))
+        value = adapter.dump_python(default, mode="json", warnings="error")
     except (ValueError, TypeError):
+        return {}
+    if _is_another(adapter, value, default):
         return {}
     if isinstance(default, set | frozenset):
         value = sorted(value, key=repr)  # the order of a set differs between processes
@@ -291,3 +313,12 @@ def _default(hint: Any, default: Any) -> dict[str, Any]:
     except ValueError:
         return {}
     return {"default": value}
+
+
+def _is_another(adapter: TypeAdapter[Any], value: Any, default: Any) -> bool:
+    """Whether a model that writes the default as it is shown gives the function another value: of a secret only stars
+    are shown."""
+    try:
+        return bool(adapter.validate_json(json.dumps(value)) != default)
+    except Exception:  # noqa: BLE001 - of a validator, or of an object that can't be compared
+        return False

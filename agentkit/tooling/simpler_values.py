@@ -219,6 +219,11 @@ def _iterator(value: Any) -> Any:
     return "".join(made) if is_lines else made
 
 
+def _like_text(value: Any) -> Any:
+    """A text of a class of its own, such as UserString or one that is translated late: its items are texts again."""
+    return str(value) if has(value, "casefold", "splitlines", "__len__") else NOTHING
+
+
 def _sequence(value: Any) -> Any:
     is_sequence = isinstance(value, Collection) or has(value, "__len__", "__getitem__", "__iter__")
     return list(islice(value, MAX_ITEMS)) if is_sequence and isinstance(value, Iterable) else NOTHING
@@ -257,6 +262,7 @@ _MAKERS = (
     _mapping,
     _set,
     _iterator,
+    _like_text,
     _sequence,
     _own_form,
     _fields,

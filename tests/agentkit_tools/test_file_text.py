@@ -367,10 +367,15 @@ def test_a_book_with_missing_chapters_is_read() -> None:
     assert "A whale." in found.text
 
 
+SAVED_PAGE = "it is a web page under another name, perhaps an error that was saved in its place"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "why"),
     [
         ("a.docx", b"", "it is empty"),
+        ("a.pdf", b"\r\n\r\n<!DOCTYPE html><p>No such document", SAVED_PAGE),  # jswest/bartleby#235
+        ("a.xlsx", b"<html><p>Log in to go on", SAVED_PAGE),
         ("a.docx", word(paragraph("x"))[:300], "it is damaged"),
         ("a.docx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + "EncryptedPackage".encode("utf-16-le"), "it is encrypted"),
         ("a.pptx", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "it is of an older kind than its name says"),
@@ -492,3 +497,12 @@ def test_a_table_of_millions_of_repeated_cells_is_read_in_another_process(monkey
     monkeypatch.setattr(reader_process, "FILE_SECONDS", 1.0)
     with pytest.raises(UnreadableError, match="reading it takes more than 1 seconds"):
         read_file("a.ods", zipped({"content.xml": content}))
+
+
+def test_a_log_is_found_by_its_words_and_not_by_its_colours(tmp_path: Path) -> None:
+    """nautechsystems/nautilus_trader#2274: colours of a terminal in a log."""
+    line = "\x1b[1;31mKrill\x1b[0m was \x1b]0;seen\x07here \x1b[38;5;208mtwice\x1b[m"
+    (tmp_path / "day.log").write_text(line)
+    find, read = documents(tmp_path)
+    assert "Krill was here twice" in find(["krill"])
+    assert "Krill was here twice" in read(["day.log"], "krill")

@@ -254,12 +254,14 @@ INVALID = "tool call validation failed: parameters for tool add did not match sc
     ("said", "written", "requests"),
     [
         (FAILED, '<function=add>{"a": 2, "b": 3}</function>', 2),
+        (FAILED, '<function=add={"a": 2, "b": 3}</function>', 2),  # tashfeenahmed/freellmapi#291
+        (FAILED, 'add{"a": 2, "b": 3}</function>', 2),  # huggingface/smolagents#1119
         (FAILED, '<tool_call>\n{"name": "add", "arguments": {"a": 2, "b": 3}}\n</tool_call>', 2),
         (INVALID, '{"name": "add", "arguments": {"a": "2", "b": 3}}', 2),
         (FAILED, "I will add the numbers now.", 3),
         (FAILED, None, 3),
     ],
-    ids=["function", "tool_call", "json", "text", "nothing"],
+    ids=["function", "no end of the tag", "no beginning", "tool_call", "json", "text", "nothing"],
 )
 def test_a_call_that_the_server_could_not_parse_is_read_or_asked_for_again(
     said: str, written: str | None, requests: int, status: int

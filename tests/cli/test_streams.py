@@ -139,6 +139,43 @@ def test_streams_of_another_program_are_written_to(
     assert shown == f"{ANSWER}\n"
 
 
+BYTES = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+"""An environment in which Python reads the command line as ASCII."""
+
+
+def test_what_the_encoding_of_the_locale_lacks_is_read_as_utf_8(server: ModelServer) -> None:
+    """The texts of a command line, as in a container without a locale (pallets/click#1212)."""
+    arguments = ["ask", "Größe 漢字?", "-s", "Antworte: ä", "-q", "-m", f"openai:m@{server.url}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "agentkit", *arguments],
+        capture_output=True,
+        env={**environment(), **BYTES},
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    told = [message["content"] for message in server.requests[0].body["messages"]]
+    assert told == ["Antworte: ä", "Größe 漢字?"]
+
+
+@pytest.mark.parametrize("arguments", [[b"caf\xe9 price?"], [b"x?", b"-s", b"caf\xe9"]])
+def test_a_text_of_no_known_encoding_is_told_and_not_sent_with_holes(
+    server: ModelServer, arguments: list[bytes]
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "agentkit", b"ask", *arguments, "-q", "-m", f"openai:m@{server.url}"],
+        capture_output=True,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert b"neither UTF-8 nor in the encoding of the locale" in done.stderr
+    assert not server.requests
+
+
 @pytest.mark.parametrize(
     ("stdin", "question"),
     [
@@ -162,6 +199,8 @@ def test_a_question_of_another_encoding_is_read(server: ModelServer, stdin: byte
         ("Zeile\nWie hoch? ä".encode("latin-1"), "neither UTF-8 nor UTF-16 (the byte 0xE4 in line 2)"),
         ("多高".encode("gbk"), "neither UTF-8 nor UTF-16 (the byte 0xB6 in line 1)"),
         (b"\x7fELF\x02\0\0\0\0\0\0\0", "null characters"),
+        (b"a\0b\x1b[31mred\x07", "null characters"),  # no letters of UTF-16
+        (b"./notes.txt\0./a.md\0", "null characters"),  # find -print0
         (b"\xef\xbb\xbf", "the question is empty"),
     ],
 )

@@ -135,6 +135,8 @@ class City(BaseModel):
         (float("nan"), "NaN"),
         ({"a": float("inf")}, '{"a": Infinity}'),
         ("text", "text"),
+        (collections.UserString("a text"), "a text"),  # django/django#5367: its items are texts again
+        ({"title": [collections.UserString("Emma")]}, '{"title":["Emma"]}'),
         (b"text", "text"),
         (b"\xff", "(1 byte, no UTF-8 text and can't be shown: ff)"),
         (memoryview(b"text"), "text"),

@@ -83,8 +83,18 @@ def _looks_like_html(content: bytes) -> bool:
     return b"<html" in head or b"<!doctype html" in head
 
 
+def without_colours(text: str) -> str:
+    """Returns the text without the sequences that colour it, or set a title, on a terminal: logs are full of them."""
+    return _COLOURS.sub("", text) if "\x1b" in text else text
+
+
+_COLOURS = re.compile(r"\x1b(?:\[[0-?]{0,60}[ -/]{0,9}[@-~]|\][^\x07\x1b\n]{0,300}(?:\x07|\x1b\\))")
+
+
 def _plain(text: str) -> str:
-    """Returns the text with \\n as its only line ending, and without control characters and lone surrogates."""
+    """Returns the text with \\n as its only line ending, and without colours of a terminal, control characters and lone
+    surrogates."""
+    text = without_colours(text)
     text = re.sub("\r\n?|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]", "\n", text)
     text = re.sub("[\x00-\x08\x0e-\x1b\x1f\x7f-\x9f]", "", text)
     return text.encode("utf-8", "replace").decode("utf-8")

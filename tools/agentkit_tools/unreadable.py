@@ -15,3 +15,11 @@ class NotNowError(UnreadableError):
 
 class MissingReaderError(UnreadableError):
     """The package that reads a kind of file is not installed."""
+
+
+def why_broken(content: bytes, otherwise: str) -> str:
+    """The reason why a document can't be read: what was downloaded in its place may be an error page. otherwise: the
+    reason for any other content."""
+    head = content[:2_000].lstrip().lower()
+    is_page = head.startswith((b"<!doctype html", b"<html")) or (head.startswith(b"<") and b"<html" in head)
+    return "it is a web page under another name, perhaps an error that was saved in its place" if is_page else otherwise

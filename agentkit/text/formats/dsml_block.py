@@ -50,6 +50,7 @@ _ATTRIBUTES = re.compile(
 _IS_STRING = re.compile(r"""\bstring\s*=\s*["']?(true|false)\b""", re.IGNORECASE)
 _NAMED = re.compile(r"\s+name\s*=")
 _MAY_BE_NAMED = re.compile(r"\s*(?:n(?:a(?:m(?:e\s*)?)?)?)?")
+_LIKE_A_PARAMETER = re.compile(r"<[^\w<>\s]{0,3}(?:DSML[^\w<>\s]{0,3})?\s?parameter\b")
 _MAX_ATTRIBUTES = 500
 _MAX_GAP = 200
 _AFTER = {
@@ -96,6 +97,8 @@ class _DsmlBlock:
         if prose.startswith("{") and not self._arguments:
             call = arguments_call(self._name, prose, whole=True)
             return [call if isinstance(call, Call) else call._replace(text=text)]
+        if prose and (not self._arguments or _LIKE_A_PARAMETER.search(prose)):
+            return [BadCall(text, "the tool call has text in place of its parameters", self._name)]
         call = Call(self._name, json.dumps(self._typed_arguments(), ensure_ascii=False))
         return [call, Text(prose)] if prose else [call]
 

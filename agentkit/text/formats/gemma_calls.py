@@ -21,6 +21,8 @@ _MAX_GAP = 60
 _OUTSIDE = re.compile(r"[{}\[\]()\"'<]|[^\s{}\[\]()\"'<]+")
 _INSIDE = {mark: re.compile(rf"[{mark}\\<]") for mark in "\"'"}
 _TOKEN = re.compile("<")
+_MAX_BEHIND = 200
+"""How far is looked behind a string for what tells that it ends there."""
 _BEFORE_VALUE = ":[,{(="
 _STRING = {mark: re.compile(rf"{mark}((?:[^{mark}\\]|\\.)*+)({mark}?)", re.DOTALL) for mark in "\"'"}
 _BLANK, _SPACE = re.compile(r"\s*+"), re.compile(r"[\s,]*+")
@@ -272,16 +274,25 @@ class _Arguments:
         if character == "[":
             return self._list(key, _inner(inner, None))
         is_quoted = self._text.startswith(self._quote, self._at) or character in ('"', "'")
-        text = self._quoted() if is_quoted else self._bare(close, is_member)
+        text = self._quoted(close if is_member else "]") if is_quoted else self._bare(close, is_member)
         known = {**_definitions(self._schema), "properties": {key: inner}} if inner is not None else None
         return typed_value(text, key, known, parse_unknown=not is_quoted)
 
-    def _quoted(self) -> str:
+    def _quoted(self, close: str = "") -> str:
+        """Read a string. close: what closes that of which it is a value; "" for a key."""
         if self._text.startswith(self._quote, self._at):
             start = self._at + len(self._quote)
             end = self._text.find(self._quote, start)
-            self._at = len(self._text) if end < 0 else end + len(self._quote)
-            return self._text[start:end] if end >= 0 else self._text[start:].rstrip().rstrip("})")
+            while close and end >= 0 and not self._may_end(end + len(self._quote), close):
+                later = self._text.find(self._quote, end + len(self._quote))
+                if later < 0:
+                    break
+                end = later
+            if end < 0:
+                self._at = len(self._text)
+                return self._text[start:].rstrip().rstrip("})")
+            self._at = end + len(self._quote)
+            return self._text[start:end].replace(self._quote, '"')
         mark = self._text[self._at]
         found = _STRING[mark].match(self._text, self._at)
         if found is None or not found[2]:
@@ -291,6 +302,16 @@ class _Arguments:
             return str(loads('"' + found[1].replace(f"\\{mark}", mark).replace('"', '\\"') + '"'))
         except ValueError:
             return found[1]
+
+    def _may_end(self, at: int, close: str) -> bool:
+        """Whether a string may end before this place; else the token stands for a quotation mark inside of it."""
+        behind = self._text[at : at + _MAX_BEHIND].lstrip()
+        if behind[:1] == ",":
+            return close == "]" or self._is_key(self._text.index(",", at) + 1)
+        if behind[:1] != close:
+            return not behind or (close != "]" and self._is_key(at) and behind[:1] not in "'\"<})")
+        behind = behind.lstrip("}]) \t\r\n")
+        return not behind or behind[0] == "," or _KEY.match(behind) is not None
 
     def _bare(self, close: str, is_member: bool) -> str:
         """Returns text without quotation marks, up to the next member. It may contain commas."""
@@ -302,7 +323,7 @@ class _Arguments:
             if self._is_key(self._at + 1):
                 break
             self._at += 1
-        text = self._text[start : self._at].strip()
+        text = self._text[start : self._at].strip().removesuffix(self._quote)  # the first token was left out
         return text + "0" if re.fullmatch(r"-?\d+\.", text) else text
 
     def _is_key(self, at: int) -> bool:

@@ -17,8 +17,11 @@ START, MIDDLE, END = "<|tool_call_begin|>", "<|tool_call_argument_begin|>", "<|t
 _ODD = ("<|tool_call_section_begin|>", "<|tool_call_section_end|>")
 """How models misspell the markers around calls."""
 _ID = re.compile(r"(?:functions\.)?(?P<name>.+?)(?::\d+)?")
-_OTHER_ID = re.compile(r"functions[._](.+?)(?:[:._]\d+)?")
-"""The form of ids that models copy from a conversation with such ones."""
+_OTHER_IDS = (
+    re.compile(r"functions[._](.+?)(?:[:._]\d+)?"),
+    re.compile(r"functions[._]?(.{1,64}?)[:._]?\d{1,6}"),
+)
+"""The forms of ids that models copy from a conversation with such ones."""
 
 
 def parse_call(tools: Sequence[Mapping[str, Any]] | None, inside: str, whole: bool) -> list[Segment]:
@@ -39,9 +42,8 @@ def _name_in(call_id: str, tools: Sequence[Mapping[str, Any]] | None) -> str:
     offered = {tool.get("function", tool).get("name") for tool in tools or ()}
     if name in offered:
         return name
-    found = _OTHER_ID.fullmatch(call_id)
-    others = (found.group(1) if found else "", name.rpartition(".")[2])  # the other form, or another prefix
-    return next((other for other in others if other in offered), name)
+    others = [found.group(1) for form in _OTHER_IDS if (found := form.fullmatch(call_id))]
+    return next((other for other in (*others, name.rpartition(".")[2]) if other in offered), name)  # another prefix
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:

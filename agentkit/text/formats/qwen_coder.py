@@ -10,7 +10,7 @@
 
 One newline after an opening tag and one before a closing tag belong to the markup. Models omit tags (the opening
 <tool_call>, a </parameter>, a ">") and write </parameter1> or </parameter/>. A function may contain the JSON of its
-arguments instead, as with Functionary: <function=get_weather>{"city": "Paris"}</function>
+arguments instead, as with Functionary: <function=get_weather>{"city": "Paris"}</function>, whose ">" is omitted too.
 """
 
 import json
@@ -23,7 +23,7 @@ from agentkit.text.formats.json_block import JsonBlock, arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of, typed_value
 
 START, END, FUNCTION, FUNCTION_END = "<tool_call>", "</tool_call>", "<function=", "</function>"
-_NAME = re.compile(r"\s*([^>\n<\s]+)\s*(>|\n|(?=<))")
+_NAME = re.compile(r"\s*+(?:([\w.\-]++)(?:=|,|\(|\[\])?(?=\{)|([^>\n<\s]+)\s*(?:>|\n|(?=<)))")
 _ONLY_NAME = re.compile(r"\s*[^>\n<\s]+\s*")
 _MAX_NAME = 300
 _TAG = re.compile(
@@ -98,7 +98,7 @@ class _QwenCoderBlock:
             text = self._marker + "".join(self._raw) + "".join(self._value)
             return [BadCall(text, "the tool call is cut off before its end", self._name or None)]
         prose = "".join(self._prose).strip()
-        if prose and self._properties and not self._arguments:
+        if prose and ((self._properties and not self._arguments) or "<parameter" in prose):
             reason = "the tool call has other text in place of its parameters"
             return [BadCall(self._marker + "".join(self._raw), reason, self._name)]
         parameters = parameters_of(self._name, self._tools)
@@ -138,7 +138,7 @@ class _QwenCoderBlock:
                 return text
             self._rejected = True
             return text
-        self._name = found.group(1)
+        self._name = found.group(1) or found.group(2)
         self._raw.append(found.group())
         parameters = parameters_of(self._name, self._tools)
         self._properties = set((parameters or {}).get("properties") or ()) or None

@@ -204,6 +204,18 @@ def test_no_home_directory_is_the_root_of_the_file_system(monkeypatch: pytest.Mo
     assert settings.agentkit_keys_file == Path("/.local/share/agentkit/keys.json")
 
 
+def test_a_relative_data_directory_does_not_count(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """ActiveState/appdirs#61: the XDG Base Directory Specification wants it ignored."""
+    monkeypatch.setattr(Path, "home", lambda: folder)
+    for given in ("", "data", "~/data"):
+        monkeypatch.setenv("XDG_DATA_HOME", given)
+        settings = HttpSettings(_env_file=None, agentkit_sessions="memory:")
+        assert settings.agentkit_keys_file == folder / ".local/share/agentkit/keys.json"
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder / "data"))
+    settings = HttpSettings(_env_file=None, agentkit_sessions="memory:")
+    assert settings.agentkit_keys_file == folder / "data/agentkit/keys.json"
+
+
 def test_nothing_is_shared_unless_it_is_allowed(folder: Path) -> None:
     assert not HttpSettings().agentkit_sharing
     (folder / ".env").write_text("AGENTKIT_SHARING=true\n")

@@ -7,12 +7,11 @@ from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined
 from agentkit_tools.file_text.texts import decoded, heading_of
+from agentkit_tools.page_text import without_colours
 from agentkit_tools.unreadable import UnreadableError
 
 OUTPUT = 5_000
 """Maximum length of what one cell printed, in characters."""
-
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 def read_notebook(path: str, content: bytes) -> FileText:
@@ -41,7 +40,7 @@ def _cell(cell: Mapping[str, Any], language: str) -> Iterator[str]:
         if text.strip():
             yield f"```{language}\n{text}\n```"
         for output in _list(cell.get("outputs")):
-            if isinstance(output, dict) and (printed := _COLOURS.sub("", _output(output)).strip()):
+            if isinstance(output, dict) and (printed := without_colours(_output(output)).strip()):
                 yield printed if len(printed) <= OUTPUT else f"{printed[:OUTPUT]} […]"
     elif cell.get("cell_type") == "heading":
         yield f"{'#' * _level(cell)} {text}"

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from agentkit_tools.reader_process import LARGE
-from agentkit_tools.unreadable import UnreadableError
+from agentkit_tools.unreadable import UnreadableError, why_broken
 
 MAX_ENTRIES = 20_000
 MAX_PART = 50_000_000
@@ -38,7 +38,7 @@ class Package:
         try:
             self._file = zipfile.ZipFile(io.BytesIO(content))
         except _DAMAGED:
-            raise UnreadableError("it is damaged") from None
+            raise UnreadableError(why_broken(content, "it is damaged")) from None
         entries = self._file.infolist()
         if len(entries) > MAX_ENTRIES:
             raise UnreadableError(f"it has more than {MAX_ENTRIES:,} parts")

@@ -7,7 +7,7 @@ import time
 import pypdfium2
 
 from agentkit_tools.page.columns import text_by_columns
-from agentkit_tools.unreadable import UnreadableError
+from agentkit_tools.unreadable import UnreadableError, why_broken
 
 MAX_PAGES = 300
 MAX_CHARACTERS = 2_000_000
@@ -43,7 +43,7 @@ def _reason(error: str, content: bytes) -> str:
         return "the PDF is encrypted: a password is needed to read it"
     if not content:
         return "it is empty"
-    return "the PDF has no pages" if _NO_PAGES.search(content) else "the PDF is damaged"
+    return "the PDF has no pages" if _NO_PAGES.search(content) else why_broken(content, "the PDF is damaged")
 
 
 def _read(content: bytes) -> tuple[str, list[str], int, str]:
