@@ -142,7 +142,7 @@ class _HeldJob:
             if len(records) == len(items):
                 are_all.put(None)
 
-        here = items[: most is None]  # a run that is never left behind needs no thread of its own
+        here = items[:1] if most is None else items[:0]  # a run that is never left behind needs no thread of its own
         _begin_all([partial(answer, item) for item in items[len(here) :]])
         for item in here:
             records[item.id] = self.worker.answer(item, cancelled)
