@@ -19,7 +19,11 @@ OTHERS_SECONDS = 20.0
 """Seconds that the others have, once one can be used, before the batch begins; they are used as soon as they can be."""
 TOLD_SECONDS = 15.0
 """How often it is told that a batch waits for workers."""
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.25
+"""Seconds between two looks at which workers there are, before the batch begins: the processes that are being started
+need the CPU."""
+CHECKED_SECONDS = 0.02
+"""Seconds between two looks at whether a worker was checked, before the batch begins."""
 
 Check = Any
 """A Future of a worker's first task, of any kind: it has `done()`."""
@@ -53,10 +57,14 @@ class Arrivals:
         _, self._width, most = job.at_once
         self.places = Places(most)
         began = self._told = time.monotonic()
-        usable_since = 0.0
+        usable_since = next_look = 0.0
         while True:
-            look()
             now = time.monotonic()
+            if now >= next_look:
+                look()
+                next_look = now + LOOK_SECONDS
+            else:
+                self._settle_checked()
             if self._refused:
                 refused = f"{len(self._refused)} {self._worker}s of the {self._cluster} cluster can't be used"
                 raise ConfigurationError(f"{refused}: {self._first_refused()}")
@@ -71,7 +79,7 @@ class Arrivals:
             if now > self._told + TOLD_SECONDS:
                 self._told = now
                 logger.warning("waiting for the %ss of the %s cluster (%d s)", self._worker, self._cluster, now - began)
-            closed.wait(LOOK_SECONDS)
+            closed.wait(CHECKED_SECONDS)
 
     def take_up(self, there: Set[str], ready: Set[str]) -> None:
         """Check the workers that have come, and use those that could be. there: the names of all that there are; ready:
@@ -81,13 +89,16 @@ class Arrivals:
         known = {place.name for place in self.places.all()} | self._checks.keys() | self._refused.keys()
         for name in ready - known:
             self._checks[name] = self._begin(name)
-        for name, check in list(self._checks.items()):
-            if check.done() or name not in there:
-                del self._checks[name]
-                self._settle(name, check)
+        for name in self._checks.keys() - there:
+            self._settle(name)
+        self._settle_checked()
 
-    def _settle(self, name: str, check: Check) -> None:
-        found = self._result_of(name, check)
+    def _settle_checked(self) -> None:
+        for name in [name for name, check in self._checks.items() if check.done()]:
+            self._settle(name)
+
+    def _settle(self, name: str) -> None:
+        found = self._result_of(name, self._checks.pop(name))
         if found is None:
             return
         why = found if isinstance(found, str) else remote.mismatch(found)

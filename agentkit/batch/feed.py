@@ -319,8 +319,14 @@ class BatchFeed:
             self._in_progress -= count
             if self._suspects:
                 self._let_one_go_alone()
-            if self._waiting:
+            if self._waiting and self._may_have_some():
                 self._changed.notify_all()
+
+    def _may_have_some(self) -> bool:
+        """Whether who waits may find something to take, or that nothing comes any more. While the last items of a batch
+        are in progress neither is so, and all lanes but theirs wait."""
+        waiting = self._again or self._later or self._suspects
+        return bool(waiting) or self._budget.is_limited or not self._in_progress
 
     # The end
 

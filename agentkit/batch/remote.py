@@ -130,23 +130,26 @@ class _HeldJob:
     def answer(self, items: Sequence[Item], cancelled: AbortingEvent) -> list[Record]:
         """The records of items, which are answered at the same time. A run that does not end is left behind."""
         most, began = self.job.run_seconds, time.monotonic()
-        if most is None and len(items) == 1:
-            return [self.worker.answer(items[0], cancelled)]
-        ended: SimpleQueue[tuple[str, Record]] = SimpleQueue()
-        _begin_all([partial(self._put_answer, item, cancelled, ended) for item in items])
         records: dict[str, Record] = {}
-        with contextlib.suppress(Empty):
-            while len(records) < len(items):
-                left = None if most is None else max(0.0, began + most - time.monotonic())
-                records.update([ended.get(timeout=left)])
-        return [records.get(item.id) or timed_out(item, began) for item in items]
+        are_all: SimpleQueue[None] = SimpleQueue()  # woken once, when the last has ended
 
-    def _put_answer(self, item: Item, cancelled: AbortingEvent, ended: "SimpleQueue[tuple[str, Record]]") -> None:
-        try:
-            record = self.worker.answer(item, cancelled)
-        except BaseException as error:  # noqa: BLE001 - the task waits for it
-            record = broken(item, error)
-        ended.put((item.id, record))
+        def answer(item: Item) -> None:
+            try:
+                record = self.worker.answer(item, cancelled)
+            except BaseException as error:  # noqa: BLE001 - the task waits for it
+                record = broken(item, error)
+            records[item.id] = record
+            if len(records) == len(items):
+                are_all.put(None)
+
+        here = items[:1] if most is None else items[:0]  # a run that is never left behind needs no thread of its own
+        _begin_all([partial(answer, item) for item in items[len(here) :]])
+        for item in here:
+            records[item.id] = self.worker.answer(item, cancelled)
+        if len(records) < len(items):
+            with contextlib.suppress(Empty):
+                are_all.get(timeout=most)
+        return [records.get(item.id) or timed_out(item, began) for item in items]
 
 
 def _begin_all(works: Sequence[Callable[[], None]]) -> None:

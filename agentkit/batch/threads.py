@@ -111,8 +111,7 @@ class ThreadFleet:
             return True
         with self._lock:
             if len(self._lanes) > self.width and not self._is_over:
-                self._lanes.remove(lane)
-                self._changed.notify_all()
+                self._lanes.remove(lane)  # another one stays: `join` waits on
                 return False
             return True
 
@@ -126,7 +125,8 @@ class ThreadFleet:
         with self._lock:
             if lane in self._lanes:
                 self._lanes.remove(lane)
-            self._changed.notify_all()
+            if not self._lanes:
+                self._changed.notify_all()
 
     def _watch(self, most: float) -> None:
         """Leave runs behind that have outlived their limit."""
