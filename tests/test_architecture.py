@@ -49,11 +49,11 @@ LAYERS = [
         "net.abort",
         "net.attempts",
         "net.trace_headers",
-        "net.bounded",
+        "net.plain_headers",
         "net.wording",
         "net.time_limits",
     ],
-    ["net.error_text", "net.dialling", "net.parsed_url"],
+    ["net.error_text", "net.dialling", "net.parsed_url", "net.bounded"],
     ["net.plain_http", "net.server_urls"],
     [
         *(
