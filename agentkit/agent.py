@@ -130,6 +130,7 @@ class Agent(Closable):
         self._executor = functools.partial(
             Executor, latency=ToolLatency(), hidden=HIDDEN_TOOLS, parallel=parallel, hooks=AgentHooks(hooks, taint)
         )
+        self._context_of = functools.partial(context_of, tool_timeout=tool_timeout, evidence=self._evidence)
         self._turn_of = functools.partial(turn_of, reads_all=taint != "off")
         window = Window(window) if isinstance(window, int) else window or Window()
         contexts = 1 if balance is not None else self._models.count
@@ -323,14 +324,14 @@ class Agent(Closable):
             return run.result
 
     def _begin(
-        self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Context | None = None
+        self, prompt: Prompt | None, options: RunOptions, stream: bool, parent: Context | None = None, own: bool = False
     ) -> Run[Any]:
         with contextlib.ExitStack() as resources:
             budget = budget_of(options.limits or self._limits, parent, resources)
             tools = tools_within(budget, options, lambda: self._search.offered(self._tools, options, self._backend))
             answer = answer_of(options, self._output_check, self._backend, bool(tools))
             turn = self._turn_of(prompt, options, budget, resources)
-            context = context_of(options, budget, turn, stream, self._tool_timeout, self._evidence, parent)
+            context = self._context_of(options, budget, turn, stream and not own, parent=parent)
             transcript, repairs, context = opened(prompt, options, turn, answer, self._instructions, context)
             decisions = decisions_on(options.approve, transcript, turn)
             executor = self._executor(tools.plus(*answer.tools), context, decisions)

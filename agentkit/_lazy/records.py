@@ -93,7 +93,9 @@ class _Record:
         makes_init = "__init__" not in vars(kind)
         if makes_init:
             waiting["__init__"] = self._make_init
-        self.only_sets_fields = makes_init and not any(hasattr(kind, name) for name in ("__post_init__", "__slots__"))
+        has_slots = any(vars(base).get("__slots__") for base in kind.__mro__)  # that of Generic is empty
+        keeps_all_in_a_dict = bool(kind.__dictoffset__) and not has_slots
+        self.only_sets_fields = makes_init and keeps_all_in_a_dict and not hasattr(kind, "__post_init__")
         for name, make in waiting.items():
             setattr(kind, name, _Waiting(kind, name, make))
         for name, given in self._given.items():

@@ -5,6 +5,9 @@ import io
 import socket
 from typing import Any
 
+READ_BYTES = 2048
+"""How much is read at a time of heads and of the lines between chunks: each connection that waits has such a buffer. A
+body is read past it."""
 CHUNK_BYTES = 65_536
 """Maximum number of bytes decompressed at a time."""
 MAX_LINES = 1000
@@ -17,7 +20,7 @@ class BoundedResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
         super().__init__(_Unbuffered(sock), *arguments, **options)  # type: ignore[arg-type]  # makes a file of it
-        self.fp = _Bounded(self.fp)
+        self.fp = _Bounded(self.fp, READ_BYTES)
         self._skipped = 0
 
     def begin(self) -> None:

@@ -167,14 +167,14 @@ def context_of(
     options: RunOptions,
     budget: Budget,
     turn: Turn,
-    stream: bool,
+    is_closable: bool,
     tool_timeout: float | None,
     evidence: Evidence,
     parent: Context | None,
 ) -> Context:
     """The context of the run, which has no messages yet, and the sources of `parent`: the run inside of which it
-    begins. stream: whether another thread may close it. evidence: of the agent."""
-    closing = Closing(options.cancel) if stream else None
+    begins. is_closable: whether another thread may close it. evidence: of the agent."""
+    closing = Closing(options.cancel) if is_closable else None
     return Context(
         deps=options.deps,
         deadline=budget.deadline(),

@@ -205,7 +205,8 @@ class ChatService:
         agent = self._agent_of_whole if user_input.is_whole else agent
         added: list[Message] = []
         extra: Mapping[str, Any] = {}
-        with agent._begin(prompt, checked_options("Agent.stream()", user_input.output, options), streams) as run:
+        checked = checked_options("Agent.stream()", user_input.output, options)
+        with agent._begin(prompt, checked, streams, own=True) as run:  # no other thread has it, to close it
             for event in run:
                 added += event.adds
                 if isinstance(event, ReplyFinished):

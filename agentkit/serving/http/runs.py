@@ -1,6 +1,5 @@
 """Runs answers in worker threads, and passes their events to the event loop."""
 
-import functools
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -133,13 +132,13 @@ class Runs:
         user_input: UserInput,
         is_disconnected: Callable[[], Awaitable[bool]],
         on_left: Callable[[Answer], object] | None = None,
-        cancel: threading.Event | None = None,
+        cancel: AbortingEvent | None = None,
     ) -> AsyncGenerator[Update, None]:
         """Yield the events of a run, and finally the answer; None is a keep-alive. When the client disconnects, the run
         is cancelled and the generator ends without an answer; what has become of it by then is told to `on_left`, in
         any thread. cancel: set it to stop the run; its answer is what came of it. Raises what
         `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is reached, and StoppingError."""
-        cancel, unread = cancel or threading.Event(), _Unread(on_left)
+        cancel, unread = cancel or AbortingEvent(), _Unread(on_left)
         updates = Updates(cancel.is_set, lambda: len(self._followed))
         self._begin(user_input, cancel, updates, unread)
         self._followed[cancel] = updates
@@ -165,9 +164,7 @@ class Runs:
             unread.leave()
             del self._followed[cancel]
 
-    def _begin(
-        self, user_input: UserInput, cancel: threading.Event, updates: Updates | Ending, unread: _Unread
-    ) -> None:
+    def _begin(self, user_input: UserInput, cancel: AbortingEvent, updates: Updates | Ending, unread: _Unread) -> None:
         if self._stops:
             raise StoppingError
         if self.is_full:
@@ -188,12 +185,9 @@ class Runs:
         def made() -> Answer:
             return process_user_input_with_llm(self._service, user_input, updates.put, cancel, on_wait, streams)
 
-        # Within its event, what the run waits for is aborted when that is set; else another thread looks at it.
-        answered = functools.partial(cancel.within, made) if isinstance(cancel, AbortingEvent) else made
-
         def work() -> None:
             try:
-                answer = answered()
+                answer = cancel.within(made)
                 unread.arrive(answer)
                 updates.add(answer)
             except BaseException as error:  # noqa: BLE001 - raised again by the consumer

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import threading
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
@@ -10,6 +9,7 @@ from contextlib import aclosing, suppress
 from starlette.concurrency import run_in_threadpool
 
 from agentkit.errors import SessionBusyError, SessionError
+from agentkit.net.abort import AbortingEvent
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.http.page.announcements import Announcements
 from agentkit.serving.http.page.recording import Frames, Recording, StoppedBeforeError
@@ -40,7 +40,7 @@ class LiveAnswer:
 
     def __init__(self, user_input: UserInput) -> None:
         self.user_input = user_input
-        self.cancel = threading.Event()
+        self.cancel = AbortingEvent()
         self.answer: Answer | None = None
         self.recording = Recording()
         self.id = secrets.token_hex(8)
