@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from agentkit.cli.streams import text_of_argument
-from agentkit.errors import ConfigurationError
 from agentkit.evidence.settings import Word
 from agentkit.net.hosted import SHORT_NAMES
 from agentkit.taint.settings import TaintMode
@@ -60,10 +59,7 @@ ModelOption = Annotated[
 
 
 def _text(value: str | None) -> str | None:
-    try:
-        return value and text_of_argument(value)
-    except ConfigurationError as error:
-        raise typer.BadParameter(str(error)) from None
+    return value and text_of_argument(value)
 
 
 SystemOption = Annotated[

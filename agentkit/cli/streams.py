@@ -88,17 +88,12 @@ def text_of_stdin(content: bytes | str) -> str:
 
 def text_of_argument(text: str) -> str:
     """Return a text of the command line, which Python has read in the encoding of the locale: in UTF-8 where that lacks
-    its letters. Raises ConfigurationError when it is in neither."""
+    its letters."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        try:
+        with suppress(UnicodeError):
             return os.fsencode(text).decode("utf-8")
-        except UnicodeError:
-            locale = sys.getfilesystemencoding()
-            raise ConfigurationError(
-                f"the text {text!a:.80} is neither UTF-8 nor in the encoding of the locale ({locale})"
-            ) from None
     return text
 
 

@@ -159,23 +159,6 @@ def test_what_the_encoding_of_the_locale_lacks_is_read_as_utf_8(server: ModelSer
     assert told == ["Antworte: ä", "Größe 漢字?"]
 
 
-@pytest.mark.parametrize("arguments", [[b"caf\xe9 price?"], [b"x?", b"-s", b"caf\xe9"]])
-def test_a_text_of_no_known_encoding_is_told_and_not_sent_with_holes(
-    server: ModelServer, arguments: list[bytes]
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "agentkit", b"ask", *arguments, "-q", "-m", f"openai:m@{server.url}"],
-        capture_output=True,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert b"neither UTF-8 nor in the encoding of the locale" in done.stderr
-    assert not server.requests
-
-
 @pytest.mark.parametrize(
     ("stdin", "question"),
     [
