@@ -35,6 +35,10 @@ WAIT_INTERVAL = 0.1
 """Seconds between two checks whether to go on waiting for a lock."""
 
 
+Log = Sequence[str] | None
+"""The entries of a session, or None where they were not read."""
+
+
 @dataclass(frozen=True)
 class SessionInfo:
     """The description of a session in a list. entries: their number. created, updated: UTC."""
@@ -146,6 +150,11 @@ class Sessions(Closable):
     def _marks(self, session_id: str, names: Sequence[str]) -> Sequence[int | None]:
         """The same for several marks, at one moment where the store can do that."""
         return [self._mark(session_id, name) for name in names]
+
+    def _marks_and_log(self, session_id: str, names: Sequence[str]) -> tuple[Sequence[int | None], Log]:
+        """What a turn reads first: the same, and the entries where the first of the marks is none, if the store finds
+        both at once; else None, and they are read by `_read`."""
+        return self._marks(session_id, names), None
 
     def _list_prefix(self, prefix: str) -> Iterable[SessionInfo]:
         """The sessions whose ids begin with `prefix`, in any order."""

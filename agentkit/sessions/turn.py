@@ -158,14 +158,15 @@ class Turn:
 
     def _read(self, writer: "Writer") -> None:
         of_request = (f"request:{self.request_id}",) if self.request_id and self._is_retry else ()
-        last, sources, place = (*writer.marks("view", "sources", *of_request), None)[:3]
+        marks, entries = writer.marks_and_entries("view", "sources", *of_request)
+        last, sources, place = (*marks, None)[:3]
         self._has_sources = sources is not None
         view = self._view_from(writer, last)
         if view is None or (place is not None and place < view["from"]["entry"]):
             self._start = self.first_number = 0
         else:
             self._start, self.first_number = view["from"]["entry"], view["from"]["message"]
-        entries = writer.entries(self._start)
+        entries = writer.entries(self._start) if entries is None else entries
         self._length = self._first = self._start + len(entries)
         behind: list[Entry] | None = None
         if place is not None and place < self._length:
