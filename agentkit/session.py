@@ -22,7 +22,7 @@ from agentkit.evidence.source import Source
 from agentkit.evidence.sources import Sources
 from agentkit.message import Message
 from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, ordered, read_entries
-from agentkit.sessions.turn import Turn
+from agentkit.sessions.turn import Turn, is_after
 
 if TYPE_CHECKING:
     from agentkit.sessions.writer import Writer
@@ -309,7 +309,7 @@ class Session:
     def is_delivered(self, request_id: str) -> bool:
         """Whether the client has received the answer to its request. Reads no messages. Raises SessionError."""
         delivered, begun = self._sessions._marks(self.id, (f"delivered:{request_id}", f"request:{request_id}"))
-        return delivered is not None and (begun is None or delivered > begun)
+        return is_after(delivered, begun)
 
     def is_begun(self, request_id: str) -> bool:
         """Whether a turn with this request id was ever begun. Reads no messages. Raises SessionError."""

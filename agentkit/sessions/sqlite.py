@@ -5,6 +5,7 @@ whatever reason. An acknowledged entry is on disk (WAL, synchronous=FULL), in th
 """
 
 import hashlib
+import json
 import os
 import re
 import sqlite3
@@ -72,13 +73,12 @@ DROP_MARKS = "DELETE FROM marks WHERE session = (SELECT number FROM sessions WHE
 ADD_BLOBS = "INSERT OR IGNORE INTO blobs (session, digest, data) SELECT number, ?, ? FROM sessions WHERE id = ?"
 
 BODIES = "SELECT body FROM entries JOIN sessions ON number = session WHERE id = ? AND place >= ? ORDER BY place LIMIT ?"
-# Entries have no line breaks. Each row that is fetched hands the interpreter over twice, and one has them all.
+# Entries have no line breaks. Each row that is fetched, and each column, hands the interpreter over: one has them all.
 JOINED = "group_concat(body, char(10))"
 LOG_UNLESS_MARKED = f"""
 CASE WHEN EXISTS (SELECT 1 FROM marks WHERE session = number AND name = ?) THEN NULL
 ELSE (SELECT {JOINED} FROM (SELECT body FROM entries WHERE session = number ORDER BY place)) END
 """
-PLACE = ", (SELECT place FROM marks WHERE session = number AND name = ?)"
 
 LAST = "\U0010ffff"
 """Sorts behind every character of an id."""
@@ -230,28 +230,26 @@ class SQLiteSessions(Sessions):
     def _mark(self, session_id: str, name: str) -> int | None:
         return self._marks(session_id, (name,))[0]
 
-    def _marks(self, session_id: str, names: Sequence[str]) -> list[int | None]:
-        rows = self._reader.rows(
-            f"SELECT marked = entries{PLACE * len(names)} FROM sessions WHERE id = ?", (*names, session_id)
-        )
-        return self._places(session_id, names, rows[0]) if rows else [None] * len(names)
+    def _marks(self, session_id: str, names: Sequence[str]) -> Sequence[int | None]:
+        rows = self._reader.rows(f"SELECT {_about(names)} FROM sessions WHERE id = ?", (*names, session_id))
+        return self._places(session_id, names, json.loads(rows[0][0])) if rows else [None] * len(names)
 
-    def _places(self, session_id: str, names: Sequence[str], row: Sequence[Any]) -> list[int | None]:
-        is_complete, *places = row
-        if not is_complete:
+    def _places(self, session_id: str, names: Sequence[str], about: Sequence[int | None]) -> Sequence[int | None]:
+        entries, marked, *places = about
+        if marked != entries:
             return [super(SQLiteSessions, self)._mark(session_id, name) for name in names]
         return places
 
     def _marks_and_log(self, session_id: str, names: Sequence[str]) -> tuple[Sequence[int | None], Log]:
-        columns = f"entries, {LOG_UNLESS_MARKED}, marked = entries{PLACE * len(names)}"
+        query = f"SELECT {LOG_UNLESS_MARKED}, {_about(names)} FROM sessions WHERE id = ?"
         try:
-            rows = self._reader.rows(f"SELECT {columns} FROM sessions WHERE id = ?", (names[0], *names, session_id))
+            rows = self._reader.rows(query, (names[0], *names, session_id))
         except SessionError:  # see `_read`
             return super()._marks_and_log(session_id, names)
         if not rows:
             return [None] * len(names), ()
-        count, log, *places = rows[0]
-        return self._places(session_id, names, places), _split(log, count)
+        log, about = rows[0][0], json.loads(rows[0][1])
+        return self._places(session_id, names, about), _split(log, about[0])
 
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
         values = (session_id, start, -1 if count is None else count)
@@ -333,6 +331,13 @@ def _append_all(connection: sqlite3.Connection, appends: Sequence[_Append]) -> N
     ):
         if rows:
             connection.executemany(statement, rows)
+
+
+def _about(names: Sequence[str]) -> str:
+    """How many entries a session has, of how many the marks are known, and the places of some marks, as JSON."""
+    return (
+        f"json_array(entries, marked{', (SELECT place FROM marks WHERE session = number AND name = ?)' * len(names)})"
+    )
 
 
 def _split(log: str | None, count: int) -> Sequence[str] | None:
