@@ -22,7 +22,7 @@ from agentkit.evidence.source import Source
 from agentkit.evidence.sources import Sources
 from agentkit.message import Message
 from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, ordered, read_entries
-from agentkit.sessions.turn import Turn
+from agentkit.sessions.turn import Turn, is_after
 
 if TYPE_CHECKING:
     from agentkit.sessions.writer import Writer
@@ -33,6 +33,10 @@ INTERNAL = "_agentkit."
 MAX_REQUEST_ID = 256
 WAIT_INTERVAL = 0.1
 """Seconds between two checks whether to go on waiting for a lock."""
+
+
+Log = Sequence[str] | None
+"""The entries of a session, or None where they were not read."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,11 @@ class Sessions(Closable):
     def _marks(self, session_id: str, names: Sequence[str]) -> Sequence[int | None]:
         """The same for several marks, at one moment where the store can do that."""
         return [self._mark(session_id, name) for name in names]
+
+    def _marks_and_log(self, session_id: str, names: Sequence[str]) -> tuple[Sequence[int | None], Log]:
+        """What a turn reads first: the same, and the entries where the first of the marks is none, if the store finds
+        both at once; else None, and they are read by `_read`."""
+        return self._marks(session_id, names), None
 
     def _list_prefix(self, prefix: str) -> Iterable[SessionInfo]:
         """The sessions whose ids begin with `prefix`, in any order."""
@@ -300,7 +309,7 @@ class Session:
     def is_delivered(self, request_id: str) -> bool:
         """Whether the client has received the answer to its request. Reads no messages. Raises SessionError."""
         delivered, begun = self._sessions._marks(self.id, (f"delivered:{request_id}", f"request:{request_id}"))
-        return delivered is not None and (begun is None or delivered > begun)
+        return is_after(delivered, begun)
 
     def is_begun(self, request_id: str) -> bool:
         """Whether a turn with this request id was ever begun. Reads no messages. Raises SessionError."""

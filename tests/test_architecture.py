@@ -403,7 +403,7 @@ LAYERS = [
     ["serving.mqtt.client_id", "serving.mqtt.tls", "serving.mqtt.projects", "serving.mqtt.maze"],
     ["serving.mqtt.payloads", "serving.mqtt.sender", "serving.mqtt.probe"],
     ["serving.mqtt.broker", "serving.mqtt.client", "serving.mqtt.responder"],
-    ["serving.mqtt.intake", "serving.mqtt.checking"],
+    ["serving.mqtt.intake", "serving.mqtt.checking", "serving.mqtt.delivery"],
     ["serving.mqtt.group"],
     ["serving.mqtt.bridge"],
     ["serving.mqtt.embedded"],

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -38,6 +38,14 @@ MAX_KEPT_TOOLS = 100
 
 _kept_tools = functools.partial(AgentTools, reserved=SEARCH_NAMES)
 """What offers tools, which the model may search."""
+
+
+OnAnswer = Callable[[Answer, Callable[[], None]], object]
+"""What is called with an answer, and with what records that its client has received it."""
+
+
+class DeliveredError(Exception):
+    """The client of a request is recorded to have its answer."""
 
 
 class _Place:
@@ -126,12 +134,15 @@ class ChatService:
         cancel: threading.Event | None = None,
         on_wait: Callable[[bool], object] | None = None,
         streams: bool = True,
+        on_answer: OnAnswer | None = None,
     ) -> Answer:
         """Return the answer; that of an earlier run when this request was answered before. on_event: called with each
         event of the run except `RunFinished`. cancel: set it to stop the run, also while it waits. on_wait: called with
         True when another message of the session is being answered, so that this one has to wait, with False when it
         goes on; what it raises is raised. streams: whether the events have the deltas of replies as they arrive; else
-        replies are requested whole.
+        replies are requested whole. on_answer: called with the answer to a message of a session while that is still
+        locked, and with a function that records that the client has received it; where that is recorded already,
+        DeliveredError is raised, and nothing is done.
 
         Raises what `Agent.run` raises, and DecisionError for a decision on calls that don't wait for it. A message, or
         a decision, whose run fails before it had an effect is not kept in its session.
@@ -142,17 +153,22 @@ class ChatService:
                 return self._run(user_input, user_input.prompt(), conversation, on_event, cancel, streams)
         with ExitStack() as stack:
             turn = self._turn(stack, user_input, cancel, on_wait)
+            if on_answer is not None and turn.is_delivered:
+                raise DeliveredError
             prompt = user_input.prompt(turn.messages or ())
             conversation = {"session": turn}
             if user_input.approve is not None:
                 conversation["approve"] = decisions_for(turn, user_input.approve, user_input.asked)
-            if turn.state != "answered":  # else no model is asked
-                stack.enter_context(_Place(self._places, cancel))
             stopped = StoppedRun()
-            answer = self._run(user_input, prompt, conversation, _both(stopped.note, on_event), cancel, streams)
-            stopped.keep(turn, answer)
+            # an answer that is stored needs no model
+            with _Place(self._places, cancel) if turn.state != "answered" else nullcontext():
+                answer = self._run(user_input, prompt, conversation, _both(stopped.note, on_event), cancel, streams)
+                stopped.keep(turn, answer)
             waiting = turn.waiting if answer.stopped == "approval" else None
-            return replace(answer, was_cut=turn.was_cut, waiting=waiting)
+            answer = replace(answer, was_cut=turn.was_cut, waiting=waiting)
+            if on_answer is not None:
+                on_answer(answer, turn.note_delivered)
+            return answer
 
     def _turn(
         self,
@@ -226,13 +242,6 @@ class ChatService:
         with self._turn_of(user_input)() as turn:
             return turn.is_settled
 
-    def is_delivered(self, user_input: UserInput) -> bool:
-        """Whether the client has received the answer to its request, and not only an error. Raises what `is_answered`
-        raises."""
-        session = self.sessions[user_input.session or ""]
-        is_known = bool(user_input.request_id) and session.is_delivered(user_input.request_id)
-        return is_known and self.is_answered(user_input)
-
     def note_delivered(self, session: str, request_id: str) -> None:
         """Record that the client has received the answer to its request."""
         if request_id:
@@ -265,7 +274,8 @@ def process_user_input_with_llm(
     cancel: threading.Event | None = None,
     on_wait: Callable[[bool], object] | None = None,
     streams: bool = True,
+    on_answer: OnAnswer | None = None,
 ) -> Answer:
     """Return the answer to a user message. Every network entry point reaches the model through this function. See
     `ChatService.answer`."""
-    return service.answer(user_input, on_event, cancel, on_wait, streams)
+    return service.answer(user_input, on_event, cancel, on_wait, streams, on_answer)

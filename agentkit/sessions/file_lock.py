@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from agentkit._forking import take_part_in_forks
 
@@ -131,34 +131,41 @@ if sys.platform == "win32":
 else:
     import fcntl
 
+    class _Handle(NamedTuple):
+        """An open file. status: which file it is."""
+
+        descriptor: int
+        status: os.stat_result
+
     def _locked(path: str) -> Any:
-        """The descriptor of the file at `path`, locked; None when another holds it."""
+        """The file at `path`, open and locked; None when another holds it."""
         while True:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                handle = _Handle(descriptor, os.fstat(descriptor))
                 is_at_path = _is_at(path, handle)
             except BlockingIOError:
-                os.close(handle)
+                os.close(descriptor)
                 return None
             except BaseException:
-                os.close(handle)
+                os.close(descriptor)
                 raise
             if is_at_path:
                 return handle
-            os.close(handle)  # it was removed, with its session, while this waited
+            os.close(descriptor)  # it was removed, with its session, while this waited
 
-    def _is_at(path: str, handle: Any) -> bool:
+    def _is_at(path: str, handle: _Handle) -> bool:
         """Whether the open file is the one at `path`."""
         try:
-            return os.path.samestat(os.fstat(handle), os.stat(path))
+            return os.path.samestat(handle.status, os.stat(path))
         except FileNotFoundError:
             return False
 
-    def _unlock(handle: Any) -> None:
-        fcntl.flock(handle, fcntl.LOCK_UN)  # now, also if a process that was started meanwhile shares the open file
-        os.close(handle)
+    def _unlock(handle: _Handle) -> None:
+        fcntl.flock(handle.descriptor, fcntl.LOCK_UN)  # now, also if a process started meanwhile shares the open file
+        os.close(handle.descriptor)
 
-    def _abandon(handle: Any) -> None:
+    def _abandon(handle: _Handle) -> None:
         """Close it without unlocking: the parent shares the open file."""
-        os.close(handle)
+        os.close(handle.descriptor)

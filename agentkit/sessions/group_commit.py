@@ -2,16 +2,17 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from typing import Generic, TypeVar
 
-Write = Callable[[sqlite3.Connection], None]
+W = TypeVar("W")
 
 
-class _Job:
+class _Job(Generic[W]):
     """A write. turn: released when it is done, and when its thread is to commit (`leads`)."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: W) -> None:
         self.write = write
         self.is_done = self.leads = False
         self.error: Exception | None = None
@@ -23,26 +24,31 @@ class _Job:
             self.turn.release()
 
 
-class GroupCommit:
+class GroupCommit(Generic[W]):
     """Commits writes. The first thread that comes commits; those that come meanwhile wait, and then the first of them
     commits what all of them write. Each thread is woken when it has something to do, and the others are not.
 
-    connection: a context manager that waits for the connection. check: called after each commit; what it raises is
-    raised for all writes of the commit.
+    connection: a context manager that waits for the connection. apply: does what some writes say, within a transaction;
+    where it raises for several, each is tried alone. check: called after each commit; what it raises is raised for all
+    writes of the commit.
     """
 
     def __init__(
-        self, connection: Callable[[], AbstractContextManager[sqlite3.Connection]], check: Callable[[], None]
+        self,
+        connection: Callable[[], AbstractContextManager[sqlite3.Connection]],
+        apply: Callable[[sqlite3.Connection, Sequence[W]], None],
+        check: Callable[[], None],
     ) -> None:
         self._connection = connection
+        self._apply = apply
         self._check = check
         self._guard = threading.Lock()
-        self._waiting: list[_Job] = []
+        self._waiting: list[_Job[W]] = []
         self._is_committing = False
 
-    def run(self, write: Write) -> None:
-        """Run a write, all or nothing; what it did is on disk when this returns. Raises what the write raises, which
-        does not concern the others."""
+    def run(self, write: W) -> None:
+        """Apply a write, all or nothing; what it did is on disk when this returns. Raises what `apply` raises for it,
+        which does not concern the others."""
         job = _Job(write)
         try:
             with self._guard:
@@ -59,7 +65,7 @@ class GroupCommit:
             raise job.error
 
     def _commit_waiting(self) -> None:
-        jobs: list[_Job] = []
+        jobs: list[_Job[W]] = []
         try:
             with self._connection() as connection:
                 with self._guard:
@@ -72,7 +78,7 @@ class GroupCommit:
                 if job.is_done:
                     job.wake()  # again, where the interrupt came before it
 
-    def _leave(self, job: _Job) -> None:
+    def _leave(self, job: _Job[W]) -> None:
         """The thread of a job goes on: the next one that waits is to commit, if this one was."""
         with self._guard:
             job.is_done = True  # also when this was interrupted: nobody commits it later
@@ -84,14 +90,13 @@ class GroupCommit:
                 following.leads = True
                 following.wake()
 
-    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job]) -> None:
+    def _commit(self, connection: sqlite3.Connection, jobs: list[_Job[W]]) -> None:
         has_begun = is_written = is_committed = False
         error: Exception | None = None
         try:
             connection.execute("BEGIN IMMEDIATE")
             has_begun = True
-            for job in jobs:
-                job.write(connection)
+            self._apply(connection, [job.write for job in jobs])
             is_written = True
             connection.execute("COMMIT")
             is_committed = True
@@ -108,7 +113,9 @@ class GroupCommit:
             if is_committed or error is not None:
                 self._end(connection, jobs, error, may_repeat=has_begun and not is_committed)
 
-    def _end(self, connection: sqlite3.Connection, jobs: list[_Job], error: Exception | None, may_repeat: bool) -> None:
+    def _end(
+        self, connection: sqlite3.Connection, jobs: list[_Job[W]], error: Exception | None, may_repeat: bool
+    ) -> None:
         """Tell the jobs; one that failed in a group may be the fault of another, so each is tried alone."""
         if error is not None and may_repeat and len(jobs) > 1:
             for job in jobs:

@@ -5,6 +5,7 @@ whatever reason. An acknowledged entry is on disk (WAL, synchronous=FULL), in th
 """
 
 import hashlib
+import json
 import os
 import re
 import sqlite3
@@ -16,10 +17,11 @@ from typing import Any
 
 from agentkit._forking import renewed_by_forks
 from agentkit._lazy.records import dataclass
+from agentkit._text import json_text
 from agentkit.errors import ConfigurationError, SessionError
-from agentkit.session import SessionInfo, Sessions, busy
+from agentkit.session import Log, SessionInfo, Sessions, busy
 from agentkit.sessions.file_lock import FileLocks, HeldLock
-from agentkit.sessions.group_commit import GroupCommit, Write
+from agentkit.sessions.group_commit import GroupCommit
 from agentkit.sessions.log import Marks
 from agentkit.sessions.sqlite_file import Identity, SQLiteFile, absolute, identity
 
@@ -49,6 +51,35 @@ CREATE INDEX IF NOT EXISTS marks_by_place ON marks (session, place);
 # without marks wrote some.
 VERSION_2 = "ALTER TABLE sessions ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"
 
+# An append says how many entries each session gets, and of each of them how many places it is before the session's new
+# end: so one statement does for all sessions of a commit, and none of them has to be read first. ?1: JSON.
+APPEND_SESSIONS = """
+INSERT INTO sessions (id, entries, created, updated, marked)
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), ?2, ?2, json_extract(value, '$[1]')
+FROM json_each(?1) WHERE true
+ON CONFLICT (id) DO UPDATE SET
+    marked = CASE marked WHEN entries THEN entries + excluded.entries ELSE marked END,
+    entries = entries + excluded.entries,
+    updated = max(created, excluded.updated)
+"""  # the clock may have been set back
+APPEND_ENTRIES = """
+INSERT INTO entries (session, place, body)
+SELECT number, entries - json_extract(value, '$[1]'), json_extract(value, '$[2]')
+FROM json_each(?1) CROSS JOIN sessions ON sessions.id = json_extract(value, '$[0]')
+"""
+# Names of marks have what clients have sent: not as JSON, of which SQLite reads no null characters.
+SET_MARKS = "INSERT OR REPLACE INTO marks SELECT number, ?, entries - ? FROM sessions WHERE id = ?"
+DROP_MARKS = "DELETE FROM marks WHERE session = (SELECT number FROM sessions WHERE id = ?) AND place >= ?"
+ADD_BLOBS = "INSERT OR IGNORE INTO blobs (session, digest, data) SELECT number, ?, ? FROM sessions WHERE id = ?"
+
+BODIES = "SELECT body FROM entries JOIN sessions ON number = session WHERE id = ? AND place >= ? ORDER BY place LIMIT ?"
+# Entries have no line breaks. Each row that is fetched, and each column, hands the interpreter over: one has them all.
+JOINED = "group_concat(body, char(10))"
+LOG_UNLESS_MARKED = f"""
+CASE WHEN EXISTS (SELECT 1 FROM marks WHERE session = number AND name = ?) THEN NULL
+ELSE (SELECT {JOINED} FROM (SELECT body FROM entries WHERE session = number ORDER BY place)) END
+"""
+
 LAST = "\U0010ffff"
 """Sorts behind every character of an id."""
 
@@ -60,6 +91,37 @@ class _Lock:
     held: HeldLock
     file: Identity | None
     has_written: bool = False
+
+
+@dataclass(frozen=True)
+class _Append:
+    """What `_append_marked` gets."""
+
+    session_id: str
+    entries: Sequence[str]
+    blobs: Mapping[str, bytes]
+    lock: _Lock
+    marks: Marks
+
+    def entry_rows(self) -> Iterator[tuple[str, int, str]]:
+        for index, body in enumerate(self.entries):
+            yield self.session_id, len(self.entries) - index, body
+
+    def mark_rows(self) -> Iterator[tuple[str, int, str]]:
+        for name, index in self.marks.places.items():
+            yield name, len(self.entries) - index, self.session_id
+
+    def blob_rows(self) -> Iterator[tuple[str, bytes, str]]:
+        for digest, data in self.blobs.items():
+            yield digest, data, self.session_id
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A statement that changes a session as a whole."""
+
+    statement: str
+    values: tuple[str, ...]
 
 
 class SQLiteSessions(Sessions):
@@ -75,7 +137,7 @@ class SQLiteSessions(Sessions):
         self._writer = SQLiteFile(self.path, self._prepare)
         self._reader = SQLiteFile(self.path, self._prepare)  # readers don't wait until a commit is on the disk
         self._locks = FileLocks(self.path.with_name(f"{self.path.name}-locks"))
-        self._commits = GroupCommit(self._using, self._writer.check_unmoved)
+        self._renew_commits()
         renewed_by_forks(self)
         with self._using():
             pass
@@ -94,14 +156,29 @@ class SQLiteSessions(Sessions):
 
     def renew_in_child(self) -> None:
         """In a child: what waits to be committed is the parent's."""
-        self._commits = GroupCommit(self._using, self._writer.check_unmoved)
+        self._renew_commits()
+
+    def _renew_commits(self) -> None:
+        self._commits = GroupCommit(self._using, self._apply, self._writer.check_unmoved)
 
     def _using(self) -> AbstractContextManager[sqlite3.Connection]:
         return self._writer.using()
 
-    def _write(self, write: Write) -> None:
+    def _write(self, write: _Append | _Change) -> None:
         with self._writer.failures():
             self._commits.run(write)
+
+    def _apply(self, connection: sqlite3.Connection, writes: Sequence[_Append | _Change]) -> None:
+        """Do what some writes say. All appends take the same few statements, however many they are: between two
+        statements, and within one, threads hand the interpreter over."""
+        appends = [write for write in writes if isinstance(write, _Append)]
+        for write in writes:
+            if isinstance(write, _Change):
+                connection.execute(write.statement, write.values)
+        for append in appends:
+            self._check_held(append.session_id, append.lock)
+        if appends:
+            _append_all(connection, appends)
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         self._version(connection)
@@ -134,26 +211,7 @@ class SQLiteSessions(Sessions):
     def _append_marked(
         self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: _Lock, marks: Marks
     ) -> None:
-        def write(connection: sqlite3.Connection) -> None:
-            self._check_held(session_id, lock)
-            place, number = _place(connection, session_id)
-            connection.executemany(
-                "INSERT INTO entries (session, place, body) VALUES (?, ?, ?)",
-                [(number, place + index, body) for index, body in enumerate(entries)],
-            )
-            if blobs:
-                connection.executemany(
-                    "INSERT OR IGNORE INTO blobs (session, digest, data) VALUES (?, ?, ?)",
-                    [(number, digest, data) for digest, data in blobs.items()],
-                )
-            _write_marks(connection, number, place, marks)
-            connection.execute(
-                "UPDATE sessions SET marked = CASE marked WHEN entries THEN ? ELSE marked END, entries = ?, "
-                "updated = max(created, ?) WHERE number = ?",  # the clock may have been set back
-                (place + len(entries), place + len(entries), datetime.now(UTC).timestamp(), number),
-            )
-
-        self._write(write)
+        self._write(_Append(session_id, entries, blobs, lock, marks))
         lock.has_written = True
 
     def _check_held(self, session_id: str, lock: _Lock) -> None:
@@ -172,24 +230,35 @@ class SQLiteSessions(Sessions):
     def _mark(self, session_id: str, name: str) -> int | None:
         return self._marks(session_id, (name,))[0]
 
-    def _marks(self, session_id: str, names: Sequence[str]) -> list[int | None]:
-        rows = self._reader.rows(
-            "SELECT marked = entries, name, place FROM sessions LEFT JOIN marks ON session = number AND "
-            f"name IN ({', '.join('?' * len(names))}) WHERE id = ?",
-            (*names, session_id),
-        )
-        if rows and not rows[0][0]:
+    def _marks(self, session_id: str, names: Sequence[str]) -> Sequence[int | None]:
+        rows = self._reader.rows(f"SELECT {_about(names)} FROM sessions WHERE id = ?", (*names, session_id))
+        return self._places(session_id, names, json.loads(rows[0][0])) if rows else [None] * len(names)
+
+    def _places(self, session_id: str, names: Sequence[str], about: Sequence[int | None]) -> Sequence[int | None]:
+        entries, marked, *places = about
+        if marked != entries:
             return [super(SQLiteSessions, self)._mark(session_id, name) for name in names]
-        places = {name: place for _, name, place in rows}
-        return [places.get(name) for name in names]
+        return places
+
+    def _marks_and_log(self, session_id: str, names: Sequence[str]) -> tuple[Sequence[int | None], Log]:
+        query = f"SELECT {LOG_UNLESS_MARKED}, {_about(names)} FROM sessions WHERE id = ?"
+        try:
+            rows = self._reader.rows(query, (names[0], *names, session_id))
+        except SessionError:  # see `_read`
+            return super()._marks_and_log(session_id, names)
+        if not rows:
+            return [None] * len(names), ()
+        log, about = rows[0][0], json.loads(rows[0][1])
+        return self._places(session_id, names, about), _split(log, about[0])
 
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
-        rows = self._reader.rows(
-            "SELECT body FROM entries JOIN sessions ON number = session WHERE id = ? AND place >= ? "
-            "ORDER BY place LIMIT ?",
-            (session_id, start, -1 if count is None else count),
-        )
-        return [body for (body,) in rows]
+        values = (session_id, start, -1 if count is None else count)
+        try:
+            [(found, log)] = self._reader.rows(f"SELECT count(*), {JOINED} FROM ({BODIES})", values)
+        except SessionError:  # another program has put there what is no text, or all is too long for one value
+            found, log = 1, None
+        bodies = _split(log, found) if found else ()
+        return [body for (body,) in self._reader.rows(BODIES, values)] if bodies is None else bodies
 
     def _blob(self, session_id: str, digest: str) -> bytes | None:
         rows = self._reader.rows(
@@ -208,12 +277,11 @@ class SQLiteSessions(Sessions):
         return [SessionInfo(id_, count, _time(created), _time(updated)) for id_, count, created, updated in rows]
 
     def _delete(self, session_id: str) -> None:
-        self._write(lambda connection: _execute(connection, "DELETE FROM sessions WHERE id = ?", session_id))
+        self._write(_Change("DELETE FROM sessions WHERE id = ?", (session_id,)))
         self._remove_lock(session_id)
 
     def _rename(self, session_id: str, new_id: str) -> None:
-        rename = "UPDATE sessions SET id = ? WHERE id = ?"
-        self._write(lambda connection: _execute(connection, rename, new_id, session_id))
+        self._write(_Change("UPDATE sessions SET id = ? WHERE id = ?", (new_id, session_id)))
         self._remove_lock(session_id)
 
     def _remove_lock(self, session_id: str) -> None:
@@ -249,28 +317,33 @@ class SQLiteSessions(Sessions):
                 self._locks.release(held)
 
 
-def _place(connection: sqlite3.Connection, session_id: str) -> tuple[int, int]:
-    """The number of entries of a session, which is created when it does not exist, and its number."""
-    find = "SELECT entries, number FROM sessions WHERE id = ?"
-    found: tuple[int, int] | None = connection.execute(find, (session_id,)).fetchone()
-    if found is not None:
-        return found
-    now = datetime.now(UTC).timestamp()
-    made = connection.execute(
-        "INSERT INTO sessions (id, entries, created, updated) VALUES (?, 0, ?, ?)", (session_id, now, now)
+def _append_all(connection: sqlite3.Connection, appends: Sequence[_Append]) -> None:
+    """Append to sessions, each of which may be new. Raises IntegrityError for two appends to one session."""
+    counts = [(each.session_id, len(each.entries)) for each in appends]
+    connection.execute(APPEND_SESSIONS, (json_text(counts), datetime.now(UTC).timestamp()))
+    connection.execute(APPEND_ENTRIES, (json_text([row for each in appends for row in each.entry_rows()]),))
+    for each in appends:
+        if each.marks.dropped_from is not None:
+            connection.execute(DROP_MARKS, (each.session_id, each.marks.dropped_from))
+    for statement, rows in (
+        (SET_MARKS, [row for each in appends for row in each.mark_rows()]),
+        (ADD_BLOBS, [row for each in appends for row in each.blob_rows()]),
+    ):
+        if rows:
+            connection.executemany(statement, rows)
+
+
+def _about(names: Sequence[str]) -> str:
+    """How many entries a session has, of how many the marks are known, and the places of some marks, as JSON."""
+    return (
+        f"json_array(entries, marked{', (SELECT place FROM marks WHERE session = number AND name = ?)' * len(names)})"
     )
-    return 0, int(made.lastrowid or 0)
 
 
-def _write_marks(connection: sqlite3.Connection, number: int, place: int, marks: Marks) -> None:
-    if marks.dropped_from is not None:
-        _execute(connection, "DELETE FROM marks WHERE session = ? AND place >= ?", number, marks.dropped_from)
-    for name, index in marks.places.items():
-        _execute(connection, "INSERT OR REPLACE INTO marks VALUES (?, ?, ?)", number, name, place + index)
-
-
-def _execute(connection: sqlite3.Connection, statement: str, *values: Any) -> None:
-    connection.execute(statement, values)
+def _split(log: str | None, count: int) -> Sequence[str] | None:
+    """The entries of a log that was read as one text; None where it was not, or has line breaks of another program."""
+    bodies = None if log is None else log.split("\n")
+    return bodies if bodies is not None and len(bodies) == count else None
 
 
 def _lock_name(session_id: str) -> str:

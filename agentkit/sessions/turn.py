@@ -61,7 +61,8 @@ class Turn:
     goes on where it stopped; "answered": it has its answer already. messages: those of the session, None without one;
     of an answered request those up to its answer. held: the messages that come after the results of open calls.
     records: the calls that an open or answered request has made so far. finish_reason: the server's, of an answer that
-    it cut off. unknown: the calls that an earlier run started and did not finish. was_cut: whether a part of the
+    it cut off. is_delivered: whether the client has received the answer to this request, and not only an error, as far
+    as is recorded. unknown: the calls that an earlier run started and did not finish. was_cut: whether a part of the
     history was left out for this request. view, spent: which part of the session was sent last, and what that took.
     first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
     how many messages the run has before those of the session. made: how many messages before the run belong to its
@@ -80,6 +81,7 @@ class Turn:
     held: Sequence[Message] = ()
     records: Sequence[ToolRecord] = ()
     finish_reason: str = ""
+    is_delivered: bool = False
     unknown: Sequence[ToolCall] = ()
     was_cut: bool = False
     view: Mapping[str, Any] | None = None
@@ -157,15 +159,18 @@ class Turn:
     # ---- reading
 
     def _read(self, writer: "Writer") -> None:
-        of_request = (f"request:{self.request_id}",) if self.request_id and self._is_retry else ()
-        last, sources, place = (*writer.marks("view", "sources", *of_request), None)[:3]
+        names: tuple[str, ...] = ("view", "sources")
+        if self.request_id and self._is_retry:
+            names += (f"request:{self.request_id}", f"delivered:{self.request_id}")
+        marks, entries = writer.marks_and_entries(*names)
+        last, sources, place, delivered = (*marks, None, None)[:4]
         self._has_sources = sources is not None
         view = self._view_from(writer, last)
         if view is None or (place is not None and place < view["from"]["entry"]):
             self._start = self.first_number = 0
         else:
             self._start, self.first_number = view["from"]["entry"], view["from"]["message"]
-        entries = writer.entries(self._start)
+        entries = writer.entries(self._start) if entries is None else entries
         self._length = self._first = self._start + len(entries)
         behind: list[Entry] | None = None
         if place is not None and place < self._length:
@@ -173,6 +178,7 @@ class Turn:
             entries = self._read_request(entries, place - self._start)
         self.messages, self.held = messages_of(entries)
         self.waiting = waiting_in(entries, self._start)
+        self.is_delivered = self.is_settled and is_after(delivered, place)
         self._open_unknown = unknown_of(self.messages, started_calls(entries))
         if self._decides and behind is not None and any(map(goes_on, behind)):
             self.left = left_of(behind, self._not_begun(self.messages))
@@ -358,12 +364,22 @@ class Turn:
         if self._writer is not None:
             self._writer.note_stopped(self.request_id, reason, reasoning)
 
+    def note_delivered(self) -> None:
+        """Record that the client has received the answer to its request. Raises SessionError."""
+        if self._writer is not None and self.request_id:
+            self._writer.note_request(self.request_id, "delivered")
+
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect."""
         if self._writer is not None and self._messages_written and not self._had_effect:
             with suppress(SessionError):  # then the next try goes on from what is stored
                 self._writer.write_undo(self._messages_written, self._first, self._left)
         self._messages_written = 0
+
+
+def is_after(delivered: int | None, begun: int | None) -> bool:
+    """Whether an answer was delivered since its request was begun, by the numbers of the entries that say so."""
+    return delivered is not None and (begun is None or delivered > begun)
 
 
 def _of_reply(reply: Reply) -> dict[str, Any]:

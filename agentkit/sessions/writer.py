@@ -38,6 +38,10 @@ class LogStore(Protocol):
 
     def _marks(self, session_id: str, names: Sequence[str]) -> Sequence[int | None]: ...
 
+    def _marks_and_log(
+        self, session_id: str, names: Sequence[str]
+    ) -> tuple[Sequence[int | None], Sequence[str] | None]: ...
+
 
 class Writer:
     """The only writer of a session while it is locked. id: the session's. All of its methods raise SessionError."""
@@ -49,8 +53,16 @@ class Writer:
 
     def entries(self, start: int = 0, count: int | None = None) -> list[Entry]:
         """The log from entry number `start`, at most `count` entries."""
-        blob = functools.partial(self._store._blob, self.id)
-        return read_entries(self._store._read(self.id, start, count), start, self.id, blob)
+        return self._checked(self._store._read(self.id, start, count), start)
+
+    def _checked(self, texts: Sequence[str], start: int = 0) -> list[Entry]:
+        return read_entries(texts, start, self.id, functools.partial(self._store._blob, self.id))
+
+    def marks_and_entries(self, *names: str) -> tuple[Sequence[int | None], list[Entry] | None]:
+        """The entries that have these marks, and the log if the first of them is none and the store finds both at
+        once; else None."""
+        marks, texts = self._store._marks_and_log(self.id, names)
+        return marks, None if texts is None or marks[0] is not None else self._checked(texts)
 
     def view(self) -> tuple[int, Mapping[str, Any]] | None:
         """The number of the last view's entry, and the view; None without one."""

@@ -50,6 +50,9 @@ def test_a_mark_is_what_the_log_says(store: Store, appends: list[tuple[list[str]
     expected = [find_mark(log, name) for name in NAMES]
     assert [sessions._mark("a", name) for name in NAMES] == expected
     assert sessions._marks("a", NAMES) == expected
+    places, texts = sessions._marks_and_log("a", NAMES)
+    assert places == expected
+    assert texts is None or expected[0] is not None or list(texts) == list(sessions._read("a", 0))
 
 
 def test_marks_go_with_their_session(store: Store) -> None:

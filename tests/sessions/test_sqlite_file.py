@@ -1,18 +1,21 @@
 """The file of SQLiteSessions: where it is, who may read it, what happens when it goes; its locks and commits."""
 
+import json
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agentkit import ConfigurationError, SessionError
 from agentkit.errors import SessionBusyError
@@ -242,6 +245,53 @@ def test_a_write_that_fails_does_not_fail_the_others_of_its_commit(tmp_path: Pat
     assert {info.id for info in sessions.list()} == {f"s{number}" for number in range(6) if number != 3}
 
 
+@given(
+    st.lists(st.lists(st.text().map(json.dumps) | st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=1))
+)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_entries_are_read_as_they_were_written(tmp_path: Path, appends: list[list[str]]) -> None:
+    with SQLiteSessions(tmp_path / "chat.db") as sessions:
+        if "a" in sessions:
+            sessions.delete("a")
+        with sessions["a"].hold() as writer:
+            for entries in appends:
+                sessions._append("a", entries, {}, writer._lock)
+        written = [body for entries in appends for body in entries]
+        for start, count in ((0, None), (1, None), (0, 1), (1, 2)):
+            assert list(sessions._read("a", start, count)) == written[start : None if count is None else start + count]
+        assert list(sessions._marks_and_log("a", ("view",))[1] or ()) == written
+        assert [info.entries for info in sessions.list()] == ([len(written)] if written else [])
+
+
+@pytest.mark.parametrize("damaged", ["{}\n{}", b"\xff", b'{"v": 1}', "\n"])
+def test_what_another_program_has_written_harms_no_other_entry(damaged: str | bytes, tmp_path: Path) -> None:
+    with SQLiteSessions(tmp_path / "chat.db") as sessions:
+        sessions["a"].append([HELLO, HELLO, HI])
+        with sessions._using() as connection:
+            connection.execute("UPDATE entries SET body = ? WHERE place = 1", (damaged,))
+        assert [entry.value for entry in sessions["a"].entries(skip_damaged=True)] == [HELLO, HI]
+        for read in (sessions["a"].entries, lambda: sessions["a"].turn().__enter__()):
+            with pytest.raises(SessionError, match="entry 1 "):
+                read()
+
+
+def test_an_append_to_a_session_that_another_thread_appends_to_in_the_same_commit(tmp_path: Path) -> None:
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    with sessions["a"].hold() as writer:
+        with sessions._using():
+            threads = [threading.Thread(target=writer.append, args=([HELLO] * number,)) for number in (1, 2, 3)]
+            start_and_wait(threads, sessions)
+        for thread in threads:
+            thread.join()
+    assert sessions["a"].messages == [HELLO] * 6
+    sessions.close()
+
+
+def in_turn(connection: sqlite3.Connection, writes: Sequence[Callable[[sqlite3.Connection], None]]) -> None:
+    for write in writes:
+        write(connection)
+
+
 def test_an_interrupt_of_the_thread_that_commits_loses_no_write_of_another(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / "x.db", isolation_level=None, check_same_thread=False)
     connection.execute("CREATE TABLE written (number INTEGER)")
@@ -252,7 +302,7 @@ def test_an_interrupt_of_the_thread_that_commits_loses_no_write_of_another(tmp_p
         with guard:
             yield connection
 
-    commits = GroupCommit(using, lambda: None)
+    commits = GroupCommit(using, in_turn, lambda: None)
 
     def run(number: int) -> None:
         def write(connection: sqlite3.Connection) -> None:
@@ -290,7 +340,7 @@ def test_many_threads_write_at_once_and_each_write_is_committed(tmp_path: Path) 
         with guard:
             yield connection
 
-    commits = GroupCommit(using, lambda: None)
+    commits = GroupCommit(using, in_turn, lambda: None)
 
     def insert(number: int, connection: sqlite3.Connection) -> None:
         connection.execute("INSERT INTO written VALUES (?)", (number,))

@@ -5,6 +5,7 @@ processed by a bridge that was killed is redelivered. Duplicates (the same reque
 once. In a group each bridge receives all messages, and who answers one is decided as agentkit.serving.mqtt.group says.
 """
 
+import functools
 import json
 import logging
 import threading
@@ -16,6 +17,7 @@ from agentkit import ConfigurationError, SessionError
 from agentkit.errors import RequestConflictError
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, Packet
+from agentkit.serving.mqtt.delivery import Delivery, Echoes
 from agentkit.serving.mqtt.group import Group
 from agentkit.serving.mqtt.intake import Intake, Job, answer_prefixes
 from agentkit.serving.mqtt.payloads import BadPayloadError, Command, UserMessage, topic_level
@@ -58,7 +60,7 @@ class Bridge:
         self._answer_prefixes = answer_prefixes(projects)
         self._lock = threading.Lock()
         self._accepted: dict[str, Packet] = {}
-        self._sending: dict[str, Packet | None] = {}
+        self._echoes = Echoes()
         self._rate_limiter = RateLimiter(settings.rate)  # in a group each bridge counts all messages
         self._is_ready = threading.Event()
         self._stopped = threading.Event()
@@ -208,11 +210,9 @@ class Bridge:
         if packet.echo_id is None:
             self._connection.acknowledge(packet)
             return
+        is_kept = self._echoes.keep(packet)
         with self._lock:
-            is_kept = packet.echo_id in self._sending and packet.qos > 0
-            if is_kept:
-                self._sending[packet.echo_id] = packet
-            elif self._group is None and not self._is_ready.is_set():
+            if not is_kept and self._group is None and not self._is_ready.is_set():
                 self._accepted[packet.echo_id] = packet
                 is_kept = packet.qos > 0
         job = self._group.answered(packet.echo_id) if self._group is not None else None
@@ -326,7 +326,7 @@ class Bridge:
             self._note_done(job)
             self._acknowledge(job)
         elif job.message is not None and job.rejection:
-            if self._deliver(job, job.rejection):
+            if self._deliver(job, self._delivery(job), job.rejection):
                 self._acknowledge(job)
         elif job.message is not None:
             self._serve(job, job.message)
@@ -335,34 +335,35 @@ class Bridge:
         if self._was_accepted(job, message):
             self._acknowledge(job)
             return
-        response = self._answer(job, message)
+        delivery = self._delivery(job)
+        response = self._answer(job, message, delivery)
         if response is None:
             self._acknowledge(job)
             return
         if response.is_error:
             self._intake.forget(message)  # the client may send it again: what was done of it is kept
-        if not self._deliver(job, response.text, answered=None if response.is_error else message):
+        record = None if response.is_error else functools.partial(self._responder.note_delivered, message)
+        if not self._deliver(job, delivery, response.text, record):
             return
         self._acknowledge(job)
         self.counts["errors" if response.is_error else "processed"] += 1
         self._total_latency += time.monotonic() - job.arrived
 
-    def _deliver(self, job: Job, text: str, answered: UserMessage | None = None) -> bool:
-        """Publish the answer to a job, and wait until the broker has it. answered: the message that is recorded as
-        answered then. Returns False when the bridge is stopped before that."""
-        with self._lock:
-            self._sending[job.echo_id] = None
+    def _delivery(self, job: Job) -> Delivery:
+        def send(text: str, then: Callable[[], object]) -> None:
+            self._echoes.expect(job.echo_id)
+            self._send(job, text, then)
+
+        return Delivery(send, self._stopped)
+
+    def _deliver(self, job: Job, delivery: Delivery, text: str, record: Callable[[], object] | None = None) -> bool:
+        """Publish the answer to a job, if that is not done, and wait until the broker has it. record: records the
+        message as answered. Returns False when the bridge is stopped before that."""
         try:
-            is_delivered = threading.Event()
-            self._send(job, text, is_delivered.set)
-            while not is_delivered.wait(0.5):
-                if self._stopped.is_set():
-                    return False
-            if answered is not None:
-                self._note_delivered(answered)
+            if not delivery.complete(text, record):
+                return False
         finally:
-            with self._lock:
-                echo = self._sending.pop(job.echo_id, None)
+            echo = self._echoes.end(job.echo_id)
         if job.message is not None and not self._has_echo(job.message):
             self._note_done(job)
         if echo is not None:
@@ -389,10 +390,11 @@ class Bridge:
         self._connection.acknowledge(self._accepted.pop(job.echo_id))
         return True
 
-    def _answer(self, job: Job, message: UserMessage) -> Response | None:
+    def _answer(self, job: Job, message: UserMessage, delivery: Delivery) -> Response | None:
         if job.state is not None:
-            return self._responder.hint(message, job.state)
-        return self._responder.answer(message, self._frame_publisher(message) if message.stream else None)
+            return self._responder.hint(message, job.state, delivery.begin)
+        on_frame = self._frame_publisher(message) if message.stream else None
+        return self._responder.answer(message, on_frame, delivery.begin)
 
     def _frame_publisher(self, message: UserMessage) -> Callable[[Mapping[str, Any]], object]:
         topic = f"{message.project.answers}/{topic_level(message.session)}/stream"
@@ -411,12 +413,6 @@ class Bridge:
         notice = {"template": "Template updated", "clear": "History cleared"}.get(command.kind)
         if notice and session is not None and project.hints:
             self._connection.sender.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
-
-    def _note_delivered(self, message: UserMessage) -> None:
-        try:
-            self._responder.note_delivered(message)
-        except Exception as error:  # noqa: BLE001 - the client already has the answer
-            logger.error("failed to record an answer: %s", type(error).__name__)
 
     def _send(self, job: Job, text: str, then: Callable[[], object]) -> None:
         assert job.message is not None

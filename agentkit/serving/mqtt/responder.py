@@ -15,7 +15,7 @@ from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
 from agentkit.running.append_only import AppendOnlyText, ReplyChangedError
 from agentkit.running.decisions import Approvals
-from agentkit.serving.chat_service import ChatService, process_user_input_with_llm
+from agentkit.serving.chat_service import ChatService, DeliveredError, process_user_input_with_llm
 from agentkit.serving.decisions import DecisionError, checked_decisions, waiting_record
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
@@ -32,6 +32,10 @@ MAX_TEMPLATES = 1000
 
 RESET = "[Session history was too long and was reset]\n\n"
 NO_ANSWER = "Error: the model gave no answer."
+
+
+Deliver = Callable[[str, Callable[[], None]], object]
+"""What is called with the text of an answer, and with what records that it was delivered."""
 
 
 @dataclass(frozen=True)
@@ -87,34 +91,38 @@ class Responder:
         self._tools: dict[str, tuple[AnyTool, ...]] = {}
 
     def answer(
-        self, message: UserMessage, on_frame: Callable[[Mapping[str, Any]], object] | None = None
+        self,
+        message: UserMessage,
+        on_frame: Callable[[Mapping[str, Any]], object] | None = None,
+        deliver: Deliver | None = None,
     ) -> Response | None:
         """The answer to a user message; None when its client has it already.
 
         Where the run stops for calls that wait for a person it is JSON: {"stopped": "approval", "text": ..., "asked":
         ..., "pending": [...]}. on_frame: called with each frame of the answer but those of its reasoning
         (`agentkit.record.frame_of`), with these calls ({"approval": ...}), and last with its usage. {"discarded": true}
-        means that what was sent of a reply is not a part of it, and that no more text of that reply follows. When the
+        means that what was sent of a reply is not a part of it, and that no more text of that reply follows. deliver:
+        called with the answer, and with what records that it was delivered, while the session is still locked. When the
         model server fails, returns a text that begins with "Error: ", which is not kept in the session.
         """
 
         on_event = None if on_frame is None else _framing(on_frame, AppendOnlyText(self.service.late_reasoning))
-        try:
-            user_input = self._user_input(message, message.text, self._tools_of(message.project))
-            answer = self._answered(user_input, on_event)
-        except BaseException as error:  # noqa: BLE001 - any failure is reported to the client
-            return Response(_error_text(message, error), is_error=True)
-        if answer is None:
-            return None
-        if on_frame is not None:
-            if answer.waiting is not None:
-                on_frame({"approval": waiting_record(answer.waiting)})
-            on_frame(last_frame(answer.usage, answer.stopped))
-        return Response(_answer_text(answer) if answer.waiting is None else _waiting_answer(message, answer))
 
-    def hint(self, message: UserMessage, state: Mapping[str, Any]) -> Response | None:
+        def text_of_answer(answer: Answer) -> str:
+            if on_frame is not None:
+                if answer.waiting is not None:
+                    on_frame({"approval": waiting_record(answer.waiting)})
+                on_frame(last_frame(answer.usage, answer.stopped))
+            return _answer_text(answer) if answer.waiting is None else _waiting_answer(message, answer)
+
+        def user_input() -> UserInput:
+            return self._user_input(message, message.text, self._tools_of(message.project))
+
+        return self._response(message, user_input, text_of_answer, deliver, on_event)
+
+    def hint(self, message: UserMessage, state: Mapping[str, Any], deliver: Deliver | None = None) -> Response | None:
         """The hint for a state of the maze as JSON: the reply's text, and a key for each function that the model
-        called.
+        called. deliver: as of `answer`.
 
         Returns None when the client has it already.
         """
@@ -122,24 +130,49 @@ class Responder:
         def text(earlier: Sequence[Message]) -> str:
             return maze.state_message(state, *_repeats(earlier, maze.state_message(state)))
 
-        try:
-            answer = self._answered(self._user_input(message, text, tuple(maze.tools())))
-        except BaseException as error:  # noqa: BLE001 - any failure is reported to the client
-            return Response(_as_json({"hint": _error_text(message, error)}), is_error=True)
-        if answer is None:
-            return None
-        reply = next((each for each in reversed(answer.result.messages) if each["role"] == "assistant"), None)
-        return Response(_as_json(_hint(reply) if reply is not None else {"hint": NO_ANSWER}))
+        def text_of_answer(answer: Answer) -> str:
+            messages = reversed(answer.result.messages)
+            reply = next((each for each in messages if each["role"] == "assistant"), None)
+            return _as_json(_hint(reply) if reply is not None else {"hint": NO_ANSWER})
 
-    def _answered(self, user_input: UserInput, on_event: Callable[[Event], object] | None = None) -> Answer | None:
-        """The answer to a message; None when its client has it already."""
-        if user_input.is_retry and self.service.is_delivered(user_input):
+        def user_input() -> UserInput:
+            return self._user_input(message, text, tuple(maze.tools()))
+
+        response = self._response(message, user_input, text_of_answer, deliver)
+        if response is not None and response.is_error:
+            return Response(_as_json({"hint": response.text}), is_error=True)
+        return response
+
+    def _response(
+        self,
+        message: UserMessage,
+        made: Callable[[], UserInput],
+        text_of_answer: Callable[[Answer], str],
+        deliver: Deliver | None,
+        on_event: Callable[[Event], object] | None = None,
+    ) -> Response | None:
+        """The answer to a message; None when its client has it already. An error that comes when the answer is there,
+        as it may when the session is unlocked, is none for the client."""
+        response: Response | None = None
+
+        def on_answer(answer: Answer, record: Callable[[], None]) -> None:
+            nonlocal response
+            response = Response(text_of_answer(answer))
+            if deliver is not None:
+                deliver(response.text, record)
+
+        try:
+            user_input = made()
+            streams = on_event is not None
+            answer = process_user_input_with_llm(self.service, user_input, on_event, None, None, streams, on_answer)
+            if messages.isEnabledFor(logging.DEBUG):
+                sampling, asked = dict(user_input.sampling), answer.result.messages
+                messages.debug("asked in session %s with %s: %s", user_input.session, sampling, _as_json(asked))
+        except DeliveredError:
             return None
-        answer = process_user_input_with_llm(self.service, user_input, on_event, streams=on_event is not None)
-        if messages.isEnabledFor(logging.DEBUG):
-            sampling, asked = dict(user_input.sampling), answer.result.messages
-            messages.debug("asked in session %s with %s: %s", user_input.session, sampling, _as_json(asked))
-        return answer
+        except BaseException as error:  # noqa: BLE001 - any failure is reported to the client
+            return response or Response(_error_text(message, error), is_error=True)
+        return response
 
     def is_answered(self, message: UserMessage) -> bool:
         """Whether a message has its answer, which is no error. Raises RequestConflictError when its id was used for
