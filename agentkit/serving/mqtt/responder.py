@@ -131,8 +131,8 @@ class Responder:
             return maze.state_message(state, *_repeats(earlier, maze.state_message(state)))
 
         def text_of_answer(answer: Answer) -> str:
-            messages = reversed(answer.result.messages)
-            reply = next((each for each in messages if each["role"] == "assistant"), None)
+            replies = (each for each in reversed(answer.result.messages) if each["role"] == "assistant")
+            reply = next(replies, None)
             return _as_json(_hint(reply) if reply is not None else {"hint": NO_ANSWER})
 
         def user_input() -> UserInput:
@@ -171,7 +171,9 @@ class Responder:
         except DeliveredError:
             return None
         except BaseException as error:  # noqa: BLE001 - any failure is reported to the client
-            return response or Response(_error_text(message, error), is_error=True)
+            if response is None:
+                return Response(_error_text(message, error), is_error=True)
+            logger.warning("an error behind an answer: %s", type(error).__name__)
         return response
 
     def is_answered(self, message: UserMessage) -> bool:
