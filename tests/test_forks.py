@@ -35,6 +35,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
 ]
 ROOT = Path(__file__).parents[1]
+QUIET = ("-W", "ignore:This process:DeprecationWarning")
+"""Python 3.12 and later warn of each fork in a program that has threads."""
 Ask = Callable[[str], str]
 
 
@@ -216,7 +218,7 @@ for number, fork in enumerate(forks):
     assert os.waitpid(child, 0)[1] == 0
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, f"{url}/v1"], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, *QUIET, "-c", code, f"{url}/v1"], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stderr, done.returncode) == ("", 0)
 
@@ -243,7 +245,7 @@ assert time.monotonic() - started < agentkit._forking.PATIENCE / 2
 logging.getLogger("after")
 """
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, *QUIET, "-c", code],
         capture_output=True,
         text=True,
         timeout=60,
@@ -571,6 +573,11 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
     ended = subprocess.run(
-        [sys.executable, "-c", program], env=environment, timeout=60, capture_output=True, text=True, check=False
+        [sys.executable, *QUIET, "-c", program],
+        env=environment,
+        timeout=60,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -36,8 +36,6 @@ class Piece:
             custom = entry.get("custom") or {}
             function = {"name": custom.get("name"), "arguments": {"input": custom.get("input")} if custom else None}
         self.name: str = function.get("name") or ""
-        if self.name and self.id.endswith(self.name) and self.id.removeprefix("call").lstrip("-_:") == self.name:
-            self.id = ""  # of all calls of a tool the same: some gateways make it of the name
         self.arguments: object = function.get("arguments")
 
     @property

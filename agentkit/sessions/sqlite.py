@@ -67,6 +67,10 @@ INSERT INTO entries (session, place, body)
 SELECT number, entries - json_extract(value, '$[1]'), json_extract(value, '$[2]')
 FROM json_each(?1) CROSS JOIN sessions ON sessions.id = json_extract(value, '$[0]')
 """
+# The same for an entry alone, whose text is not copied into JSON and out of it.
+APPEND_ENTRY = "INSERT INTO entries (session, place, body) SELECT number, entries - ?2, ?3 FROM sessions WHERE id = ?1"
+MAX_JSON = 1_000_000
+"""Characters of entries that are passed in one statement."""
 # Names of marks have what clients have sent: not as JSON, of which SQLite reads no null characters.
 SET_MARKS = "INSERT OR REPLACE INTO marks SELECT number, ?, entries - ? FROM sessions WHERE id = ?"
 DROP_MARKS = "DELETE FROM marks WHERE session = (SELECT number FROM sessions WHERE id = ?) AND place >= ?"
@@ -321,7 +325,11 @@ def _append_all(connection: sqlite3.Connection, appends: Sequence[_Append]) -> N
     """Append to sessions, each of which may be new. Raises IntegrityError for two appends to one session."""
     counts = [(each.session_id, len(each.entries)) for each in appends]
     connection.execute(APPEND_SESSIONS, (json_text(counts), datetime.now(UTC).timestamp()))
-    connection.execute(APPEND_ENTRIES, (json_text([row for each in appends for row in each.entry_rows()]),))
+    entries = [row for each in appends for row in each.entry_rows()]
+    if sum(len(body) for _, _, body in entries) <= MAX_JSON:
+        connection.execute(APPEND_ENTRIES, (json_text(entries),))
+    else:
+        connection.executemany(APPEND_ENTRY, entries)
     for each in appends:
         if each.marks.dropped_from is not None:
             connection.execute(DROP_MARKS, (each.session_id, each.marks.dropped_from))

@@ -51,6 +51,10 @@ class SQLiteFile:
                 self._open.connection.close()
             self._open = None
 
+    def __del__(self) -> None:
+        if (opened := getattr(self, "_open", None)) is not None:
+            opened.connection.close()  # Python 3.13 warns of one that is left to the garbage collector
+
     @contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:
         """The connection, for one thread at a time, with `failures`. A file that was removed or replaced is left, and

@@ -57,7 +57,20 @@ def signature_reader(
             check_names(parameters, values, unknown)
         return values, unknown
 
-    return read
+    return _limited(read)
+
+
+def _limited(read: ArgumentsParser) -> ArgumentsParser:
+    """The same, where how deep values lie in each other is the model's mistake. How much Python bears differs between
+    its versions, and between what decodes JSON and what checks the values."""
+
+    def limited(arguments: str) -> tuple[dict[str, Any], list[str]]:
+        try:
+            return read(arguments)
+        except RecursionError:
+            raise ArgumentsError("they are nested too deeply") from None
+
+    return limited
 
 
 _ValuesReader = Callable[[dict[str, Any]], tuple[dict[str, Any], dict[str, Any]]]
@@ -145,7 +158,7 @@ def schema_reader(
             check_names(parameters, values, unknown)
         return values, unknown
 
-    return read
+    return _limited(read)
 
 
 def validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:

@@ -57,12 +57,17 @@ def _is_scalar(member: Enum) -> bool:
 def _by_name(kind: type[Enum]) -> Any:
     """An enum whose values are tuples, dates or objects: pydantic compares them with the JSON value, which is none."""
     names = {name.casefold(): member for name, member in kind.__members__.items()}
+    names.update(kind.__members__)  # a name as it stands comes before one in other letters
 
     def member_of(given: Any) -> Any:
-        found = names.get(given.strip().casefold()) if isinstance(given, str) else None
-        found = found or next((each for each in kind if given in (each, _as_json(each.value))), None)
+        if isinstance(given, str):
+            name = given.strip()
+            if (found := names.get(name, names.get(name.casefold()))) is not None:
+                return found
+        if (found := next((each for each in kind if given in (each, _as_json(each.value))), None)) is not None:
+            return found
         try:
-            return found or kind(given)  # what its own `_missing_` knows
+            return kind(given)  # what its own `_missing_` knows
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"expected {' or '.join(repr(each.name) for each in kind)}") from None
 

@@ -10,7 +10,10 @@ from agentkit._lazy.modules import loaded
 Handlers = tuple[Callable[..., Any], ...]
 """Functions that handle signals."""
 
-_SIGNALS = ("SIGINT", "SIGTERM", "SIGALRM", "SIGUSR1", "SIGABRT")
+_SIGNALS = (
+    *("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGABRT", "SIGUSR1", "SIGUSR2", "SIGALRM"),
+    *("SIGVTALRM", "SIGPROF", "SIGXCPU", "SIGBREAK"),
+)
 """Those in whose handlers programs raise something: to exit, and at the time limit of a job or a worker."""
 _OF_TOOLS = {
     "builtins.SystemExit",

@@ -67,16 +67,6 @@ PIECES = [chunk(called(arguments="")), *(chunk(called(None, each, None)) for eac
 ONCE = {
     "repeated without its id": [*PIECES, chunk(called(call_id=None), reason="tool_calls")],
     "repeated with its id": [*PIECES, chunk(called(), reason="tool_calls")],
-    "repeated with its name as id": [chunk(called(call_id="send")), chunk(called(call_id="send")), END],
-    "in pieces with its name as id": [
-        chunk(called(arguments="", call_id="send")),
-        *(chunk(called(None, each, "send")) for each in ('{"to"', ': "b', 'ob"}')),
-        END,
-    ],
-    "in pieces with its name and that as id": [
-        *(chunk(called(arguments=each, call_id="send")) for each in ("", '{"to"', ': "b', 'ob"}')),
-        END,
-    ],
     "repeated twice": [*PIECES, chunk(called()), chunk(called()), END],
     "repeated without its name": [*PIECES, chunk(called(None)), END],
     "repeated in another form": [*PIECES, chunk(called(arguments='{"to":"bob"}', call_id=None)), END],
@@ -244,11 +234,6 @@ def test_two_equal_calls_are_two_where_the_server_says_so(odd: str) -> None:
 
 
 OTHERS = {
-    # TanStack/ai#199, brainlid/langchain#619: gateways that make the id of a call of the tool's name
-    **{
-        f"the id {made} for all": [chunk(called(call_id=made)), chunk(called(arguments=ANN, call_id=made)), END]
-        for made in ("send", "call-send", "call_send")
-    },
     "two ids with one index": [chunk(called()), chunk(called(arguments=ANN, call_id="c2")), END],
     "neither ids nor indexes": [
         chunk(called(call_id=None, index=None)),

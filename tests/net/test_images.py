@@ -55,7 +55,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
         ("{folder}/second.png", "is not a regular file"),
         ("{folder}/circle.png", "can't be read"),
         ("{folder}/none.png", "can't be read"),
-        ("{folder}/nul\0.png", "null byte"),
+        ("{folder}/nul\0.png", "null (byte|character)"),
         ("~nobody-of-this-name/x.png", "home directory|can't be read"),
     ],
     ids=lambda value: value.replace("\0", "NUL").replace("{folder}/", "") if isinstance(value, str) else None,

@@ -1,5 +1,6 @@
 """The file of SQLiteSessions: where it is, who may read it, what happens when it goes; its locks and commits."""
 
+import gc
 import json
 import os
 import sqlite3
@@ -245,12 +246,16 @@ def test_a_write_that_fails_does_not_fail_the_others_of_its_commit(tmp_path: Pat
     assert {info.id for info in sessions.list()} == {f"s{number}" for number in range(6) if number != 3}
 
 
+@pytest.mark.parametrize("most", [10**6, 0], ids=["in one statement", "each alone"])
 @given(
-    st.lists(st.lists(st.text().map(json.dumps) | st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=1))
+    appends=st.lists(
+        st.lists(st.text().map(json.dumps) | st.text(st.characters(exclude_categories=["Cs", "Cc"])), min_size=1)
+    )
 )
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_entries_are_read_as_they_were_written(tmp_path: Path, appends: list[list[str]]) -> None:
-    with SQLiteSessions(tmp_path / "chat.db") as sessions:
+def test_entries_are_read_as_they_were_written(tmp_path: Path, most: int, appends: list[list[str]]) -> None:
+    with SQLiteSessions(tmp_path / "chat.db") as sessions, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("agentkit.sessions.sqlite.MAX_JSON", most)
         if "a" in sessions:
             sessions.delete("a")
         with sessions["a"].hold() as writer:
@@ -261,6 +266,19 @@ def test_entries_are_read_as_they_were_written(tmp_path: Path, appends: list[lis
             assert list(sessions._read("a", start, count)) == written[start : None if count is None else start + count]
         assert list(sessions._marks_and_log("a", ("view",))[1] or ()) == written
         assert [info.entries for info in sessions.list()] == ([len(written)] if written else [])
+
+
+@pytest.mark.filterwarnings("error::ResourceWarning")
+def test_sessions_that_are_let_go_close_their_file(tmp_path: Path) -> None:
+    """Python 3.13 and later warn of connections that are not closed."""
+    sessions = SQLiteSessions(tmp_path / "chat.db")
+    sessions["a"].append([HELLO])
+    opened = sessions._writer._open
+    assert opened is not None
+    del sessions
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened.connection.execute("SELECT 1")
 
 
 @pytest.mark.parametrize("damaged", ["{}\n{}", b"\xff", b'{"v": 1}', "\n"])

@@ -41,11 +41,6 @@ def gemma(arguments: str) -> str:
             )
             for head in ("functionsexec5", "functions.exec5", "functions_exec_5", "exec:0", "functions.exec:0")
         ),
-        # raullenchai/Rapid-MLX#480, NousResearch/hermes-agent#84231: a server that leaves out the special tokens
-        *(
-            pytest.param("gpt_oss", f'{head}{{"command": "ls"}}', EXEC, id=head)
-            for head in ("commentary to=functions.exec json", "to=functions.exec ", "commentary to=functions.exec")
-        ),
         # tashfeenahmed/freellmapi#291, huggingface/smolagents#1119: the ">" is missing
         *(
             pytest.param("qwen_coder", f'<function=exec{between}{{"command": "ls"}}{end}</function>', EXEC, id=between)
@@ -68,13 +63,6 @@ def gemma(arguments: str) -> str:
             '<TOOLCALL>[calculator(function="multiply", values=[8734, 291]), now()]</TOOLCALL>',
             [("calculator", {"function": "multiply", "values": [8734, 291]}), ("now", {})],
             id="python between the tags of Nemotron",
-        ),
-        # ggml-org/llama.cpp#26658: quotation marks of the code that are not escaped
-        pytest.param(
-            "lfm2",
-            "<|tool_call_start|>[run_python(code='plot(x, 'red', label='a')', limit=3)]<|tool_call_end|>",
-            [("run_python", {"code": "plot(x, 'red', label='a')", "limit": 3})],
-            id="code with marks",
         ),
         # vllm-project/vllm#48678: the token of a string stands for a quotation mark inside of one
         pytest.param(

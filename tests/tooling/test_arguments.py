@@ -150,12 +150,25 @@ def test_other_habits_of_models_are_parsed(text: str, value: dict[str, Any]) -> 
         ('{"a": 1}{"b": 2}', "not valid JSON"),
         ('{"c": "x = {"a": 1, "b": [1, 2]}\n"}', "not valid JSON"),
         ("{" * 5000, "cut off|deep"),
-        ('{"a":' * 5000 + "1" + "}" * 5000, "deep"),
+        ('{"a":' * 100_000 + "1" + "}" * 100_000, "deep"),
     ],
 )
 def test_arguments_that_cannot_be_parsed_are_reported(text: str, message: str) -> None:
     with pytest.raises(ArgumentsError, match=message):
         parse(text)
+
+
+@pytest.mark.parametrize("depth", [500, 900, 5000, 100_000])
+def test_arguments_that_are_nested_deeper_than_python_bears_are_told_as_such(depth: int) -> None:
+    @tool
+    def keep(value: Any) -> Any:
+        """Keep a value."""
+        return value
+
+    for each in (keep, Tool("keep", "Keep a value.", keep.parameters, keep.function)):
+        told = each.answer('{"value": ' + "[" * depth + "]" * depth + "}", Context()).text
+        assert "RecursionError" not in told
+        assert "nested too deeply" in told or "nested more than 100 levels deep" in told
 
 
 def test_the_error_has_position_expectation_and_finding() -> None:

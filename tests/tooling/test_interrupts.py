@@ -39,16 +39,17 @@ def work(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def signalled(handler: Any, seconds: float = 0.3) -> Iterator[None]:
-    """Get a signal after some seconds."""
-    before = signal.signal(signal.SIGUSR1, handler)
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGUSR1))
+def signalled(handler: Any, seconds: float = 0.3, number: int | None = None) -> Iterator[None]:
+    """Get a signal after some seconds. number: its number, instead of that of SIGUSR1."""
+    number = signal.SIGUSR1 if number is None else number
+    before = signal.signal(number, handler)
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), number))
     timer.start()
     try:
         yield
     finally:
         timer.join()
-        signal.signal(signal.SIGUSR1, before)
+        signal.signal(number, before)
 
 
 def raising(error: BaseException) -> Callable[[int, Any], None]:
@@ -92,6 +93,15 @@ def test_what_a_handler_of_a_signal_raises_ends_the_run(handler: Any, kind: type
     assert [each["role"] for each in messages] == ["user", "assistant"]
     agent = Agent(ScriptedBackend(("work", {"seconds": 0}), "Done."), tools=[work])
     assert agent.run("Again.", messages=messages).stopped == "answer"
+
+
+@needs_signals
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR2", "SIGXCPU", "SIGPROF"])
+def test_every_signal_that_programs_handle_ends_the_run(name: str) -> None:
+    number = getattr(signal, name)
+    agent = Agent(ScriptedBackend(("work", {"seconds": 20}), "Done."), tools=[work])
+    with signalled(raising(SystemExit(0)), 0.2, number), pytest.raises(SystemExit):
+        agent.run("Go.")
 
 
 @needs_signals

@@ -73,6 +73,25 @@ def test_an_enum_whose_values_json_does_not_have_is_offered_and_taken_by_its_nam
     assert "way: expected 'NORTH' or 'EAST' (got \"south\")" in answer(walk, {"way": "south"})
 
 
+class Wait(datetime.timedelta, enum.Enum):
+    NONE = 0
+    DAY = 1
+
+
+class Case(enum.Enum):
+    a = (1,)
+    A = (2,)
+
+
+def test_the_names_of_an_enum_stand_for_their_own_members() -> None:
+    def act(wait: Wait, case: Case) -> str:
+        """Act."""
+        return f"{wait.name} {case.name}"
+
+    assert answer(act, {"wait": "NONE", "case": "a"}) == "NONE a"
+    assert answer(act, {"wait": "none", "case": "A"}) == "NONE A"
+
+
 def test_what_an_enum_takes_itself_is_taken() -> None:
     def turn(side: Side) -> str:
         """Turn."""

@@ -97,10 +97,15 @@ class _DsmlBlock:
         if prose.startswith("{") and not self._arguments:
             call = arguments_call(self._name, prose, whole=True)
             return [call if isinstance(call, Call) else call._replace(text=text)]
-        if prose and (not self._arguments or _LIKE_A_PARAMETER.search(prose)):
+        if prose and (_LIKE_A_PARAMETER.search(prose) or (self._takes_some and not self._arguments)):
             return [BadCall(text, "the tool call has text in place of its parameters", self._name)]
         call = Call(self._name, json.dumps(self._typed_arguments(), ensure_ascii=False))
         return [call, Text(prose)] if prose else [call]
+
+    @property
+    def _takes_some(self) -> bool:
+        """Whether the tool has parameters."""
+        return bool((parameters_of(self._name, self._tools) or {}).get("properties"))
 
     def _take(self) -> str:
         rest, self._rest = self._rest, ""

@@ -33,23 +33,18 @@ _BEGUN = (
 )
 _FIRST = (" to=", "to=", "analysis", "commentary", "final")
 _HEADER = re.compile(r"[ \w.\-=|<>]*+")
-_WITHOUT_TOKENS = re.compile(r"(?:commentary ?)?to=(functions\.[\w.\-]{1,300}?)(?: ?json)?\s{0,9}(?=\{)")
-"""The header of a call from a server that leaves out special tokens."""
 _MAX_HEADER, _MAX_WORDS = 400, 40
 """Characters of a header, and of its words before the recipient or the first token."""
 
 
 def completed(text: str) -> str | None:
-    """See `agentkit.text.call_format.Format.completed`: the prompt may have begun the header of the first message, and
-    the server may leave out its tokens."""
+    """See `agentkit.text.call_format.Format.completed`: the prompt may have begun the header of the first message."""
     if not any(text.startswith(word) or word.startswith(text) for word in _FIRST):
         return text
     words = text[:_MAX_WORDS]
     if len(words) == _MAX_WORDS and not ("=" in words or "<" in words):
         return text
     text, rest = text[:_MAX_HEADER], text[_MAX_HEADER:]
-    if bare := _WITHOUT_TOKENS.match(text):
-        return f"{CALL}{bare[1]}{MESSAGE}{text[bare.end() :]}{rest}"
     if MESSAGE not in text:
         return None if len(text) < _MAX_HEADER and _HEADER.fullmatch(text) else text + rest
     return next((begun + text for begun, header in _BEGUN if header.match(text)), text) + rest

@@ -24,9 +24,7 @@ _MAX_HEAD = 300
 class _Lfm2Block:
     """Parses up to the end tag, or to the one before which an open string or bracket never closes."""
 
-    def __init__(self, tools: Sequence[Mapping[str, Any]] | None) -> None:
-        functions = [tool.get("function", tool) for tool in tools or ()]
-        self._names = {key for each in functions for key in (each.get("parameters") or {}).get("properties") or ()}
+    def __init__(self) -> None:
         self._rest = ""
         self._has_begun = self._rejected = self._is_whole = False
         self._scan = JsonScan("\"'", parentheses=True)
@@ -84,7 +82,7 @@ class _Lfm2Block:
         text = text if text.startswith("[") else f"[{text}]"
         if text.startswith("[[") and text.endswith("]]"):
             text = text[1:-1]
-        calls = python_calls(text) or [_restored(call) for call in python_calls(repaired(text, self._names))]
+        calls = python_calls(text) or [_restored(call) for call in python_calls(repaired(text))]
         return calls or ([bad] if text.strip("[] \n") else [])
 
     def _reject(self, text: str) -> str:
@@ -113,7 +111,7 @@ def _restored(call: Segment) -> Segment:
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """Creates the parser of one list of calls."""
-    return _Lfm2Block(tools)
+    return _Lfm2Block()
 
 
 FORMAT = Format("lfm2", starts=(START,), block=block, swallowed=(END,), strips=True)

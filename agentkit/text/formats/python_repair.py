@@ -2,7 +2,6 @@
 
 import keyword
 import re
-from collections.abc import Collection
 
 RESERVED = "__reserved"
 """Stands behind the name of an argument that Python reserves, such as `from`."""
@@ -14,16 +13,15 @@ _TOKEN = re.compile(
 _CONSTANTS = {"true": "True", "false": "False", "null": "None"}
 _IN_STRING = re.compile(r"""["'\\\n\r\x00]""")
 _ESCAPES = {"\n": "\\n", "\r": "\\r", "\x00": "\\x00"}
-_WORD = r"[A-Za-z_][\w.]{0,100}"
-_NEXT = rf"""(?:(?P<key>{_WORD})\s{{0,9}}=|{_WORD}\(|["'\[{{(]|-?\d|(?:True|False|None|true|false|null)\b)"""
+_NEXT = r"""(?:[A-Za-z_][\w.]{0,100}\s{0,9}[=(]|["'\[{(]|-?\d|(?:True|False|None|true|false|null)\b)"""
 _END = r"[)\]}]{0,20}\s{0,9}"
 _CLOSES = re.compile(rf"(?:\s{{0,9}}[)\]}}]){{0,20}}\s{{0,9}}(?:,\s{{0,9}}{_NEXT}|:|;|,?\s{{0,9}}{_END}$)")
 
 
-def repaired(text: str, names: Collection[str] | None = None) -> str:
+def repaired(text: str) -> str:
     """Returns the text with the constants of JSON as Python's, sets as lists, no leading zeros, and RESERVED behind the
     names of some arguments; inside of strings, with line breaks and NUL escaped, and quotation marks behind which the
-    string goes on. names: those of all arguments; what looks like another argument behind a string is a part of it."""
+    string goes on."""
     made: list[str] = []
     braces: list[tuple[int, bool]] = []  # open brackets: the place of a brace that is no dict so far, and whether it is
     start = 0
@@ -31,7 +29,7 @@ def repaired(text: str, names: Collection[str] | None = None) -> str:
         made.append(text[start : found.start()])
         token, start = found.group(), found.end()
         if token in "\"'":
-            start = _copy_string(text, found.start(), made, names)
+            start = _copy_string(text, found.start(), made)
             continue
         if found["name"]:
             made.append(token + RESERVED)
@@ -48,7 +46,7 @@ def repaired(text: str, names: Collection[str] | None = None) -> str:
     return "".join((*made, text[start:]))
 
 
-def _copy_string(text: str, start: int, made: list[str], names: Collection[str] | None) -> int:
+def _copy_string(text: str, start: int, made: list[str]) -> int:
     """Copy the string that begins at a position. Returns the position after it."""
     quote = text[start]
     made.append(quote)
@@ -61,15 +59,10 @@ def _copy_string(text: str, start: int, made: list[str], names: Collection[str] 
             at += 1
         elif character != quote:
             made.append(_ESCAPES.get(character, character))
-        elif (closing := _CLOSES.match(text, at)) and _may_follow(closing["key"], names):
+        elif _CLOSES.match(text, at):
             made.append(quote)
             return at
         else:
             made.append("\\" + quote)
     made.append(text[at:])
     return len(text)
-
-
-def _may_follow(key: str | None, names: Collection[str] | None) -> bool:
-    """Whether what looks like the name of another argument may be one."""
-    return not key or not names or key in names or keyword.iskeyword(key)
