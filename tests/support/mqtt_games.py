@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def bridge(
-    folder: Path, broker: Broker, url: str, *options: str, fork: bool = False, **environment: str
+    folder: Path, broker: Broker, url: str, *options: str, fork: bool = False, program: str = "", **environment: str
 ) -> Iterator["subprocess.Popen[str]"]:
     """Run a bridge; it is stopped at the end unless it was killed. fork: whether its process is forked from one that
     has the modules imported: not for a test that examines the process (one that is killed ends a moment after the
-    process that stands for it)."""
-    begin = forked_cli.command() if fork else (sys.executable, "-m", "agentkit")
+    process that stands for it). program: what runs the command, in place of `python -m agentkit`."""
+    begin = forked_cli.command() if fork else (sys.executable, *(("-c", program) if program else ("-m", "agentkit")))
     command = [*begin, "mqtt", "--projects", "general", "maze", "--server_url", url]
     command += ["--mqtt_port", str(broker.port), "--store", str(folder / "sessions.db"), "--rate", "1000", *options]
     with (folder / "bridge.log").open("a") as log:

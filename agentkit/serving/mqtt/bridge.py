@@ -359,16 +359,15 @@ class Bridge:
     def _deliver(self, job: Job, delivery: Delivery, text: str, record: Callable[[], object] | None = None) -> bool:
         """Publish the answer to a job, if that is not done, and wait until the broker has it. record: records the
         message as answered. Returns False when the bridge is stopped before that."""
+        is_complete = False
         try:
-            if not delivery.complete(text, record):
-                return False
+            is_complete = delivery.complete(text, record)
         finally:
-            echo = self._echoes.end(job.echo_id)
-        if job.message is not None and not self._has_echo(job.message):
+            if not is_complete:
+                self._echoes.end(job.echo_id)
+        if is_complete and job.message is not None and not self._has_echo(job.message):
             self._note_done(job)
-        if echo is not None:
-            self._connection.acknowledge(echo)
-        return True
+        return is_complete
 
     def _note_done(self, job: Job) -> None:
         """Tell the group of what has no echo."""
@@ -439,5 +438,8 @@ class Bridge:
                 self._intake.forget(job.message)
         self._intake.close(job)
         self._connection.acknowledge(job.packet)
-        if job.echo is not None:
-            self._connection.acknowledge(job.echo)
+        # Its echoes behind it: a bridge that is killed between the two gets the echo again, and not the message alone,
+        # which would be another one to it where it has no requestId.
+        for echo in (job.echo, self._echoes.end(job.echo_id)):
+            if echo is not None:
+                self._connection.acknowledge(echo)

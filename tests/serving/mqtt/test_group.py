@@ -1,6 +1,8 @@
 """Bridges of a group: each request is answered once and in order, by whichever bridge is there."""
 
 import json
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -25,6 +27,7 @@ from tests.serving.mqtt.test_process import reply
 from tests.serving.mqtt.test_requests import read
 from tests.support.model_server import serve
 from tests.support.mosquitto import EXECUTABLE, Broker, serve_mqtt
+from tests.support.mqtt_games import Games, bridge
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
@@ -73,6 +76,43 @@ class Pair:
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as made:
         yield made
+
+
+KILLED_BEHIND_THE_ANSWER = """
+import os, signal, sys, time
+from agentkit.__main__ import main
+from agentkit.serving.mqtt.bridge import Bridge
+
+deliver = Bridge._deliver
+
+def deliver_and_die(self, *arguments):
+    deliver(self, *arguments)
+    time.sleep(0.3)  # meanwhile the echo arrives, and what was acknowledged is sent
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Bridge._deliver = deliver_and_die
+sys.exit(main())
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="kill -9 is an affair of Unix")
+def test_a_message_without_a_request_id_is_answered_once_by_a_bridge_that_is_killed_behind_its_answer(
+    tmp_path: Path,
+) -> None:
+    """Before it has acknowledged the message: it comes again, as a message that is the same, and so does the echo."""
+    options = ("--shared", "g", "--client-id", "one")
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        games = Games(broker)
+        with bridge(tmp_path, broker, server.url, *options, program=KILLED_BEHIND_THE_ANSWER) as killed:
+            games.say("s", 1)
+            assert killed.wait(30) < 0
+        (tmp_path / "bridge.log").write_text("")
+        with bridge(tmp_path, broker, server.url, *options, fork=True):
+            games.say("s", 2)
+            games.wait(2, 30)
+            time.sleep(0.5)
+        games.close()
+    assert games.of("s") == ["Answer to s 1", "Answer to s 2"]
 
 
 def test_1000_requests_in_small_across_a_broker_restart_and_a_killed_bridge(tmp_path: Path) -> None:
