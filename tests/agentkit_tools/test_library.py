@@ -1,5 +1,6 @@
 """The index of a folder's documents: found in any language, kept on disk, shared by processes."""
 
+import gc
 import os
 import sqlite3
 import stat
@@ -53,6 +54,23 @@ QUESTIONS = [
 def test_a_document_is_found_in_its_language(tmp_path: Path, question: str, right: str, other: str) -> None:
     write(tmp_path, right=right, other=other)
     assert found(tmp_path, question)[:1] == ["right"]
+
+
+def test_an_index_that_is_let_go_closes_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.13 and later warn of connections that are not closed."""
+    opened: list[sqlite3.Connection] = []
+    connect = sqlite3.connect
+
+    def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr("agentkit_tools.library.sqlite3.connect", connected)
+    write(tmp_path, tides="The moon moves the tides.")
+    assert found(tmp_path, "What moves the tides?") == ["tides"]
+    gc.collect()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        opened[0].execute("SELECT 1")
 
 
 def test_a_document_is_found_by_its_path_and_its_title(tmp_path: Path) -> None:

@@ -94,6 +94,10 @@ class Library:
         self._seen: tuple[int, Mapping[str, State]] | None = None
         _LIBRARIES.add(self)
 
+    def __del__(self) -> None:
+        if (connection := getattr(self, "_connection", None)) is not None:
+            connection.close()  # Python 3.13 warns of one that is left to the garbage collector
+
     @contextmanager
     def refreshed(self, context: Context[Any]) -> Iterator["Contents"]:
         """The documents as they are now, for one thread at a time. context: the run that asks. Raises ToolError when
