@@ -1,8 +1,6 @@
 """Exceptions that come out of a tool and are not the tool's: what stops the thread that it runs in."""
 
-import sys
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from agentkit._lazy.modules import loaded
@@ -32,7 +30,7 @@ def handlers_in_place() -> Handlers:
     getsignal = loaded("signal", "getsignal")
     if getsignal is None:  # what is not loaded has set none
         return ()
-    numbers = (getattr(sys.modules["signal"], name, None) for name in _SIGNALS)
+    numbers = (loaded("signal", name) for name in _SIGNALS)
     found = (getsignal(number) for number in numbers if number is not None)
     return tuple(each for each in found if callable(each))
 
@@ -46,16 +44,12 @@ def is_interrupt(error: BaseException, handlers: Handlers) -> bool:
         return any(is_interrupt(each, handlers) for each in error.exceptions)
     kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
     is_of_tool = isinstance(error, Exception) or not kinds.isdisjoint(_OF_TOOLS)
-    return not is_of_tool or _passed(error.__traceback__, {_code_of(each) for each in handlers} - {None})
+    if not is_of_tool:
+        return True
+    import traceback
 
-
-def _passed(traceback: TracebackType | None, codes: set[Any]) -> bool:
-    """Whether a function is in a traceback. codes: of the functions."""
-    while traceback is not None:
-        if traceback.tb_frame.f_code in codes:
-            return True
-        traceback = traceback.tb_next
-    return False
+    codes = {_code_of(each) for each in handlers}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _code_of(handler: Any) -> Any:
