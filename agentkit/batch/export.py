@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from agentkit.batch.answer_lines import read_records
 from agentkit.batch.record_columns import Columns
-from agentkit.batch.whole_file import whole_file
+from agentkit.batch.whole_file import Out, whole_file
 from agentkit.errors import MissingExtraError
 
 ROWS = 10_000
@@ -18,14 +18,15 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
-def export_csv(answers: str | os.PathLike[str], out: str | os.PathLike[str], *, for_excel: bool = False) -> int:
+def export_csv(answers: str | os.PathLike[str], out: Out, *, for_excel: bool = False) -> int:
     """Write records as a CSV file in UTF-8, and return how many they are. Lists and objects are JSON in their cells.
 
     for_excel: for a spreadsheet. The file begins with a byte order mark, without which Excel takes it for another
     encoding; and a text that a spreadsheet would run as a formula, which a model or a page may have written on purpose,
     has an apostrophe in front. Without it each text is exactly what it is.
 
-    Raises ConfigurationError for a file that can't be read or written; then `out` is what it was.
+    out: the name of a file, or what takes bytes, such as `sys.stdout.buffer`. Raises ConfigurationError for a file that
+    can't be read or written; then `out` is what it was.
     """
     columns = Columns(read_records(answers))
     cell = _excel_cell if for_excel else _cell
@@ -66,7 +67,7 @@ def _excel_cell(value: Any) -> Any:
     return f"'{value}" if is_formula and not _NUMBER(value) else _cell(value)
 
 
-def export_parquet(answers: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
+def export_parquet(answers: str | os.PathLike[str], out: Out) -> int:
     """Write records as a parquet file by row groups, which all have the same columns and types, and return how many
     they are. A column of numbers of which one is a text is a column of texts.
 

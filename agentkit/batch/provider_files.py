@@ -12,7 +12,7 @@ from agentkit.batch.answer_lines import json_line
 from agentkit.batch.item import Item, Record
 from agentkit.batch.items import open_items
 from agentkit.batch.text_lines import open_bytes
-from agentkit.batch.whole_file import whole_file
+from agentkit.batch.whole_file import Out, whole_file
 from agentkit.errors import ConfigurationError
 from agentkit.record import usage_record
 
@@ -25,7 +25,7 @@ _STOPPED = {"stop": "answer", "length": "length", "content_filter": "content_fil
 
 def export_requests(
     questions: str | os.PathLike[str],
-    out: str | os.PathLike[str],
+    out: Out,
     model: str,
     *,
     system: str = "",

@@ -1,31 +1,97 @@
 """A file that is written as a whole, or not at all."""
 
+import errno
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from agentkit.errors import ConfigurationError
 
+Out = str | os.PathLike[str] | BinaryIO
+"""Where something is written: the name of a file, or what takes bytes, such as `sys.stdout.buffer`."""
+
+IN_ITS_PLACE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY)
+"""Errors of a file that can't be replaced, but may be written to: its folder belongs to somebody else, or a container
+has it mounted."""
+
 
 @contextmanager
-def whole_file(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file that takes the place of the one at `out` when the block has ended without an error. source: what is read
-    meanwhile, which can't be the same file. Raises ConfigurationError when it can't be written."""
+def whole_file(out: Out, source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """What takes the place of the file at `out`, with its permissions, when the block has ended without an error. A
+    pipe, a device or what takes bytes stays what it is, and gets all of it then. source: what is read meanwhile, which
+    can't be the same file. Raises ConfigurationError when it can't be written."""
+    if not isinstance(out, str | os.PathLike):
+        with tempfile.TemporaryFile() as kept:
+            yield cast(BinaryIO, kept)
+            kept.seek(0)
+            shutil.copyfileobj(kept, out)
+        return
+    given, path = _checked(out, source)
+    try:
+        with _passed_on(given, "ab") if _stays(given) else _replaced(path) as file:
+            yield file
+    except OSError as error:
+        raise ConfigurationError(f"{given} can't be written: {error.strerror or error}") from None
+
+
+def _checked(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> tuple[str, Path]:
+    """The name that was given, and the path of the file, behind symbolic links. Raises ConfigurationError."""
     given = os.fsdecode(out)
     path = Path(os.path.realpath(given)) if "\0" not in given else None
     if path is None or not given.strip() or path.is_dir():
         raise ConfigurationError(f"{given!r} is not the name of a file: give one that can be written")
     if path.exists() and os.path.exists(source) and os.path.samefile(path, source):
         raise ConfigurationError(f"{given} has what is to be read: give another name for what is written")
+    return given, path
+
+
+def _stays(given: str) -> bool:
+    """Whether a name stands for what is no file, or for what somebody has open (/dev/stdout)."""
+    is_open_elsewhere = os.path.abspath(given).startswith(("/dev/", "/proc/"))
+    return os.path.exists(given) and (is_open_elsewhere or not os.path.isfile(given))
+
+
+@contextmanager
+def _passed_on(to: str | os.PathLike[str], mode: str) -> Iterator[BinaryIO]:
+    """A file whose content is written to another one when the block has ended without an error."""
+    with tempfile.TemporaryFile() as file:
+        yield cast(BinaryIO, file)
+        file.seek(0)
+        with open(to, mode) as place:
+            shutil.copyfileobj(file, place)
+
+
+@contextmanager
+def _replaced(path: Path) -> Iterator[BinaryIO]:
+    """A file that is moved to a path when the block has ended without an error."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
-        with open(temporary, "xb") as file:
-            yield file
-        os.replace(temporary, path)
+        file = open(temporary, "xb")  # noqa: SIM115 - see below
     except OSError as error:
-        raise ConfigurationError(f"{given} can't be written: {error.strerror or error}") from None
+        if error.errno not in IN_ITS_PLACE or not path.is_file():
+            raise
+        with _passed_on(path, "wb") as kept:
+            yield kept
+        return
+    try:
+        with file:
+            yield file
+        _move(temporary, path)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _move(temporary: Path, path: Path) -> None:
+    with suppress(OSError):
+        shutil.copymode(path, temporary)
+    try:
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno not in IN_ITS_PLACE:
+            raise
+        shutil.copyfile(temporary, path)

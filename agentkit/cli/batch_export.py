@@ -1,5 +1,6 @@
 """`agentkit batch export` and `agentkit batch import`: answers in other forms, and to and from batch services."""
 
+import sys
 from enum import StrEnum
 from itertools import chain
 from typing import Annotated
@@ -35,7 +36,9 @@ def export(
         Form,
         typer.Option(help="csv, parquet; or openai: requests for the batch service of a provider, or vllm run-batch."),
     ],
-    out: Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The file that is written.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FILE", help="The file that is written; - is standard output.")
+    ],
     excel: Annotated[
         bool,
         typer.Option(
@@ -53,19 +56,21 @@ def export(
     sampling: SamplingOption = None,
 ) -> None:
     """Write the answers of a batch as CSV or parquet, or questions as requests for a provider's batch service."""
+    place = sys.stdout.buffer if out == "-" else out
     try:
         if to is Form.csv:
-            count = export_csv(source, out, for_excel=excel)
+            count = export_csv(source, place, for_excel=excel)
         elif to is Form.parquet:
-            count = export_parquet(source, out)
+            count = export_parquet(source, place)
         else:
             fields = sampling_of(temperature, sampling or [])
-            count = export_requests(source, out, _name_of(model), system=system, sampling=fields, question=question)
+            count = export_requests(source, place, _name_of(model), system=system, sampling=fields, question=question)
     except AgentkitError as error:
         leave(str(error), 2)
-    print(f"{count:,} {'requests' if to is Form.openai else 'records'} in {out}")
+    if out != "-":
+        print(f"{count:,} {'requests' if to is Form.openai else 'records'} in {out}", file=sys.stderr)
     if to is Form.openai and count > MOST_REQUESTS:
-        print(f"OpenAI takes {MOST_REQUESTS:,} in a file: divide it, as with split -l {MOST_REQUESTS}")
+        print(f"OpenAI takes {MOST_REQUESTS:,} in a file: divide it, as with split -l {MOST_REQUESTS}", file=sys.stderr)
 
 
 def _name_of(model: str | None) -> str:

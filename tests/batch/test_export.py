@@ -1,7 +1,13 @@
 """Answers as CSV and parquet files, and to and from the batch services of providers."""
 
 import csv
+import errno
+import io
 import json
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -216,6 +222,79 @@ def test_a_line_that_no_service_has_written_is_named(tmp_path: Path, line: str) 
     path.write_text(f"{json.dumps(reply('a', chat('42')))}\n\n{line}\n")
     with pytest.raises(ConfigurationError, match=r"line 3 of output\.jsonl"):
         list(read_replies(path))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+@pytest.mark.parametrize("export", [export_csv, export_parquet])
+def test_a_pipe_gets_what_is_exported_and_stays_a_pipe(
+    answers: Path, tmp_path: Path, export: Callable[..., int]
+) -> None:
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()))
+    reader.start()
+    export(answers, pipe)
+    reader.join(10)
+    export(answers, tmp_path / "file")
+    assert got == [(tmp_path / "file").read_bytes()]
+    assert pipe.is_fifo()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/stdout"), reason="devices of Linux")
+@pytest.mark.parametrize("out", ["-", "/dev/stdout"])
+def test_standard_output_has_what_is_exported_and_nothing_else(answers: Path, tmp_path: Path, out: str) -> None:
+    export_csv(answers, tmp_path / "a.csv")
+    command = [sys.executable, "-m", "agentkit", "batch", "export", str(answers), "--to", "csv", "-o", out]
+    piped = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout
+    with open(tmp_path / "log", "wb") as log:  # which has something already, that stays
+        log.write(b"before\n")
+        log.flush()
+        subprocess.run(command, stdout=log, check=True, timeout=60)
+    assert piped == (tmp_path / "a.csv").read_bytes()
+    assert (tmp_path / "log").read_bytes() == b"before\n" + piped
+
+
+def test_what_takes_bytes_gets_nothing_of_an_export_that_fails(answers: Path) -> None:
+    out = io.BytesIO()
+    assert export_csv(answers, out) == 3
+    assert len(list(csv.DictReader(io.StringIO(out.getvalue().decode(), newline="")))) == 3
+    with open(answers, "ab") as file:
+        file.write(b'{"id":"d"}\n{"id":"e","ok":true}\n')
+    failed = io.BytesIO()
+    with pytest.raises(ConfigurationError):
+        export_csv(answers, failed)
+    assert failed.getvalue() == b""
+
+
+def test_a_file_keeps_its_permissions_and_its_link(answers: Path, tmp_path: Path) -> None:
+    place, link = tmp_path / "private.csv", tmp_path / "link.csv"
+    place.write_text("before")
+    place.chmod(0o600)
+    link.symlink_to(place)
+    export_csv(answers, link)
+    assert link.is_symlink()
+    assert (len(rows_of(place)), place.stat().st_mode & 0o777) == (3, 0o600)
+
+
+@pytest.mark.parametrize("name", ["open", "replace"])
+def test_a_file_that_can_not_be_replaced_is_written_to(
+    answers: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """As a file that a container has mounted alone, or one in a folder that belongs to somebody else."""
+    out = tmp_path / "mounted.csv"
+    out.write_text("before")
+
+    def refused(path: Any, *rest: Any) -> Any:
+        if name == "open" and rest != ("xb",):
+            return open(path, *rest)
+        raise OSError(errno.EBUSY if name == "replace" else errno.EACCES, "refused")
+
+    if name == "replace":
+        monkeypatch.setattr(os, "replace", refused)
+    else:
+        monkeypatch.setattr("agentkit.batch.whole_file.open", refused, raising=False)
+    assert (export_csv(answers, out), len(rows_of(out))) == (3, 3)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["answers.jsonl", "mounted.csv"]
 
 
 def test_the_commands_export_and_import(answers: Path, tmp_path: Path) -> None:
