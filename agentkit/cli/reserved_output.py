@@ -1,16 +1,19 @@
 """Keeps standard output for the answer alone, whatever the tools of a run print."""
 
+import io
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
+from agentkit.cli.unread_output import UnreadOutput
+
 
 @contextmanager
-def reserved_output() -> Iterator[TextIO]:
+def reserved_output(*, stops: bool = False) -> Iterator[TextIO]:
     """Yield standard output. Until the block ends, what anything else prints there (a tool, a program that it starts, a
-    library in C) goes to standard error."""
+    library in C) goes to standard error. stops: see `UnreadOutput`."""
     before = sys.stdout
     if not _is_descriptor_1(before):
         sys.stdout = sys.stderr
@@ -21,8 +24,12 @@ def reserved_output() -> Iterator[TextIO]:
         return
     before.flush()
     kept = os.dup(1)
-    buffering = 1 if before.isatty() else -1
-    answers = os.fdopen(kept, "w", buffering, encoding=before.encoding, errors=before.errors or "replace")
+    answers = io.TextIOWrapper(
+        io.BufferedWriter(UnreadOutput(kept, closes=True, stops=stops)),
+        encoding=before.encoding,
+        errors=before.errors or "replace",
+        line_buffering=before.isatty(),
+    )
     try:
         _lead_to_stderr()
         sys.stdout = sys.stderr
