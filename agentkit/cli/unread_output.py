@@ -44,7 +44,7 @@ def dropping_unread(stdout: io.TextIOWrapper) -> TextIO:
     raw = UnreadOutput(1, closes=False)
     is_unbuffered = isinstance(stdout.buffer, io.RawIOBase)  # PYTHONUNBUFFERED, python -u
     return io.TextIOWrapper(
-        raw if is_unbuffered else io.BufferedWriter(raw),  # type: ignore[type-var]
+        raw if is_unbuffered else io.BufferedWriter(raw),
         encoding=stdout.encoding,
         errors="replace",
         line_buffering=stdout.line_buffering,
