@@ -134,8 +134,8 @@ def batch(
         progress.watch(run.stats)
         try:
             trouble = _drain(run, stdout if out == "-" else None)
-        except ReaderLeftError:
-            raise typer.Exit(INTERRUPTED) from None
+        except ReaderLeftError:  # not all is answered
+            raise typer.Exit(SOME_FAILED) from None
         except AgentkitError as error:
             progress.failed(str(error), SOME_FAILED)
             raise typer.Exit(SOME_FAILED) from None

@@ -22,7 +22,7 @@ def reserved_output(*, stops: bool = False) -> Iterator[TextIO]:
         finally:
             sys.stdout = before
         return
-    before.flush()
+    _flush(before, sys.__stdout__)
     kept = os.dup(1)
     answers = io.TextIOWrapper(
         io.BufferedWriter(UnreadOutput(kept, closes=True, stops=stops)),
@@ -37,11 +37,17 @@ def reserved_output(*, stops: bool = False) -> Iterator[TextIO]:
         answers.flush()
     finally:
         sys.stdout = before
-        with suppress(OSError, ValueError):
-            before.flush()  # what was written to it meanwhile, while descriptor 1 leads elsewhere
+        _flush(before, sys.__stdout__)  # what was written to them meanwhile, while descriptor 1 leads elsewhere
         os.dup2(kept, 1)
         with suppress(OSError):
             answers.close()
+
+
+def _flush(*streams: TextIO | None) -> None:
+    for stream in streams:
+        with suppress(OSError, ValueError):
+            if stream is not None:
+                stream.flush()
 
 
 def _is_descriptor_1(stream: TextIO) -> bool:
