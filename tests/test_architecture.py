@@ -363,7 +363,7 @@ LAYERS = [
     ["evaluation.score", "evaluation.script_rules", "evaluation.values", "evaluation.verdict_types"],
     [
         "evaluation.call_checks",
-        "evaluation.intervals",
+        "evaluation.clusters",
         "evaluation.json_checks",
         "evaluation.judging",
         "evaluation.python_checks",
@@ -371,6 +371,7 @@ LAYERS = [
         "evaluation.source_checks",
         "evaluation.spent_checks",
     ],
+    ["evaluation.intervals"],
     ["evaluation.text_checks", "evaluation.wording"],
     ["evaluation.choice_checks", "evaluation.thresholds"],
     ["evaluation.checks"],
