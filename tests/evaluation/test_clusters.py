@@ -102,7 +102,13 @@ def test_of_one_cluster_nothing_is_known(right: float) -> None:
 
 
 def test_a_value_of_any_kind_names_a_cluster_and_an_empty_one_none() -> None:
-    columns = [("a", {"page": 1}), ("b", {"page": "1"}), ("c", {"page": ["x"]}), ("d", {"page": ""}), ("e", {})]
+    columns: list[tuple[str, dict[str, Any]]] = [
+        ("a", {"page": 1}),
+        ("b", {"page": "1"}),
+        ("c", {"page": ["x"]}),
+        ("d", {"page": ""}),
+        ("e", {}),
+    ]
     found = clusters_of(columns, "page")
     assert set(found) == {"a", "b", "c"}
     assert found["a"] != found["b"]
