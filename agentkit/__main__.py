@@ -17,8 +17,8 @@ def main() -> None:
         except OSError as error:
             with suppress(OSError, ValueError):  # what is buffered would be written again at the end
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            if error.errno == errno.EPIPE:  # its reader has left, and needs no message
-                sys.exit(1)
+            if error.errno == errno.EPIPE:  # its reader has left, which is no failure
+                return
             sys.exit(f"agentkit: standard output can't be written: {error.strerror}")
         return
     gc.disable()  # what is loaded is no garbage: to look for some took a tenth of the time of --help

@@ -363,7 +363,7 @@ LAYERS = [
     ["evaluation.score", "evaluation.script_rules", "evaluation.values", "evaluation.verdict_types"],
     [
         "evaluation.call_checks",
-        "evaluation.intervals",
+        "evaluation.clusters",
         "evaluation.json_checks",
         "evaluation.judging",
         "evaluation.python_checks",
@@ -371,6 +371,7 @@ LAYERS = [
         "evaluation.source_checks",
         "evaluation.spent_checks",
     ],
+    ["evaluation.intervals"],
     ["evaluation.text_checks", "evaluation.wording"],
     ["evaluation.choice_checks", "evaluation.thresholds"],
     ["evaluation.checks"],
@@ -447,7 +448,7 @@ LAYERS = [
         *("serving", "serving.http", "serving.http.openai", "serving.http.openai.responses", "serving.http.page"),
         "serving.mqtt",
     ],
-    ["cli.printable", "cli.deferred"],
+    ["cli.printable", "cli.deferred", "cli.unread_output"],
     ["cli.own_commands"],
     ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output", "cli.interruptions"],
     [

@@ -19,6 +19,7 @@ from agentkit.cli.own_commands import OWN_COMMANDS
 from agentkit.cli.plugin_commands import GroupWithPlugins
 from agentkit.cli.stores import leave
 from agentkit.cli.streams import usable_streams
+from agentkit.cli.unread_output import ReaderLeftError
 from agentkit.plugins.installed import OFF
 from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings
 
@@ -59,6 +60,12 @@ class _Commands(GroupWithPlugins):
         elif args and self._is_question(ctx, args[0]):
             args = ["ask", *args]
         return super().parse_args(ctx, [*before, *args])
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ReaderLeftError:
+            raise typer.Exit(0) from None
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands with their whole summaries, which click would cut; those of other packages apart."""

@@ -1,6 +1,7 @@
 """`agentkit ask`: answers one question on standard output, with progress on standard error."""
 
 import json
+import sys
 from contextlib import ExitStack
 from typing import Annotated, Any, TextIO
 
@@ -75,8 +76,9 @@ def ask(
 
     Exit code: 0 answered, 1 failed or nothing found, 2 bad usage, 130 interrupted by Ctrl-C.
     """
+    streams = not as_json and (sys.stdout.isatty() if stream is None else stream)
     with ExitStack() as leaving:
-        out = leaving.enter_context(reserved_output())
+        out = leaving.enter_context(reserved_output(stops=streams))  # nobody reads the rest of a run that is shown
         try:
             name = model or DEFAULT_MODEL
             prompt = prompt_of(question or [], attachment or [], only_question=name == DEFAULT_MODEL)
@@ -96,7 +98,6 @@ def ask(
         leaving.callback(agent.close)
         progress = leaving.enter_context(Progress(quiet=quiet))
         is_rendered = not as_json and (shows_markdown(out) if markdown is None else markdown)
-        streams = not as_json and (out.isatty() if stream is None else stream)
         live: Live = "nothing" if not streams else "markdown" if is_rendered else "deltas"
         result = _run(agent, prompt, kept, progress, live, as_json, out)
         progress.summary(result)

@@ -57,6 +57,7 @@ from agentkit.cli.options import (
     ToolOption,
 )
 from agentkit.cli.reserved_output import reserved_output
+from agentkit.cli.unread_output import ReaderLeftError
 
 ANSWERED, SOME_FAILED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
 CODES = {
@@ -124,7 +125,7 @@ def batch(
     """
     given = dict(context.params)
     with ExitStack() as leaving:
-        stdout = leaving.enter_context(reserved_output())
+        stdout = leaving.enter_context(reserved_output(stops=True))
         signals = leaving.enter_context(Interruptions())
         progress = leaving.enter_context(BatchProgress(quiet=quiet, as_json=as_json))
         run = leaving.enter_context(_started(context, given, progress))
@@ -133,6 +134,8 @@ def batch(
         progress.watch(run.stats)
         try:
             trouble = _drain(run, stdout if out == "-" else None)
+        except ReaderLeftError:  # not all is answered
+            raise typer.Exit(SOME_FAILED) from None
         except AgentkitError as error:
             progress.failed(str(error), SOME_FAILED)
             raise typer.Exit(SOME_FAILED) from None
@@ -179,7 +182,7 @@ def _leave_bad(error: BadInputError, progress: BatchProgress) -> None:
 def _drain(run: BatchRun, stdout: TextIO | None) -> str:
     """Wait until the batch ends, and print the records. Returns why the answers can't be written, "" where they can.
 
-    Raises BrokenPipeError when nobody reads the records, AgentkitError when the questions can't be read any more."""
+    Raises ReaderLeftError when nobody reads the records, AgentkitError when the questions can't be read any more."""
     try:
         for record in run:
             if stdout is not None:

@@ -137,7 +137,7 @@ class _Talk:
             self._say(f"agentkit: {error}")
 
     def _answer(self, line: str) -> None:
-        with reserved_output() as out, Progress(quiet=self.quiet) as progress:
+        with reserved_output(stops=True) as out, Progress(quiet=self.quiet) as progress:
             live: Live = "replies" if not out.isatty() else "markdown" if self.is_rendered else "deltas"
             try:
                 result = followed(

@@ -65,7 +65,7 @@ from agentkit.serving.environment import set_defaults
 
 REACHED, MISSED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
 RESCORING = {
-    *("set_", "rescore", "check", "by", "question", "seed", "min_", "sure"),
+    *("set_", "rescore", "check", "by", "cluster", "question", "seed", "min_", "sure"),
     *("without_errors", "report", "as_json", "quiet"),
 }
 """The options that --rescore has a use for."""
@@ -125,6 +125,14 @@ def eval_(
     repeat: Annotated[int, typer.Option("--repeat", min=1, max=1000, help="How often each question is asked.")] = 1,
     by: Annotated[
         str | None, typer.Option("--by", metavar="COLUMN", help="Scores for each value of a column of the set, too.")
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="COLUMN",
+            help="What questions share, such as a passage: those with the same value are no independent cases.",
+        ),
     ] = None,
     judge: Annotated[
         str | None, typer.Option("--judge", metavar="MODEL", help="The model of the check `judge`, and of --prefer.")
@@ -285,7 +293,7 @@ def _rescored(context: typer.Context, given: dict[str, Any], wanted: list[Thresh
         is_typed = getattr(context.get_parameter_source(each.name or ""), "name", "") == "COMMANDLINE"
         if is_typed and each.name not in RESCORING:
             raise ConfigurationError(f"--rescore asks nothing, and writes into its file: leave out {each.opts[0]}")
-    passed = {name: given[name] for name in ("by", "question", "seed")}
+    passed = {name: given[name] for name in ("by", "cluster", "question", "seed")}
     return rescored(given["rescore"], given["set_"], checks=given["check"] or (), wanted=wanted, **passed)
 
 
@@ -309,7 +317,20 @@ def _evaluated(
     if given["not_worse_than"] is not None:
         others.append(Path(given["not_worse_than"]))
     passed = [
-        *("repeat", "by", "judge", "prefer", "question", "skip_bad", "record", "replay", "seed", "on", "anyway"),
+        *(
+            "repeat",
+            "by",
+            "cluster",
+            "judge",
+            "prefer",
+            "question",
+            "skip_bad",
+            "record",
+            "replay",
+            "seed",
+            "on",
+            "anyway",
+        ),
         *("retry_failed", "retry_unknown", "sessions", "limit_cost", "limit_tokens", "limit_seconds"),
         *("attempts", "grace"),
     ]

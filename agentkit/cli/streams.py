@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from agentkit._text import line_of
+from agentkit.cli.unread_output import dropping_unread, lead_nowhere
 from agentkit.errors import ConfigurationError
 
 _WRITE_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG)
@@ -35,8 +36,9 @@ def usable_streams() -> Iterator[None]:
     """Make sys.stdin, sys.stdout and sys.stderr usable until the block ends.
 
     A letter that the encoding lacks is replaced. What can't be written to standard error is dropped: progress must not
-    end a run. An error in writing to standard output ends the program with status 1 and one sentence; the answer of a
-    program without standard output goes to standard error.
+    end a run. Nor must a reader that leaves: what is written to it afterwards is dropped. Another error in writing to
+    standard output ends the program with status 1 and one sentence; the answer of a program without standard output
+    goes to standard error.
     """
     before = sys.stdin, sys.stdout, sys.stderr
     handlers = [(stream, stream.errors) for stream in before if isinstance(stream, io.TextIOWrapper)]
@@ -45,22 +47,26 @@ def usable_streams() -> Iterator[None]:
         sys.stdout = sys.stderr
     elif isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+        sys.stdout = dropping_unread(sys.stdout)
     else:
         sys.stdout = _Lenient(sys.stdout, "replace", drops=False)
     if _is_gone(sys.stdin):
         sys.stdin = io.StringIO()
     elif isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
+    made = sys.stdout
     try:
         yield
+        _flush(made)
         _flush(before[1])
     except SystemExit:
+        _flush(made)
         _flush(before[1])
         raise
     except OSError as error:
         if error.errno not in _WRITE_ERRORS:
             raise
-        _end(before[1], error)
+        _end(made, error)
     finally:
         sys.stdin, sys.stdout, sys.stderr = before
         _drop_rest(before[2])
@@ -122,11 +128,13 @@ def _is_gone(stream: Any) -> bool:
 
 
 def _flush(stream: Any) -> None:
-    """Write what a stream has buffered. Exits the program when that fails."""
+    """Write what a stream has buffered. Exits the program when that fails, but not where its reader has left."""
     if _is_gone(stream) or not hasattr(stream, "flush"):
         return
     try:
         stream.flush()
+    except BrokenPipeError:
+        lead_nowhere(stream)
     except OSError as error:
         _end(stream, error)
 
@@ -134,7 +142,7 @@ def _flush(stream: Any) -> None:
 def _end(stdout: Any, error: OSError) -> None:
     """End the program: standard output can't be written to. Its rest goes nowhere, so that the interpreter does not
     report the error again. A pipe that was closed by its reader needs no message."""
-    _lead_nowhere(stdout)
+    lead_nowhere(stdout)
     if error.errno != errno.EPIPE:
         print(f"agentkit: standard output can't be written: {error.strerror}", file=sys.stderr)
     raise SystemExit(1)
@@ -146,14 +154,7 @@ def _drop_rest(stderr: Any) -> None:
         if not _is_gone(stderr) and hasattr(stderr, "flush"):
             stderr.flush()
     except (OSError, ValueError):
-        _lead_nowhere(stderr)
-
-
-def _lead_nowhere(stream: Any) -> None:
-    with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+        lead_nowhere(stderr)
 
 
 class _Lenient(io.TextIOBase):

@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from agentkit.evaluation.clusters import difference_in
 from agentkit.evaluation.intervals import Runs, compare, values_of
 from agentkit.evaluation.preferences import NAME, Preferences
 from agentkit.evaluation.results import SPENT, Configuration, Scored
-from agentkit.evaluation.statistics import ALPHA, Difference, Kind, difference_of, holm, kind_of, mean_of
+from agentkit.evaluation.statistics import ALPHA, Difference, Kind, holm, kind_of, mean_of
 from agentkit.evaluation.wording import amount, counted, percent, points, probability
 
 FLIPPED = 20
@@ -108,7 +109,7 @@ def _compared(check: str, base: Configuration, other: Configuration, seed: int) 
     one, two = base.scored[check], other.scored[check]
     if not one.runs.keys() & two.runs.keys():
         return None
-    found = compare(one.runs, two.runs, seed)
+    found = compare(one.runs, two.runs, seed, base.clusters)
     return _judged(check, one, two, found, found.p, other.name)
 
 
@@ -123,7 +124,8 @@ def _verdict(found: Difference, p: float, kind: Kind, name: str) -> str:
     if kind:
         decides = "; the interval has 0 in it: p decides" if has_zero else ""
         return f"{name} is {kind} by {abs(found.value) * 100:.1f} points ({interval}, {probability(p)}){decides}"
-    least = f"{counted(found.n, 'question')} can show {_whole_points(found.least)} or more"
+    of = f" in {counted(found.clusters, 'cluster')}" if found.clusters else ""
+    least = f"{counted(found.n, 'question')}{of} can show {_whole_points(found.least)} or more"
     why = "" if has_zero else _why_not_seen(found, p)
     return f"no difference seen ({points(found.value)} points, {interval}, {probability(p)}); {why}{least}"
 
@@ -145,11 +147,11 @@ def _spent(name: str, base: Configuration, other: Configuration, seed: int) -> s
     """How two configurations differ in what a run takes of something, in a sentence; "" where it is not known."""
     label, unit, _ = SPENT[name]
     one, two = _means(base, name), _means(other, name)
-    first, second = ([of[item] for item in one if item in two] for of in (one, two))
-    if not any(first) and not any(second):  # also where there are none
+    first, second = ({item: of[item] for item in one if item in two} for of in (one, two))
+    if not any(first.values()) and not any(second.values()):  # also where there are none
         return ""
-    found = difference_of(first, second, seed)
-    before, after = sum(first) / len(first), sum(second) / len(second)
+    found = difference_in(first, second, base.clusters, seed)
+    before, after = (sum(each.values()) / len(each) for each in (first, second))
     both = f"{amount(before, unit)} and {amount(after, unit)} a question{_of_answered(base, other, len(first))}"
     if found.p >= ALPHA:
         return f"{label}: no difference seen ({both})"

@@ -7,11 +7,10 @@ from typing import Any
 from agentkit._text import in_a_line
 from agentkit.batch.item import Record
 from agentkit.errors import ConfigurationError
+from agentkit.evaluation.clusters import NONE, Clusters, count_of, difference_in, interval_of
 from agentkit.evaluation.score import CheckError, Score
 from agentkit.evaluation.statistics import (
     Difference,
-    difference_of,
-    interval_of_items,
     mean_of,
     pass_all,
     pass_at,
@@ -42,9 +41,10 @@ class Summary:
 
     check: its name. group: the value of the column by which they are grouped, "" for all. n: items. runs: answers, more
     than n where items were asked several times. missing: runs without an answer, which count 0. mean, low, high: the
-    mean of the values and its 95 % interval, 0 to 1. method: "wilson" or "bootstrap over items". passed: the share of
-    runs that pass. repeats: None where no item was asked twice. spent: what the checks themselves have cost, in US
-    dollars; None where that is not known, 0 for checks that ask no model.
+    mean of the values and its 95 % interval, 0 to 1. method: "wilson", "bootstrap over items" or "wilson over
+    clusters". passed: the share of runs that pass. repeats: None where no item was asked twice. spent: what the checks
+    themselves have cost, in US dollars; None where that is not known, 0 for checks that ask no model. clusters: in
+    which the items are; 0 for none.
     """
 
     check: str
@@ -59,11 +59,12 @@ class Summary:
     group: str = ""
     repeats: Repeats | None = None
     spent: float | None = 0.0
+    clusters: int = 0
 
     @property
     def is_few(self) -> bool:
-        """Whether the items are too few for the interval to be trusted."""
-        return self.n < FEW
+        """Whether the items, or their clusters, are too few for the interval to be trusted."""
+        return (self.clusters or self.n) < FEW
 
     def __str__(self) -> str:
         """As "62.0 % (56.9-66.8), 3 of 400 without an answer count as wrong"."""
@@ -72,7 +73,8 @@ class Summary:
             counts = "counts" if self.missing == 1 else "count"
             parts.append(f"{self.missing} of {self.runs} without an answer {counts} as wrong")
         if self.is_few:
-            parts.append(f"only {self.n} item{'' if self.n == 1 else 's'}")
+            few = self.clusters or self.n
+            parts.append(f"only {few} {'cluster' if self.clusters else 'item'}{'' if few == 1 else 's'}")
         return ", ".join(parts)
 
 
@@ -109,12 +111,12 @@ def runs_by_check(records: Iterable[Record]) -> dict[str, dict[str, list[Score]]
     return found
 
 
-def summary(check: str, runs: Runs, *, group: str = "", seed: int = 0) -> Summary:
+def summary(check: str, runs: Runs, *, group: str = "", seed: int = 0, clusters: Clusters = NONE) -> Summary:
     """What the scores of one check say. Raises ConfigurationError without any."""
     if not runs:
         raise ConfigurationError(f"there are no scores of {check}")
     scores = [score for item in runs.values() for score in item]
-    found = interval_of_items(values_of(runs), seed)
+    found = interval_of(_by_item(runs), clusters, seed)
     return Summary(
         check,
         len(runs),
@@ -128,6 +130,7 @@ def summary(check: str, runs: Runs, *, group: str = "", seed: int = 0) -> Summar
         group,
         _repeats(runs),
         _spent(scores),
+        count_of(runs, clusters),
     )
 
 
@@ -156,17 +159,21 @@ def summaries(
 
 def values_of(runs: Runs) -> list[float]:
     """The value of each item: the mean of its runs."""
-    return [mean_of([score.value for score in item]) for item in runs.values()]
+    return list(_by_item(runs).values())
 
 
-def compare(first: Runs, second: Runs, seed: int = 0) -> Difference:
+def _by_item(runs: Runs) -> dict[str, float]:
+    return {item: mean_of([score.value for score in scores]) for item, scores in runs.items()}
+
+
+def compare(first: Runs, second: Runs, seed: int = 0, clusters: Clusters = NONE) -> Difference:
     """The difference of two configurations in one check, over the items that both have. Raises ConfigurationError where
     they have none in common."""
     common = [item for item in first if item in second]
     if not common:
         raise ConfigurationError("the two have no item in common")
-    one, other = (values_of({item: runs[item] for item in common}) for runs in (first, second))
-    return difference_of(one, other, seed)
+    one, other = (_by_item({item: runs[item] for item in common}) for runs in (first, second))
+    return difference_in(one, other, clusters, seed)
 
 
 def _answered(runs: Runs) -> dict[str, list[Score]]:

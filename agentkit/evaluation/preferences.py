@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agentkit._text import in_a_line
+from agentkit.evaluation.clusters import NONE, Clusters, interval_of, signs_in
 from agentkit.evaluation.pairs import Verdict, Verdicts
-from agentkit.evaluation.statistics import Kind, interval_of_items, kind_of, mean_of, permutation_test
+from agentkit.evaluation.statistics import Kind, kind_of, mean_of
 from agentkit.evaluation.wording import amount, between, counted, percent, probability
 
 NAME = "preferred"
@@ -61,20 +62,20 @@ class Preferences:
         return f"{in_a_line(seen, 100)}: {interval}, {counts}, {probability(p)}{cost}"
 
 
-def preferences(said: Verdicts, seed: int) -> Preferences:
+def preferences(said: Verdicts, seed: int, clusters: Clusters = NONE) -> Preferences:
     """The statistics of verdicts. The repeats of a question count by their mean."""
     values = _values(said.pairs)
     if not values:
         return Preferences(said)
-    found = interval_of_items(values, seed)
-    p = permutation_test([value - 0.5 for value in values], seed)
+    found = interval_of(values, clusters, seed)
+    p = signs_in({item: value - 0.5 for item, value in values.items()}, clusters, seed)
     better, worse, ties = (sum(each.value == value for each in said.pairs) for value in (1.0, 0.0, 0.5))
     unsteady = sum(each.unsteady for each in said.pairs)
     return Preferences(said, len(values), found.value, found.low, found.high, p, better, worse, ties, unsteady)
 
 
-def _values(pairs: Sequence[Verdict]) -> list[float]:
+def _values(pairs: Sequence[Verdict]) -> dict[str, float]:
     found: dict[str, list[float]] = {}
     for each in pairs:
         found.setdefault(each.item, []).append(each.value)
-    return [mean_of(values) for values in found.values()]
+    return {item: mean_of(values) for item, values in found.items()}

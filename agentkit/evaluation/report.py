@@ -56,6 +56,7 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "at": evaluation.at,
         "repeat": evaluation.repeat,
         "by": evaluation.by,
+        "cluster": evaluation.cluster,
         "seed": evaluation.seed,
         "unchecked": evaluation.unchecked,
         "configurations": [_configuration(each) for each in evaluation.configurations],
@@ -139,6 +140,8 @@ def _scored(scored: Scored) -> dict[str, Any]:
 def _summary(found: Summary) -> dict[str, Any]:
     names = ("n", "runs", "missing", "mean", "low", "high", "method", "passed")
     made: dict[str, Any] = {name: getattr(found, name) for name in names}
+    if found.clusters:
+        made["clusters"] = found.clusters
     if found.repeats is not None:
         made["repeats"] = dict(vars(found.repeats))
     return made

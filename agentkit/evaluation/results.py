@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from agentkit._text import in_a_line
+from agentkit.evaluation.clusters import NONE, Clusters, clusters_of
 from agentkit.evaluation.intervals import Runs, Summary, summary
 from agentkit.evaluation.score import Score
 from agentkit.evaluation.scores import Outcome
@@ -35,7 +36,7 @@ class Scored:
 class Configuration:
     """One agent, and what came of the questions. file: the answers file, "" for none. ending: why it ended before all
     was answered; message: what to do. judged: what judges took, in US dollars; None where they asked nothing, or it is
-    not known."""
+    not known. clusters: of the questions."""
 
     name: str
     file: str
@@ -45,6 +46,7 @@ class Configuration:
     judged: float | None = None
     ending: str = "complete"
     message: str = ""
+    clusters: Clusters = field(default_factory=dict)
 
     @property
     def summaries(self) -> Mapping[str, Summary]:
@@ -73,9 +75,18 @@ class Configuration:
 
 
 def configuration(
-    name: str, file: str, outcomes: Sequence[Outcome], by: str | None, seed: int, ending: str, message: str
+    name: str,
+    file: str,
+    outcomes: Sequence[Outcome],
+    by: str | None,
+    seed: int,
+    ending: str,
+    message: str,
+    cluster: str | None = None,
 ) -> Configuration:
-    """A configuration with its statistics. by: the column of which each value is a group. seed: of the resampling."""
+    """A configuration with its statistics. by: the column of which each value is a group; cluster: that of which each
+    value is a cluster. seed: of the resampling."""
+    clusters = clusters_of(((each.item, each.columns) for each in outcomes), cluster)
     groups: dict[str, list[Outcome]] = {}
     if by is not None:
         for each in outcomes:
@@ -84,11 +95,12 @@ def configuration(
         name,
         file,
         outcomes,
-        scored_of(outcomes, seed),
-        {group: scored_of(groups[group], seed) for group in sorted(groups)},
+        scored_of(outcomes, seed, clusters),
+        {group: scored_of(groups[group], seed, clusters) for group in sorted(groups)},
         _judged(outcomes),
         ending,
         message,
+        clusters,
     )
 
 
@@ -112,19 +124,19 @@ def runs_of(outcomes: Iterable[Outcome], check: str) -> dict[str, list[Score]]:
     return found
 
 
-def scored_of(outcomes: Sequence[Outcome], seed: int) -> dict[str, Scored]:
+def scored_of(outcomes: Sequence[Outcome], seed: int, clusters: Clusters = NONE) -> dict[str, Scored]:
     """The score of each check."""
-    return {check: _scored(check, outcomes, seed) for check in check_names(outcomes)}
+    return {check: _scored(check, outcomes, seed, clusters) for check in check_names(outcomes)}
 
 
-def _scored(check: str, outcomes: Sequence[Outcome], seed: int) -> Scored:
+def _scored(check: str, outcomes: Sequence[Outcome], seed: int, clusters: Clusters) -> Scored:
     runs = runs_of(outcomes, check)
-    found = summary(check, runs, seed=seed)
+    found = summary(check, runs, seed=seed, clusters=clusters)
     if not found.missing:
         return Scored(check, runs, found, found)
     kept = {item: [score for score in scores if not score.missing] for item, scores in runs.items()}
     answered = {item: scores for item, scores in kept.items() if scores}
-    return Scored(check, runs, found, summary(check, answered, seed=seed) if answered else None)
+    return Scored(check, runs, found, summary(check, answered, seed=seed, clusters=clusters) if answered else None)
 
 
 def _judged(outcomes: Iterable[Outcome]) -> float | None:

@@ -18,6 +18,7 @@ from agentkit.batch.journal import read_records
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.answer_files import beside, check_files, pairs_file
 from agentkit.evaluation.checks import Known
+from agentkit.evaluation.clusters import Clusters, clusters_of
 from agentkit.evaluation.comparison import Comparison, comparisons
 from agentkit.evaluation.judging import Judge
 from agentkit.evaluation.pairs import Asked, PairJudge, answers_of
@@ -42,8 +43,9 @@ OF_JOB = ("keep", "attempts", "sessions", "sampling", "at_once", "output", "limi
 @dataclass(frozen=True)
 class Evaluation:
     """What came of an evaluation. set: its name. repeat: how often each question was asked. by: the column of the
-    groups. configurations: the agent, then what it is compared with. comparisons: of each of these with the first.
-    at: when, in ISO 8601. seed: of the resampling. unchecked: how many questions have no check."""
+    groups; cluster: that of the clusters. configurations: the agent, then what it is compared with. comparisons: of
+    each of these with the first. at: when, in ISO 8601. seed: of the resampling. unchecked: how many questions have no
+    check."""
 
     set: str
     repeat: int
@@ -53,6 +55,7 @@ class Evaluation:
     at: str = ""
     seed: int = 0
     unchecked: int = 0
+    cluster: str | None = None
 
     @property
     def first(self) -> Configuration:
@@ -77,6 +80,7 @@ def evaluate(
     out: str | os.PathLike[str] | None = None,
     checks: Iterable[Spec] = (),
     by: str | None = None,
+    cluster: str | None = None,
     judge: "Judge | Agent | Model | None" = None,
     prefer: str | None = None,
     question: str | None = None,
@@ -94,10 +98,11 @@ def evaluate(
     iterable of questions with "answer" and "checks" (docs/evaluation.md). against: what it is compared with: agents, or
     answers files (*.jsonl) of earlier evaluations. repeat: how often each question is asked. out: the answers file,
     from which a later call goes on; the others' are beside it. checks: for all lines. by: a column whose values are
-    groups. judge: the model of the check `judge`, and of prefer: a rubric, by which the judge compares the answers of
-    the agent with those of each other. record, replay: a folder (see `agentkit.evaluation.replay`). seed: of the
-    resampling. watch: reads a batch. wanted: what has to be reached, for its checks to be known before anything is
-    asked. options: those of `agentkit.batch.run_batch`.
+    groups. cluster: a column of what questions share, which are no independent cases then. judge: the model of the
+    check `judge`, and of prefer: a rubric, by which the judge compares the answers of the agent with those of each
+    other. record, replay: a folder (see `agentkit.evaluation.replay`). seed: of the resampling. watch: reads a batch.
+    wanted: what has to be reached, for its checks to be known before anything is asked. options: those of
+    `agentkit.batch.run_batch`.
 
     Of an answers file that is compared with, the questions and repeats that it has count; answers files are scored
     before the agent is asked.
@@ -125,7 +130,7 @@ def evaluate(
         known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=own_judge)
         given = EvaluationSet(set, question=question, checks=checks, known=known, repeat=repeat, skip_bad=skip_bad)
         given.check()
-        read = _Lines(given, by)
+        read = _Lines(given, by, cluster)
         read.expect(wanted)
         _check_prices(sides, read)
         watching = watch or (lambda name, run: run)
@@ -142,6 +147,7 @@ def rescored(
     *,
     checks: Iterable[Spec] = (),
     by: str | None = None,
+    cluster: str | None = None,
     question: str | None = None,
     seed: int = 0,
     wanted: Iterable[Threshold] = (),
@@ -149,8 +155,8 @@ def rescored(
     """Score an answers file anew, without one request, and write the scores into it.
 
     set: the set with the checks as they are now; None: those that the records have. checks: for all lines. Scores of
-    judges are kept; an answer to a question whose text has changed since stays as it is. wanted: see `evaluate`. Raises
-    ConfigurationError, also where the set and the file have no question in common.
+    judges are kept; an answer to a question whose text has changed since stays as it is. The rest as in `evaluate`.
+    Raises ConfigurationError, also where the set and the file have no question in common.
     """
     path = Path(answers)
     if not path.is_file():
@@ -160,7 +166,7 @@ def rescored(
     known = Known(judge=Judge("extractive"))  # which is never asked
     given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat)
     given.check()
-    read = _Lines(given, by)
+    read = _Lines(given, by, cluster)
     read.expect(wanted)
     read.check_common(path, read_records(path))
     scorer = Scorer(given.checks, asks=False)
@@ -202,19 +208,26 @@ class _Done:
 
 @dataclass
 class _Lines:
-    """The questions of a set, by id. by: see `evaluate`."""
+    """The questions of a set, by id. by, cluster: see `evaluate`."""
 
     of: EvaluationSet
     by: str | None
+    cluster: str | None
     lines: dict[str, Line] = field(init=False)
 
     def __post_init__(self) -> None:
         self.lines = {line.item.id: line for line in self.of.lines()}
-        if self.by is not None and not any(self.by in line.item.columns for line in self.lines.values()):
-            known = dict.fromkeys(name for line in self.lines.values() for name in line.item.columns)
-            raise ConfigurationError(
-                f"groups by {self.by!r}: the set has no such column; it has {', '.join(known) or 'none'}"
-            )
+        known = dict.fromkeys(name for line in self.lines.values() for name in line.item.columns)
+        for name, what in ((self.by, "groups"), (self.cluster, "clusters")):
+            if name is not None and name not in known:
+                raise ConfigurationError(
+                    f"{what} by {name!r}: the set has no such column; it has {', '.join(known) or 'none'}"
+                )
+
+    @property
+    def clusters(self) -> Clusters:
+        """The clusters of the questions."""
+        return clusters_of(((item, line.item.columns) for item, line in self.lines.items()), self.cluster)
 
     @property
     def unchecked(self) -> int:
@@ -371,7 +384,7 @@ def _preferred(
         for id_, line in read.lines.items()
     }
     first, *others = (_answers(each) for each in done)
-    return [preferences(each, seed) for each in judge.verdicts(asked, first, others, file, watch)]
+    return [preferences(each, seed, read.clusters) for each in judge.verdicts(asked, first, others, file, watch)]
 
 
 def _answers(done: _Done) -> dict[tuple[str, int], str]:
@@ -425,8 +438,11 @@ def made_of(
 ) -> Evaluation:
     """The evaluation of what was done. preferred: what a judge prefers, for each but the first."""
     configurations = [
-        configuration(each.name, each.file, each.outcomes, read.by, seed, each.ending, each.message) for each in done
+        configuration(each.name, each.file, each.outcomes, read.by, seed, each.ending, each.message, read.cluster)
+        for each in done
     ]
     compared = comparisons(configurations, seed, preferred) if len(configurations) > 1 else []
     at = time.strftime("%Y-%m-%dT%H:%M:%S%z")
-    return Evaluation(name or read.of.name, read.of.repeat, read.by, configurations, compared, at, seed, read.unchecked)
+    return Evaluation(
+        name or read.of.name, read.of.repeat, read.by, configurations, compared, at, seed, read.unchecked, read.cluster
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from agentkit._text import in_a_line, visible
+from agentkit.evaluation.clusters import count_of
 from agentkit.evaluation.comparison import Comparison, Flip
 from agentkit.evaluation.intervals import FEW
 from agentkit.evaluation.results import SPENT, Configuration, Scored
@@ -74,7 +75,9 @@ def _behind(scored: Scored, without_errors: bool) -> str:
 
 
 def _few(scored: Scored) -> list[str]:
-    return [f"only {counted(scored.summary.n, 'question')}"] if scored.summary.is_few else []
+    found = scored.summary
+    few = counted(found.clusters, "cluster") if found.clusters else counted(found.n, "question")
+    return [f"only {few}"] if found.is_few else []
 
 
 def missing_note(scored: Scored) -> str:
@@ -165,6 +168,8 @@ def remarks_of(evaluation: Evaluation) -> list[str]:
     total, count = counted(evaluation.first.items, "question"), evaluation.unchecked
     if evaluation.first.items < FEW:
         found.append(f"only {total}: the intervals are wide, and less sure than they say")
+    if evaluation.cluster is not None:
+        found.append(_clustered(evaluation))
     if count:
         found.append(f"{count:,} of {total} {'has' if count == 1 else 'have'} no check: no score says anything of it")
     found += [
@@ -174,6 +179,15 @@ def remarks_of(evaluation: Evaluation) -> list[str]:
         if each.left_out
     ]
     return found
+
+
+def _clustered(evaluation: Evaluation) -> str:
+    first = evaluation.first
+    count = count_of((each.item for each in first.outcomes), first.clusters)
+    name = in_a_line(evaluation.cluster or "", NAME)
+    if not count:
+        return f"no two questions have the same {name}: they count as independent"
+    return f"the questions are in {counted(count, 'cluster')} by {name}: the intervals are of clusters"
 
 
 def _remarks(configuration: Configuration, repeat: int) -> Iterator[str]:

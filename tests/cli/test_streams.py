@@ -1,10 +1,12 @@
 """The commands with odd standard streams, run as subprocesses: no answer is lost, and nothing is a traceback."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -194,3 +196,52 @@ def test_what_can_not_be_read_is_one_sentence(server: ModelServer, stdin: bytes,
     assert says in message
     assert message.count("\n") == 1
     assert server.requests == []
+
+
+SET = '{"question": "Who made K1?", "answer": "Kendall"}\n' * 2
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        (["ask", "--help"], 0),
+        (["models"], 0),
+        (["tools"], 0),
+        (["ask", "x", "--model", "openai:m@{url}"], 0),
+        (["ask", "x", "--model", "openai:m@{url}", "--stream"], 0),
+        (["ask", "", "--model", "openai:m@{url}"], 2),
+        (["eval", "-", "--model", "openai:m@{url}", "--check", "contains", "--min", "contains>=1"], 1),
+        (["batch", "-", "--model", "openai:m@{url}", "-o", "-"], 1),
+    ],
+    ids=lambda given: " ".join(given[:2]) if isinstance(given, list) else "",
+)
+def test_a_command_ends_with_its_own_status_when_its_reader_leaves(
+    server: ModelServer, tmp_path: Path, arguments: list[str], status: int, unbuffered: str
+) -> None:
+    """Comfy-Org/comfy-cli#615, Sherin-SEF-AI/CanLab#24, Backblaze/B2_Command_Line_Tool#1071: `command | head -1`
+    was a failure, or was none, by chance. What can't be finished for a reader that has left says so."""
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text(SET)
+    given = [str(questions) if each == "-" and place == 1 else each for place, each in enumerate(arguments)]
+    command = [*command_for({"PYTHONUNBUFFERED": unbuffered}), *(each.format(url=server.url) for each in given)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            command,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    message = done.stderr.decode()
+    assert done.returncode == status, message
+    assert "Traceback" not in message
+    assert "Broken pipe" not in message

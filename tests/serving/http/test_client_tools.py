@@ -310,3 +310,52 @@ def test_calls_without_results_at_the_end_are_refused_and_never_run(shared: Serv
     call = {"id": "a", "type": "function", "function": {"name": "look_up", "arguments": '{"topic": "x"}'}}
     error = refused(shared, messages=[user("Hello"), {"role": "assistant", "content": None, "tool_calls": [call]}])
     assert "tool_call_id" in error["message"]
+
+
+@pytest.mark.parametrize("through", ["chat", "responses"])
+def test_a_client_gets_no_id_twice_in_a_conversation(tmp_path: Path, through: str) -> None:
+    """vllm-project/vllm#50295, NVIDIA-NeMo/Switchyard#502, NousResearch/hermes-agent#102629: the model numbers the calls
+    of each reply anew, and clients that find results by ids took the first result for the second call's, without end."""
+    made = [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{"id": "weather:0", "type": "function", "function": {"name": "weather", "arguments": city}}],
+        }
+        for city in ('{"city": "Oslo"}', '{"city": "Rome"}')
+    ]
+    script = [*(whole(each, finish_reason="tool_calls") for each in made), whole("Done.")]
+    ids = []
+    with agent(tmp_path, script) as (service, server):
+        client = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0)
+        if through == "chat":
+            messages: list[Any] = [user("Compare them")]
+            for _ in made:
+                given = client.chat.completions.create(model="agentkit", messages=messages, tools=[WEATHER])
+                message = given.choices[0].message
+                ids.append(message.tool_calls[0].id)  # type: ignore[index]
+                result = {"role": "tool", "tool_call_id": ids[-1], "content": f"result {len(ids)}"}
+                messages += [message.model_dump(exclude_none=True), result]
+            client.chat.completions.create(model="agentkit", messages=messages, tools=[WEATHER])
+        else:
+            tools: list[Any] = [{"type": "function", **WEATHER["function"]}]
+            asked: Any = "Compare them"
+            before = None
+            for _ in range(3):
+                response = client.responses.create(
+                    model="agentkit", input=asked, tools=tools, previous_response_id=before
+                )
+                before = response.id
+                for each in response.output:
+                    if each.type == "function_call":
+                        ids.append(each.call_id)
+                        output = f"result {len(ids)}"
+                        asked = [{"type": "function_call_output", "call_id": each.call_id, "output": output}]
+        sent = server.requests[-1].body["messages"]
+    assert len(ids) == len(set(ids)) == 2
+    assert [each["role"] for each in sent] == ["user", "assistant", "tool", "assistant", "tool"]
+    for number, place in enumerate((1, 3)):
+        (call,) = sent[place]["tool_calls"]
+        assert call["function"] == made[number]["tool_calls"][0]["function"]  # type: ignore[index]
+        assert sent[place + 1]["tool_call_id"] == call["id"]
+        assert f"result {number + 1}" in sent[place + 1]["content"]

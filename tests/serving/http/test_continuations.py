@@ -195,3 +195,20 @@ def test_an_answer_goes_on_with_the_calls_that_the_client_has_kept(places: Any, 
     assert [
         named.get(each, each) if isinstance(each, str) else [named.get(i, i) for i in each] for each in found
     ] == expected
+
+
+def test_an_answer_is_restored_whose_replies_number_their_calls_alike() -> None:
+    """ggml-org/llama.cpp#20364, lmstudio-ai/lmstudio-bug-tracker#1290: the ids of each reply's calls begin anew, so that
+    the result of an earlier reply looked like that of the client's call, and nothing was restored."""
+    kept = Continuations(MemorySessions())
+    answer: list[Any] = [
+        {"role": "assistant", "content": None, "tool_calls": [call("call_0", "look_up"), call("call_1", "look_up")]},
+        {"role": "tool", "tool_call_id": "call_0", "content": "tides"},
+        {"role": "tool", "tool_call_id": "call_1", "content": "winds"},
+        {"role": "assistant", "content": "I ask.", "tool_calls": [call("call_0", "mine"), call("call_1", "mine")]},
+    ]
+    message = sent(kept, answer, ("call_0", "call_1"))
+    results = [{"role": "tool", "tool_call_id": each["id"], "content": each["id"]} for each in message["tool_calls"]]
+    restored = kept.restored("ann", [user("x"), message, *results])
+    assert restored[1:5] == answer
+    assert [each["tool_call_id"] for each in restored[5:]] == ["call_0", "call_1"]

@@ -274,7 +274,8 @@ async def _ending(state: State, asked: Asked, subject: str, answer: Answer) -> E
     call_ids = client_call_ids(answer, asked.client_names)
     if not call_ids or waiting_text(answer, asked.client_names):
         return Ending(answer, [])
-    calls = await run_in_threadpool(state.continuations.keep, subject, answer.added, call_ids)
+    earlier = asked.user_input.messages or ()
+    calls = await run_in_threadpool(state.continuations.keep, subject, answer.added, call_ids, earlier)
     return Ending(answer, calls)
 
 

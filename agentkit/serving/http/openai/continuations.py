@@ -9,7 +9,8 @@ import hashlib
 import logging
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import Any, cast
 
 from agentkit.errors import SessionError
@@ -42,14 +43,23 @@ class Continuations:
         self._sessions = sessions
         self._pruning = Pruning(sessions, _PREFIX)
 
-    def keep(self, subject: str, messages: Sequence[Message], call_ids: Sequence[str]) -> list[ToolCall]:
+    def keep(
+        self,
+        subject: str,
+        messages: Sequence[Message],
+        call_ids: Sequence[str],
+        earlier: Iterable[Mapping[str, Any]] = (),
+    ) -> list[ToolCall]:
         """Return the calls that the client is sent; what it does not get of the answer is kept.
 
         messages: those of the answer, the last assistant message with the calls. call_ids: ids of the client's calls.
+        earlier: the messages before the answer. Clients find calls by their ids, which some models number anew in each
+        reply: one that a call had before is another for the client.
         """
         last = next(message for message in reversed(messages) if message.get("tool_calls"))
         calls = [call for call in last["tool_calls"] if call["id"] in call_ids]
-        if len(calls) > 99 or not _has_more(messages, last, calls):
+        had = {call.get("id") for message in earlier for call in message.get("tool_calls") or ()}
+        if len(calls) > 99 or not (_has_more(messages, last, calls) or any(call["id"] in had for call in calls)):
             return [_plain(call) for call in calls]
         token = secrets.token_hex(12)
         if not self._store(_key(subject, token), messages):
@@ -174,8 +184,10 @@ def _ids(message: Mapping[str, Any], kept: Sequence[Message]) -> dict[str, str]:
 
 
 def _open_calls(kept: Sequence[Message]) -> list[ToolCall]:
-    """The calls that a client was sent: the last of an answer's, those that have no result in it."""
-    answered = {each.get("tool_call_id") for each in kept if each["role"] == "tool"}
+    """The calls that a client was sent: the last of an answer's, those that have no result behind them. Many servers
+    number the calls of each reply from 0 on, so that earlier results have the same ids."""
+    behind = takewhile(lambda each: not each.get("tool_calls"), reversed(kept))
+    answered = {each.get("tool_call_id") for each in behind if each["role"] == "tool"}
     return [call for call in _last_calls(kept) if call["id"] not in answered]
 
 
