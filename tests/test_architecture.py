@@ -170,6 +170,7 @@ LAYERS = [
         "text.formats.python_calls",
         "text.formats.python_repair",
         "text.families.family",
+        "text.fitted_template",
         "text.markers",
         "text.json_text",
     ],

@@ -10,6 +10,7 @@ from agentkit.net.error_kinds import is_api_error, is_connection_error, is_timeo
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.overflow import NoRoomError, too_long
 from agentkit.net.rate_headers import told_by
+from agentkit.net.refusal_words import is_of_account
 
 OUT_SECONDS = 30.0
 """Seconds for which a model that has failed is not asked, where its server does not say how long."""
@@ -31,13 +32,22 @@ _NOT_THE_REQUEST = pattern(
     r"api[ _-]?key (?:is )?(?:not valid|invalid|expired|missing)|api_key_invalid|"
     r"(?:invalid|incorrect|expired) api[ _-]?key|"
     r"credit balance|insufficient[ _](?:balance|credits?|quota|funds)|exceeded your current quota|"
-    r"account is (?:not active|deactivated|suspended)|"
-    r"model_(?:not_found|decommissioned|not_available)|not a valid model|"
-    r"model [^|]{0,80}?(?:does not exist|not found|been decommissioned|is not available|is overloaded|is deprecated)|"
-    r"overloaded_error|server_overloaded"
+    r"(?:reached|exceeded) [^|]{0,40}?usage limit|usage limits? (?:reached|exceeded)|"
+    r"arrearage|account is in good standing|"
+    r"(?:account|organization|project) [^|]{0,80}?(?:not active|deactivated|suspended|disabled|has not activated)|"
+    r"not allowed for this (?:account|organization|project)|"
+    r"location is not supported|not (?:available|supported) in your (?:country|region)|"
+    r"model_(?:not_found|decommissioned|not_available|not_supported)|not a valid model|"
+    r"invalid model(?: (?:id|identifier|name)\b|[:'\"` ]{1,2}['\"`])|invalid model:|invalid_model\b|"
+    r"model identifier is invalid|with on-demand throughput isn't supported|does not work with the specified model|"
+    r"requested model [^|]{0,100}?is not supported|failed to load model|could not find (?:real )?model|"
+    r"model [^|]{0,80}?(?:does not exist|not found|not loaded|"
+    r"(?:been|was) (?:decommissioned|deprecated|removed|retired)|"
+    r"is (?:not available|overloaded|deprecated|still loading|loading\b))|"
+    r"overloaded_error|server_overloaded|模型不存在|模型已下线|未开通"
 )
 """What some servers say with a 400 although nothing is wrong with the request: the key (Gemini), the account
-(Anthropic), the model (Groq, OpenRouter)."""
+(Anthropic), the model (Groq, OpenRouter), the country; beside the words of `is_of_account`."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +92,8 @@ def _reason_of(error: Exception) -> str | None:
         return f"the server failed (status {status})"
     if status in _MOVES_ON:
         return _REASONS.get(status, f"the server refused the request (status {status})")
-    if _NOT_THE_REQUEST.search(words_of(error)):
+    words = words_of(error)
+    if _NOT_THE_REQUEST.search(words) or is_of_account(words):
         return "its key, account or model can't be used"
     return None
 

@@ -9,9 +9,9 @@ beginnings the articles of Arabic; trigrams are weaker than words in English, an
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from agentkit.retrieval.words import Query, has_other_letters, indexed, spelled
+from agentkit.retrieval.words import Query, has_other_letters, indexed, spelled, with_whole_words
 
 WORDS, WORDS_BESIDE_TRIGRAMS, BEGINNINGS, TRIGRAMS = 1.0, 0.5, 1.0, 1.5
 """The weights of the ways to ask."""
@@ -51,7 +51,7 @@ class PassageTables:
     def add(self, number: int, text: str, title: str = "") -> None:
         """Add a passage under a number that no other one has."""
         self._database.execute(
-            f"INSERT INTO {self._words} (rowid, text, title) VALUES (?, ?, ?)", (number, indexed(text), indexed(title))
+            f"INSERT INTO {self._words} (rowid, text, title) VALUES (?, ?, ?)", (number, *_words_of(text, title))
         )
         if has_other_letters(text):
             self._database.execute(f"INSERT INTO {self._trigrams} (rowid, text) VALUES (?, ?)", (number, spelled(text)))
@@ -60,7 +60,7 @@ class PassageTables:
         """Remove a passage, given as it was added."""
         self._database.execute(
             f"INSERT INTO {self._words} ({self._words}, rowid, text, title) VALUES ('delete', ?, ?, ?)",
-            (number, indexed(text), indexed(title)),
+            (number, *_words_of(text, title)),
         )
         if has_other_letters(text):
             self._database.execute(
@@ -118,6 +118,10 @@ class PassageTables:
             f"SELECT count(*) FROM {table} WHERE {table} MATCH ?", (term,)
         ).fetchone()
         return found[0]
+
+
+def _words_of(*texts: str) -> Iterator[str]:
+    return (indexed(with_whole_words(text)) for text in texts)
 
 
 Way = tuple[float, Sequence[tuple[int, float]]]

@@ -39,7 +39,24 @@ _ACCENTS = re.compile("[\u0300-\u036f]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 _ARABIC_ARTICLE = re.compile(r"(?<!\w)(?:[وف]?[بك]?ال|[وف]?لل|و)(?=\w{3})")
 """The Arabic article and the words that are written together with it (light stemming, Larkey and others 2002)."""
-_SAME_LETTERS = str.maketrans("أإآٱىیё", "ااااييе")
+_SAME_LETTERS = str.maketrans(
+    {
+        **dict(zip("أإآٱىیё", "ااااييе", strict=True)),
+        **dict(zip("ıłøđħŧðɨ", "ilodhtdi", strict=True)),
+        "æ": "ae",
+        "œ": "oe",
+        "þ": "th",
+    }
+)
+"""Letters that people write in several ways, and those with a stroke or of two letters, which lose no accent."""
+_UNSEEN = re.compile("[\u00ad\u034f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufe00-\ufe0f\ufeff]+")
+"""Soft hyphens, joiners and other signs within words that nobody sees or types."""
+_IN_PIECES = re.compile(
+    r"(?<![\w+#])(?P<letter>[A-Za-z])(?P<signs>\+\+|#)(?![\w+#])"
+    r"|(?<![\d.,])\d{1,3}(?:[,.'’\u00a0\u202f]\d{3})+(?!\d)"
+    r"|(?P<begin>[^\W\d_]{2,40})[-\u2010\u00ad]\r?\n[ \t]*(?P<end>[^\W\d_]{2,40})"
+)
+_SIGNS = {"++": "plusplus", "#": "sharp"}
 
 
 def folded(text: str) -> str:
@@ -52,7 +69,7 @@ def folded(text: str) -> str:
 
 
 def _with_accents(text: str) -> str:
-    text = unicodedata.normalize("NFKC", text).casefold()
+    text = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
     return _VOWEL_MARKS.sub("", text).translate(_SAME_LETTERS)
 
 
@@ -63,6 +80,18 @@ def indexed(text: str) -> str:
     """The text as its words are indexed: `folded`, with spaces between pairs where a script sets none."""
     text = folded(text)
     return text if text.isascii() else _RUN.sub(lambda run: f" {' '.join(_pairs(run.group()))} ", text)
+
+
+def with_whole_words(text: str) -> str:
+    """The text, with the words behind their pieces that are one word though signs stand in them: C++ and C#, numbers in
+    groups (1,234,567), and words that are divided at the end of a line."""
+    return _IN_PIECES.sub(lambda found: f"{found.group()} {_whole(found)} ", text)
+
+
+def _whole(found: re.Match[str]) -> str:
+    if found["letter"]:
+        return f"{found['letter']}{_SIGNS[found['signs']]}"
+    return f"{found['begin']}{found['end']}" if found["begin"] else "".join(filter(str.isdigit, found.group()))
 
 
 def word_text(text: str) -> str:
@@ -93,7 +122,9 @@ def spelled(text: str) -> str:
 
 def has_other_letters(text: str) -> bool:
     """Whether more than one in 200 of the characters are letters beyond ASCII, so that the text is hardly English."""
-    return not text.isascii() and 200 * sum(map(len, _OTHER_LETTERS.findall(text))) > len(text)
+    if text.isascii():
+        return False
+    return 200 * sum(map(len, _OTHER_LETTERS.findall(unicodedata.normalize("NFC", text)))) > len(text)
 
 
 def content_words(text: str) -> list[str]:
@@ -161,7 +192,8 @@ class Query:
     def of(cls, question: str) -> "Query":
         """The query for a question in natural language."""
         question = question.encode("utf-8", "replace").decode("utf-8")
-        words = _content(question)  # in Chinese all pairs: what is rare says itself how much it means
+        whole = [folded(_whole(found)) for found in _IN_PIECES.finditer(question)]
+        words = dict.fromkeys([*_content(question), *whole])  # in Chinese all pairs: what is rare says what it means
         written = [word for word in spelled(question).split() if word not in STOP_WORDS]
         return cls(
             tuple(f'"{word}"' for word in words),

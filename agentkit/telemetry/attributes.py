@@ -1,7 +1,7 @@
 """What is known of a request and its reply, as attributes without content."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,6 +10,7 @@ from agentkit._text import cut, joined_surrogates
 from agentkit.backend import Backend, Request, ending_of
 from agentkit.event import Reply
 from agentkit.limits import Usage
+from agentkit.message import Message
 from agentkit.middleware.base import Middleware
 from agentkit.telemetry import names
 from agentkit.tooling.outcome import class_name
@@ -23,7 +24,12 @@ _IDENTIFIER = re.compile(r"[\w./:@+\-]{1,200}")
 
 def name_of(text: str) -> str:
     """A name of the program's as it is sent."""
-    return cut(joined_surrogates(text), MAX_NAME)
+    return cut(sendable_text(text), MAX_NAME)
+
+
+def sendable_text(text: str) -> str:
+    """A text without what can't be sent or stored: halves of characters, and null characters."""
+    return joined_surrogates(text).replace("\0", "\ufffd")
 
 
 def attributes_of_request(backend: Backend, request: Request) -> dict[str, Any]:
@@ -136,6 +142,18 @@ def finish_reason(reason: str) -> str:
 def sendable_count(count: int) -> int:
     """A number of tokens as it is sent: a server may claim more than 64 bits hold, with which nothing would arrive."""
     return min(count, 2**63 - 1)
+
+
+def call_of(messages: Sequence[Message], name: str, arguments: str, taken: Collection[str]) -> str:
+    """The id of the newest reply's call with this name and these arguments, if the reply is complete; "" if there is
+    none. taken: those that have run."""
+    reply = next((each for each in reversed(messages) if each["role"] != "tool"), None)
+    for call in (reply or {}).get("tool_calls") or ():
+        function, call_id = call["function"], call["id"]
+        is_it = function["name"] == name and function["arguments"] == arguments and call_id not in taken
+        if is_it and _IDENTIFIER.fullmatch(call_id):
+            return str(call_id)
+    return ""
 
 
 def attributes_of_run(usage: Usage) -> dict[str, Any]:

@@ -4,24 +4,40 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import joined_surrogates, json_text
 from agentkit.message import response_of
 from agentkit.telemetry import names
+from agentkit.telemetry.attributes import sendable_text
 
 MAX_TEXT = 8_000
 """Characters of one text."""
 MAX_MESSAGES = 64_000
-"""Characters of the texts of all messages of an attribute."""
+"""Characters of the texts of all messages of an attribute, and of all tools."""
+_OF_A_TOOL = ("name", "description", "parameters")
+
+
+_NULL = pattern(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""An escaped null character in JSON."""
 
 
 def _json(value: object) -> str:
-    return joined_surrogates(json_text(value))
+    return joined_surrogates(_without_null(json_text(value)))
+
+
+def _without_null(text: str) -> str:
+    return _NULL.sub(r"\1\\ufffd", text)
 
 
 def cut_text(text: object) -> str:
-    """A text as it is sent."""
-    given = joined_surrogates(text if isinstance(text, str) else str(text))
+    """A text as it is sent: without null characters, with which many viewers can't store a span."""
+    given = sendable_text(text if isinstance(text, str) else str(text))
     return given if len(given) <= MAX_TEXT else f"{given[:MAX_TEXT]}… ({len(given):,} characters)"
+
+
+def cut_arguments(text: str) -> str:
+    """The arguments of a call, as JSON text, as they are sent."""
+    return cut_text(_without_null(text))
 
 
 def attributes_of_input(messages: Sequence[Mapping[str, Any]]) -> dict[str, str | int]:
@@ -41,6 +57,18 @@ def attributes_of_input(messages: Sequence[Mapping[str, Any]]) -> dict[str, str 
         kept.append(made)
     found[names.INPUT_MESSAGES] = _json(kept[::-1])
     return found
+
+
+def attributes_of_tools(schemas: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """The tools of a request: with their parameters, or their names alone where there is no room for more."""
+    if not schemas:
+        return {}
+    functions = [schema["function"] for schema in schemas if isinstance(schema.get("function"), Mapping)]
+    whole = _json([{"type": "function", **{key: each[key] for key in _OF_A_TOOL if key in each}} for each in functions])
+    if len(whole) <= MAX_MESSAGES:
+        return {names.TOOL_DEFINITIONS: whole}
+    named = [{"type": "function", "name": cut_text(each.get("name", ""))} for each in functions]
+    return {names.TOOL_DEFINITIONS: _json(named[: MAX_MESSAGES // 100])}
 
 
 def attributes_of_output(message: Mapping[str, Any], finish_reason: str) -> dict[str, str]:

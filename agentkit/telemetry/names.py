@@ -67,6 +67,7 @@ AGGREGATED_REASONING_TOKENS: Final = "gen_ai.aggregated_usage.reasoning.output_t
 # Attributes of tool calls
 TOOL_NAME: Final = "gen_ai.tool.name"
 TOOL_TYPE: Final = "gen_ai.tool.type"
+TOOL_CALL_ID: Final = "gen_ai.tool.call.id"
 FUNCTION: Final = "function"
 
 # Content, only when it is asked for
@@ -76,6 +77,7 @@ SYSTEM_INSTRUCTIONS: Final = "gen_ai.system_instructions"
 TOOL_ARGUMENTS: Final = "gen_ai.tool.call.arguments"
 TOOL_RESULT: Final = "gen_ai.tool.call.result"
 TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
+TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """The environment variable with which all instrumentations of generative AI are told to send content."""
 

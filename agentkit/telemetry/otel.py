@@ -24,11 +24,18 @@ from agentkit.telemetry.attributes import (
     attributes_of_reply,
     attributes_of_request,
     attributes_of_run,
+    call_of,
     error_type,
     finish_reason,
     name_of,
 )
-from agentkit.telemetry.content import attributes_of_input, attributes_of_output, cut_text
+from agentkit.telemetry.content import (
+    attributes_of_input,
+    attributes_of_output,
+    attributes_of_tools,
+    cut_arguments,
+    cut_text,
+)
 from agentkit.telemetry.metrics import Instruments
 from agentkit.telemetry.spans import OpenSpan, described
 from agentkit.tooling.outcome import Outcome
@@ -114,6 +121,7 @@ class _RunTelemetry(RunHook):
         self._caller = get_current()
         self._agent: OpenSpan | None = None
         self._open: set[OpenSpan] = set()
+        self._called: set[str] = set()
         self._lock = freed_by_forks(threading.Lock())
 
     def begin(
@@ -224,9 +232,12 @@ class _RunTelemetry(RunHook):
             names.TOOL_NAME: tool.name,
             names.TOOL_TYPE: names.FUNCTION,
         }
+        attributes.update(described(self._call, tool.name, arguments))
         span = self.begin(f"{names.EXECUTE_TOOL} {tool.name}", SpanKind.INTERNAL, attributes, self._tool_ended)
         if self.sends_content and span.is_recording:
-            span.note({names.TOOL_ARGUMENTS: cut_text(arguments), names.TOOL_DESCRIPTION: cut_text(tool.description)})
+            span.note(
+                {names.TOOL_ARGUMENTS: cut_arguments(arguments), names.TOOL_DESCRIPTION: cut_text(tool.description)}
+            )
         token = attach(set_value(_TOOL, (self._otel, tool.name), span.context()))
         try:
             outcome = execute()
@@ -235,11 +246,21 @@ class _RunTelemetry(RunHook):
             raise
         finally:
             detach(token)
-        ending = {names.TOOL_RESULT: cut_text(outcome.text)} if self.sends_content and span.is_recording else {}
+        ending: dict[str, Any] = {}
+        if names.TOOL_CALL_ID not in attributes:  # it has begun before its reply was complete
+            ending.update(described(self._call, tool.name, arguments))
+        if self.sends_content and span.is_recording:
+            ending[names.TOOL_RESULT] = cut_text(outcome.text)
         if outcome.failed:
             ending[names.ERROR_TYPE] = name_of(outcome.error or "ToolError")
         span.end(ending, outcome.failed)
         return outcome
+
+    def _call(self, name: str, arguments: str) -> Mapping[str, Any]:
+        with self._lock:
+            found = call_of(self._context.messages, name, arguments, self._called)
+            self._called.add(found)
+        return {names.TOOL_CALL_ID: found} if found else {}
 
     def _tool_ended(self, span: OpenSpan, seconds: float) -> None:
         self.instruments.tool_ended(span.attributes, seconds, span.context())
@@ -282,6 +303,7 @@ class _Attempt:
         self.span = run.begin(name, SpanKind.CLIENT, attributes, self._ended)
         if run.sends_content and self.span.is_recording:
             self.span.note(described(attributes_of_input, request.transcript))
+            self.span.note(described(attributes_of_tools, request.tools.schemas))
 
     def note(self, delta: object) -> None:
         """Take in what arrived. The span ends with the reply."""

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -37,8 +37,9 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     everything again; None reads AGENTKIT_RECORD from the environment, else means "none". secrets: texts to redact, in
     addition to the values of environment variables whose names end in KEY, TOKEN, SECRET, PASSWORD or AUTH.
 
-    Raises CassetteError for a request that was not recorded, ConfigurationError for an unknown mode or a missing file
-    to replay, and MissingExtraError without vcrpy.
+    Raises CassetteError for a request that was not recorded, at the request, and again at the end where a tool has
+    failed with it; ConfigurationError for an unknown mode or a missing file to replay, and MissingExtraError without
+    vcrpy.
     """
     try:
         import vcr
@@ -51,22 +52,74 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     if mode == "none" and not file.exists():
         raise ConfigurationError(f"the recording {file.name} does not exist: record it with AGENTKIT_RECORD=once")
     redaction = redaction_here(secrets)
-    differences: list[str] = []
     player = vcr.VCR(
         before_record_request=partial(_recorded_request, redaction),
         before_record_response=partial(_recorded_response, redaction),
         decode_compressed_response=True,
     )
-    player.register_matcher("agentkit", lambda now, then: _check(now, then, differences))
+    player.register_matcher("agentkit", _check)
+    misses: list[CassetteError] = []
     modes = {"none": "none", "once": "once", "new": "new_episodes", "all": "all"}
     try:
         with player.use_cassette(str(file), record_mode=modes[mode], match_on=["agentkit"]) as cassette:
+            cassette.can_play_response_for = partial(_can_play, cassette, file.name, misses)
             yield cassette
     except Exception as error:
-        if not _is_missing(error):
-            raise
-        reason = differences[0] if differences else "all recorded requests have been replayed already"
-        raise CassetteError(f"a request is not in the recording {file.name}: {reason}") from error
+        if misses and _comes_of(error, misses[0]):
+            raise misses[0] from (None if error is misses[0] else error)
+        for miss in filter(_was_of_tool, misses):
+            error.add_note(f"({miss})")
+        raise
+    for miss in filter(_was_of_tool, misses):
+        raise miss
+
+
+def _can_play(cassette: Any, file: str, misses: list[CassetteError], request: Any) -> bool:
+    """Whether a request is in a recording. Raises CassetteError where it is not, and nothing may be added.
+
+    It takes the place of the cassette's own method, since vcrpy's error names no difference."""
+    if type(cassette).can_play_response_for(cassette, request):
+        return True
+    if cassette.write_protected:
+        miss = _missing()(f"a request is not in the recording {file}: {_reason(cassette, request)}")
+        misses.append(miss)
+        raise miss
+    return False
+
+
+@cache
+def _missing() -> type[CassetteError]:
+    from vcr.errors import CannotOverwriteExistingCassetteException
+
+    class MissingRequestError(CassetteError, CannotOverwriteExistingCassetteException):  # type: ignore[misc]
+        """A CassetteError that is vcrpy's own error too."""
+
+        def __init__(self, message: str) -> None:
+            AssertionError.__init__(self, message)
+
+    return MissingRequestError
+
+
+def _was_of_tool(miss: CassetteError) -> bool:
+    """Whether agentkit itself has caught an error: a tool has failed with it, which the model was told."""
+    caught_in = None if miss.__traceback__ is None else miss.__traceback__.tb_frame.f_globals.get("__name__", "")
+    return caught_in is not None and f"{caught_in}.".startswith("agentkit.")
+
+
+def _reason(cassette: Any, request: Any) -> str:
+    """How a request differs from the next one that has been recorded for its address, or from the next one."""
+    now = _comparable(cassette._before_record_request(request))
+    left = [_comparable(then) for place, (then, _) in enumerate(cassette.data) if not cassette.play_counts[place]]
+    left.sort(key=lambda then: then["address"] != now["address"])
+    found = difference(left[0], now) if left else None
+    return found or "all recorded requests have been replayed already"
+
+
+def _comes_of(error: BaseException | None, miss: CassetteError) -> bool:
+    """Whether an error was caused by a request that was not recorded; clients wrap it in their own."""
+    while error is not None and error is not miss:
+        error = error.__cause__ or error.__context__
+    return error is miss
 
 
 def redaction_here(secrets: Iterable[str] = ()) -> Redaction:
@@ -100,11 +153,10 @@ def _recorded_response(redaction: Redaction, response: Any) -> Any:
     return {**response, "headers": headers, "body": body}
 
 
-def _check(now: Any, then: Any, differences: list[str]) -> None:
-    """Raise AssertionError when two requests differ, and record the difference."""
+def _check(now: Any, then: Any) -> None:
+    """Raise AssertionError when two requests differ."""
     found = difference(_comparable(then), _comparable(now))
     if found is not None:
-        differences.append(found)
         raise AssertionError(found)
 
 
@@ -145,12 +197,3 @@ _NOTHING = object()
 
 def _display(value: Any) -> str:
     return in_a_line(json.dumps(value, ensure_ascii=False, default=str), 120)
-
-
-def _is_missing(error: BaseException | None) -> bool:
-    """Whether an error was caused by vcrpy rejecting a request; clients wrap vcrpy's error in their own."""
-    while error is not None:
-        if type(error).__name__ == "CannotOverwriteExistingCassetteException":
-            return True
-        error = error.__cause__ or error.__context__
-    return False

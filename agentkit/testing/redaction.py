@@ -4,10 +4,11 @@ Bodies are read as text, not parsed: JSON in a text of JSON, server-sent events,
 covered, and what is no secret stays as it was, byte for byte.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, quote_plus, urlencode, urlsplit, urlunsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit.net.keys import is_secret_name
@@ -35,7 +36,8 @@ class Redaction:
     """Removes secrets from recorded texts. secrets: values to remove wherever they occur."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+        written = {form for secret in secrets if secret.strip() for form in _written(secret)}
+        self._secrets = sorted(written, key=len, reverse=True)
 
     def url(self, url: str) -> str:
         """Return a URL without user and password, and without secrets in its query and fragment."""
@@ -66,6 +68,21 @@ class Redaction:
             elif isinstance(value, str):
                 value = value.replace(secret, REDACTED)
         return value
+
+
+def _written(secret: str) -> Iterator[str]:
+    """A secret in the forms in which it stands in URLs, forms, JSON, and JSON in a text of JSON."""
+    for text in dict.fromkeys((secret, secret.strip())):
+        yield text
+        yield from (quote(text, safe=""), quote(text), quote_plus(text))
+        for in_ascii in (False, True):
+            once = json.dumps(text, ensure_ascii=in_ascii)[1:-1]
+            yield from (
+                once,
+                once.replace("/", r"\/"),
+                json.dumps(once)[1:-1],
+                json.dumps(once, ensure_ascii=False)[1:-1],
+            )
 
 
 def _without_fields(text: str) -> str:

@@ -22,6 +22,7 @@ from agentkit.message import unwrapped_response
 from agentkit.text.call_format import Format, Text
 from agentkit.text.chat_template import ChatTemplate, family_template, thinking_is_open
 from agentkit.text.families.family import Family
+from agentkit.text.fitted_template import FittedTemplate
 from agentkit.text.parser import ReplyParser
 from agentkit.text.special_tokens import neutral_message, neutralised, neutralised_values, neutraliser, without_turns
 from agentkit.transcript import Transcript
@@ -94,6 +95,7 @@ class PromptMaker:
         self.format: Format = family.format
         self._is_own = template is None  # another template may depend on any part of the conversation
         self._template = template or template_of(family)
+        self._fitted = self._template if self._is_own else FittedTemplate(self._template)
         self._is_incremental = self._is_own and family.grows_at_end
         self._clock = clock
         self._neutral = neutral
@@ -146,7 +148,7 @@ class PromptMaker:
         """Returns the whole text, and the rendering to cache."""
         question = _last_question(it.made)
         if not self._is_incremental or question < 0:
-            return self._template.render(it.made, tools, **variables), _Rendering(it.key)
+            return self._fitted.render(it.made, tools, **variables), _Rendering(it.key)
         if it.question != question:
             it = self._with_question(it, question, tools, variables)
         head = _head(it, question)

@@ -275,6 +275,29 @@ MOVES_ON = [
     (400, {"type": "invalid_request_error", "message": "Your credit balance is too low to access the Anthropic API."}),
     (400, {"message": "The model `llama-3` has been decommissioned", "code": "model_decommissioned"}),
     (400, {"message": "meta/llama is not a valid model ID", "code": 400}),
+    (400, {"message": "You have reached your specified API usage limits. You will regain access on 2026-12-01."}),
+    (400, {"message": "Monthly usage limit reached. Resets in 12 days."}),
+    (400, {"message": "Billing hard limit has been reached", "code": "billing_hard_limit_reached"}),
+    (400, {"message": "Access denied, please make sure your account is in good standing.", "code": "Arrearage"}),
+    (400, {"message": "This organization has been disabled.", "type": "invalid_request_error"}),
+    (400, {"message": "Access to Anthropic models is not allowed for this account"}),
+    (400, {"message": "Account acct is suspended, possibly due to reaching the monthly spending limit"}),
+    (400, {"message": "您的账户已欠费，请充值后重试。", "code": "1113"}),
+    (400, {"message": "User location is not supported for the API use.", "status": "FAILED_PRECONDITION"}),
+    (400, {"message": "Provider returned error", "metadata": {"raw": '{"message": "User location is not supported"}'}}),
+    (400, {"message": "Gemini API free tier is not available in your country. Please enable billing."}),
+    (400, {"message": "The requested model 'x' is not supported by any provider you have enabled."}),
+    (400, {"message": "The chatCompletion operation does not work with the specified model, o1-mini."}),
+    (400, {"message": "Invalid model: foo", "type": "invalid_model", "code": "1500"}),
+    (400, {"message": "Invalid model name passed in model=foo. Call `/v1/models` to view available models."}),
+    (400, {"message": "Invalid model 'llama-3'. Permitted models can be found in the documentation"}),
+    (400, {"message": "The provided model identifier is invalid."}),
+    (400, {"message": "Invocation of model ID x with on-demand throughput isn't supported."}),
+    (400, {"message": "model 'command-xlarge' was removed on September 15, 2025."}),
+    (400, {"message": "模型不存在，请检查模型代码。", "code": "1211"}),
+    (400, {"message": "Your account 21 has not activated the model doubao.", "code": "ModelNotOpen"}),
+    (400, {"message": 'Failed to load model "x". Error: insufficient system resources.'}),
+    (400, {"message": "Model is still loading"}),
 ]
 
 
@@ -287,7 +310,11 @@ def test_what_is_not_the_requests_fault_moves_on_at_once(pair: Pair, status: int
 
 @pytest.mark.parametrize(
     "said",
-    ["temperature must be at most 2", "messages.3: unexpected role", "Invalid value for 'tool_choice'", "bad request"],
+    [
+        *("temperature must be at most 2", "messages.3: unexpected role", "Invalid value for 'tool_choice'"),
+        *("bad request", "'temperature' does not support 0.2 with this model.", "Invalid model parameters: top_k"),
+        *("image_url is only supported by certain models.", "Invalid schema for function 'f'"),
+    ],
 )
 def test_another_400_is_the_callers_and_raised_at_once(pair: Pair, said: str) -> None:
     pair.answer = failing(refused(400, said))

@@ -1,13 +1,14 @@
 """Without `content` no text leaves by any channel; with it, in the form of the conventions, of a limited size."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 from openai import APIError
 from pydantic import BaseModel
 
-from agentkit import Agent, Hook, Limits, tool
+from agentkit import Agent, Hook, Limits, Tool, tool
 from agentkit.backend import Request
 from agentkit.backends import OpenAIBackend
 from agentkit.errors import ConfigurationError, HookError
@@ -241,3 +242,48 @@ def test_a_streamed_answer_is_whole_in_its_span() -> None:
 def test_invalid_options_are_named(options: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(options))):
         Otel(**options)
+
+
+def test_the_tools_of_a_request_are_sent_with_content() -> None:
+    recorder = Recorder()
+    agent = Agent(ScriptedBackend("Hi.", "Hi."), tools=[look_up], hooks=[recorder.otel(content=True)])
+    agent.run("Go.")
+    (told,) = messages(recorder.one("chat"), "gen_ai.tool.definitions")
+    assert (told["type"], told["name"]) == ("function", "look_up")
+    assert told["parameters"]["properties"] == {"topic": {"type": "string"}}
+    assert SENTINELS["description"] in told["description"]
+
+    def report(number: int) -> Tool[Any, Any]:
+        return Tool(f"report_{number}", "x" * 500, {"type": "object", "properties": {}}, lambda: "")
+
+    many = Recorder()
+    tools = [report(number) for number in range(2_000)]
+    Agent(ScriptedBackend("Hi."), tools=tools, tool_search=False, hooks=[many.otel(content=True)]).run("Go.")
+    told = messages(many.one("chat"), "gen_ai.tool.definitions")
+    assert told[0] == {"type": "function", "name": "report_0"}
+    assert len(attributes(many.one("chat"))["gen_ai.tool.definitions"]) < 64_000
+
+
+def test_no_null_character_is_sent() -> None:
+    """PostgreSQL, which viewers keep spans in, takes none, and they lose the span."""
+    recorder = Recorder()
+
+    @tool
+    def read(page: str) -> str:
+        """Reads \0."""
+        return "binary: \0\0"
+
+    agent = Agent(
+        ScriptedBackend(("read", {"page": "a\0b \\u0000 \\\\u0000"}), "It is \0."),
+        tools=[read],
+        instructions="Be \0.",
+        hooks=[recorder.otel("a\0b", content=True)],
+    )
+    agent.run("What is \0?")
+    for span in recorder.ended:
+        assert "\0" not in span.name
+        for value in attributes(span).values():
+            assert "\0" not in str(value)
+            assert not re.search(r"(?<!\\)(\\\\)*\\u0000", str(value))
+    asked = messages(recorder.named("chat")[-1], "gen_ai.input.messages")
+    assert asked[1]["parts"][0]["arguments"] == {"page": "a\ufffdb \\u0000 \\\\u0000"}

@@ -79,7 +79,7 @@ def test_a_run_has_the_same_spans_streamed_and_whole(way: str) -> None:
     assert found <= {
         *("gen_ai.operation.name", "gen_ai.agent.name", "gen_ai.tool.name", "gen_ai.tool.type", "agentkit.stopped"),
         *("gen_ai.provider.name", "gen_ai.request.stream", "gen_ai.response.finish_reasons"),
-        "gen_ai.response.time_to_first_chunk",
+        *("gen_ai.response.time_to_first_chunk", "gen_ai.tool.call.id"),
     }
 
 
@@ -224,6 +224,56 @@ def test_a_failed_tool_names_the_class_of_its_exception() -> None:
     assert failed.status.status_code is unfit.status.status_code is StatusCode.ERROR
     assert attributes(failed)["error.type"] == "ZeroDivisionError"
     assert attributes(unfit)["error.type"] == "agentkit.errors.ArgumentsError"
+
+
+def test_a_tool_has_the_id_of_its_call() -> None:
+    recorder = Recorder()
+
+    @tool
+    def fail(why: str = "") -> str:
+        """Fails."""
+        raise ValueError(why)
+
+    @tool
+    def look(at: str) -> str:
+        """Looks."""
+        return at
+
+    backend = ScriptedBackend(
+        [("look", {"at": "sea"}), ("look", {"at": "sky"}), ("look", {"at": "sea"}), ("fail", {})],
+        ("fail", {"why": "again"}),
+        ("look", {"at": "sea"}),
+        "Ok.",
+    )
+    result = Agent(backend, tools=[look, fail], hooks=[recorder.otel()]).run("Go.")
+    wanted = sorted(call["id"] for message in result.messages for call in message.get("tool_calls") or ())
+    assert len(wanted) == 6
+    assert sorted(attributes(span)["gen_ai.tool.call.id"] for span in recorder.named("execute_tool")) == wanted
+    assert all("gen_ai.tool.call.id" not in dict(point.attributes) for _, point in recorder.points())
+
+
+def test_a_tool_that_begins_before_its_reply_is_complete_has_the_id_if_it_ends_later() -> None:
+    recorder = Recorder()
+
+    @tool(read_only=True)
+    def look(at: str) -> str:
+        """Looks."""
+        time.sleep(0.3)
+        return at
+
+    backend = ScriptedBackend([("look", {"at": "sea"}), ("look", {"at": "sky"})], "Ok.")
+    result = Agent(backend, tools=[look], hooks=[recorder.otel()]).run("Go.")
+    wanted = sorted(call["id"] for message in result.messages for call in message.get("tool_calls") or ())
+    assert sorted(attributes(span)["gen_ai.tool.call.id"] for span in recorder.named("execute_tool")) == wanted
+
+
+def test_an_id_that_is_no_identifier_is_not_sent() -> None:
+    recorder = Recorder()
+    call = {"id": "my secret question", "type": "function", "function": {"name": "pay", "arguments": '{"amount": 1}'}}
+    with serve([whole({"role": "assistant", "content": None, "tool_calls": [call]}), whole("Ok.")]) as server:
+        with Agent(OpenAIBackend("m", base_url=server.url), tools=[pay], hooks=[recorder.otel()]) as agent:
+            agent.run("Go.")
+    assert "my secret question" not in recorder.text()
 
 
 def test_sessions_are_conversations() -> None:

@@ -1,5 +1,6 @@
 """Record and replay for users' tests: both HTTP libraries, streams, no secrets, and a message with the difference."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from agentkit import Agent, ConfigurationError, fetch, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.event import TextDelta
-from agentkit.testing import CassetteError, recorded
+from agentkit.testing import CassetteError, ScriptedBackend, recorded
 from agentkit.testing.cassette import difference
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.model_server import calls, delta, serve, streamed, whole
@@ -139,6 +140,12 @@ def test_other_errors_are_unchanged(tmp_path: Path) -> None:
         raise ValueError("mine")
 
 
+def run_tests(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    more = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
+    return subprocess.run(command, cwd=folder, env={**os.environ, **more}, capture_output=True, text=True, check=False)
+
+
 def test_the_fixture_records_next_to_the_test(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["agentkit.testing.pytest_plugin"]\n')
     with serve([whole("Done.")]) as server:
@@ -148,20 +155,10 @@ def test_the_fixture_records_next_to_the_test(tmp_path: Path) -> None:
             f"    with Agent('openai:m@{server.url}') as agent:\n"
             "        assert agent.run('Go.').output == 'Done.'\n"
         )
-
-        def run(**environment: str) -> "subprocess.CompletedProcess[str]":
-            import os
-
-            command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
-            more = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
-            return subprocess.run(
-                command, cwd=tmp_path, env={**os.environ, **more}, capture_output=True, text=True, check=False
-            )
-
-        assert "does not exist: record it with" in run().stdout
-        assert run(AGENTKIT_RECORD="once").returncode == 0
+        assert "does not exist: record it with" in run_tests(tmp_path).stdout
+        assert run_tests(tmp_path, AGENTKIT_RECORD="once").returncode == 0
     assert (tmp_path / "cassettes" / "test_mine" / "test_an_answer.yaml").exists()
-    assert run().returncode == 0
+    assert run_tests(tmp_path).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -187,3 +184,85 @@ def test_pages_are_recorded_too(tmp_path: Path, site: Any) -> None:
         first = fetch(url, allow=[site.address])
     with recorded(tmp_path / "page.yaml"):
         assert fetch(url, allow=[site.address]).content == first.content
+
+
+def test_the_difference_is_that_from_the_next_exchange_of_the_recording(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    with serve([whole("One."), whole("Two."), whole("Three.")]) as server, recorded(file, mode="once"):
+        for question in ("First?", "Second?", "Third?"):
+            ask(server.url, question)
+    with pytest.raises(CassetteError, match=r'content was "Third\?" and is "Fourth\?"'), recorded(file):
+        [ask(server.url, question) for question in ("First?", "Second?", "Fourth?")]
+
+
+def test_a_missing_request_that_a_tool_has_failed_with_is_reported_at_the_end(tmp_path: Path, site: Any) -> None:
+    file = tmp_path / "run.yaml"
+
+    @tool
+    def read(name: str) -> str:
+        """Read a page."""
+        return fetch(f"{site.url}/{name}", allow=[site.address]).text
+
+    with recorded(file, mode="once"):
+        read.function("article")
+    agent = Agent(ScriptedBackend(("read", {"name": "other"}), "I could not read it."), tools=[read])
+    with pytest.raises(CassetteError, match=r"/article.*and is.*/other"), recorded(file):
+        agent.run("Read it.")
+    agent = Agent(ScriptedBackend(("read", {"name": "other"}), "It failed."), tools=[read])
+    with pytest.raises(ValueError, match="literal") as raised, recorded(file):
+        int(str(agent.run("Read it.").output))
+    assert "not in the recording" in raised.value.__notes__[0]
+
+
+TESTS = """
+import pytest
+from agentkit import Agent
+
+def ask(question):
+    with Agent("openai:m@URL") as agent:
+        assert agent.run(question).output == "About " + question
+
+class TestFirst:
+    def test_it(self, recording):
+        ask("one")
+
+class TestSecond:
+    def test_it(self, recording):
+        ask("two")
+
+@pytest.mark.parametrize("name", ["a/b", "a b", "日本", "中国", "é" * 40, "x" * 90 + " 1", "x" * 90 + " 2"], ids=str)
+@pytest.mark.parametrize("more", ["y" * 90], ids=str)
+def test_named(recording, name, more):
+    ask(name)
+"""
+
+
+def test_no_two_tests_share_a_recording(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["agentkit.testing.pytest_plugin"]\n')
+
+    def answered(asked: Any) -> Any:
+        return whole(f"About {asked.body['messages'][-1]['content']}")
+
+    with serve(answered) as server:
+        (tmp_path / "test_mine.py").write_text(TESTS.replace("URL", server.url), encoding="utf-8")
+        recording = run_tests(tmp_path, AGENTKIT_RECORD="once")
+        assert recording.returncode == 0, recording.stdout
+    names = {path.name for path in (tmp_path / "cassettes" / "test_mine").iterdir()}
+    assert {"TestFirst.test_it.yaml", "TestSecond.test_it.yaml"} < names
+    assert len(names) == 9
+    assert run_tests(tmp_path).returncode == 0
+    (tmp_path / "test_mine.py").write_text(TESTS.replace("URL", server.url).replace('"one"', '"three"'))
+    failed = run_tests(tmp_path).stdout
+    assert 'content was "one" and is "three"' in failed
+    assert "1 failed, 8 passed" in failed  # and no error beside it
+
+
+def test_a_recording_under_its_earlier_name_is_used(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["agentkit.testing.pytest_plugin"]\n')
+    with serve([whole("About one")]) as server:
+        mine = TESTS.partition("class TestSecond")[0].replace("URL", server.url)
+        (tmp_path / "test_mine.py").write_text(mine)
+        assert run_tests(tmp_path, AGENTKIT_RECORD="once").returncode == 0
+    folder = tmp_path / "cassettes" / "test_mine"
+    (folder / "TestFirst.test_it.yaml").rename(folder / "test_it.yaml")
+    assert run_tests(tmp_path).returncode == 0

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import pytest
 import requests
@@ -34,6 +35,23 @@ HARMLESS = [
 def test_a_secret_is_known_by_its_name() -> None:
     assert [name for name in NAMES if not is_secret_name(name)] == []
     assert [name for name in HARMLESS if is_secret_name(name)] == []
+
+
+@pytest.mark.parametrize(
+    "secret", ['p@ss/w"ord+1é', "-----BEGIN KEY-----\nabc\ndef\n", "sk-a/b+c=d", "with space & more"]
+)
+def test_a_known_secret_is_found_however_it_is_written(secret: str) -> None:
+    redaction, text = Redaction([secret]), secret.strip()
+    for ascii_only in (True, False):
+        body = json.dumps({"content": f"It is {text}."}, ensure_ascii=ascii_only)
+        assert json.loads(redaction.body(body)) == {"content": "It is SECRET."}
+        inner = json.dumps({"arguments": body}, ensure_ascii=ascii_only)
+        assert json.loads(json.loads(redaction.body(inner.encode()))["arguments"]) == {"content": "It is SECRET."}
+    assert redaction.body(json.dumps({"c": text}).replace("/", "\\/")) == '{"c": "SECRET"}'
+    assert redaction.body(urlencode({"q": text})) == "q=SECRET"
+    assert (
+        redaction.url(f"https://host/{quote(text, safe='')}?{urlencode({'q': text})}") == "https://host/SECRET?q=SECRET"
+    )
 
 
 def nested(value: Any, depth: int, as_text: bool) -> Any:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import stat
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
@@ -35,6 +36,24 @@ MARKS = frozenset(("pyvenv.cfg", "CACHEDIR.TAG"))
 
 MAX_RULES = 1_000_000
 """Maximum size of a .gitignore file, in bytes; a larger one is no such file."""
+
+
+_UNSEEN = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
+"""Joiners and the like, which languages need in words, and which nobody types."""
+
+
+def can_be_shown(name: str) -> bool:
+    """Whether a name can stand in a line: without control characters, ends of lines, and signs that change the order of
+    others."""
+    return name.isprintable() or all(
+        each.isprintable() or each in _UNSEEN or unicodedata.category(each) == "Zs" for each in name
+    )
+
+
+def as_typed(name: str) -> str:
+    """A name in the form in which it is written by those who see it: composed letters, single plain spaces."""
+    seen = "".join(each for each in name if each not in _UNSEEN)
+    return " ".join(unicodedata.normalize("NFKC", seen).split())
 
 
 def content_of(path: str | Path, max_bytes: int) -> bytes:
@@ -100,7 +119,7 @@ class Folder:
         for name in [each for each in found if not each.isascii() and not _is_encodable(each)]:
             content = os.fsencode(name)
             path = Page("", 200, "text/plain", None, content).text
-            if path in found or not path.isprintable():
+            if path in found or not can_be_shown(path):
                 path = quote_from_bytes(content)
             found[path] = found.pop(name)
             self._names[path] = name

@@ -14,7 +14,7 @@ from agentkit import ConfigurationError, Context, Tool, ToolError, tool
 from agentkit.retrieval import Embedder, embedder
 from agentkit_tools.cutting import cut_for
 from agentkit_tools.file_text import FileText, read_file
-from agentkit_tools.files import Folder, State, content_of
+from agentkit_tools.files import Folder, State, as_typed, can_be_shown, content_of
 from agentkit_tools.kinds import WITHOUT_TEXT
 from agentkit_tools.library import Contents, Document, Hit, Library, cache_file
 from agentkit_tools.reader_process import NO_RUN, numbering
@@ -171,7 +171,7 @@ class _Documents:
     def _read_all(self, paths: Sequence[str], goal: str, context: Context[Any]) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
         with self._library.refreshed(context) as contents:
-            found = [(path, contents.document(self._as_in_hits(path))) for path in paths[:MAX_SOURCES]]
+            found = [(path, _document(self._as_in_hits(path), contents)) for path in paths[:MAX_SOURCES]]
             missing = [_unknown(path, contents) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
@@ -190,13 +190,23 @@ class _Documents:
         return path.strip().replace("\\", "/").removeprefix(f"{self._root.as_posix()}/").removeprefix("./")
 
     def _text(self, path: str, state: State, context: Context[Any]) -> FileText:
-        if not path.isprintable():
+        if not can_be_shown(path):
             raise UnreadableError("its name contains unprintable characters")
         content = b"" if state[1] > self._max_bytes else content_of(self._folder.file(path), self._max_bytes)
         if max(state[1], len(content)) > self._max_bytes:
             raise NotNowError(f"it is larger than {self._max_bytes:,} bytes")
         found = read_file(path, content, context)
         return replace(found, title=shortened(found.title, TITLE) or path)
+
+
+def _document(path: str, contents: Contents) -> Document | None:
+    """The document at a path, or the only one whose path looks like it: a model writes plain spaces and composed
+    letters."""
+    found = contents.document(path)
+    if found is None:
+        alike = [each for each in contents.paths() if as_typed(each) == as_typed(path)]
+        found = contents.document(alike[0]) if len(alike) == 1 else None
+    return found
 
 
 def _unknown(path: str, contents: Contents) -> str:
@@ -248,4 +258,4 @@ def _nearest(path: str, known: Sequence[str]) -> list[str]:
 
 
 def _printable(path: str) -> str:
-    return shortened("".join(each if each.isprintable() else "?" for each in path), 200)
+    return shortened("".join(each if can_be_shown(each) else "?" for each in path), 200)

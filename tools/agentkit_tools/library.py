@@ -27,7 +27,7 @@ from agentkit_tools.reader_process import check
 from agentkit_tools.unreadable import MissingReaderError, NotNowError, UnreadableError
 from agentkit_tools.vectors import VectorTable, transaction
 
-VERSION = 3
+VERSION = 4
 """The version of the tables; an index of another version is made anew."""
 
 BATCH = 1.0

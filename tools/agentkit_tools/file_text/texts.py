@@ -1,6 +1,7 @@
 """Plain text and its markups, in whatever charset."""
 
 import re
+import unicodedata
 from typing import Any
 
 from agentkit import Context, Page
@@ -36,9 +37,17 @@ def decoded(path: str, content: bytes) -> str:
     it is binary."""
     found: Readable = readable(Page(path, 200, "text/plain", _charset(content), content))
     sample = found.text[:HEAD]
-    if sum(not each.isprintable() and each not in "\n\t" for each in sample) > len(sample) / 20:
+    if sum(map(_is_of_no_text, sample)) > len(sample) / 20:
         raise UnreadableError("its content is binary, not text")
     return found.text
+
+
+def _is_of_no_text(character: str) -> bool:
+    """Whether a character stands in no text: of those that are not printed, spaces of any width and signs for joining
+    letters do."""
+    if character.isprintable() or character in "\n\t":
+        return False
+    return unicodedata.category(character) in ("Cc", "Cn", "Co", "Cs")
 
 
 def _charset(content: bytes) -> str | None:
@@ -46,17 +55,24 @@ def _charset(content: bytes) -> str | None:
     if content.startswith(_MARKS):
         return None
     head = content[:2_000]
+    is_utf8 = _is_utf8(content)
+    if is_utf8 and head.count(0) <= len(head) / 20:
+        return "utf-8"
     if len(head) >= 4 and b"\0" in head:  # in UTF-16 each second byte of Latin letters, spaces and line ends is zero
         zeros = (head[::2].count(0), head[1::2].count(0))
         if zeros[0] == 0 and zeros[1] > len(head) / 50:
             return "utf-16-le"
         if zeros[1] == 0 and zeros[0] > len(head) / 50:
             return "utf-16-be"
+    return "utf-8" if is_utf8 else None
+
+
+def _is_utf8(content: bytes) -> bool:
     try:
         content.decode("utf-8")
     except UnicodeDecodeError:
-        return None
-    return "utf-8"
+        return False
+    return True
 
 
 _TITLE_LINES = re.compile(
