@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -138,8 +137,8 @@ class LoopGuard:
     def __init__(self, repeats: int | None, failures: int | None) -> None:
         self._repeats = repeats
         self._failures = failures
-        longest = max(2 * (repeats or 0), failures or 0)
-        self._calls: deque[tuple[tuple[str, ...], bool]] = deque(maxlen=max(1, longest))
+        self._longest = max(1, 2 * (repeats or 0), failures or 0)
+        self._calls: list[tuple[tuple[str, ...], bool]] = []
         self._count = 0
         self._warned_at: int | None = None
         self._pattern: str | None = None
@@ -147,6 +146,7 @@ class LoopGuard:
     def note(self, call_and_response: tuple[str, ...], failed: bool) -> None:
         """Record a call and its response."""
         self._calls.append((call_and_response, failed))
+        del self._calls[: -self._longest]
         self._count += 1
         self._pattern = self._detected()
 

@@ -64,7 +64,7 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
 
     def __next__(self) -> Event:
         try:
-            event = next(self._events)
+            event = self._events.__next__()  # a call less, for each event, than `next`
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 self._interrupt()

@@ -41,10 +41,9 @@ LAYERS = [
         "taint.shingles",
     ],
     ["_forking", "net.error_kinds", "net.failed_generation", "retrieval.near_words", "taint.names"],
-    ["evidence.ledger", "taint.index"],
+    ["_threads", "evidence.ledger", "taint.index"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     [
-        "_threads",
         "net.repeats",
         "net.abort",
         "net.attempts",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
+from agentkit.event import Reply
 from agentkit.net.overflow import too_long
 
 Balance = Literal["sticky"]
@@ -53,24 +54,30 @@ def stops_on_abort(backend: Backend) -> bool:
 
 
 def replied_with_less(
-    reply: Callable[[], ReplyStream], times: int, shorten: Callable[[Exception, int], object]
+    reply: Callable[[], ReplyStream],
+    times: int,
+    shorten: Callable[[Exception, int], object],
+    noted: Callable[[Reply], Reply] = lambda reply: reply,
 ) -> ReplyStream:
     """The reply to a request that may be too long: after each refusal that says so, before anything was yielded, it is
     made shorter and sent again, `times` times at most. shorten: gets the error, and the tokens that it names (0: none);
-    it raises when nothing can be left out."""
-    for _ in range(times):
-        has_yielded = False
+    it raises when nothing can be left out. noted: makes the last item of the reply what is yielded."""
+    for left in reversed(range(times + 1)):
+        deltas, has_yielded = None, False
         try:
-            for delta in reply():
+            deltas = reply()
+            for delta in deltas:
                 has_yielded = True
-                yield delta
+                yield noted(delta) if isinstance(delta, Reply) else delta
             return
         except Exception as error:
             limit = too_long(error)
-            if has_yielded or limit is None:
+            if has_yielded or limit is None or not left:
                 raise
             shorten(error, limit)
-    yield from reply()
+        finally:
+            if deltas is not None:
+                deltas.close()
 
 
 class NoCapabilities(Middleware):

@@ -220,24 +220,18 @@ class FitToContext(Middleware):
                 explain(error, UNCUTTABLE)
                 raise error
 
-        yield from replied_with_less(lambda: self._replied(request), MAX_CUTS, shorten)
+        def noted(reply: Reply) -> Reply:
+            self._count(reply.usage, transcript, self._sent_of(transcript))
+            before, self._before = self._before, NO_USAGE
+            return replace(reply, usage=before + reply.usage) if before.requests else reply  # a summary was requested
+
+        yield from replied_with_less(lambda: self._replied(request), MAX_CUTS, shorten, noted)
 
     def _replied(self, request: Request) -> ReplyStream:
         sent = self._sent_of(request.transcript)
-        fitted = request
         if sent is not request.transcript:
-            fitted = replace(request, transcript=sent, conversation=request.transcript, tools=self._tools)
-        deltas = self.backend.reply(fitted)
-        try:
-            for delta in deltas:
-                if isinstance(delta, Reply):
-                    self._count(delta.usage, request.transcript, sent)
-                    if self._before.requests:  # a summary was requested before
-                        delta = replace(delta, usage=self._before + delta.usage)
-                        self._before = NO_USAGE
-                yield delta
-        finally:
-            deltas.close()
+            request = replace(request, transcript=sent, conversation=request.transcript, tools=self._tools)
+        return self.backend.reply(request)
 
     def _sent_of(self, transcript: Transcript) -> Transcript:
         """The transcript to send; the one sent before is a prefix of it, unless there is a new view."""

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from weakref import WeakSet
 
 from agentkit._forking import freed_by_forks, take_part_in_forks
+from agentkit._threads import LightEvent
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class AbortableRequest:
             raise Aborted
 
 
-class AbortingEvent(threading.Event):
+class AbortingEvent(LightEvent):
     """An event that aborts the requests of all threads that are within it, when it is set: no other thread has to look
     at it again and again for that."""
 

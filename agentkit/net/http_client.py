@@ -227,10 +227,13 @@ class Transport:
     ) -> Response:
         url = self._url_of(path)
         sent = self._headers_of(data, headers)
-        send = functools.partial(self._followed, method, url, data, sent, limits)
-        if retries.gates is not None and method == "POST":
-            send = functools.partial(_in_turn, retries.gates, url, send)
-        return exchanged(method, url, lambda: data or b"", send, functools.partial(_replayed, method, url))
+
+        def send() -> Response:
+            return self._followed(method, url, data, sent, limits)
+
+        gates = retries.gates if method == "POST" else None
+        sending = send if gates is None else functools.partial(_in_turn, gates, url, send)
+        return exchanged(method, url, lambda: data or b"", sending, functools.partial(_replayed, method, url))
 
     def _url_of(self, path: str) -> str:
         """The URL of a path, which may be a whole one of this server."""

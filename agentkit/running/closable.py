@@ -9,6 +9,15 @@ from agentkit.net.abort import Aborted
 from agentkit.tooling.closing import Closing
 
 
+class _Mark:
+    """That the events of a run that is closed by its own thread alone are closed, perhaps in the middle of a step."""
+
+    is_closed = False
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class ClosableEvents:
     """The events of a run. release: releases what the run holds, also when it is called twice; None: it holds nothing.
 
@@ -18,7 +27,7 @@ class ClosableEvents:
 
     def __init__(self, events: Steps, closing: Closing | None, release: Callable[[], object] | None) -> None:
         self._events = events
-        self._closing = closing or Closing(None)
+        self._closing = closing or _Mark()
         self._step: Callable[[], Event] = events.__next__
         if closing is not None and closing.cancel is None:  # else another thread sends, and this one polls
             self._step = functools.partial(closing.request.within, events.__next__)

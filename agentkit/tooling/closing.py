@@ -3,11 +3,11 @@
 import threading
 import time
 
-from agentkit._threads import POLL_INTERVAL
+from agentkit._threads import POLL_INTERVAL, LightEvent
 from agentkit.net.abort import AbortableRequest
 
 
-class Closing(threading.Event):
+class Closing(LightEvent):
     """The event `ctx.cancel` of a run that other threads may close: set when it is closed, and when `cancel` is, the
     event with which the caller cancels the run. request: the request that the run's own thread waits for."""
 

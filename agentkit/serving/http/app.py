@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from agentkit import __version__
 from agentkit.backend import Backend
@@ -23,11 +24,12 @@ from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder, show_warnings
 from agentkit.serving.http import chat, health, websocket
+from agentkit.serving.http.application import Application
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
 from agentkit.serving.http.conversations import Conversations
 from agentkit.serving.http.dependencies import State
-from agentkit.serving.http.direct import DirectRoute, direct_routes
+from agentkit.serving.http.direct import direct_routes
 from agentkit.serving.http.errors import add_handlers
 from agentkit.serving.http.gate import Gate
 from agentkit.serving.http.metrics import Metrics
@@ -110,7 +112,13 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         backend.close()
         sessions.close()
 
-    app = FastAPI(
+    def entrance(inner: ASGIApp) -> Entrance:
+        """What requests pass first. FastAPI is needed for all routes where the program handles errors in its own
+        way."""
+        return Entrance(inner, state, direct_routes(ROUTERS) if app.exception_handlers == ours else {})
+
+    app = Application(
+        entrance,
         title="agentkit",
         description=DESCRIPTION,
         lifespan=lifespan,
@@ -123,12 +131,6 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     app.state.on_stop = lambda: None
     add_handlers(app)
     ours = dict(app.exception_handlers)
-
-    def direct() -> dict[str, DirectRoute]:
-        """The routes that FastAPI is not needed for; none where the program handles errors in its own way."""
-        return direct_routes(ROUTERS) if app.exception_handlers == ours else {}
-
-    app.add_middleware(Entrance, state=state, direct=direct)
     for each in ROUTERS:  # `include_router` makes all of their routes again, at the first request: 0.2 s of CPU
         app.router.routes.extend(each.routes)
     _add_pages(app)

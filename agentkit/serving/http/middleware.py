@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi.middleware.cors import CORSMiddleware
@@ -36,13 +36,13 @@ BEGUN = "agentkit.begun"
 
 class Entrance:
     """Logs and counts requests, adds headers to their responses (for security, and the id that SDKs of the OpenAI API
-    show), refuses those that the gate does not let through, and answers 500 for an unexpected error. direct: gives
-    the routes that it calls itself, once the application is complete."""
+    show), refuses those that the gate does not let through, and answers 500 for an unexpected error. direct: the
+    routes that it calls itself, by their paths."""
 
-    def __init__(self, app: ASGIApp, state: State, direct: Callable[[], Mapping[str, DirectRoute]]) -> None:
+    def __init__(self, app: ASGIApp, state: State, direct: Mapping[str, DirectRoute]) -> None:
         settings = state.settings
         self._app = app
-        self._direct = direct()
+        self._direct = direct
         self._metrics = state.metrics
         self._is_logged = settings.agentkit_access_log
         self._root = RootPath(settings.agentkit_root_path) if settings.agentkit_root_path else None
@@ -114,6 +114,10 @@ class Entrance:
             await self._app({**scope, "method": "GET"}, receive, without_body(send))
         else:
             await self._app_for(scope)(scope, self._gate.limited(receive), send)
+
+    def answers(self, scope: Scope) -> bool:
+        """Whether a request that is let through is for a direct route, at a path without a root."""
+        return scope["type"] == "http" and scope["method"] == "POST" and scope["path"] in self._direct
 
     def _app_for(self, scope: Scope) -> ASGIApp:
         if scope["method"] != "POST" or SUBJECT not in scope or OBSERVED in scope:

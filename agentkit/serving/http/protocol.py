@@ -48,6 +48,11 @@ class LimitedProtocol(UnreadLimit, HttpToolsProtocol):
     request is not complete.
     """
 
+    __slots__ = (  # more attributes in its dict would make that five times as large
+        *("_answered", "_connections", "_deadline", "_discarded", "_is_broken", "_is_resumed", "_is_upgraded"),
+        *("_limits", "_phase", "_raw", "_unparsed", "_wrapped", "is_leaving", "is_receiving"),
+    )
+
     def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any], _loop: Any = None) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._connections = connections_in(app_state)
