@@ -228,8 +228,8 @@ class _Reading:
         return self._ids.make(self._digest_of_bad(entry), BAD), _NOTHING, problem
 
     def model_of_usual(self, content: bytes | str) -> str | None:
-        """The model that a line names, "" for none, where it is a `usual_line`, or a text that a program has given; None
-        for another, which is to be read."""
+        """The model that a line names, "" for none, where it is a `usual_line` or a `usual_text`; None for another,
+        which is to be read."""
         found = usual_line(content) if isinstance(content, bytes) else usual_text(content)
         if found is None:
             return None
