@@ -6,13 +6,13 @@ from typing import Any, BinaryIO
 
 from agentkit._text import canonical_json
 from agentkit.batch.item import Item
-from agentkit.batch.json_lines import check_text, check_texts
+from agentkit.batch.json_lines import Skipped, check_text, check_texts
 from agentkit.batch.text_lines import MAX_BYTES, TOO_LONG, Entry, LineError
 from agentkit.errors import ConfigurationError
 
 _VALUE, _ITEM, _PROBLEM = "v", "i", "p"
 _PLAIN = (str, dict)
-_SURELY_SHORT = MAX_BYTES // 6 - 1
+SURELY_SHORT = MAX_BYTES // 6 - 1
 """Characters of a text whose JSON is never too long."""
 
 
@@ -32,9 +32,12 @@ def check_iterable(source: object) -> None:
         )
 
 
-def given_entries(source: Iterable[Any]) -> Iterator[Entry]:
-    """What an iterable gives, as JSON; Items as they are. An entry's line is the number of its place, from 1."""
+def given_entries(source: Iterable[Any], is_skipped: Skipped | None = None) -> Iterator[Entry]:
+    """What an iterable gives, as JSON; Items as they are. An entry's line is the number of its place, from 1.
+    is_skipped: whether a text is left out, before it is looked at."""
     for number, each in enumerate(source, 1):
+        if is_skipped is not None and type(each) is str and is_skipped(number, each):
+            continue
         if isinstance(each, Item):
             yield number, each, b"", ""
             continue
@@ -48,7 +51,7 @@ def given_entries(source: Iterable[Any]) -> Iterator[Entry]:
 
 
 def _check(value: Any) -> None:
-    if type(value) is str and len(value) <= _SURELY_SHORT:
+    if type(value) is str and len(value) <= SURELY_SHORT:
         check_text(value)  # nothing else can be wrong with a text
         return
     try:

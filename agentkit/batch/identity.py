@@ -157,12 +157,13 @@ class Ids:
 
     def __init__(self, known: KnownIds) -> None:
         self._known = known
+        self._are_unique = not known.repeated
         self._counts: Counter[int] = Counter()
         self._used: set[str] = set()
 
     def take(self, item_id: str) -> None:
         """Take the id that a line has. Raises LineError when an earlier one has it."""
-        if not self._known.repeated:
+        if self._are_unique:
             return
         key = _key(item_id)
         if key in self._known.repeated:
@@ -173,6 +174,8 @@ class Ids:
     def make(self, digest: int, begin: str = MADE) -> str:
         """The id of a line that has none."""
         made = f"{begin}{digest:016x}"
+        if self._are_unique:
+            return made
         key = digest if begin == MADE else _key(made)
         if key not in self._known.repeated:
             return made

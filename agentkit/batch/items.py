@@ -15,7 +15,7 @@ from agentkit.batch.question_lines import Question, asked_messages, asked_text, 
 from agentkit.batch.sources import Source, source_of
 from agentkit.batch.tables import table_value
 from agentkit.batch.text_lines import Entry, LineError
-from agentkit.batch.usual_lines import usual_line
+from agentkit.batch.usual_lines import usual_line, usual_text
 from agentkit.errors import ConfigurationError
 
 SHOWN_BAD = 100
@@ -87,7 +87,7 @@ class Items:
         bad: list[BadLine] = []
         usual = others = bad_count = last = last_usual = 0
 
-        def is_usual(line: int, content: bytes) -> bool:
+        def is_usual(line: int, content: bytes | str) -> bool:
             nonlocal usual, last_usual
             model = reading.model_of_usual(content)
             if model is None:
@@ -139,8 +139,8 @@ class Items:
         last = self._last_line
         may_repeat = bool(self._known.repeated)
 
-        def is_skipped(line: int, content: bytes) -> bool:
-            item_id = plain_id(content)
+        def is_skipped(line: int, content: bytes | str) -> bool:
+            item_id = plain_id(content) if isinstance(content, bytes) else None
             if item_id is None or line in bad or line > last or not is_answered(item_id):
                 return False
             if may_repeat:
@@ -227,10 +227,10 @@ class _Reading:
                 problem = str(error)
         return self._ids.make(self._digest_of_bad(entry), BAD), _NOTHING, problem
 
-    def model_of_usual(self, content: bytes) -> str | None:
-        """The model that a line names, "" for none, where it is a `usual_line`; None for another, which is to be
-        read."""
-        found = usual_line(content)
+    def model_of_usual(self, content: bytes | str) -> str | None:
+        """The model that a line names, "" for none, where it is a `usual_line` or a `usual_text`; None for another,
+        which is to be read."""
+        found = usual_line(content) if isinstance(content, bytes) else usual_text(content)
         if found is None:
             return None
         item_id, value, model = found

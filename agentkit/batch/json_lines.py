@@ -11,8 +11,8 @@ from typing import Any
 from agentkit.batch.text_lines import MAX_BYTES, Entry, Line, LineError, decoded
 from agentkit.errors import ConfigurationError
 
-Skipped = Callable[[int, bytes], bool]
-"""Whether a line is left out: given are its number and its bytes."""
+Skipped = Callable[[int, bytes | str], bool]
+"""Whether a line is left out: given are its number, and its bytes or the text that a program has given for it."""
 
 _SPACE = " \t\r\n"
 _LOOK = 2000

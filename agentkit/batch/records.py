@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from agentkit._lazy.records import parameters_of
 from agentkit.batch.item import ERROR_TYPES, Item, Record
 from agentkit.event import Result
 from agentkit.limits import Usage
@@ -83,26 +84,29 @@ def _record(
     error: Mapping[str, Any] | None,
 ) -> Record:
     output, stopped, citations = found
+    counts = vars(spent)
     made: Record = {
         "id": item.id,
         "ok": is_ok,
         "output": output,
         "stopped": stopped,
         "citations": citations,
-        "usage": {name: value for name, value in vars(spent).items() if value and name not in _BESIDE_USAGE},
+        "usage": {name: counts[name] for name in _COUNTS if counts[name]},
         "cost": spent.cost,
         "seconds": round(spent.seconds, 3),
         "attempts": attempts,
         "refusals": refusals,
-        **kept,
         "error": error,
     }
+    if kept:  # seldom, and to build a dict of two parts takes twice as long
+        made |= {**kept, "error": made.pop("error")}
     if item.columns:
         made["item"] = dict(item.columns)
     return made
 
 
-_BESIDE_USAGE = ("cost", "seconds")
+_COUNTS = [name for name in parameters_of(Usage) if name not in ("cost", "seconds")]
+"""The fields of usage that a record has where they are not 0."""
 
 
 def _why(stopped: str) -> str:

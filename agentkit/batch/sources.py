@@ -42,8 +42,8 @@ class Source(Protocol):
     is_file: bool
 
     def entries(self, is_skipped: Skipped | None = None) -> Iterator[Entry]:
-        """What may be questions, from the first on, each time anew. is_skipped: asked for lines of JSON alone. Raises
-        ConfigurationError for a file that can't be read to its end."""
+        """What may be questions, from the first on, each time anew. is_skipped: asked for lines of JSON and for texts
+        that a program has given, alone. Raises ConfigurationError for a file that can't be read to its end."""
         ...
 
     def close(self) -> None:
@@ -127,7 +127,7 @@ class _Given:
         self._source = source
 
     def entries(self, is_skipped: Skipped | None = None) -> Iterator[Entry]:
-        return given_entries(self._source)
+        return given_entries(self._source, is_skipped)
 
     def close(self) -> None:
         pass

@@ -67,7 +67,8 @@ class Counting:
         self._cost: float | None = 0.0
         self._kinds: dict[str, Failures] = {}
         self._started = time.monotonic()
-        self._seconds: deque[tuple[int, int]] = deque()  # (second, records in it)
+        self._seconds: deque[tuple[int, int]] = deque()  # (second, records in it), those that have ended
+        self._second = self._in_second = 0
 
     def before_were(self, count: int, failed: int) -> None:
         """Say how many items of the input had a record of an earlier start, and how many of these had failed: the file
@@ -96,20 +97,24 @@ class Counting:
             self._count_spent(record)
             if not record.get("ok"):
                 self._count_failure(record)
-            if not self._seconds or self._seconds[-1][0] < now:
-                self._seconds.append((now, 0))
-            second, count = self._seconds[-1]
-            self._seconds[-1] = second, count + 1
-            while self._seconds[0][0] < now - WINDOW:
-                self._seconds.popleft()
+            if now > self._second:
+                self._begin_second(now)
+            self._in_second += 1
+
+    def _begin_second(self, now: int) -> None:
+        self._seconds.append((self._second, self._in_second))
+        self._second, self._in_second = now, 0
+        while self._seconds and self._seconds[0][0] < now - WINDOW:
+            self._seconds.popleft()
 
     def _count_spent(self, record: Mapping[str, Any]) -> None:
-        usage = record.get("usage") or {}
-        self._requests += usage.get("requests", 0) + record.get("refusals", 0)
-        self._refused += record.get("refusals", 0)
-        self._input += usage.get("input_tokens", 0)
-        self._output += usage.get("output_tokens", 0)
-        cost = record.get("cost")
+        usage, refusals, cost = record.get("usage"), record.get("refusals", 0), record.get("cost")
+        self._requests += refusals
+        self._refused += refusals
+        if usage:
+            self._requests += usage.get("requests", 0)
+            self._input += usage.get("input_tokens", 0)
+            self._output += usage.get("output_tokens", 0)
         if self._cost is not None and (cost is not None or usage):
             self._cost = None if cost is None else self._cost + cost
 
@@ -125,7 +130,8 @@ class Counting:
         with self._lock:
             self._count_all()
             seconds = time.monotonic() - self._started
-            recent = sum(count for second, count in self._seconds if second >= seconds - WINDOW)
+            last = (self._second, self._in_second)
+            recent = sum(count for second, count in (*self._seconds, last) if second >= seconds - WINDOW)
             rate = recent / max(1.0, min(seconds, WINDOW))
             left = self._total - self._before - self._done
             return Stats(

@@ -7,13 +7,14 @@ has a role and a text. Of any other line nothing is said, and of these nothing b
 
 from typing import Any
 
+from agentkit.batch.given_items import SURELY_SHORT
 from agentkit.batch.identity import MAX_ID
 from agentkit.batch.json_lines import has_no_key_twice, quick_object
 from agentkit.batch.openai_lines import TOOLS, USUAL_URL
 from agentkit.batch.question_lines import QUESTIONS
 from agentkit.message import TEXT_ROLES
 
-UsualLine = tuple[str | None, dict[str, Any], str]
+UsualLine = tuple[str | None, Any, str]
 """A line that can be asked: the id it has, what it holds, and the model that it names, "" for none. There are millions
 of them: a named tuple takes longer."""
 _QUESTIONS = set(QUESTIONS)
@@ -41,6 +42,12 @@ def usual_line(content: bytes) -> UsualLine | None:
         return None
     is_id = item_id is None or (type(item_id) is str and 0 < len(item_id) <= MAX_ID and not item_id.isspace())
     return (item_id, value, model) if is_id else None
+
+
+def usual_text(text: str) -> UsualLine | None:
+    """The same of a text that a program gives. One with half a surrogate pair has no digest."""
+    is_usual = len(text) <= SURELY_SHORT and "\0" not in text and text and not text.isspace()
+    return (None, text, "") if is_usual else None
 
 
 def _keys_of_request(value: dict[str, Any]) -> int:

@@ -116,6 +116,15 @@ def test_these_are_usual(line: dict[str, Any]) -> None:
         assert agrees(text.encode() + b"\n") or r"\": " in text
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(TEXTS | st.text(max_size=3) | st.sampled_from(["x" * 166_665, "x" * 166_666, "\u00e9" * 500_001])))
+def test_texts_of_a_program_are_checked_as_the_whole_reading_checks_them(texts: list[str]) -> None:
+    items, in_full = (open_items(texts, skip_bad=True, dedup=dedup) for dedup in (False, True))
+    assert items.check() == in_full.check()
+    assert [each.id for each in items] == [each.id for each in in_full]
+    assert [each.problem for each in items] == [each.problem for each in in_full]
+
+
 def test_a_role_that_is_no_text_is_a_bad_line(tmp_path: Path) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text('{"messages": [{"role": [], "content": "x"}]}\n')
