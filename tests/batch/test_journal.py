@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import itertools
 import os
 import random
 import resource
@@ -117,17 +118,20 @@ def test_what_json_has_not_is_no_reason_to_lose_an_answer(path: Path) -> None:
     assert b"NaN" not in path.read_bytes()
 
 
+@pytest.fixture(scope="module")
+def paths(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("journals")
+    return (folder / f"{number}.jsonl" for number in itertools.count())
+
+
 @settings(max_examples=60)
 @given(st.data())
-def test_any_prefix_of_the_file_opens_with_exactly_its_whole_lines(
-    folder_names: Iterator[Path], data: st.DataObject
-) -> None:
+def test_any_prefix_of_the_file_opens_with_exactly_its_whole_lines(paths: Iterator[Path], data: st.DataObject) -> None:
     texts = data.draw(st.lists(st.text(max_size=8), min_size=1, max_size=5, unique=True))
     content = b"".join(line_of(record(text, output=text, item={"ok": text})) for text in texts)
     length = data.draw(st.integers(0, len(content)))
     tail = data.draw(st.sampled_from([b"", b"\0" * 5, b"\n", b"\n\r\n", b"\0\n"]))
-    path = next(folder_names) / "answers.jsonl"
-    path.parent.mkdir()
+    path = next(paths)
     path.write_bytes(content[:length] + tail)
     whole = content[:length].count(b"\n")
     if not tail.strip(b"\0"):
