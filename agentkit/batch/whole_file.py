@@ -50,9 +50,10 @@ def _checked(out: str | os.PathLike[str], source: str | os.PathLike[str]) -> tup
 
 
 def _stays(given: str) -> bool:
-    """Whether a name stands for what is no file, or for what somebody has open (/dev/stdout)."""
-    is_open_elsewhere = os.path.abspath(given).startswith(("/dev/", "/proc/"))
-    return os.path.exists(given) and (is_open_elsewhere or not os.path.isfile(given))
+    """Whether a name stands for what is no file, or for what this process has open."""
+    name = os.path.abspath(given)
+    is_open = name in ("/dev/stdout", "/dev/stderr") or name.startswith(("/dev/fd/", "/proc/"))
+    return os.path.exists(given) and (is_open or not os.path.isfile(given))
 
 
 @contextmanager

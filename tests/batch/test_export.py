@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -274,6 +275,15 @@ def test_a_file_keeps_its_permissions_and_its_link(answers: Path, tmp_path: Path
     export_csv(answers, link)
     assert link.is_symlink()
     assert (len(rows_of(place)), place.stat().st_mode & 0o777) == (3, 0o600)
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="a file system in memory of Linux")
+def test_a_file_in_memory_is_a_file(answers: Path) -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        out = Path(folder, "a.csv")
+        out.write_text("before")
+        export_csv(answers, out)
+        assert len(rows_of(out)) == 3
 
 
 @pytest.mark.parametrize("name", ["open", "replace"])
