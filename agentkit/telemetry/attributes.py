@@ -24,12 +24,7 @@ _IDENTIFIER = re.compile(r"[\w./:@+\-]{1,200}")
 
 def name_of(text: str) -> str:
     """A name of the program's as it is sent."""
-    return cut(sendable_text(text), MAX_NAME)
-
-
-def sendable_text(text: str) -> str:
-    """A text without what can't be sent or stored: halves of characters, and null characters."""
-    return joined_surrogates(text).replace("\0", "\ufffd")
+    return cut(joined_surrogates(text).replace("\0", "\ufffd"), MAX_NAME)
 
 
 def attributes_of_request(backend: Backend, request: Request) -> dict[str, Any]:

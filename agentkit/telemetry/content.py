@@ -8,7 +8,6 @@ from agentkit._lazy.patterns import pattern
 from agentkit._text import joined_surrogates, json_text
 from agentkit.message import response_of
 from agentkit.telemetry import names
-from agentkit.telemetry.attributes import sendable_text
 
 MAX_TEXT = 8_000
 """Characters of one text."""
@@ -31,7 +30,7 @@ def _without_null(text: str) -> str:
 
 def cut_text(text: object) -> str:
     """A text as it is sent: without null characters, with which many viewers can't store a span."""
-    given = sendable_text(text if isinstance(text, str) else str(text))
+    given = joined_surrogates(text if isinstance(text, str) else str(text)).replace("\0", "\ufffd")
     return given if len(given) <= MAX_TEXT else f"{given[:MAX_TEXT]}… ({len(given):,} characters)"
 
 

@@ -65,10 +65,11 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
             cassette.can_play_response_for = partial(_can_play, cassette, file.name, misses)
             yield cassette
     except Exception as error:
-        if misses and _comes_of(error, misses[0]):
-            raise misses[0] from (None if error is misses[0] else error)
-        for miss in filter(_was_of_tool, misses):
-            error.add_note(f"({miss})")
+        for miss in misses:
+            if error is not miss and _comes_of(error, miss):
+                raise miss from error
+            if _was_of_tool(miss):
+                error.add_note(f"({miss})")
         raise
     for miss in filter(_was_of_tool, misses):
         raise miss

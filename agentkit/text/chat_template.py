@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 import jinja2
 from jinja2.ext import Extension, loopcontrols
@@ -215,7 +215,7 @@ def _environment() -> ImmutableSandboxedEnvironment:
 class _Generation(Extension):
     """The tag `{% generation %}` around what a model has written, which says something to training alone."""
 
-    tags: ClassVar[set[str]] = {"generation"}
+    tags = {"generation"}  # noqa: RUF012 - an attribute of instances, as jinja2 declares it
 
     def parse(self, parser: Parser) -> Scope:
         line = next(parser.stream).lineno

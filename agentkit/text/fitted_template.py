@@ -46,11 +46,12 @@ _CALLED: Sequence[Made] = (
 @dataclass(frozen=True)
 class _Form:
     """What a template takes. has_parts: contents as lists of parts, not as texts. has_system: a system message; else
-    its text stands before that of the first question. has_null: calls only beside a content of null.
-    has_json: arguments as JSON text, not as values."""
+    its text stands before that of the first question. has_calls: calls and results; else they are texts. has_null:
+    calls only beside a content of null. has_json: arguments as JSON text, not as values."""
 
     has_parts: bool = False
     has_system: bool = True
+    has_calls: bool = True
     has_null: bool = False
     has_json: bool = False
 
@@ -59,6 +60,8 @@ class _Form:
         made = [dict(message) for message in messages]
         if not self.has_system:
             made = _with_system_in_question(made)
+        if not self.has_calls:
+            made = [_as_text(message) for message in made]
         if self.has_null:
             made = [each for message in made for each in _with_null(message)]
         if self.has_json:
@@ -91,15 +94,16 @@ class FittedTemplate:
 
     @cached_property
     def _form(self) -> _Form:
-        parts = next((each for each in (False, True) if self._shows([_HELLO], "Hello.", _Form(has_parts=each))), False)
-        form = _Form(has_parts=parts)
+        form = _Form(has_parts=not self._shows([_HELLO], "Hello.", _Form()))
+        if not self._shows([_HELLO], "Hello.", form):  # it needs what is not known here
+            return _Form()
         if not self._shows([{"role": "system", "content": _WORD}, _HELLO], _WORD, form):
             form = replace(form, has_system=False)
         for has_null, has_json in product((False, True), repeat=2):
             called = replace(form, has_null=has_null, has_json=has_json)
             if self._shows_call(called):
                 return called
-        return form
+        return replace(form, has_calls=False)
 
     def _shows(self, messages: Sequence[Made], words: str, form: _Form) -> bool:
         return words in self._rendered(messages, form)

@@ -391,3 +391,23 @@ def test_a_query_of_thousands_of_words_is_cut(whales: list[Tool[Any, Any]]) -> N
     text = whales[0](["krill " + " ".join(f"word{number}" for number in range(5_000))])
     assert sources(text) == ["whales.md"]
     assert len(text) < 1_000
+
+
+STONES = "The harbour of the town was built of stone in the summer and the people went home. "
+
+
+@pytest.mark.parametrize(
+    ("query", "passage", "shown"),
+    [
+        ("Ragnhild lighthouse", f"{STONES * 9}The lighthouse keeper was called Ragnhild. {STONES * 3}", "Ragnhild"),
+        ("Ragnhild", f"{'stone and ' * 70}Ragnhild {'and stone ' * 20}", "Ragnhild"),
+        ("座敷童子", "項目　値　日付　" * 60 + "座敷童子" + "　項目　値" * 20, "座敷童子"),
+        ("harbour summer", STONES * 9, "The harbour of the town"),
+    ],
+)
+def test_a_hit_shows_the_part_of_its_passage_that_matches(tmp_path: Path, query: str, passage: str, shown: str) -> None:
+    (text,) = tools_for(tmp_path, town=passage)[0]([query]).split("\n\n")
+    lines = text.splitlines()
+    assert shown in lines[2]
+    assert len(lines[2]) <= 304
+    assert lines[2].startswith(("… ", passage[:20]))

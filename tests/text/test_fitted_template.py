@@ -134,6 +134,21 @@ def test_arguments_are_json_whether_a_template_writes_them_as_they_are_or_as_jso
     assert written == '<user>Where?<assistant>[look_up {"place": "Øy"}]<tool>There.'
 
 
+def test_calls_are_texts_for_a_template_that_leaves_them_out() -> None:
+    source = "{% for message in messages %}<{{ message.role }}>{{ message.content }}{% endfor %}"
+    assert prompt(source, called(), TOOLS) == (
+        '<user>Where?<assistant>{"name": "look_up", "arguments": {"place": "Øy"}}'
+        "<user><tool_response>\nThere.\n</tool_response>"
+    )
+
+
+def test_a_template_that_can_not_be_tried_is_given_all_as_it_is() -> None:
+    source = "{{ language.upper() }}{% for message in messages %}<{{ message.role }}>{{ message.content }}{% endfor %}"
+    template = ChatTemplate(source)
+    messages = [system("Be terse."), user("Hi")]
+    assert FittedTemplate(template).render(messages, language="en") == "EN<system>Be terse.<user>Hi"
+
+
 def test_calls_are_shown_by_a_template_that_shows_them_beside_null_alone() -> None:
     assert prompt(BESIDE_NULL, called(), TOOLS) == '<user>Where?<call>{"place": "Øy"}<tool>There.'
     with_text = prompt(BESIDE_NULL, called("Well."), TOOLS)

@@ -11,8 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
 from agentkit import ConfigurationError, Context, Tool, ToolError, tool
-from agentkit.retrieval import Embedder, embedder
+from agentkit.retrieval import Embedder, content_words, embedder
 from agentkit_tools.cutting import cut_for
+from agentkit_tools.excerpts import excerpt
 from agentkit_tools.file_text import FileText, read_file
 from agentkit_tools.files import Folder, State, as_typed, can_be_shown, content_of
 from agentkit_tools.kinds import WITHOUT_TEXT
@@ -133,7 +134,7 @@ class _Documents:
 
     def _search(self, queries: Sequence[str], context: Context[Any]) -> str:
         """Returns the documents that match any of the queries, in the order found."""
-        found: dict[str, Hit] = {}
+        found: dict[str, tuple[Hit, str]] = {}
         without = []
         with self._library.refreshed(context) as contents:
             unread = contents.unread()
@@ -143,7 +144,7 @@ class _Documents:
             meant, doubts = self._meant(contents, asked)
             for query, passages in zip(asked, meant, strict=True):
                 hits = contents.hits(query, self._results, passages)
-                found |= {each.path: each for each in hits if each.path not in found}
+                found |= {each.path: (each, query) for each in hits if each.path not in found}
                 if not hits:
                     without.append(no_results(query))
         sources = numbering(context)
@@ -152,9 +153,9 @@ class _Documents:
                 sources.source(each.path, each.title, each.passage),
                 each.title,
                 each.path,
-                shortened(each.passage, SNIPPET),
+                shortened(excerpt(each.passage, content_words(query), SNIPPET), SNIPPET),
             )
-            for each in found.values()
+            for each, query in found.values()
         ]
         notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
         return combined(
