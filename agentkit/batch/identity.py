@@ -159,7 +159,6 @@ class Ids:
         self._known = known
         self._are_unique = not known.repeated
         self._counts: Counter[int] = Counter()
-        self._used: set[str] = set()
 
     def take(self, item_id: str) -> None:
         """Take the id that a line has. Raises LineError when an earlier one has it."""

@@ -96,10 +96,9 @@ def _record(
         "seconds": round(spent.seconds, 3),
         "attempts": attempts,
         "refusals": refusals,
+        **kept,
         "error": error,
     }
-    if kept:  # seldom, and to build a dict of two parts takes twice as long
-        made |= {**kept, "error": made.pop("error")}
     if item.columns:
         made["item"] = dict(item.columns)
     return made

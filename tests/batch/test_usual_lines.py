@@ -8,7 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agentkit.batch.identity import Ids, KnownIds
+from agentkit.batch.given_items import SURELY_SHORT
+from agentkit.batch.identity import Ids, KnownIds, value_digest
 from agentkit.batch.items import _Reading, open_items
 from agentkit.batch.json_lines import json_value
 from agentkit.batch.sources import _Given
@@ -45,6 +46,9 @@ LINE = st.fixed_dictionaries(
         "question": TEXTS,
     },
 )
+LONG_TEXTS = st.sampled_from(["x" * SURELY_SHORT, "x" * (SURELY_SHORT + 1), "\u00e9" * 500_001])
+MADE_ID = f"q-{value_digest('Who?'):016x}"
+WITH_IDS = st.sampled_from([{"id": each, "question": "When?"} for each in ("a", MADE_ID, f"{MADE_ID}-2")])
 SEPARATORS = st.sampled_from([(", ", ": "), (",", ":"), (" ,", " : "), (", ", "\t:"), (",", "\r:")])
 
 
@@ -117,9 +121,10 @@ def test_these_are_usual(line: dict[str, Any]) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(TEXTS | st.text(max_size=3) | st.sampled_from(["x" * 166_665, "x" * 166_666, "\u00e9" * 500_001])))
-def test_texts_of_a_program_are_checked_as_the_whole_reading_checks_them(texts: list[str]) -> None:
-    items, in_full = (open_items(texts, skip_bad=True, dedup=dedup) for dedup in (False, True))
+@given(st.lists(TEXTS | st.text(max_size=3) | LONG_TEXTS | WITH_IDS))
+def test_texts_of_a_program_are_checked_as_the_whole_reading_checks_them(questions: list[Any]) -> None:
+    """Which is what happens where equal questions are asked once: no line is passed over then."""
+    items, in_full = (open_items(questions, skip_bad=True, dedup=dedup) for dedup in (False, True))
     assert items.check() == in_full.check()
     assert [each.id for each in items] == [each.id for each in in_full]
     assert [each.problem for each in items] == [each.problem for each in in_full]
