@@ -51,7 +51,8 @@ def test_whoever_looks_at_the_records_gets_them(log: logging.Logger) -> None:
     finally:
         log.filters.clear()
     [record] = seen
-    assert record.args and text == f"INFO: {record.getMessage()}\n"
+    assert record.args
+    assert text == f"INFO: {record.getMessage()}\n"
 
 
 def test_a_log_that_is_turned_off_in_the_middle_is_silent(log: logging.Logger) -> None:
