@@ -1,14 +1,20 @@
 """When a stream begins: with its first frame, or after a while without one."""
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from agentkit.serving.http import runs
 from agentkit.serving.http.page import recording
 from agentkit.serving.http.page.recording import Recording
 from agentkit.serving.http.sse import streamed
+from tests.support.http_service import reply, serve_http, settings_for
+from tests.support.model_server import Answer, Asked, serve
 
 
 def ending(error: Exception | None) -> Sequence[Any]:
@@ -60,3 +66,21 @@ def test_a_reader_of_a_recording_hears_soon_that_there_is_nothing_yet(monkeypatc
         return [*found, *[each async for each in reading]]
 
     assert asyncio.run(read()) == [None, {"content": "Hello."}]
+
+
+def test_a_stream_begins_while_its_model_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runs, "FIRST_SECONDS", 0.0)
+    monkeypatch.setattr(runs, "POLL_SECONDS", 0.05)
+    may_answer = threading.Event()
+
+    def slow(request: Asked) -> Answer:
+        may_answer.wait(30)
+        return reply(request)
+
+    with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        asked = {"messages": [{"role": "user", "content": "hello"}], "stream": True}
+        with requests.post(f"{service.url}/v1/chat/completions", json=asked, stream=True, timeout=30) as response:
+            assert response.status_code == 200
+            assert not may_answer.is_set()
+            may_answer.set()
+            assert response.text.endswith("data: [DONE]\n\n")
