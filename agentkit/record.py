@@ -143,8 +143,8 @@ def last_frame(usage: Usage, stopped: str) -> dict[str, Any]:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    made = {}
-    for name, shown in _fields_of(type(value)):
+    made, kind = {}, value.__class__
+    for name, shown in _fields_of(kind):
         each = getattr(value, name)
         if each or each is False or shown != "if any":
             made[name] = _json(each)
