@@ -45,7 +45,12 @@ def test_a_line_says_what_the_record_says(log: logging.Logger, monkeypatch: pyte
 def test_whoever_looks_at_the_records_gets_them(log: logging.Logger) -> None:
     seen: list[logging.LogRecord] = []
     lines = Lines(io.StringIO())
-    log.addFilter(lambda record: bool(seen.append(record)) or True)
+
+    def look(record: logging.LogRecord) -> bool:
+        seen.append(record)
+        return True
+
+    log.addFilter(look)
     try:
         text = said_by(log, lines)
     finally:
