@@ -8,6 +8,7 @@ What JSON can't represent becomes what pydantic makes of it (a model or a datacl
 base64), NaN and infinity null, anything else its text.
 """
 
+import functools
 import math
 import re
 from collections.abc import Iterable, Mapping
@@ -142,11 +143,22 @@ def last_frame(usage: Usage, stopped: str) -> dict[str, Any]:
 
 
 def _object(value: Any) -> dict[str, Any]:
+    made, kind = {}, value.__class__
+    for name, shown in _fields_of(kind):
+        each = getattr(value, name)
+        if each or each is False or shown != "if any":
+            made[name] = _json(each)
+    return made
+
+
+@functools.cache
+def _fields_of(kind: type) -> tuple[tuple[str, Any], ...]:
+    """The fields of such objects that their records have, each with True, or "if any" where it is left out while it is
+    empty."""
     from dataclasses import fields
 
-    shown = {field.name: field.metadata.get("in_json", True) for field in fields(value)}
-    values = {name: getattr(value, name) for name, is_shown in shown.items() if is_shown}
-    return {name: _json(each) for name, each in values.items() if each or each is False or shown[name] != "if any"}
+    named = ((field.name, field.metadata.get("in_json", True)) for field in fields(kind))
+    return tuple((name, shown) for name, shown in named if shown)
 
 
 def _json(value: Any, inside: tuple[int, ...] = ()) -> Any:

@@ -20,7 +20,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["_lazy.logs", "_lazy.modules", "_lazy.patterns", "_lazy.records"],
+    ["_lazy.lines", "_lazy.logs", "_lazy.modules", "_lazy.patterns", "_lazy.records"],
     [
         "errors",
         "_text",
@@ -427,6 +427,7 @@ LAYERS = [
     ["serving.http.gate"],
     ["serving.http.dependencies", "serving.http.direct"],
     ["serving.http.middleware"],
+    ["serving.http.application"],
     ["serving.http.protocol", "serving.http.websocket_protocol"],
     ["serving.http.openai.errors"],
     ["serving.http.openai.client_tools", "serving.http.openai.fields", "serving.http.openai.history"],
@@ -501,7 +502,6 @@ PUBLIC = {"agentkit", "agentkit.errors", "agentkit.event", "agentkit.retrieval",
 
 DEEPLY_NESTED = {
     "middleware.cancellation",
-    "middleware.context_window",
     "middleware.retry",
     "backends.openai",
     "backends.gguf",

@@ -16,12 +16,17 @@ KINDS = (threading.Event, LightEvent, AbortingEvent, lambda: Closing(None))
 def test_it_is_as_an_event_of_the_standard_library(make: type[threading.Event]) -> None:
     event = make()
     assert isinstance(event, threading.Event)
-    assert not event.is_set() and not event.wait(0) and not event.wait(0.001)
+    assert not event.is_set()
+    assert not event.wait(0)
+    assert not event.wait(0.001)
     event.set()
     event.set()
-    assert event.is_set() and event.wait() and event.wait(0)
+    assert event.is_set()
+    assert event.wait()
+    assert event.wait(0)
     event.clear()
-    assert not event.is_set() and not event.wait(0)
+    assert not event.is_set()
+    assert not event.wait(0)
     event.set()
     assert event.wait()
     assert f"{event!r}".endswith(": set>")
@@ -44,7 +49,7 @@ def test_all_that_wait_are_woken(make: type[threading.Event]) -> None:
 def test_none_that_begins_to_wait_while_it_is_set_is_left() -> None:
     for _ in range(300):
         event, woken = LightEvent(), []
-        waiting = [threading.Thread(target=lambda: woken.append(event.wait(30))) for _ in range(2)]  # noqa: B023
+        waiting = [threading.Thread(target=lambda: woken.append(event.wait(30))) for _ in range(2)]
         setting = threading.Thread(target=event.set)
         for each in (waiting[0], setting, waiting[1]):
             each.start()

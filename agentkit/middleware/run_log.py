@@ -3,14 +3,17 @@
 import time
 from contextlib import closing
 
-from agentkit._lazy.logs import logger_of
+from agentkit._lazy.lines import lines_alone
+from agentkit._lazy.logs import INFO, loaded_logger
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import Reply
 from agentkit.limits import Budget
 from agentkit.middleware.base import Middleware, model_name
 
-logger = logger_of("agentkit.run")
+logger = loaded_logger("agentkit.run")
+
+_REPLIED = "turn %d: %s replied in %.2f s: %d + %d tokens, %d tool calls, finish_reason %s"
 
 MAX_NAME = 80
 """Characters of a name that are logged."""
@@ -44,14 +47,14 @@ class Logged(Middleware):
             raise
 
     def _note(self, turn: int, delta: object, started: float) -> None:
-        if not isinstance(delta, Reply):
+        if not isinstance(delta, Reply) or not logger.isEnabledFor(INFO):
             return
-        seconds, reply = time.monotonic() - started, delta
-        logger.info(
-            "turn %d: %s replied in %.2f s: %d + %d tokens, %d tool calls, finish_reason %s",
-            *(turn, self._model, seconds, reply.usage.input_tokens, reply.usage.output_tokens),
-            *(len(reply.message.get("tool_calls") or ()), in_a_line(reply.finish_reason, MAX_NAME) or "-"),
-        )
+        usage, calls = delta.usage, len(delta.message.get("tool_calls") or ())
+        ended, seconds = in_a_line(delta.finish_reason, MAX_NAME) or "-", time.monotonic() - started
+        values = (turn, self._model, seconds, usage.input_tokens, usage.output_tokens, calls, ended)
+        lines = lines_alone(logger)
+        if lines is None or not lines.write_info(_REPLIED % values):
+            logger.info(_REPLIED, *values)
 
 
 def _status(error: Exception) -> str:

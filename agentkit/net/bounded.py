@@ -5,7 +5,7 @@ import io
 import socket
 from typing import Any
 
-READ_BYTES = 2048
+READ_BYTES = 1024
 """How much is read at a time of heads and of the lines between chunks: each connection that waits has such a buffer. A
 body is read past it."""
 CHUNK_BYTES = 65_536

@@ -203,9 +203,11 @@ def proceed(transcript: Transcript, executor: Executor, answer: TextAnswer, turn
 
 def decisions_on(approve: Approvals | None, transcript: Transcript, turn: Turn) -> Decisions:
     """Return the decisions. Raises ConfigurationError for one that is invalid or not on an open call."""
+    if not approve:
+        return Decisions({}, turn.asked)
     due = transcript.whats_due()
     waiting = {call["id"] for call in due} if isinstance(due, tuple) else set()
-    for call_id, decision in (approve or {}).items():
+    for call_id, decision in approve.items():
         if call_id not in waiting:
             names = ", ".join(sorted(waiting)) or "none"
             raise ConfigurationError(f"approve={{{call_id!r}: ...}}: no such call is open (open: {names})")
@@ -214,4 +216,4 @@ def decisions_on(approve: Approvals | None, transcript: Transcript, turn: Turn) 
                 f"approve={{{call_id!r}: {decision!r:.40}}}: pass True, False, the reason of a refusal (a str), or "
                 "other arguments or an answer (a dict)"
             )
-    return Decisions(approve or {}, turn.asked)
+    return Decisions(approve, turn.asked)

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from starlette.types import Message, Scope
 
-from agentkit.serving.http.logs import lines_alone
+from agentkit._lazy.lines import lines_alone
 
 logger = logging.getLogger("agentkit.access")
 refusals = logging.getLogger("agentkit.access.refused")

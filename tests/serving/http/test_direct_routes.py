@@ -1,5 +1,6 @@
 """The routes that the service calls itself answer as FastAPI does, and are seen as others are."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -16,11 +17,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Mount
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentkit.serving.http.app import ROUTERS, create_app
-from agentkit.serving.http.direct import OBSERVED, direct_routes
+from agentkit.serving.http.direct import OBSERVED, DirectRequest, direct_routes
 from tests.support.http_service import reply, settings_for
 from tests.support.model_server import serve
 
@@ -158,3 +160,56 @@ def test_a_service_below_another_ones_path_answers_too(tmp_path: Path) -> None:
             answered = client.post(f"/agent{COMPLETIONS}", json=HELLO)
             assert answered.status_code == 200, answered.text
             assert answered.json()["choices"][0]["message"]["content"]
+
+
+def test_fastapi_and_starlette_are_not_passed_by_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*arguments: object) -> None:
+        raise RuntimeError("passed")
+
+    with serve(reply) as server:
+        app = create_app(settings_for(tmp_path, server.url))
+        with TestClient(app, base_url="http://localhost") as made:
+            monkeypatch.setattr(ServerErrorMiddleware, "__call__", refuse)
+            assert made.post(CHAT, json=HELLO).status_code == 200
+            assert made.post(COMPLETIONS, content=b"[", headers=JSON).status_code == 400
+            with pytest.raises(RuntimeError, match="passed"):
+                made.get("/livez")
+
+
+def test_a_programs_own_middleware_is_passed_by_them(tmp_path: Path) -> None:
+    seen = []
+
+    class Own:
+        def __init__(self, app: ASGIApp) -> None:
+            self._app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append(scope["type"])
+            await self._app(scope, receive, send)
+
+    with serve(reply) as server:
+        app = create_app(settings_for(tmp_path, server.url))
+        app.add_middleware(Own)
+        with TestClient(app, base_url="http://localhost") as made:
+            seen.clear()
+            assert made.post(CHAT, json=HELLO).status_code == 200
+    assert seen[0] == "http"
+
+
+@pytest.mark.parametrize("kind", [Request, DirectRequest])
+def test_whether_the_client_has_left_is_asked_without_waiting(kind: type[Request]) -> None:
+    async def asked() -> list[bool]:
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+        request = kind({"type": "http"}, messages.get)
+        found = [await request.is_disconnected()]
+        messages.put_nowait({"type": "http.request", "body": b"", "more_body": False})
+        found += [await request.is_disconnected(), await request.is_disconnected()]
+        waiting = asyncio.ensure_future(messages.get())
+        await asyncio.sleep(0)
+        found.append(await request.is_disconnected())  # another one that waits stays
+        messages.put_nowait({"type": "other"})
+        assert (await waiting)["type"] == "other"
+        messages.put_nowait({"type": "http.disconnect"})
+        return [*found, await request.is_disconnected(), await request.is_disconnected()]
+
+    assert asyncio.run(asked()) == [False, False, False, False, True, True]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agentkit._lazy.lines import FORMAT, Lines, lines_alone
 from agentkit.serving.http import access_log
-from agentkit.serving.http.logs import FORMAT, Lines, lines_alone
 
 LEVELS = (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, 7)
 

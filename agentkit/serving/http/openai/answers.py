@@ -97,9 +97,11 @@ class SaidAtOnce:
 
     def _finish(self) -> None:
         for name, parts in self._arriving.items():
+            if not parts:
+                continue
             if text := "".join(parts).strip():
                 self._texts[name].append(text)
-        self._forget()
+            parts.clear()
 
     def _forget(self) -> None:
         for parts in self._arriving.values():

@@ -44,7 +44,7 @@ from agentkit.serving.http.openai.errors import not_to_be_sent_again, refusal_of
 from agentkit.serving.http.openai.models import MODEL, check_model
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
-from agentkit.serving.http.sse import streamed
+from agentkit.serving.http.sse import frame, streamed
 
 routes = APIRouter(prefix="/v1", tags=["OpenAI"], responses=error_responses(OpenAIErrorResponse))
 
@@ -80,7 +80,7 @@ async def complete(body: CompletionRequest, request: Request) -> Response:
         asked = await run_in_threadpool(asked_of, body, subject, state)
     head = head_of(model, state.fingerprint)
     if body.stream:
-        return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames)
+        return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames, _text_of)
     return json_response(await _whole(state, request, asked, subject, head))
 
 
@@ -166,47 +166,46 @@ def _ended(message: dict[str, Any], ending: Ending) -> dict[str, Any]:
 async def _chunks(
     state: State, request: Request, asked: Asked, subject: str, head: dict[str, Any], wants_usage: bool
 ) -> AsyncGenerator[Any, None]:
+    """Yield the chunks of all answers, as many at once as there are; None is a keep-alive."""
     head = {**head, "object": "chat.completion.chunk"}
     more = {"usage": None} if wants_usage else {}
     usage = Usage()
     for place, each in enumerate(asked.each()):
-        ending: Ending | None = None
-        async with aclosing(_choices(state, request, each, subject)) as choices:
-            async for choice, ending in choices:
-                marks = {} if ending is None else ending.marks
-                yield None if choice is None else {**head, "choices": [{"index": place, **choice}], **more, **marks}
-        if ending is None:  # the client has disconnected
+        choices = _Choices(place)
+        async with aclosing(answer_parts(state, request, each, subject, streamed_said(each, state))) as parts:
+            async for part in parts:
+                yield None if part is None else [{**head, **choice, **more} for choice in choices.of(part)]
+        if choices.ending is None:  # the client has disconnected
             return
-        usage += ending.answer.usage
+        usage += choices.ending.answer.usage
     if wants_usage:
-        yield {**head, "choices": [], "usage": usage_fields(usage)}
+        yield [{**head, "choices": [], "usage": usage_fields(usage)}]
 
 
-async def _choices(
-    state: State, request: Request, asked: Asked, subject: str
-) -> AsyncGenerator[tuple[dict[str, Any] | None, Ending | None], None]:
-    """Yield one answer as the choices of chunks, the last one with the ending; None is a keep-alive."""
-    role: Delta = {"role": "assistant", "content": ""}
-    texts: list[str] = []
+class _Choices:
+    """The parts of one answer as the fields of chunks. place: of the answer. ending: that of the answer, once it has
+    come."""
 
-    def choice(delta: Delta, ending: Ending | None = None) -> dict[str, Any]:
-        nonlocal role
+    def __init__(self, place: int) -> None:
+        self.ending: Ending | None = None
+        self._place = place
+        self._role: Delta = {"role": "assistant", "content": ""}
+        self._texts: list[str] = []
+
+    def of(self, part: Delta | Ending) -> list[dict[str, Any]]:
+        """The choices with a part of the answer; with its ending, those with what follows the text come before."""
+        if not isinstance(part, Ending):
+            self._texts.append(part.get("content", ""))
+            return [self._choice(part)]
+        self.ending = part
+        more = [self._choice(delta) for delta in _last_deltas(part, "".join(self._texts))]
+        return [*more, {**self._choice({}, logprobs_in(part.answer), part.finish_reason), **part.marks}]
+
+    def _choice(self, delta: Delta, logprobs: Any = None, reason: str | None = None) -> dict[str, Any]:
         if not delta.keys().isdisjoint(("tool_calls", "refusal")):  # no text is null, as in an answer that is whole
-            role.pop("content", None)
-        delta, role = {**role, **delta}, {}
-        if ending is None:
-            return {"delta": delta, "logprobs": None, "finish_reason": None}
-        return {"delta": delta, "logprobs": logprobs_in(ending.answer), "finish_reason": ending.finish_reason}
-
-    async with aclosing(answer_parts(state, request, asked, subject, streamed_said(asked, state))) as parts:
-        async for each in parts:
-            if not isinstance(each, Ending):
-                texts.append((each or {}).get("content", ""))
-                yield (None if each is None else choice(each)), None
-                continue
-            for delta in _last_deltas(each, "".join(texts)):
-                yield choice(delta), None
-            yield choice({}, each), each
+            self._role.pop("content", None)
+        delta, self._role = {**self._role, **delta}, {}
+        return {"choices": [{"index": self._place, "delta": delta, "logprobs": logprobs, "finish_reason": reason}]}
 
 
 def streamed_said(asked: Asked, state: State) -> Said:
@@ -280,4 +279,9 @@ async def _ending(state: State, asked: Asked, subject: str, answer: Answer) -> E
 
 
 def _last_frames(error: Exception | None) -> Sequence[Any]:
-    return [body_of_error("/v1/", error)] if error else ["[DONE]"]
+    return [[body_of_error("/v1/", error) if error else "[DONE]"]]
+
+
+def _text_of(chunks: Sequence[Any] | None) -> str:
+    """The frames of chunks; None is a keep-alive."""
+    return frame(None) if chunks is None else "".join(map(frame, chunks))
