@@ -314,8 +314,8 @@ def test_calls_without_results_at_the_end_are_refused_and_never_run(shared: Serv
 
 @pytest.mark.parametrize("through", ["chat", "responses"])
 def test_a_client_gets_no_id_twice_in_a_conversation(tmp_path: Path, through: str) -> None:
-    """vllm-project/vllm#50295, NVIDIA-NeMo/Switchyard#502, NousResearch/hermes-agent#102629: the model numbers the calls
-    of each reply anew, and clients that find results by ids took the first result for the second call's, without end."""
+    """vllm-project/vllm#50295, NVIDIA-NeMo/Switchyard#502, NousResearch/hermes-agent#102629: the model numbers the
+    calls of each reply anew, and clients that find results by ids took the first for the second call's."""
     made = [
         {
             "role": "assistant",
