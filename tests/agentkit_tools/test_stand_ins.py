@@ -89,7 +89,7 @@ def test_a_page_under_several_addresses_is_shown_once() -> None:
     with serve_site() as site:
         addresses = ["/article", "/redirect/2", "/article#keeper", "/article?utm_source=mail", "/article?a=1"]
         visit = page_visitor(allow=[site.address], cache=False)
-        text = visit(url=[site.url + each for each in addresses], goal="height")
+        text = visit([site.url + each for each in addresses], "height")
     assert text.count("31 metres") == 2
     assert [line for line in text.splitlines() if line.startswith("source: ")] == [
         f"source: {site.url}/article",
