@@ -20,6 +20,10 @@ PROBLEMS = 20
 CHECKS, ANSWER, ASKED = "checks", "answer", "question"
 """Columns: the checks of a line, the right answer, and in a record the text of the question."""
 
+TABLES = (".csv", ".tsv")
+OF_TEXTS = frozenset(("exact", "contains", "lacks", "f1", "number", "choice", "judge"))
+"""Checks that compare with one of several right answers."""
+
 Source = str | Path | Iterable[Any]
 Spec = str | Mapping[str, Any] | Check
 
@@ -88,6 +92,7 @@ class EvaluationSet:
             raise ConfigurationError(f"repeat={repeat!r}: use a whole number from 1 on")
         self.name = Path(source).name if isinstance(source, str | Path) else "questions"
         self.repeat = repeat
+        self._is_table = isinstance(source, str | Path) and Path(source).suffix.lower() in TABLES
         self.checks = Checks(checks, known or Known())
         self._skip_bad = skip_bad
         self._items = open_items(source, question=question, skip_bad=skip_bad)
@@ -126,9 +131,11 @@ class EvaluationSet:
                 yield Line(kept, (), f"the id {in_a_line(item.id, 60)!r} has a #, which is what repeats are named with")
                 continue
             try:
-                yield Line(kept, self.checks.of(item.columns))
+                checks = self.checks.of(item.columns)
             except ConfigurationError as error:
                 yield Line(kept, (), str(error))
+                continue
+            yield Line(_with_answers(kept, checks) if self._is_table else kept, checks)
 
     def __iter__(self) -> Iterator[Item]:
         for line in self.lines():
@@ -139,6 +146,19 @@ class EvaluationSet:
     def needs(self) -> tuple[str, ...]:
         """The fields of records that the checks read, and that are kept only if they are asked for."""
         return tuple(sorted({field for line in self.lines() for check in line.checks for field in check.needs}))
+
+
+def _with_answers(item: Item, checks: Iterable[Check]) -> Item:
+    """An item of a table, whose cells are texts: a list of right answers is written as JSON."""
+    written = item.columns.get(ANSWER)
+    if not isinstance(written, str) or written[:1] != "[" or not all(check.kind in OF_TEXTS for check in checks):
+        return item
+    try:
+        answers = json.loads(written)
+    except (ValueError, RecursionError):
+        return item
+    is_list = isinstance(answers, list) and answers and all(isinstance(each, str | int | float) for each in answers)
+    return replace(item, columns={**item.columns, ANSWER: answers}) if is_list else item
 
 
 def _problem(line: Line) -> str:

@@ -1,10 +1,12 @@
 """Checks an answer against the sources that it cites: without a model, in any language."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from agentkit.evidence.citation import Citation, Verdict
 from agentkit.evidence.claims import Claim, claims
 from agentkit.evidence.comparison import Finding, Sentence, SourceText
+from agentkit.evidence.ledger import key_of
 from agentkit.evidence.source import Source
 from agentkit.evidence.verdict import contributing, is_checkable, judged
 
@@ -31,8 +33,10 @@ def checked(answer: str, sources: Mapping[int, Source]) -> list[Citation]:
     """
     if not any(source.read for source in sources.values()):
         return []
-    found = [(claim, Sentence.of(claim)) for claim in claims(answer, sources)]
+    addresses = {key_of(each): number for number, source in sources.items() for each in (*source.also, source.address)}
+    found = [(claim, Sentence.of(claim)) for claim in claims(answer, sources, addresses)]
     found = [(claim, sentence) for claim, sentence in found if claim.cited or is_checkable(claim, sentence)]
+    found = [(_by_links(claim), sentence) for claim, sentence in found]
     check = _Check(sources)
     citations: list[Citation] = []
     for claim, sentence in found:
@@ -40,6 +44,11 @@ def checked(answer: str, sources: Mapping[int, Source]) -> list[Citation]:
         if len(citations) >= MOST_CITATIONS:
             break
     return citations[:MOST_CITATIONS]
+
+
+def _by_links(claim: Claim) -> Claim:
+    """A claim that cites its sources by their addresses alone."""
+    return replace(claim, cited=claim.linked, later=()) if claim.linked and not claim.cited else claim
 
 
 class _Check:

@@ -2,11 +2,12 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from agentkit.evidence.layout import Block, blocks
+from agentkit.evidence.ledger import key_of
 from agentkit.evidence.marks import MARK, Mark, marks
 from agentkit.evidence.quotations import quoted_places
 from agentkit.retrieval.sentences import sentence_ends
@@ -27,12 +28,14 @@ _MARKUP = re.compile(
 )
 """What is left out of a block's text, and code, which stays: a `[0]` in it is no citation."""
 _WORD = re.compile(r"\S")
+NO_ADDRESSES: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
 class Claim:
     """A sentence of an answer. sentence: as it stands there; start, end: where. text: without markup and citation
     marks. cited: the numbers of its sources. later: those that the next sentence with any cites in the same paragraph.
+    linked: those whose addresses stand in it.
     """
 
     sentence: str
@@ -41,16 +44,18 @@ class Claim:
     text: str
     cited: tuple[int, ...] = ()
     later: tuple[int, ...] = ()
+    linked: tuple[int, ...] = ()
 
 
 @dataclass
 class _Plain:
     """The text of a block without markup. text: the pieces, one space in place of what is left out. offsets: where each
-    piece begins in `text`, and in the answer."""
+    piece begins in `text`, and in the answer. links: to sources."""
 
     pieces: list[str] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
+    links: list[Mark] = field(default_factory=list)
     length: int = 0
 
     def add(self, text: str, place: int) -> None:
@@ -65,12 +70,13 @@ class _Plain:
         return self.places[piece] + index - self.begins[piece]
 
 
-def claims(answer: str, known: Container[int]) -> Iterator[Claim]:
-    """Yield the sentences of an answer. known: the numbers of the sources."""
+def claims(answer: str, known: Container[int], addresses: Mapping[str, int] = NO_ADDRESSES) -> Iterator[Claim]:
+    """Yield the sentences of an answer. known: the numbers of the sources; addresses: by what `key_of` makes of their
+    addresses."""
     answer = answer[:LONGEST_ANSWER]
     waiting: list[Claim] = []
     for block in blocks(answer):
-        plain, found = _plain(answer, block, known)
+        plain, found = _plain(answer, block, known, addresses)
         claimed = _of_block(answer, block, plain, found)
         if claimed:
             yield from waiting
@@ -93,14 +99,16 @@ def _of_block(answer: str, block: Block, plain: "_Plain", found: list[Mark]) -> 
             start = first.start()
             place = plain.place(start), plain.place(start + len(said) - 1) + 1
             sentences.append((*_with_emphasis(answer, block, *place), said))
-    cited = _cited([(start, end) for start, end, _ in sentences], found)
+    places = [(start, end) for start, end, _ in sentences]
+    cited, linked = _cited(places, found), _cited(places, plain.links)
     later: tuple[int, ...] = ()
     claimed: list[Claim] = []
     for index in range(len(sentences) - 1, -1, -1):
         (start, end, said), numbers = sentences[index], cited[index]
         if index and numbers and not cited[index - 1] and len(said) <= SHORT_ANSWER:
             said = _with_question(sentences[index - 1][2], said)
-        claimed.append(Claim(answer[start:end], start, end, " ".join(said.split()), numbers, () if numbers else later))
+        said = " ".join(said.split())
+        claimed.append(Claim(answer[start:end], start, end, said, numbers, () if numbers else later, linked[index]))
         later = numbers or later
     return claimed[::-1]
 
@@ -141,7 +149,7 @@ def _cited(places: list[tuple[int, int]], found: list[Mark]) -> list[tuple[int, 
     return [tuple(each) for each in cited]
 
 
-def _plain(answer: str, block: Block, known: Container[int]) -> tuple[_Plain, list[Mark]]:
+def _plain(answer: str, block: Block, known: Container[int], addresses: Mapping[str, int]) -> tuple[_Plain, list[Mark]]:
     """The text of a block without markup, and its citation marks."""
     plain, found, done = _Plain(), list[Mark](), block.start
     for markup in _MARKUP.finditer(answer, block.start, block.end):
@@ -153,9 +161,21 @@ def _plain(answer: str, block: Block, known: Container[int]) -> tuple[_Plain, li
             if not cites:
                 continue
             found += cites
+        elif addresses and kind in ("link", "address"):
+            number = addresses.get(key_of(_address_in(markup[0])))
+            plain.links += [] if number is None else [Mark(markup.start(), markup.end(), (number,))]
         plain.add(answer[done : markup.start()], done)
         if kind in ("space", "mark", "address", "tag", "image", "foreign"):
             plain.add(" ", markup.start())
         done = markup.end()
     plain.add(answer[done : block.end], done)
     return plain, found
+
+
+def _address_in(markup: str) -> str:
+    """The address of a link, or one that stands by itself; a closing bracket behind that is no part of it."""
+    if markup.startswith("]("):
+        return (markup[2:-1].split() or [""])[0]
+    written = markup.strip("<>")
+    closing = min(len(written) - len(written.rstrip(")")), max(0, written.count(")") - written.count("(")))
+    return written[: len(written) - closing]

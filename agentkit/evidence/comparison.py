@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 from agentkit.evidence.claims import Claim
 from agentkit.evidence.folding import script
@@ -41,11 +42,13 @@ class Sentence:
     @classmethod
     def of(cls, claim: Claim) -> "Sentence":
         """The sentence of a claim."""
-        named = {name: begin for name in names(claim.text)[:MOST_WORDS] if (begin := beginning(name))}
+        dated = months(claim.text)
+        found = (name for name in names(claim.text) if letters(name).strip() not in dated.values())
+        named = {name: begin for name in islice(found, MOST_WORDS) if (begin := beginning(name))}
         return cls(
             tuple(keys(_SEPARATED.sub(" ", claim.text), MOST_WORDS)),
             tuple(numbers(claim.text))[:MOST_WORDS],
-            months(claim.text),
+            dated,
             named,
             tuple(quotations(claim.text))[:MOST_WORDS],
             script(claim.text),

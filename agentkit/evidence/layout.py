@@ -1,7 +1,7 @@
 """The parts of an answer in Markdown that say something: paragraphs, items and rows; no code, no list of references."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -20,6 +20,9 @@ _ITEM = re.compile(
 )
 _DEFINITION = re.compile(r"\[\^?[^\]\n]{1,60}\]:")
 _ADDRESS = re.compile(r"https?://|www\.")
+_LINKED = re.compile(r"\]?\(<?https?://")
+_LEAST_BEFORE_LINK = 5
+"""Words of a sentence that cites by a link; fewer are a title."""
 _LAST = re.compile(r"[.!?。！？؟।]\W{0,9}$")
 
 
@@ -121,14 +124,22 @@ def _without_references(lines: Iterator[_Line]) -> Iterator[_Line]:
     lines have addresses or do not end as sentences do.
     """
     kept = list(lines)
-    end = len(kept)
-    while end and (not kept[end - 1].said.strip() or _is_reference(kept[end - 1])):
-        end -= 1
+    end = _begin_of(kept, _is_reference)
+    if not (end and (kept[end - 1].text == "#" or _introduces(kept[end - 1].said))):
+        end = _begin_of(kept, lambda line: _is_reference(line) and not _cites_by_link(line.said))
     listed = [line for line in kept[end:] if line.said.strip()]
     has_heading = end > 0 and kept[end - 1].text == "#"
     if listed and (has_heading or all(_ADDRESS.search(each.text) or not _LAST.search(each.text) for each in listed)):
         kept = kept[: end - 1] if end and _introduces(kept[end - 1].said) else kept[:end]
     return (_empty(line) if line.text == "#" else line for line in kept if not _is_entry(line))
+
+
+def _begin_of(lines: list[_Line], is_reference: Callable[[_Line], bool]) -> int:
+    """Where the references at the end begin."""
+    end = len(lines)
+    while end and (not lines[end - 1].said.strip() or is_reference(lines[end - 1])):
+        end -= 1
+    return end
 
 
 def _is_reference(line: _Line) -> bool:
@@ -139,6 +150,14 @@ def _is_reference(line: _Line) -> bool:
     address = _ADDRESS.search(line.said)
     said = line.said[: address.start()].rstrip("([<- ") if address else ""
     return address is not None and not _LAST.search(said) and not MARK.search(line.said)
+
+
+def _cites_by_link(said: str) -> bool:
+    """Whether a line is a sentence with a link in it, or with an address in brackets at its end, by which it cites."""
+    link = _LINKED.search(said)
+    if link is None or len(said[: link.start()].split(None, _LEAST_BEFORE_LINK)) < _LEAST_BEFORE_LINK:
+        return False
+    return bool(_LAST.search(said)) and (link[0][0] == "]" or said.rstrip(" \t.!?。！？*_").endswith(")"))
 
 
 def _is_entry(line: _Line) -> bool:

@@ -18,6 +18,8 @@ MAX_TEXTS = 8
 """How many versions of a source are kept: the last ones."""
 MAX_ADDRESS = 2_000
 MAX_TITLE = 500
+_CAMPAIGN = ("utm_", "fbclid=", "gclid=", "dclid=", "msclkid=", "yclid=", "igshid=", "mc_cid=", "mc_eid=", "srsltid=")
+"""How the parameters begin by which sites count where their readers come from: they change no page."""
 _SCHEME = pattern(r"https?://(?:www\.)?([^/?#\s]+)([^\s#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -29,9 +31,14 @@ def digest_of(text: str) -> str:
 
 
 def key_of(address: str) -> str:
-    """What the addresses of one source have in common: of a URL without scheme, "www.", fragment and last slash."""
+    """What the addresses of one source have in common: of a URL without scheme, "www.", fragment, last slash, and what
+    says in its query where a reader has come from."""
     found = _SCHEME.fullmatch(address.strip())
-    return address.strip() if found is None else f"{found[1].lower()}{found[2].rstrip('/')}"
+    if found is None:
+        return address.strip()
+    path, mark, query = found[2].partition("?")
+    kept = "&".join(each for each in query.split("&") if not each.lower().startswith(_CAMPAIGN)) if mark else ""
+    return f"{found[1].lower()}{path}{mark if kept else ''}{kept}".rstrip("/")
 
 
 def _encodable(source: Source) -> Source:

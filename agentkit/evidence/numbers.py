@@ -10,8 +10,8 @@ from agentkit._text import beyond_ascii, utf8
 from agentkit.retrieval.words import folded
 
 _NUMBER = re.compile(
-    r"(?<![\d.,])(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?![\d.])"
-    r"|(?<![\d.,])(?P<one>\d{1,2})[-/.](?P<other>\d{1,2})[-/.](?P<last>\d{4})(?![\d.])"
+    r"(?<![\d.,])(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?!\.?\d)"
+    r"|(?<![\d.,])(?P<one>\d{1,2})[-/.](?P<other>\d{1,2})[-/.](?P<last>\d{4})(?!\.?\d)"
     r"|(?<![\d.,])(?P<spaced>\d{1,3}(?:[ \u00a0\u202f\u2009]\d{3}){1,9}"
     r"(?:[.,٫]\d{1,40}(?![.,]?\d|[ \u00a0\u202f\u2009]\d{3}(?!\d)))?)(?!\d)"
     r"|(?P<number>\d{1,40}(?:[.,٫٬·'’]\d{1,40}){0,20})"
@@ -29,7 +29,7 @@ _NO_PART = frozenset(
     f"{sign}{other}"
     for sign in " .,;:)'\n"
     for other in map(chr, range(128))
-    if not other.isdigit() and other not in "mMtTbB"
+    if not other.isdigit() and other not in "mMtTbBlLcC"
 )
 """What most numbers have behind them, and is neither a part nor the scale nor the range of one."""
 _SCALE = re.compile(
@@ -49,8 +49,10 @@ _SCALES = {
     exponent: frozenset(words.split())
     for exponent, words in {
         3: "thousand tausend mille mil mila тыс тысяч тысяча тысячи الف",
+        5: "lakh lakhs",
         6: "million millions millionen mio mln millon millones milhao milhoes milione milioni м миллион миллиона "
         "миллионов млн مليون ملايين",
+        7: "crore crores",
         9: "billion billions bn milliard milliards milliarden mrd miliardi miliardo bilhao bilhoes миллиард миллиарда "
         "миллиардов млрд مليار",
         12: "trillion trillions triliones трлн триллион триллиона триллионов",

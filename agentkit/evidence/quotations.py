@@ -21,6 +21,8 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff"
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _GAP = re.compile(f"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
 """A space beside a character of a script without spaces: some set one before Latin letters, others none."""
+_HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u2010]\r?\n[ \t]{0,20}(?=[^\W\d_])")
+"""Where a word goes on in the next line, as in texts that were typeset."""
 _BRACKETS = re.compile(r"\[\s?(?:\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,20}|[a-z]|citation needed|来源请求)\s?\]")
 
 
@@ -45,6 +47,8 @@ class QuotedText:
 
     def __init__(self, text: str) -> None:
         self._text = _words_only(_BRACKETS.sub("", text))
+        joined = _HYPHEN.sub("", text)
+        self._joined = QuotedText(joined) if joined != text else None
         self._has_gaps = not _IS_UNSPACED.search(beyond_ascii(self._text).decode("utf-8", "surrogatepass"))
 
     def has(self, quoted: str) -> bool:
@@ -53,7 +57,7 @@ class QuotedText:
         for piece in _pieces(quoted):
             place = self._text.find(piece if self._has_gaps else piece.strip(), place)
             if place < 0:
-                return False
+                return self._joined is not None and self._joined.has(quoted)
         return True
 
 

@@ -107,11 +107,25 @@ def _places(each: str, folded: str) -> Iterator[int]:
     if _ARABIC.match(each):
         yield from _arabic_places(each, folded)
         return
+    if each.isdecimal() and each.isascii():
+        yield from _number_places(each, folded)
+        return
     written = each if is_unspaced(each) else f" {each}" if len(each) > 3 else f" {each} "
     place = folded.find(written)
     while place >= 0:
         yield place + (written[0] == " ")
         place = folded.find(written, place + 1)
+
+
+def _number_places(each: str, folded: str) -> Iterator[int]:
+    """The same for digits, beside which scripts without spaces have none."""
+    place = folded.find(each)
+    while place >= 0:
+        before, behind = folded[place - 1 : place], folded[place + len(each) : place + len(each) + 1]
+        is_begun = before == " " or is_unspaced(before)
+        if is_begun and (len(each) > 3 or not behind.strip() or is_unspaced(behind)):
+            yield place
+        place = folded.find(each, place + 1)
 
 
 def _arabic_places(each: str, folded: str) -> Iterator[int]:

@@ -134,3 +134,16 @@ def test_a_judge_sees_the_question_and_is_asked_once(tmp_path: Path) -> None:
         ConfigurationError, match=r"check other \(item c\d\): it has no score, and asking is not allowed"
     ):
         rescored(out, lines(3, checks=[{"check": "judge", "rubric": "It is kind.", "name": "other"}]))
+
+
+def test_a_table_has_several_right_answers_as_json(tmp_path: Path) -> None:
+    """Cells are texts: a list was one long right answer, which no answer of a model contains."""
+    table = tmp_path / "q.csv"
+    rows = ['a?,"[""Paris"", ""Rome""]"', "b?,[Paris]", 'c?,"[""Paris"""', "d?,[12]", 'e?,"[""Paris"", null]"']
+    table.write_text("\n".join(["question,answer", *rows]), encoding="utf-8")
+    found = [line.item.columns["answer"] for line in EvaluationSet(table, checks=["contains"]).lines()]
+    assert found == [["Paris", "Rome"], "[Paris]", '["Paris"', [12], '["Paris", null]']
+    as_text = [line.item.columns["answer"] for line in EvaluationSet(table, checks=["json"]).lines()]
+    assert as_text[0] == '["Paris", "Rome"]'
+    lines = [{"question": "a?", "answer": '["Paris"]'}]
+    assert [line.item.columns["answer"] for line in EvaluationSet(lines, checks=["contains"]).lines()] == ['["Paris"]']

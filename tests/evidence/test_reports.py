@@ -60,3 +60,72 @@ NO_CLAIM = {
 def test_what_others_took_for_citations_is_no_claim(answer: str) -> None:
     said = "The pump of the mill lifts 45 litres a second [1].\n\n"
     assert [each.verdict for each in checked(said + answer, SOURCES)] == ["supported"]
+
+
+HARBOUR = (
+    "The tower was built in 1794. It is 31 metres high, stands at the harbour, and cost 1,200,000 rupees. It was "
+    "opened on 05/05/1794. The keeper of the light-\nhouse slept."
+)
+HARBOURS = {
+    1: Source(1, "https://example.org/tower_(old)", "The tower", texts=(HARBOUR,)),
+    2: Source(2, "https://example.org/ships", "Ships", texts=("Of ships and their crews alone.",)),
+}
+LINKED = {
+    "a link behind the sentence": "The tower was built in 1794 ([source](https://example.org/tower_(old))).",
+    "a link within": "The tower at the harbour was built in 1794, as [the page](https://example.org/tower_(old)) says.",
+    "an address in brackets": "The tower was built in 1794 (https://example.org/tower_(old)).",
+    "as a search engine links": "The tower is 31 metres high ([x](https://www.example.org/tower_(old)/?utm_source=openai)).",
+}
+
+
+@pytest.mark.parametrize("answer", LINKED.values(), ids=LINKED)
+def test_a_link_to_a_source_cites_it(answer: str) -> None:
+    """Albert-Weasker/niubigeo#12: an address in the answer is that of a source, too."""
+    (found,) = checked(answer, HARBOURS)
+    assert (found.source, found.verdict) == (1, "supported")
+    (wrong,) = checked(answer.replace("1794", "1893").replace("31", "47"), HARBOURS)
+    assert (wrong.source, wrong.verdict) == (1, "not found")
+    (other,) = checked(answer.replace("tower_(old)", "ships"), HARBOURS)
+    assert (other.source, other.verdict) == (2, "not found")
+    (unknown,) = checked(answer.replace("tower_(old)", "unknown"), HARBOURS)
+    assert (unknown.source, unknown.verdict) == (None, "no source")
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "Sources:\n- The tower of the old harbour and its keepers (https://example.org/ships).",
+        "## Sources\n\n- The tower of the old harbour and its keepers (https://example.org/ships).",
+        "[The tower of the old harbour](https://example.org/ships), a page about it.",
+        "- [Ships](https://example.org/ships)\n- [Tower](https://example.org/tower_(old))",
+    ],
+)
+def test_links_in_a_list_of_sources_claim_nothing(listed: str) -> None:
+    (found,) = checked(f"The tower was built in 1794 [1].\n\n{listed}", HARBOURS)
+    assert (found.source, found.verdict) == (1, "supported")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The tower was opened on May 5th, 1794 [1].",
+        "The tower was opened on 5 May 1794 [1].",
+        "The tower cost 12 lakh rupees [1].",
+        'It says "the keeper of the lighthouse slept" [1].',
+    ],
+    ids=[
+        "a date in numbers before a full stop",
+        "May is no name",
+        "lakh",
+        "a hyphen at a line's end",
+    ],
+)
+def test_what_stands_there_in_another_form_is_supported(answer: str) -> None:
+    assert [(each.source, each.verdict) for each in checked(answer, HARBOURS)] == [(1, "supported")]
+
+
+@pytest.mark.parametrize("source", ["塔的高度是31米，建于1794年。", "塔的高度是３１米，建于１７９４年。"])
+def test_digits_are_words_of_a_sentence_also_where_no_spaces_are(source: str) -> None:
+    """A Chinese source that says the same, word for word, was "only a part of it"."""
+    (found,) = checked("塔的高度是31米，建于1794年[1]。", {1: Source(1, "塔.txt", "塔", texts=(source,))})
+    assert found.verdict == "supported"

@@ -14,6 +14,7 @@ from agentkit_tools.page.blocks import joined, written
 from agentkit_tools.page.flat import flat_text
 from agentkit_tools.page.main_text import main_blocks
 from agentkit_tools.page.pdf import pdf_text
+from agentkit_tools.page.stand_ins import text_instead, title_instead
 from agentkit_tools.page.tree import TooDeepError, cleaned, parsed
 from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
 from agentkit_tools.unreadable import UnreadableError
@@ -116,8 +117,10 @@ def html_text(source: str, address: str = "") -> Readable:
         return Readable("", "")
     except TooDeepError:
         return Readable(*flat_text(source))
+    title = title or title_instead(root)
     cleaned(root)
-    return Readable(title, joined(main_blocks(root, written(root, address))))
+    text = joined(main_blocks(root, written(root, address)))
+    return Readable(title, text or text_instead(source, address))
 
 
 def _pretty(text: str) -> str:

@@ -137,18 +137,19 @@ def _beginning(content: bytes) -> bytes:
 
 
 def _shown(addresses: Sequence[str], pages: Sequence[_Read | Exception], context: Context) -> str:
-    """Returns the pages, and notes on those that failed. Raises ToolError when all failed."""
-    blocks, failed = [], []
+    """Returns the pages, each once, whatever addresses lead to it, and notes on those that failed. Raises ToolError
+    when all failed."""
+    blocks, failed = dict[tuple[int, str], str](), []
     for address, page in zip(addresses, pages, strict=False):
         if isinstance(page, Exception):
             failed.append(_reason(address, page))
             continue
         number = context.source(page.url, page.title, page.text, also=[address])
-        blocks.append(block(number, page.url, page.title, page.shown))
+        blocks.setdefault((number, page.shown), block(number, page.url, page.title, page.shown))
     if not blocks:
         raise ToolError(" ".join(failed))
     notes = [f"({reason})" for reason in failed] + over_limit(len(addresses), MAX_SOURCES, "pages were read")
-    return combined(blocks, notes)
+    return combined(list(blocks.values()), notes)
 
 
 def _reason(address: str, error: Exception) -> str:

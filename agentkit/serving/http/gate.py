@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from agentkit._text import in_a_line
@@ -132,6 +133,8 @@ class Gate:
         if path_of(scope) in FILES:
             self._check_file(kind)
         elif kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+            if not _is_there(scope):  # what is told is that, and not the form of a body that nobody reads
+                return
             raise Refusal(
                 415,
                 f"the body has the Content-Type {in_a_line(kind, 80) or '(none)'}: send JSON with the header "
@@ -177,6 +180,11 @@ def path_of(scope: Scope) -> str:
 def is_protected(path: str) -> bool:
     """Whether a path is part of the API, which only authenticated callers may use."""
     return (path.startswith(("/api/", "/v1/")) or path == METRICS) and path not in PUBLIC
+
+
+def _is_there(scope: Scope) -> bool:
+    """Whether the application has a route for the path and method of a request."""
+    return any(route.matches(scope)[0] is Match.FULL for route in scope["app"].routes)
 
 
 def address_of(scope: Scope) -> str:

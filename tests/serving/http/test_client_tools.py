@@ -314,8 +314,8 @@ def test_calls_without_results_at_the_end_are_refused_and_never_run(shared: Serv
 
 @pytest.mark.parametrize("through", ["chat", "responses"])
 def test_a_client_gets_no_id_twice_in_a_conversation(tmp_path: Path, through: str) -> None:
-    """vllm-project/vllm#50295, NVIDIA-NeMo/Switchyard#502, NousResearch/hermes-agent#102629: the model numbers the calls
-    of each reply anew, and clients that find results by ids took the first result for the second call's, without end."""
+    """vllm-project/vllm#50295, NVIDIA-NeMo/Switchyard#502, NousResearch/hermes-agent#102629: the model numbers the
+    calls of each reply anew, and clients that find results by ids took the first for the second call's."""
     made = [
         {
             "role": "assistant",
@@ -325,20 +325,22 @@ def test_a_client_gets_no_id_twice_in_a_conversation(tmp_path: Path, through: st
         for city in ('{"city": "Oslo"}', '{"city": "Rome"}')
     ]
     script = [*(whole(each, finish_reason="tool_calls") for each in made), whole("Done.")]
-    ids = []
+    ids: list[str] = []
+    tools: Any = [WEATHER]
+    function: Any = WEATHER["function"]
     with agent(tmp_path, script) as (service, server):
         client = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0)
         if through == "chat":
             messages: list[Any] = [user("Compare them")]
             for _ in made:
-                given = client.chat.completions.create(model="agentkit", messages=messages, tools=[WEATHER])
+                given = client.chat.completions.create(model="agentkit", messages=messages, tools=tools)
                 message = given.choices[0].message
                 ids.append(message.tool_calls[0].id)  # type: ignore[index]
                 result = {"role": "tool", "tool_call_id": ids[-1], "content": f"result {len(ids)}"}
                 messages += [message.model_dump(exclude_none=True), result]
-            client.chat.completions.create(model="agentkit", messages=messages, tools=[WEATHER])
+            client.chat.completions.create(model="agentkit", messages=messages, tools=tools)
         else:
-            tools: list[Any] = [{"type": "function", **WEATHER["function"]}]
+            tools = [{"type": "function", **function}]
             asked: Any = "Compare them"
             before = None
             for _ in range(3):

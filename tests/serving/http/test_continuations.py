@@ -198,8 +198,8 @@ def test_an_answer_goes_on_with_the_calls_that_the_client_has_kept(places: Any, 
 
 
 def test_an_answer_is_restored_whose_replies_number_their_calls_alike() -> None:
-    """ggml-org/llama.cpp#20364, lmstudio-ai/lmstudio-bug-tracker#1290: the ids of each reply's calls begin anew, so that
-    the result of an earlier reply looked like that of the client's call, and nothing was restored."""
+    """vllm-project/vllm#50295, fw-ai/fireconnect#16: the ids of each reply's calls begin anew, so that the result of an
+    earlier reply looked like that of the client's call, and nothing was restored."""
     kept = Continuations(MemorySessions())
     answer: list[Any] = [
         {"role": "assistant", "content": None, "tool_calls": [call("call_0", "look_up"), call("call_1", "look_up")]},

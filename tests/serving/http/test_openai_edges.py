@@ -7,6 +7,7 @@ from typing import Any
 
 import openai
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -119,6 +120,27 @@ def test_an_unknown_url_has_a_code_of_its_own(service: Service, method: str, pat
     error = error_of(service, status, None, path, method)
     assert (error["code"], error["type"]) == (code, "invalid_request_error")
     assert status != 405 or error["message"].endswith("use POST")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v1/files", 404),
+        ("POST", "/v1/audio/transcriptions", 404),
+        ("POST", "/v1/images/edits", 404),
+        ("PUT", CHAT, 405),
+        ("POST", CHAT, 415),
+        ("POST", "/api/llm/chat", 415),
+    ],
+)
+def test_a_file_sent_to_a_path_that_is_not_there_is_told_so(
+    service: Service, method: str, path: str, status: int
+) -> None:
+    """The SDKs' `files.create` and `audio.transcriptions.create` were told to send JSON."""
+    sent = requests.request(method, service.url + path, files={"file": ("a.wav", b"x")}, timeout=30)
+    assert sent.status_code == status
+    if path.startswith("/v1/") and status == 404:
+        assert sent.json()["error"]["code"] == "unknown_url"
 
 
 def test_the_list_of_models_may_have_a_slash_at_its_end(service: Service) -> None:

@@ -103,7 +103,7 @@ def _revealed(root: Element) -> Iterator[str]:
 def _is_unseen(element: Element, style: Declarations, revealed: frozenset[str]) -> bool:
     if classes_of(element) & FOR_SCREEN_READERS:
         return True
-    if element.get("aria-hidden") == "true" and element.get("role") != "tabpanel":
+    if element.get("aria-hidden") == "true" and element.get("role") != "tabpanel" and not _is_said_otherwise(element):
         return True
     is_hidden = element.get("hidden", "until-found").lower() != "until-found" or element.get("popover") is not None
     can_open = element.get("id") in revealed or element.get("role") == "tabpanel"
@@ -112,6 +112,14 @@ def _is_unseen(element: Element, style: Declarations, revealed: frozenset[str]) 
     if not style or "animation" in style:
         return False
     return (not can_open and _is_closed(style)) or _is_outside(style) or _is_clipped(style)
+
+
+def _is_said_otherwise(element: Element) -> bool:
+    """Whether an element that screen readers pass over stands beside a text that they read in its place, such as stars
+    beside "4 of 5": one of the two has to be read, and it is the one that everybody sees."""
+    beside = (each for each in (element.getprevious(), element.getnext()) if each is not None)
+    is_icon = any("icon" in name for name in classes_of(element))
+    return not is_icon and any(classes_of(each) & FOR_SCREEN_READERS for each in beside)
 
 
 def _is_closed(style: Declarations) -> bool:

@@ -1,0 +1,66 @@
+"""What stands in for the title or the text that a page lacks: what it tells link previews and search engines, and those
+that run no scripts."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from lxml.etree import _Element as Element
+
+from agentkit_tools.page.blocks import joined, written
+from agentkit_tools.page.flat import flat_text
+from agentkit_tools.page.inline import beginning_of
+from agentkit_tools.page.main_text import main_blocks
+from agentkit_tools.page.tree import cleaned, parsed
+
+LEAST = 200
+"""Characters of a text from which on it is one, and no request to turn scripts on."""
+MAX_DATA = 2_000_000
+"""Characters of structured data that are read."""
+_TITLES = ("og:title", "twitter:title")
+
+
+def title_instead(root: Element) -> str:
+    """The title that a page without one has for link previews, else its first heading; "" for none."""
+    for meta in root.iter("meta"):
+        if (meta.get("property") or meta.get("name") or "").lower() in _TITLES and (meta.get("content") or "").strip():
+            return str(meta.get("content"))
+    return next((text for heading in root.iter("h1") if (text := beginning_of(heading))), "")
+
+
+def text_instead(source: str, address: str = "") -> str:
+    """The text that a page without one has for those that run no scripts, or for search engines; "" for none.
+
+    Raises what `parsed` raises."""
+    _, root = parsed(source)
+    bodies = list(_article_bodies(root))
+    for element in list(root.iter("noscript")):
+        element.tag = "div"
+    cleaned(root)
+    text = joined(main_blocks(root, written(root, address)))
+    found = (text, *(flat_text(body)[1] if "<" in body else body.strip() for body in bodies))
+    return next((each for each in found if len(each) >= LEAST), "")
+
+
+def _article_bodies(root: Element) -> Iterator[str]:
+    """The texts of articles in the structured data of a page (https://schema.org/Article)."""
+    left = MAX_DATA
+    for script in root.iter("script"):
+        data = script.text or ""
+        left -= len(data)
+        if (script.get("type") or "").lower() == "application/ld+json" and left >= 0:
+            try:
+                yield from _bodies_in(json.loads(data, strict=False))
+            except (ValueError, RecursionError):
+                continue
+
+
+def _bodies_in(value: Any) -> Iterator[str]:
+    """The bodies in a value: in its lists and its `@graph`."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _bodies_in(each)
+    elif isinstance(value, dict):
+        if isinstance(value.get("articleBody"), str):
+            yield value["articleBody"]
+        yield from _bodies_in(value.get("@graph"))
