@@ -1,7 +1,9 @@
 """One agent, many threads; runs in running event loops, in tools, after a fork, and at the end of the program."""
 
 import asyncio
+import gc
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 from agentkit import Agent, Context, Limits, tool
+from agentkit.net import connections, outgoing
 from agentkit.testing import ScriptedBackend
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 
@@ -139,6 +142,32 @@ def test_a_run_works_at_the_end_of_the_program() -> None:
     assert done.stdout == "Done.\n"
 
 
+def _without_names(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave a module as the interpreter does at the end of a program, before it frees what other modules hold."""
+    for name in [name for name in vars(module) if not name.startswith("__")]:
+        monkeypatch.setattr(module, name, None)
+
+
+def test_a_connection_that_outlives_its_module_is_closed_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connection = connections.Connections(f"http://127.0.0.1:{listener.getsockname()[1]}").take(5)
+        server, _ = listener.accept()
+    with server, monkeypatch.context() as patched:
+        _without_names(connections, patched)
+        del connection  # a failure there would fail the test
+        assert server.recv(1) == b""
+
+
+def test_a_client_for_asyncio_that_outlives_its_module_is_freed_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = outgoing.async_httpx_client("http://127.0.0.1:1")
+    with monkeypatch.context() as patched:
+        _without_names(outgoing, patched)
+        patched.setattr(sys, "meta_path", None)
+        patched.delitem(sys.modules, "asyncio", raising=False)
+        del client
+        gc.collect()
+
+
 @pytest.mark.parametrize("count", [1, 8])
 def test_a_hung_tool_hangs_neither_the_run_nor_the_program(count: int) -> None:
     code = (
@@ -178,7 +207,9 @@ def test_limits_are_the_runs_own_in_threads() -> None:
 
 CELL = """
 import asyncio
+import gc
 from agentkit import Agent, tool
+from agentkit.net import connections, outgoing
 from agentkit.testing import ScriptedBackend
 
 @tool(read_only=True, timeout=10)

@@ -222,8 +222,11 @@ class Connection:
             self._http.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):  # at the end of the program there may be no modules any more
-            self.close()
+        try:  # at the end of the program there may be no contextlib any more
+            self.unlimit()
+            self._http.close()
+        except Exception:  # noqa: BLE001
+            pass
 
 
 class Connections:

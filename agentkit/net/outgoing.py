@@ -5,7 +5,6 @@ The HTTP libraries read all proxy variables when a client is made, and fail on o
 is read, by one set of rules for all clients, and what can't work is a ConfigurationError that names the variable.
 """
 
-import contextlib
 import fnmatch
 import functools
 import ipaddress
@@ -169,10 +168,12 @@ def _async_client_class() -> Any:
                 super().__init__(**self.made_with)
 
         def __del__(self) -> None:
-            import asyncio  # loaded by whoever uses this client
+            try:  # as above, and nothing can be imported
+                import asyncio  # loaded by whoever uses this client
 
-            with contextlib.suppress(Exception):
                 asyncio.get_running_loop().create_task(self.aclose())
+            except Exception:  # noqa: BLE001
+                pass
 
     return AsyncClient
 

@@ -38,6 +38,10 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A factory of stores on the same file or server."""
     made: list[Sessions] = []
     memory: list[MemorySessions] = []
+    # Not in `make`, which several threads call: what is not installed would skip none of them.
+    redis: RedisServer | None = request.getfixturevalue("redis") if request.param == "redis" else None
+    if request.param == "jsonl":
+        request.getfixturevalue("package")
 
     def make(**options: Any) -> Sessions:
         if request.param == "memory":
@@ -47,12 +51,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         if request.param == "sqlite":
             made.append(SQLiteSessions(tmp_path / "chat.db", **options))
         elif request.param == "jsonl":
-            request.getfixturevalue("package")
             made.append(open_sessions(f"jsonl:{tmp_path}"))
             made[-1].wait = options.get("wait", made[-1].wait)
         else:
-            url = request.getfixturevalue("redis").url
-            made.append(RedisSessions(url, prefix=f"{tmp_path.name}:", **options))
+            assert redis is not None
+            made.append(RedisSessions(redis.url, prefix=f"{tmp_path.name}:", **options))
         return made[-1]
 
     yield make
