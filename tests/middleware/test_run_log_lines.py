@@ -8,7 +8,6 @@ import pytest
 
 from agentkit import Agent
 from agentkit._lazy.lines import FORMAT, Lines
-from agentkit.middleware import run_log
 from agentkit.testing import ScriptedBackend
 
 
@@ -31,7 +30,7 @@ def said_by(log: logging.Logger, handler: "logging.StreamHandler[io.StringIO]") 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.WARNING])
 def test_a_line_says_what_the_record_says(log: logging.Logger, monkeypatch: pytest.MonkeyPatch, level: int) -> None:
-    monkeypatch.setattr(run_log.time, "monotonic", lambda: 1.0)
+    monkeypatch.setattr("agentkit.middleware.run_log.time.monotonic", lambda: 1.0)
     by_record = logging.StreamHandler(io.StringIO())
     by_record.setFormatter(logging.Formatter(FORMAT))
     lines = Lines(io.StringIO())
