@@ -26,7 +26,7 @@ def export_csv(answers: str | os.PathLike[str], out: Out, *, for_excel: bool = F
     has an apostrophe in front. Without it each text is exactly what it is.
 
     out: the name of a file, or what takes bytes, such as `sys.stdout.buffer`. Raises ConfigurationError for a file that
-    can't be read or written; then `out` is what it was.
+    can't be read or written; then `out` is what it was, if it can be replaced at all.
     """
     columns = Columns(read_records(answers))
     cell = _excel_cell if for_excel else _cell

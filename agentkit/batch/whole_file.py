@@ -22,8 +22,9 @@ has it mounted."""
 @contextmanager
 def whole_file(out: Out, source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """What takes the place of the file at `out`, with its permissions, when the block has ended without an error. A
-    pipe, a device or what takes bytes stays what it is, and gets all of it then. source: what is read meanwhile, which
-    can't be the same file. Raises ConfigurationError when it can't be written."""
+    pipe, a device or what takes bytes stays what it is, and gets all of it then; so does a file that can't be replaced,
+    of which a part is left where the disk is full. source: what is read meanwhile, which can't be the same file. Raises
+    ConfigurationError when it can't be written."""
     if not isinstance(out, str | os.PathLike):
         with tempfile.TemporaryFile() as kept:
             yield cast(BinaryIO, kept)

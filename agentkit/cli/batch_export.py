@@ -56,7 +56,7 @@ def export(
     sampling: SamplingOption = None,
 ) -> None:
     """Write the answers of a batch as CSV or parquet, or questions as requests for a provider's batch service."""
-    place = sys.stdout.buffer if out == "-" else out
+    place = sys.stdout.buffer if out in ("-", "/dev/stdout") else out
     try:
         if to is Form.csv:
             count = export_csv(source, place, for_excel=excel)
@@ -67,7 +67,7 @@ def export(
             count = export_requests(source, place, _name_of(model), system=system, sampling=fields, question=question)
     except AgentkitError as error:
         leave(str(error), 2)
-    if out != "-":
+    if place is out:
         print(f"{count:,} {'requests' if to is Form.openai else 'records'} in {out}", file=sys.stderr)
     if to is Form.openai and count > MOST_REQUESTS:
         print(f"OpenAI takes {MOST_REQUESTS:,} in a file: divide it, as with split -l {MOST_REQUESTS}", file=sys.stderr)
