@@ -9,7 +9,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit._forking import freed_by_forks, notice_fork, take_part_in_forks
+from agentkit._forking import notice_fork, take_part_in_forks
 
 POLL_INTERVAL = 0.05
 """Seconds between two checks of what can't be waited for, such as a cancel token while a queue is read."""
@@ -20,16 +20,19 @@ END_SECONDS = 1.0
 SUBMITTERS: contextvars.ContextVar[frozenset[int]] = contextvars.ContextVar("submitters", default=frozenset())
 """The ids of the threads that have handed this job to another thread, the last of them perhaps waiting for it."""
 
-_first_wait = freed_by_forks(threading.RLock())  # a finalizer may set the event in the middle of this
-
 
 class LightEvent(threading.Event):
     """A `threading.Event` whose condition is made by the first thread that waits for it: each run has such events, and
-    hardly any is waited for."""
+    hardly any is waited for.
 
-    def __init__(self) -> None:  # not that of its base, which makes the condition
+    No waiting thread is left: it has made the condition before it looks, under the lock of that, whether the event is
+    set, and `set` looks for a condition, and takes that lock, after it has set the event.
+    """
+
+    _condition: threading.Condition | None = None
+
+    def __init__(self) -> None:  # not that of its base, which makes a condition
         self._is_set = False
-        self._waited_for: threading.Event | None = None
 
     def __repr__(self) -> str:
         kind, state = type(self), "set" if self.is_set() else "unset"
@@ -42,23 +45,20 @@ class LightEvent(threading.Event):
     def set(self) -> None:
         """See `threading.Event.set`."""
         self._is_set = True
-        if self._waited_for is not None:
-            self._waited_for.set()
+        if self._condition is not None:
+            with self._condition:
+                self._condition.notify_all()
 
     def clear(self) -> None:
         """See `threading.Event.clear`."""
         self._is_set = False
-        if self._waited_for is not None:
-            self._waited_for.clear()
 
     def wait(self, timeout: float | None = None) -> bool:
         """See `threading.Event.wait`."""
-        if self._waited_for is None:
-            with _first_wait:
-                self._waited_for = self._waited_for or threading.Event()
-        if self._is_set:  # perhaps by a thread that has not seen the other event yet
-            return True
-        return self._waited_for.wait(timeout)
+        # Of several threads that come first at once, all get the same one: `setdefault` is a single step.
+        condition = self._condition or vars(self).setdefault("_condition", threading.Condition(threading.Lock()))
+        with condition:
+            return self._is_set or bool(condition.wait(timeout))
 
 
 class _Worker:

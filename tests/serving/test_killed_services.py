@@ -54,6 +54,7 @@ def store_of(kind: str, folder: Path) -> Iterator[str]:
 @contextmanager
 def killed(door: str, store: str, folder: Path, url: str, port: int) -> Iterator[threading.Event]:
     """Serve, with KILLS kills; yields an event that is set after the last one."""
+    (folder / "effects").touch()  # there may be none: each that is killed just before it is unknown
     command = [sys.executable, "-m", "tests.support.killed_service", door, store, str(folder), url, str(port)]
     with subprocess.Popen(
         [*command, str(KILLS)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

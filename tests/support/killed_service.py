@@ -47,8 +47,9 @@ def act(step: str) -> str:
 
 
 def opened(where: str) -> Sessions:
-    """The store, where the lock of a killed process expires soon."""
-    return RedisSessions(where, lease=0.15) if where.startswith("redis:") else open_sessions(where)
+    """The store, where the lock of a killed process expires soon, but not that of one which a busy machine holds up for
+    some tenths of a second: it would answer, rightly, that another writer has taken over."""
+    return RedisSessions(where, lease=0.6) if where.startswith("redis:") else open_sessions(where)
 
 
 def serve_http(store: str, folder: Path, url: str, listener: socket.socket, ready: int) -> None:

@@ -1,12 +1,25 @@
 """The service as a FastAPI application, which its direct routes are called without."""
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
+import fastapi.applications
+import starlette.applications
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from agentkit.serving.http.direct import OF_SERVER, is_of_server
 from agentkit.serving.http.middleware import Entrance
+
+_CALLS = (FastAPI.__call__, Starlette.__call__)
+_BUILD = FastAPI.build_middleware_stack
+_MODULES = {fastapi.applications.__name__, starlette.applications.__name__}
+_ARE_ORIGINAL = all(
+    type(each) is FunctionType and each.__globals__["__name__"] in _MODULES for each in (*_CALLS, _BUILD)
+)
+"""Whether those were FastAPI's and Starlette's own when this module was imported."""
 
 
 class Application(FastAPI):
@@ -15,7 +28,8 @@ class Application(FastAPI):
     its response, that have nothing to do for these.
 
     All other requests pass them. So do those of an application that is mounted in another one, that has a root path,
-    a limit of the body or further middleware, and of one whose requests FastAPI makes spans of (OpenTelemetry).
+    a limit of the body or further middleware, of one whose requests FastAPI makes spans of (OpenTelemetry), and all of
+    them where another package has replaced what they pass, as those for monitoring do.
     """
 
     def __init__(self, entrance: Callable[[ASGIApp], Entrance], **options: Any) -> None:
@@ -38,9 +52,15 @@ class Application(FastAPI):
             await super().__call__(scope, receive, send)
             return
         scope["app"] = self
+        scope[OF_SERVER] = is_of_server(receive)
         await entrance(scope, receive, send)
 
     def _is_observed(self) -> bool:
-        """Whether FastAPI may make a span of a request."""
+        """Whether FastAPI may make a span of a request, or another package sees those that pass FastAPI."""
         telemetry = getattr(self, "_native_telemetry", None)
-        return telemetry is None or bool(telemetry.enabled())
+        return telemetry is None or bool(telemetry.enabled()) or self._is_replaced()
+
+    def _is_replaced(self) -> bool:
+        """Whether a function that requests pass is not that of FastAPI or Starlette."""
+        builds = getattr(self.build_middleware_stack, "__func__", None)
+        return not _ARE_ORIGINAL or builds is not _BUILD or (FastAPI.__call__, Starlette.__call__) != _CALLS

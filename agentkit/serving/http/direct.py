@@ -17,16 +17,24 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from agentkit.serving.http.runs import ClientDisconnectedError
 
 OBSERVED = "fastapi.telemetry"
 """In the scope of a request of which FastAPI makes a span, which it names by the route that it finds."""
 
+OF_SERVER = "agentkit.receive_of_server"
+"""In the scope of a request whether its messages come from the server itself, and pass no other middleware."""
+
 
 class DirectRequest(Request):
     """A request that looks more cheaply whether its client has left: Starlette enters a scope of anyio that is
-    cancelled already, for which the whole task is written as text, and each stream asks twice a second."""
+    cancelled already, for which the whole task is written as text, and each stream asks twice a second.
+
+    Only for the server's own messages: one that is waited for is broken off, which a task group of another middleware
+    does not allow.
+    """
 
     _has_left = False
 
@@ -43,6 +51,11 @@ class DirectRequest(Request):
         return self._has_left
 
 
+def is_of_server(receive: Receive) -> bool:
+    """Whether this is the function of the server itself, and of no middleware."""
+    return isinstance(getattr(receive, "__self__", None), RequestResponseCycle)
+
+
 class DirectRoute:
     """One of these routes as an ASGI application. Raises what FastAPI raises for a body that is not of its model.
 
@@ -55,7 +68,7 @@ class DirectRoute:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["route"] = self._route  # by which requests are counted
-        request = DirectRequest(scope, receive, send)
+        request = (DirectRequest if scope.get(OF_SERVER) else Request)(scope, receive, send)
         # Nothing here refers to the body while its answer is sent, which may take long.
         answer: Any = await self._route.endpoint(body=self._validated(await _received(receive)), request=request)
         if not isinstance(answer, Response):

@@ -18,10 +18,6 @@ POLL_SECONDS = 0.5
 KEEPALIVE_SECONDS = 10.0
 """Seconds without an event after which a keep-alive is sent, so that proxies do not close the idle stream."""
 
-FIRST_SECONDS = 2.0
-"""The same before the first event: until then no stream is begun, so that an early failure is reported by the HTTP
-status."""
-
 
 class TooManyRunsError(Exception):
     """The maximum number of concurrent answers is reached."""
@@ -138,8 +134,7 @@ class Runs:
         on_left: Callable[[Answer], object] | None = None,
         cancel: AbortingEvent | None = None,
     ) -> AsyncGenerator[Update, None]:
-        """Yield the events of a run, and finally the answer; None is a keep-alive, the first of which comes when there
-        is no event in the first FIRST_SECONDS. When the client disconnects, the run
+        """Yield the events of a run, and finally the answer; None is a keep-alive. When the client disconnects, the run
         is cancelled and the generator ends without an answer; what has become of it by then is told to `on_left`, in
         any thread. cancel: set it to stop the run; its answer is what came of it. Raises what
         `process_user_input_with_llm` raises, TooManyRunsError when `max_runs` is reached, and StoppingError."""
@@ -147,8 +142,7 @@ class Runs:
         updates = Updates(cancel.is_set, lambda: len(self._followed))
         self._begin(user_input, cancel, updates, unread)
         self._followed[cancel] = updates
-        polled_at = time.monotonic()
-        sent_at = polled_at + FIRST_SECONDS - KEEPALIVE_SECONDS
+        polled_at = sent_at = time.monotonic()
         try:
             while True:
                 for update in await updates.take(POLL_SECONDS) or [None]:

@@ -9,6 +9,11 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from agentkit.serving.http.updates import Wakening
+
+FIRST_SECONDS = 2.0
+"""Seconds to wait for the first frame, so that an early failure is reported by the HTTP status."""
+
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 """What keeps proxies from holding back pieces of a stream: to compress them, or to send more at once."""
 
@@ -59,30 +64,27 @@ async def streamed(
     ending: Callable[[Exception | None], Sequence[Any]],
     write: Callable[[Any], str] = frame,
 ) -> StreamingResponse:
-    """Return a streaming response, once there is a frame. frames: one that is None comes soon where there is no other
-    (`Runs.follow`). ending: returns the last frames, given the error or None. write: makes the text of a frame. Raises
-    what `frames` raises before the first."""
-    try:
-        first = [each] if (each := await anext(frames)) is not None else []  # the response begins in any case
-    except StopAsyncIteration:  # no frame: the client has disconnected
-        return EventStream(_nothing())
+    """Return a streaming response. ending: returns the last frames, given the error or None. write: makes the text of
+    a frame. Raises what `frames` raises within the first FIRST_SECONDS."""
+    first = asyncio.ensure_future(anext(frames))
+    came = Wakening(asyncio.get_running_loop())
+    first.add_done_callback(lambda _: came.wake())
+    await came.wait(FIRST_SECONDS)
+    if first.done() and first.exception() and not isinstance(first.exception(), StopAsyncIteration):
+        first.result()
 
     async def body() -> AsyncIterator[str]:
         error_raised: Exception | None = None
         async with aclosing(frames):
             try:
-                while first:
-                    yield write(first.pop())
+                yield write(await first)
                 async for each in frames:
                     yield write(each)
+            except StopAsyncIteration:  # no frame: the client has disconnected
+                return
             except Exception as error:  # noqa: BLE001 - the status is sent: the stream reports the error
                 error_raised = error
         for each in ending(error_raised):
             yield write(each)
 
     return EventStream(body())
-
-
-async def _nothing() -> AsyncIterator[str]:
-    return
-    yield

@@ -2,30 +2,34 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastapi import Request
+import requests
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from fastapi.testclient import TestClient
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from agentkit.serving.http.app import ROUTERS, create_app
 from agentkit.serving.http.direct import OBSERVED, DirectRequest, direct_routes
-from tests.support.http_service import reply, settings_for
-from tests.support.model_server import serve
+from tests.support import http_service
+from tests.support.http_service import reply, serve_http, settings_for
+from tests.support.model_server import Answer, Asked, delta, serve, streamed, whole
 
+SLOW_SECONDS = 1.5
 CHAT, COMPLETIONS, SESSION = "/api/llm/chat", "/v1/chat/completions", "/api/llm/chat/session"
 HELLO = {"messages": [{"role": "user", "content": "hello"}]}
 JSON = {"Content-Type": "application/json"}
@@ -194,6 +198,96 @@ def test_a_programs_own_middleware_is_passed_by_them(tmp_path: Path) -> None:
             seen.clear()
             assert made.post(CHAT, json=HELLO).status_code == 200
     assert seen[0] == "http"
+
+
+def slow(request: Asked) -> Answer:
+    """An answer that takes longer than the time after which it is asked whether the client has left."""
+    text = "It took its time."
+    if request.body.get("stream"):
+        return streamed(*(delta(content=each) for each in text.split(" ")), piece=70, pause=SLOW_SECONDS / 7)
+    return Answer(whole(text).body, delay=SLOW_SECONDS)
+
+
+async def passed_on(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    return await call_next(request)
+
+
+def with_middleware(app: FastAPI) -> ASGIApp:
+    app.middleware("http")(passed_on)
+    return app
+
+
+def within_middleware(app: FastAPI) -> ASGIApp:
+    return BaseHTTPMiddleware(app, passed_on)
+
+
+def alone(app: FastAPI) -> ASGIApp:
+    return app
+
+
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("made", [with_middleware, within_middleware, alone])
+def test_a_slow_answer_passes_a_programs_own_middleware(
+    made: Callable[[FastAPI], ASGIApp], streams: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[type[Request]] = []
+    for kind in (Request, DirectRequest):
+        monkeypatch.setattr(kind, "is_disconnected", noted(kind.is_disconnected, asked))
+    monkeypatch.setattr(http_service, "create_app", lambda settings: made(create_app(settings)))
+    with serve(slow) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        answer = requests.post(f"{service.url}{COMPLETIONS}", json={**HELLO, "stream": streams}, timeout=30)
+        assert answer.status_code == 200, answer.text
+        assert answer.text.endswith("data: [DONE]\n\n") if streams else "its time" in answer.text
+    assert set(asked) == {DirectRequest if made is alone else Request}
+
+
+def noted(method: Callable[[Any], Awaitable[bool]], asked: list[type[Request]]) -> Callable[[Request], Awaitable[bool]]:
+    async def is_disconnected(request: Request) -> bool:
+        asked.append(type(request))
+        return await method(request)
+
+    return is_disconnected
+
+
+def replace_the_call(seen: list[str], monkeypatch: pytest.MonkeyPatch, kind: type[Starlette]) -> None:
+    call = kind.__call__
+
+    async def watched(self: Starlette, scope: Scope, receive: Receive, send: Send) -> None:
+        seen.append(scope.get("path", ""))
+        await call(self, scope, receive, send)
+
+    monkeypatch.setattr(kind, "__call__", watched)
+
+
+def replace_the_building(seen: list[str], monkeypatch: pytest.MonkeyPatch, where: Any) -> None:
+    build = where.build_middleware_stack
+
+    def built(*itself: FastAPI) -> ASGIApp:
+        inner = build(*itself)
+
+        async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+            seen.append(scope.get("path", ""))
+            await inner(scope, receive, send)
+
+        return watched
+
+    monkeypatch.setattr(where, "build_middleware_stack", built)
+
+
+@pytest.mark.parametrize("what", ["Starlette", "FastAPI", "the building", "the building of one application"])
+def test_monitoring_that_replaces_a_function_of_fastapi_sees_them(
+    what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    with serve(reply) as server:
+        app = create_app(settings_for(tmp_path, server.url))
+        if what.startswith("the building"):
+            replace_the_building(seen, monkeypatch, FastAPI if what == "the building" else app)
+        else:
+            replace_the_call(seen, monkeypatch, Starlette if what == "Starlette" else FastAPI)
+        with TestClient(app, base_url="http://localhost") as made:
+            assert made.post(CHAT, json=HELLO).status_code == 200
+    assert CHAT in seen
 
 
 @pytest.mark.parametrize("kind", [Request, DirectRequest])

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import Any
 
 from agentkit.errors import AgentkitError
-from agentkit.serving.http.runs import FIRST_SECONDS, KEEPALIVE_SECONDS
+from agentkit.serving.http.runs import KEEPALIVE_SECONDS
 
 MAX_BYTES = 2_000_000
 """How much is kept of one answer, as it is sent: beyond that its oldest frames go."""
@@ -93,9 +93,9 @@ class Recording:
         self._wake()
 
     async def read(self) -> Frames:
-        """Yield all frames that are kept, then those to come; None is a keep-alive, as of `Runs.follow`. Raises the
-        error with which the answer has ended, SlowReaderError."""
-        place, told, patience = self._first, 0, min(FIRST_SECONDS, KEEPALIVE_SECONDS)
+        """Yield all frames that are kept, then those to come; None is a keep-alive. Raises the error with which the
+        answer has ended, SlowReaderError."""
+        place, told = self._first, 0
         while True:
             changed = self._changed
             frame, place, told = self._next(place, told)
@@ -103,9 +103,8 @@ class Recording:
                 yield frame
             elif self.has_ended:
                 break
-            elif not await _came(changed, patience):
+            elif not await _came(changed):
                 yield None
-            patience = KEEPALIVE_SECONDS
         if self.error is not None:
             self.is_told = True
             raise self.error
@@ -143,10 +142,10 @@ class Recording:
         self._changed = asyncio.Event()
 
 
-async def _came(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event; returns whether it came in time."""
+async def _came(event: asyncio.Event) -> bool:
+    """Wait for an event; returns whether it came before a keep-alive is due."""
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(KEEPALIVE_SECONDS):
             await event.wait()
     except TimeoutError:
         return False
