@@ -15,6 +15,7 @@ from agentkit.evaluation.statistics import (
     Difference,
     Interval,
     difference_of,
+    half_of_clusters,
     interval_of_clusters,
     interval_of_items,
     mean_of,
@@ -58,15 +59,15 @@ def interval_of(values: Mapping[str, float], clusters: Clusters, seed: int = 0) 
         return alone
     made = grouped(values, clusters)
     mean = alone.value
-    evenly = len(values) ** 2 / sum(len(each) ** 2 for each in made)  # as many clusters of one size (Kish 1965)
-    low, high = interval_of_clusters(mean, [each - mean for each in _levelled(made, mean)], int(evenly) - 1)
+    low, high = interval_of_clusters(mean, [each - mean for each in _levelled(made, mean)], _freedom(made))
     return Interval(mean, min(alone.low, low), max(alone.high, high), METHOD)
 
 
 def difference_in(
     first: Mapping[str, float], second: Mapping[str, float], clusters: Clusters, seed: int = 0
 ) -> Difference:
-    """The difference of two configurations in the same items: the bootstrap, and changes of sign, of whole clusters."""
+    """The difference of two configurations in the same items: the bootstrap, and changes of sign, of whole clusters. Of
+    clusters of uneven size the bootstrap is too narrow, as is that of few: the wider of it and Student's is taken."""
     if not count_of(first, clusters):
         return difference_of(list(first.values()), [second[item] for item in first], seed)
     changes = {item: second[item] - value for item, value in first.items()}
@@ -75,7 +76,8 @@ def difference_in(
     found = difference_of([0.0] * len(made), of_clusters, seed)
     p = signs_in(changes, clusters, seed)
     most = max(1.0, *map(abs, changes.values()))
-    low, high = max(-most, found.low), min(most, found.high)
+    half = half_of_clusters([each - found.value for each in of_clusters], _freedom(made))
+    low, high = max(-most, min(found.low, found.value - half)), min(most, max(found.high, found.value + half))
     return replace(found, low=low, high=high, p=p, shows=p < ALPHA, n=len(changes), clusters=len(made))
 
 
@@ -84,6 +86,12 @@ def signs_in(changes: Mapping[str, float], clusters: Clusters, seed: int = 0) ->
     made = grouped(changes, clusters)
     size = len(changes) / len(made)
     return permutation_test([sum(each) / size for each in made], seed)
+
+
+def _freedom(made: Sequence[Sequence[float]]) -> int:
+    """Of Student's t: that of as many clusters of one size as say as much as these (Kish 1965)."""
+    evenly = sum(map(len, made)) ** 2 / sum(len(each) ** 2 for each in made)
+    return int(evenly) - 1
 
 
 def _levelled(made: Sequence[Sequence[float]], mean: float) -> list[float]:

@@ -149,7 +149,8 @@ class EvaluationSet:
 
 
 def _with_answers(item: Item, checks: Iterable[Check]) -> Item:
-    """An item of a table, whose cells are texts: a list of right answers is written as JSON."""
+    """An item of a table, whose cells are texts: several right answers are written as a JSON list of texts. `[1, 2]` is
+    a right answer that is itself a list."""
     written = item.columns.get(ANSWER)
     if not isinstance(written, str) or written[:1] != "[" or not all(check.kind in OF_TEXTS for check in checks):
         return item
@@ -157,7 +158,7 @@ def _with_answers(item: Item, checks: Iterable[Check]) -> Item:
         answers = json.loads(written)
     except (ValueError, RecursionError):
         return item
-    is_list = isinstance(answers, list) and answers and all(isinstance(each, str | int | float) for each in answers)
+    is_list = isinstance(answers, list) and answers and all(isinstance(each, str) for each in answers)
     return replace(item, columns={**item.columns, ANSWER: answers}) if is_list else item
 
 

@@ -140,6 +140,13 @@ def interval_of_clusters(
     return _wilson(mean * alike, alike, _student(freedom, level))
 
 
+def half_of_clusters(residuals: Sequence[float], freedom: int, level: float = LEVEL) -> float:
+    """Half of Student's interval of a mean of amounts over items that belong together; see `interval_of_clusters`."""
+    n = len(residuals)
+    variance = sum(each * each for each in residuals) / max(1, n - 1)
+    return _student(freedom, level) * math.sqrt(variance / n)
+
+
 def interval_of_amounts(values: Sequence[float], seed: int = 0, level: float = LEVEL) -> Interval:
     """The interval of the mean of amounts of any size (seconds, tokens, costs) or of differences of such: the
     bootstrap over items, of few the wider of that and Student's."""

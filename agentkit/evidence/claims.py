@@ -28,6 +28,10 @@ _MARKUP = re.compile(
 )
 """What is left out of a block's text, and code, which stays: a `[0]` in it is no citation."""
 _WORD = re.compile(r"\S")
+_BEFORE_LINK = re.compile(r"\W*(?:\w{1,20}:\W*)?")
+"""What stands before a link that is no sentence: "(Source: "."""
+_MOST_BEFORE, _MOST_OF_LABEL, _MOST_BEHIND = 40, 300, 20
+"""Characters of such a text, of a link's label, and of what stands behind the link, such as ")."."""
 NO_ADDRESSES: Mapping[str, int] = {}
 
 
@@ -99,6 +103,7 @@ def _of_block(answer: str, block: Block, plain: "_Plain", found: list[Mark]) -> 
             start = first.start()
             place = plain.place(start), plain.place(start + len(said) - 1) + 1
             sentences.append((*_with_emphasis(answer, block, *place), said))
+    sentences = _without_links_alone(answer, block, sentences, plain.links)
     places = [(start, end) for start, end, _ in sentences]
     cited, linked = _cited(places, found), _cited(places, plain.links)
     later: tuple[int, ...] = ()
@@ -111,6 +116,31 @@ def _of_block(answer: str, block: Block, plain: "_Plain", found: list[Mark]) -> 
         claimed.append(Claim(answer[start:end], start, end, said, numbers, () if numbers else later, linked[index]))
         later = numbers or later
     return claimed[::-1]
+
+
+def _without_links_alone(
+    answer: str, block: Block, sentences: list[tuple[int, int, str]], links: list[Mark]
+) -> list[tuple[int, int, str]]:
+    """The sentences without those that are a link to a source and no more, and have another before them, as in
+    "It fell. [Source](address)": the link is then that one's."""
+    starts = [start for start, _, _ in sentences]
+    alone: set[int] = set()
+    for link in links:
+        index = bisect_right(starts, link.start) - 1
+        end = starts[index + 1] if index + 1 < len(starts) else block.end
+        if index > 0 and _is_alone(answer, link, starts[index], end):
+            alone.add(index)
+    return [each for index, each in enumerate(sentences) if index not in alone] if alone else sentences
+
+
+def _is_alone(answer: str, link: Mark, start: int, end: int) -> bool:
+    """Whether a sentence from `start` to `end` is this link alone."""
+    label = link.start
+    if answer.startswith("]", label):
+        label = answer.rfind("[", max(start, label - _MOST_OF_LABEL), label)
+    if not start <= label <= start + _MOST_BEFORE or end - link.end > _MOST_BEHIND:
+        return False
+    return bool(_BEFORE_LINK.fullmatch(answer, start, label)) and not any(map(str.isalnum, answer[link.end : end]))
 
 
 def _with_emphasis(answer: str, block: Block, start: int, end: int) -> tuple[int, int]:

@@ -21,6 +21,8 @@ _ITEM = re.compile(
 _DEFINITION = re.compile(r"\[\^?[^\]\n]{1,60}\]:")
 _ADDRESS = re.compile(r"https?://|www\.")
 _LINKED = re.compile(r"\]?\(<?https?://")
+_ALONE = re.compile(r"<?https?://")
+_SOURCE = re.compile(r"[\s(]\w{1,20}:$")
 _LEAST_BEFORE_LINK = 5
 """Words of a sentence that cites by a link; fewer are a title."""
 _LAST = re.compile(r"[.!?。！？؟।]\W{0,9}$")
@@ -126,7 +128,7 @@ def _without_references(lines: Iterator[_Line]) -> Iterator[_Line]:
     kept = list(lines)
     end = _begin_of(kept, _is_reference)
     if not (end and (kept[end - 1].text == "#" or _introduces(kept[end - 1].said))):
-        end = _begin_of(kept, lambda line: _is_reference(line) and not _cites_by_link(line.said))
+        end = _begin_of(kept, lambda line: _is_reference(line) and not _cites_by_link(line))
     listed = [line for line in kept[end:] if line.said.strip()]
     has_heading = end > 0 and kept[end - 1].text == "#"
     if listed and (has_heading or all(_ADDRESS.search(each.text) or not _LAST.search(each.text) for each in listed)):
@@ -152,12 +154,29 @@ def _is_reference(line: _Line) -> bool:
     return address is not None and not _LAST.search(said) and not MARK.search(line.said)
 
 
-def _cites_by_link(said: str) -> bool:
-    """Whether a line is a sentence with a link in it, or with an address in brackets at its end, by which it cites."""
-    link = _LINKED.search(said)
+def _cites_by_link(line: _Line) -> bool:
+    """Whether a line is a sentence that cites by a link: one with a link in it, or with an address at its end in round
+    or angle brackets; outside of lists also one with a link, or "Source:" and an address, behind its full stop."""
+    said = line.said
+    link = _LINKED.search(said) or _ALONE.search(said)
     if link is None or len(said[: link.start()].split(None, _LEAST_BEFORE_LINK)) < _LEAST_BEFORE_LINK:
         return False
-    return bool(_LAST.search(said)) and (link[0][0] == "]" or said.rstrip(" \t.!?。！？*_").endswith(")"))
+    closing = {"]": "", "(": ")", "<": ">"}.get(link[0][0])
+    if closing is not None and _LAST.search(said) and said.rstrip(" \t.!?。！？*_").endswith(closing):
+        return True
+    return not line.is_item and _is_behind_sentence(said, link)
+
+
+def _is_behind_sentence(said: str, link: re.Match[str]) -> bool:
+    """Whether a link or an address stands behind the end of a sentence: "It fell. [Source](address)"."""
+    end = link.start()
+    if link[0][0] == "]":
+        end = max(0, said.rfind("[", 0, end))
+    before = said[:end].rstrip("( ")
+    label = _SOURCE.search(before, max(0, len(before) - 22))
+    before = before[: label.start()] if label else before
+    is_sentence = len(before.split(None, _LEAST_BEFORE_LINK)) >= _LEAST_BEFORE_LINK
+    return is_sentence and bool(_LAST.search(before))
 
 
 def _is_entry(line: _Line) -> bool:

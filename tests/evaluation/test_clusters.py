@@ -10,7 +10,7 @@ import pytest
 
 from agentkit import Agent
 from agentkit.errors import ConfigurationError
-from agentkit.evaluation import evaluate, rescored, table
+from agentkit.evaluation import evaluate, rescored, statistics, table
 from agentkit.evaluation.clusters import clusters_of, count_of, difference_in, interval_of, signs_in
 from agentkit.evaluation.comparison import comparisons
 from agentkit.evaluation.pairs import Verdict, Verdicts
@@ -26,13 +26,18 @@ def drawn(chance: random.Random, clusters: int, most: int, share: float, alike: 
     """Right and wrong answers. alike: the correlation of those of one cluster."""
     values: dict[str, float] = {}
     of: dict[str, str] = {}
-    first, second = (each * (1 - alike) / alike for each in (share, 1 - share))
     for cluster in range(clusters):
-        its_share = chance.betavariate(first, second)
+        (its_share,) = shares_drawn(chance, 1, share, alike)
         for place in range(chance.randint(1, most)):
             values[f"{cluster}-{place}"] = float(chance.random() < its_share)
             of[f"{cluster}-{place}"] = str(cluster)
     return values, of
+
+
+def shares_drawn(chance: random.Random, clusters: int, share: float, alike: float) -> list[float]:
+    """How many answers of each cluster are right, of which those of one cluster are correlated by `alike`."""
+    first, second = (each * (1 - alike) / alike for each in (share, 1 - share))
+    return [chance.betavariate(first, second) for _ in range(clusters)]
 
 
 def test_the_interval_holds_the_mean_where_that_of_single_questions_does_not() -> None:
@@ -45,6 +50,38 @@ def test_the_interval_holds_the_mean_where_that_of_single_questions_does_not() -
         alone += single.low <= 0.7 <= single.high
     assert of_clusters >= 0.92 * 300
     assert alone <= 0.75 * 300
+
+
+UNEVEN = {"one is large": [40, *[3] * 19], "two are large": [1] * 18 + [10, 10]}
+
+
+@pytest.mark.parametrize("sizes", UNEVEN.values(), ids=UNEVEN)
+def test_the_interval_of_a_difference_holds_it_whatever_the_sizes_of_the_clusters(
+    sizes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two models of which the second is worse by 10 points, which is what "not worse by more than" is judged by."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 200)
+    chance = random.Random(11)
+    clusters = {f"{cluster}-{place}": str(cluster) for cluster, size in enumerate(sizes) for place in range(size)}
+    held = above = 0
+    for _ in range(120):
+        first, second = (shares_drawn(chance, len(sizes), share, 0.4) for share in (0.7, 0.6))
+        one, two = (
+            {item: float(chance.random() < of[int(clusters[item])]) for item in clusters} for of in (first, second)
+        )
+        found = difference_in(one, two, clusters)
+        held += found.low <= -0.1 <= found.high
+        above += found.low > -0.1
+    assert held >= 0.9 * 120
+    assert above <= 0.07 * 120
+
+
+def test_where_one_cluster_has_nearly_all_questions_a_difference_is_as_unsure_as_it_can_be() -> None:
+    values = {f"{cluster}-{place}": float(cluster) for cluster, size in enumerate((30, 1, 1)) for place in range(size)}
+    clusters = {item: item.partition("-")[0] for item in values}
+    found = difference_in(dict.fromkeys(values, 0.5), {item: each / 2 for item, each in values.items()}, clusters)
+    assert found.low <= -0.9
+    assert found.high >= 0.0
 
 
 def test_no_difference_is_shown_by_chance_more_often_than_one_time_in_twenty() -> None:

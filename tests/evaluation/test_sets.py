@@ -11,6 +11,7 @@ from agentkit import Agent, ConfigurationError, tool
 from agentkit.evaluation import evaluate, rescored
 from agentkit.evaluation.checks import Known
 from agentkit.evaluation.sets import EvaluationSet
+from agentkit.testing import ScriptedBackend
 from tests.evaluation.capitals import knows, lines, written
 from tests.support.model_server import serve, whole
 
@@ -136,13 +137,21 @@ def test_a_judge_sees_the_question_and_is_asked_once(tmp_path: Path) -> None:
         rescored(out, lines(3, checks=[{"check": "judge", "rubric": "It is kind.", "name": "other"}]))
 
 
+@pytest.mark.parametrize(("said", "share"), [("[1, 2]", 1.0), ("1", 0.0)])
+def test_a_right_answer_in_a_table_may_be_a_list_itself(said: str, share: float, tmp_path: Path) -> None:
+    table = tmp_path / "q.csv"
+    table.write_text('question,answer\n"sorted([2, 1])?","[1, 2]"\n', encoding="utf-8")
+    found = evaluate(Agent(ScriptedBackend(said)), table, checks=["exact"])
+    assert found.first.summaries["exact"].mean == share
+
+
 def test_a_table_has_several_right_answers_as_json(tmp_path: Path) -> None:
     """Cells are texts: a list was one long right answer, which no answer of a model contains."""
     table = tmp_path / "q.csv"
     rows = ['a?,"[""Paris"", ""Rome""]"', "b?,[Paris]", 'c?,"[""Paris"""', "d?,[12]", 'e?,"[""Paris"", null]"']
     table.write_text("\n".join(["question,answer", *rows]), encoding="utf-8")
     found = [line.item.columns["answer"] for line in EvaluationSet(table, checks=["contains"]).lines()]
-    assert found == [["Paris", "Rome"], "[Paris]", '["Paris"', [12], '["Paris", null]']
+    assert found == [["Paris", "Rome"], "[Paris]", '["Paris"', "[12]", '["Paris", null]']
     as_text = [line.item.columns["answer"] for line in EvaluationSet(table, checks=["json"]).lines()]
     assert as_text[0] == '["Paris", "Rome"]'
     lines = [{"question": "a?", "answer": '["Paris"]'}]

@@ -1,8 +1,11 @@
 """What users reported of the citations of other programs, with the right value here."""
 
+import time
+
 import pytest
 
 from agentkit.evidence.check import checked
+from agentkit.evidence.claims import claims
 from agentkit.evidence.source import Source
 
 PUMP = (
@@ -74,6 +77,13 @@ LINKED = {
     "a link behind the sentence": "The tower was built in 1794 ([source](https://example.org/tower_(old))).",
     "a link within": "The tower at the harbour was built in 1794, as [the page](https://example.org/tower_(old)) says.",
     "an address in brackets": "The tower was built in 1794 (https://example.org/tower_(old)).",
+    "an address in angle brackets": "The tower was built in 1794 <https://example.org/tower_(old)>.",
+    "a link behind the full stop": "The tower was built in 1794. [x](https://example.org/tower_(old))",
+    "an address in brackets behind the full stop": "The tower was built in 1794. (https://example.org/tower_(old))",
+    "a source in brackets": "The tower was built in 1794. (Source: [The tower](https://example.org/tower_(old)))",
+    "a source by its address": "**The tower** was built in 1794. Source: https://example.org/tower_(old)",
+    "an address before a link": "As https://example.org/x has it, the tower was built in 1794, and [the page]"
+    "(https://example.org/tower_(old)) has it, too.",
     "as a search engine links": "The tower is 31 metres high ([x](https://www.example.org/tower_(old)/?utm_source=openai)).",
 }
 
@@ -97,12 +107,40 @@ def test_a_link_to_a_source_cites_it(answer: str) -> None:
         "Sources:\n- The tower of the old harbour and its keepers (https://example.org/ships).",
         "## Sources\n\n- The tower of the old harbour and its keepers (https://example.org/ships).",
         "[The tower of the old harbour](https://example.org/ships), a page about it.",
+        "The tower of the old harbour and its keepers [x](https://example.org/ships)",
+        "Keeper, Anna. The tower of the old harbour and its keepers, 1990, https://example.org/ships.",
+        "- Keeper, Anna. A history of the tower of the old harbour. [x](https://example.org/ships)",
         "- [Ships](https://example.org/ships)\n- [Tower](https://example.org/tower_(old))",
     ],
 )
 def test_links_in_a_list_of_sources_claim_nothing(listed: str) -> None:
     (found,) = checked(f"The tower was built in 1794 [1].\n\n{listed}", HARBOURS)
     assert (found.source, found.verdict) == (1, "supported")
+
+
+def test_a_link_by_itself_is_of_the_sentence_before_alone() -> None:
+    address = "https://example.org/tower_(old)"
+    found = checked(
+        f"The tower is 31 metres high. The tower was built in 1893. [The tower, in 1794]({address}).", HARBOURS
+    )
+    assert [(each.sentence, each.source, each.verdict) for each in found] == [
+        ("The tower is 31 metres high.", None, "no source"),
+        ("The tower was built in 1893.", 1, "not found"),
+    ]
+    said = f"The tower is 31 metres high. [The page]({address}) says that the tower was built in 1893."
+    assert [(each.source, each.verdict) for each in checked(said, HARBOURS)] == [(None, "no source"), (1, "not found")]
+
+
+@pytest.mark.parametrize(
+    "piece", ["It fell. [x](https://example.org/ships) ", "[x](https://example.org/ships) ", "[ It fell. "]
+)
+def test_many_links_are_read_in_linear_time(piece: str) -> None:
+    def seconds(times: int) -> float:
+        start = time.process_time()
+        list(claims(piece * times, HARBOURS, {"example.org/ships": 2}))
+        return time.process_time() - start
+
+    assert min(seconds(4000) for _ in range(2)) < 6 * min(seconds(1000) for _ in range(3)) + 0.1
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,7 @@ MOVES_ON = [
     (400, {"message": "The model `llama-3` has been decommissioned", "code": "model_decommissioned"}),
     (400, {"message": "meta/llama is not a valid model ID", "code": 400}),
     (400, {"message": "You have reached your specified API usage limits. You will regain access on 2026-12-01."}),
+    (400, {"message": "You have exceeded your monthly usage limit of 20 dollars."}),
     (400, {"message": "Monthly usage limit reached. Resets in 12 days."}),
     (400, {"message": "Billing hard limit has been reached", "code": "billing_hard_limit_reached"}),
     (400, {"message": "Access denied, please make sure your account is in good standing.", "code": "Arrearage"}),
@@ -314,6 +315,8 @@ def test_what_is_not_the_requests_fault_moves_on_at_once(pair: Pair, status: int
         *("temperature must be at most 2", "messages.3: unexpected role", "Invalid value for 'tool_choice'"),
         *("bad request", "'temperature' does not support 0.2 with this model.", "Invalid model parameters: top_k"),
         *("image_url is only supported by certain models.", "Invalid schema for function 'f'"),
+        *("You have exceeded the usage limit of 4 images", "image_url: location is not supported, use https"),
+        *("Requested model parameter top_k is not supported", "The requested model 'x' parameter 'n' is not supported"),
     ],
 )
 def test_another_400_is_the_callers_and_raised_at_once(pair: Pair, said: str) -> None:
