@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from agentkit import Tool, ToolError
 from agentkit.retrieval import PassageIndex
-from agentkit.retrieval.words import with_whole_words
+from agentkit.retrieval.words import _IN_PIECES, _in_pieces, with_whole_words
 from agentkit_tools import documents
-from tests.support.growth import assert_linear
+from tests.support.growth import assert_linear, seconds
 
 
 def tools(folder: Path, **files: str | bytes) -> list[Tool[Any, Any]]:
@@ -82,6 +82,46 @@ def test_any_passage_can_be_removed_again(text: str, more: str) -> None:
 @pytest.mark.parametrize("piece", ["1,234", "ab-\n", "C++", "1.234.", "a" * 50 + "-\n", "C", "-\n \t"])
 def test_words_are_put_together_in_linear_time(piece: str) -> None:
     assert_linear(lambda size: with_whole_words(piece * (size // len(piece))), 100_000)
+
+
+PIECES = [
+    "a",
+    "é",
+    "字",
+    "²",
+    "½",
+    "_",
+    "1",
+    "22",
+    "333",
+    "٣",
+    "-",
+    "\u2010",
+    "\u00ad",
+    "\r",
+    "\n",
+    "-\r\n",
+    "-\n",
+    " ",
+    "\t",
+]
+PIECES += [",", ".", "'", "’", "\u00a0", "\u202f", "+", "#", "++", ",444", "x" * 39]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text())
+def test_words_are_found_by_their_signs_as_by_the_whole_pattern(text: str) -> None:
+    expected = [(found.span(), found.groupdict()) for found in _IN_PIECES.finditer(text)]
+    assert [(found.span(), found.groupdict()) for found in _in_pieces(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "piece", ["The fox jumps over it, and then it sleeps for an hour. ", "QWxhZGRpbjpvcGVuI" * 5 + "\n"]
+)
+def test_text_without_such_words_costs_little(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    quick = min(seconds(lambda _: with_whole_words(text), 0) for _ in range(5))
+    slow = min(seconds(lambda _: list(_IN_PIECES.finditer(text)), 0) for _ in range(3))
+    assert quick < slow / 4  # a tenth and less
 
 
 NAMES = {
