@@ -268,16 +268,17 @@ def test_a_tool_that_begins_before_its_reply_is_complete_has_the_id_if_it_ends_l
 
 
 def test_of_calls_with_equal_arguments_each_span_has_the_id_of_its_own() -> None:
-    recorder = Recorder()
+    recorder, seconds = Recorder(), iter((0.3, 0.8, 0.0))
 
     @tool(read_only=True)
     def look(at: str) -> str:
         """Looks."""
-        time.sleep(0.3)
+        time.sleep(next(seconds))
         return at
 
-    backend = ScriptedBackend([("look", {"at": "sea"}), ("look", {"at": "sea"})], "Ok.")
-    result = Agent(backend, tools=[look], hooks=[recorder.otel()]).run("Go.")
+    backend = ScriptedBackend([("look", {"at": "sea"})] * 3, "Ok.")
+    agent = Agent(backend, tools=[look], hooks=[recorder.otel()], parallel=2)
+    result = agent.run("Go.")  # two begin before the reply is complete, the last one while the second still runs
     wanted = [call["id"] for message in result.messages for call in message.get("tool_calls") or ()]
     spans = sorted(recorder.named("execute_tool"), key=lambda span: span.start_time or 0)
     assert [attributes(span)["gen_ai.tool.call.id"] for span in spans] == wanted
