@@ -129,7 +129,7 @@ def redaction_here(secrets: Iterable[str] = ()) -> Redaction:
 
 
 def _secrets_of(environment: Mapping[str, str]) -> list[str]:
-    return [value for name, value in environment.items() if SECRET_NAME.search(name) and len(value) >= 8]
+    return [value for name, value in environment.items() if SECRET_NAME.search(name) and len(value.strip()) >= 8]
 
 
 def _recorded_request(redaction: Redaction, request: Any) -> Any:
