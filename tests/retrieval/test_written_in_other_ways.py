@@ -12,6 +12,7 @@ from agentkit import Tool, ToolError
 from agentkit.retrieval import PassageIndex
 from agentkit.retrieval.words import _IN_PIECES, _in_pieces, with_whole_words
 from agentkit_tools import documents
+from agentkit_tools.file_text.texts import decoded
 from tests.support.growth import assert_linear, seconds
 
 
@@ -186,3 +187,24 @@ def test_what_is_binary_is_still_refused(tmp_path: Path, content: bytes) -> None
 def test_a_short_text_with_a_null_character_is_not_taken_for_utf_16(tmp_path: Path) -> None:
     assert found(tmp_path, "kangaroo", right=b"abc\0def with a kangaroo in it", other=OTHER) == ["right"]
     assert found(tmp_path, "kangaroo", right="A kangaroo.".encode("utf-16-le"), other=OTHER) == ["right"]
+
+
+FEW_SPACES = [
+    "Государственное регулирование внешнеэкономической деятельности осуществляется посредством мер. ",
+    "ประเทศไทยเป็นรัฐชาติอันตั้งอยู่ในเอเชียตะวันออกเฉียงใต้เดิมมีชื่อว่าสยามรัฐบาลประกาศเปลี่ยนชื่อเป็นประเทศไทย\n",
+    "Η πληροφοριακή επεξεργασία ηλεκτροκαρδιογραφημάτων προϋποθέτει μηχανογραφημένη παρακολούθηση\n",
+    "საქართველოსდამოუკიდებლობისაღდგენისთვისგანხორციელებულისაერთაშორისოურთიერთობებისმოწესრიგება\n",
+]
+
+
+@pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", FEW_SPACES)
+def test_text_in_utf_16_is_known_by_its_few_spaces(text: str, charset: str) -> None:
+    assert decoded("a.txt", (text * 20).encode(charset)).strip() == (text * 20).strip()
+
+
+@pytest.mark.parametrize("text", [*FEW_SPACES, "The tides of the moon. ", "Größe: 3 m.\n"])
+@pytest.mark.parametrize("place", [1, 20, 41])
+def test_text_in_utf_8_with_one_null_character_is_still_that(text: str, place: int) -> None:
+    content = f"{(text * 20)[:place]}\0{(text * 20)[place:]}".encode()
+    assert decoded("a.txt", content).replace("\0", "").split() == (text * 20).split()
