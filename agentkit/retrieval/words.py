@@ -72,13 +72,16 @@ def folded(text: str) -> str:
     width: the ways in which people write the same word."""
     if text.isascii():
         return text.lower()
-    text = unicodedata.normalize("NFD", _with_accents(text))
-    return unicodedata.normalize("NFC", _ACCENTS.sub("", text))
+    text = unicodedata.normalize("NFD", _visible(text))
+    return unicodedata.normalize("NFC", _ACCENTS.sub("", text)).translate(_SAME_LETTERS)  # Ǿ is Ø with an accent
 
 
 def _with_accents(text: str) -> str:
-    text = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
-    return _VOWEL_MARKS.sub("", text).translate(_SAME_LETTERS)
+    return _visible(text).translate(_SAME_LETTERS)
+
+
+def _visible(text: str) -> str:
+    return _VOWEL_MARKS.sub("", unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold())
 
 
 _FOLDED_STOP_WORDS = frozenset(map(folded, STOP_WORDS))
