@@ -96,7 +96,8 @@ def indexed(text: str) -> str:
 def with_whole_words(text: str) -> str:
     """The text, with the words behind their pieces that are one word though signs stand in them: C++ and C#, numbers in
     groups (1,234,567), and words that are divided at the end of a line."""
-    pieces, done = [], 0
+    pieces: list[str] = []
+    done = 0
     for found in _in_pieces(text):
         pieces += (text[done : found.end()], f" {_whole(found)} ")
         done = found.end()

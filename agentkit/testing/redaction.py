@@ -69,7 +69,8 @@ class Redaction:
         if not isinstance(value, str) or not self._secrets:
             return value
         read = levels(value)
-        pieces, done = [], 0
+        pieces: list[str] = []
+        done = 0
         for start, end in sorted(span for secret in self._secrets for span in found_in(read, secret)):
             if start >= done:
                 pieces += (value[done:start], REDACTED)

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def of_json(text: str) -> str:
     return str(json.loads(f'"{text}"'))
 
 
-WRITTEN = {
+WRITTEN: dict[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
     "JSON": (in_json, of_json),
     "JSON in Unicode": (lambda text: in_json(text, ensure_ascii=False), of_json),
     "JSON of PHP": (lambda text: in_json(text).replace("/", "\\/"), of_json),
