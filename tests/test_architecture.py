@@ -71,6 +71,7 @@ LAYERS = [
     ["net.pacing"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
+        "testing.escapes",
     ],
     ["testing.redaction", "mcp.secrets", "net.kept_keys"],
     ["net.charset", "net.media_type", "net.content_coding", "net.refresh", "net.page_cache", "net.url_guard"],

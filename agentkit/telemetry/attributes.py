@@ -1,7 +1,7 @@
 """What is known of a request and its reply, as attributes without content."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,16 +139,14 @@ def sendable_count(count: int) -> int:
     return min(count, 2**63 - 1)
 
 
-def call_of(messages: Sequence[Message], name: str, arguments: str, taken: Collection[str]) -> str:
+def call_of(messages: Sequence[Message], name: str, arguments: str, number: int) -> str:
     """The id of the newest reply's call with this name and these arguments, if the reply is complete; "" if there is
-    none. taken: those that have run."""
+    none. number: which of several such calls, from 1; what is beyond them is the last one, run again."""
     reply = next((each for each in reversed(messages) if each["role"] != "tool"), None)
-    for call in (reply or {}).get("tool_calls") or ():
-        function, call_id = call["function"], call["id"]
-        is_it = function["name"] == name and function["arguments"] == arguments and call_id not in taken
-        if is_it and _IDENTIFIER.fullmatch(call_id):
-            return str(call_id)
-    return ""
+    calls = [(call["id"], call["function"]) for call in (reply or {}).get("tool_calls") or ()]
+    found = [each for each, called in calls if called["name"] == name and called["arguments"] == arguments]
+    call_id = found[min(number, len(found)) - 1] if found else ""
+    return str(call_id) if _IDENTIFIER.fullmatch(call_id) else ""
 
 
 def attributes_of_run(usage: Usage) -> dict[str, Any]:

@@ -59,15 +59,23 @@ def attributes_of_input(messages: Sequence[Mapping[str, Any]]) -> dict[str, str 
 
 
 def attributes_of_tools(schemas: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The tools of a request: with their parameters, or their names alone where there is no room for more."""
+    """The tools of a request: with their parameters, or where there is no room for that, as many of
+    their names as there is room for."""
     if not schemas:
         return {}
     functions = [schema["function"] for schema in schemas if isinstance(schema.get("function"), Mapping)]
     whole = _json([{"type": "function", **{key: each[key] for key in _OF_A_TOOL if key in each}} for each in functions])
     if len(whole) <= MAX_MESSAGES:
         return {names.TOOL_DEFINITIONS: whole}
-    named = [{"type": "function", "name": cut_text(each.get("name", ""))} for each in functions]
-    return {names.TOOL_DEFINITIONS: _json(named[: MAX_MESSAGES // 100])}
+    named: list[dict[str, str]] = []
+    size = len("[")
+    for each in functions:
+        named.append({"type": "function", "name": cut_text(each.get("name", ""))})
+        size += len(_json(named[-1])) + len(",")
+        if size > MAX_MESSAGES:
+            named.pop()
+            break
+    return {names.TOOL_DEFINITIONS: _json(named)}
 
 
 def attributes_of_output(message: Mapping[str, Any], finish_reason: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
@@ -121,7 +122,7 @@ class _RunTelemetry(RunHook):
         self._caller = get_current()
         self._agent: OpenSpan | None = None
         self._open: set[OpenSpan] = set()
-        self._called: set[str] = set()
+        self._called: Counter[tuple[str, str]] = Counter()  # executions of the calls of this reply
         self._lock = freed_by_forks(threading.Lock())
 
     def begin(
@@ -232,7 +233,11 @@ class _RunTelemetry(RunHook):
             names.TOOL_NAME: tool.name,
             names.TOOL_TYPE: names.FUNCTION,
         }
-        attributes.update(described(self._call, tool.name, arguments))
+        with self._lock:
+            called = self._called
+            called[tool.name, arguments] += 1
+            number = called[tool.name, arguments]
+        attributes.update(described(self._call, tool.name, arguments, number))
         span = self.begin(f"{names.EXECUTE_TOOL} {tool.name}", SpanKind.INTERNAL, attributes, self._tool_ended)
         if self.sends_content and span.is_recording:
             span.note(
@@ -247,8 +252,8 @@ class _RunTelemetry(RunHook):
         finally:
             detach(token)
         ending: dict[str, Any] = {}
-        if names.TOOL_CALL_ID not in attributes:  # it has begun before its reply was complete
-            ending.update(described(self._call, tool.name, arguments))
+        if names.TOOL_CALL_ID not in attributes and called is self._called:  # it began before its reply was complete
+            ending.update(described(self._call, tool.name, arguments, number))
         if self.sends_content and span.is_recording:
             ending[names.TOOL_RESULT] = cut_text(outcome.text)
         if outcome.failed:
@@ -256,10 +261,13 @@ class _RunTelemetry(RunHook):
         span.end(ending, outcome.failed)
         return outcome
 
-    def _call(self, name: str, arguments: str) -> Mapping[str, Any]:
+    def new_reply(self) -> None:
+        """Another reply is requested: its calls are numbered anew, also where their ids are those of earlier ones."""
         with self._lock:
-            found = call_of(self._context.messages, name, arguments, self._called)
-            self._called.add(found)
+            self._called = Counter()
+
+    def _call(self, name: str, arguments: str, number: int) -> Mapping[str, Any]:
+        found = call_of(self._context.messages, name, arguments, number)
         return {names.TOOL_CALL_ID: found} if found else {}
 
     def _tool_ended(self, span: OpenSpan, seconds: float) -> None:
@@ -293,6 +301,7 @@ class _Attempt:
     """One attempt of a request."""
 
     def __init__(self, run: _RunTelemetry, backend: Backend, request: Request) -> None:
+        run.new_reply()
         self.deadline = run.deadline
         self._run = run
         self._streams = request.stream

@@ -8,7 +8,7 @@ redacted, and so are the secrets in environment variables wherever they occur.
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
 from itertools import zip_longest
@@ -18,10 +18,13 @@ from typing import Any
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.testing.redaction import Redaction
+from agentkit.tooling.outcome import failures_watched_by
 
 MODES = ("none", "once", "new", "all")
 KEPT_OF_REQUESTS = ("accept", "content-type")
 KEPT_OF_RESPONSES = ("content-type", "retry-after", "location")
+MAX_CAUSES = 100
+"""How far back the causes of an error are looked at, which may lead in a circle."""
 SECRET_NAME = re.compile(r"(^|_)(key|token|secret|password|passwd|auth)s?$", re.IGNORECASE)
 
 
@@ -60,19 +63,35 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     player.register_matcher("agentkit", _check)
     misses: list[CassetteError] = []
     modes = {"none": "none", "once": "once", "new": "new_episodes", "all": "all"}
+    used = player.use_cassette(str(file), record_mode=modes[mode], match_on=["agentkit"])
+    with _reported(misses), used as cassette:
+        cassette.can_play_response_for = partial(_can_play, cassette, file.name, misses)
+        yield cassette
+
+
+@contextmanager
+def _reported(misses: Sequence[CassetteError]) -> Iterator[None]:
+    """Raises at the end those of the errors that made a tool fail, or that agentkit has caught itself."""
+    of_tools: list[CassetteError] = []
+
+    def note(error: BaseException) -> None:
+        of_tools.extend(miss for miss in tuple(misses) if _comes_of(error, miss))
+
+    failures_watched_by.append(note)
     try:
-        with player.use_cassette(str(file), record_mode=modes[mode], match_on=["agentkit"]) as cassette:
-            cassette.can_play_response_for = partial(_can_play, cassette, file.name, misses)
-            yield cassette
+        yield
     except Exception as error:
         for miss in misses:
             if error is not miss and _comes_of(error, miss):
                 raise miss from error
-            if _was_of_tool(miss):
+            if miss in of_tools or _was_caught_here(miss):
                 error.add_note(f"({miss})")
         raise
-    for miss in filter(_was_of_tool, misses):
-        raise miss
+    finally:
+        failures_watched_by.remove(note)
+    for miss in misses:
+        if miss in of_tools or _was_caught_here(miss):
+            raise miss
 
 
 def _can_play(cassette: Any, file: str, misses: list[CassetteError], request: Any) -> bool:
@@ -101,8 +120,8 @@ def _missing() -> type[CassetteError]:
     return MissingRequestError
 
 
-def _was_of_tool(miss: CassetteError) -> bool:
-    """Whether agentkit itself has caught an error: a tool has failed with it, which the model was told."""
+def _was_caught_here(miss: CassetteError) -> bool:
+    """Whether agentkit itself has caught an error, and went on without the request."""
     caught_in = None if miss.__traceback__ is None else miss.__traceback__.tb_frame.f_globals.get("__name__", "")
     return caught_in is not None and f"{caught_in}.".startswith("agentkit.")
 
@@ -118,7 +137,9 @@ def _reason(cassette: Any, request: Any) -> str:
 
 def _comes_of(error: BaseException | None, miss: CassetteError) -> bool:
     """Whether an error was caused by a request that was not recorded; clients wrap it in their own."""
-    while error is not None and error is not miss:
+    for _ in range(MAX_CAUSES):
+        if error is None or error is miss:
+            break
         error = error.__cause__ or error.__context__
     return error is miss
 
@@ -129,7 +150,7 @@ def redaction_here(secrets: Iterable[str] = ()) -> Redaction:
 
 
 def _secrets_of(environment: Mapping[str, str]) -> list[str]:
-    return [value for name, value in environment.items() if SECRET_NAME.search(name) and len(value) >= 8]
+    return [value for name, value in environment.items() if SECRET_NAME.search(name) and len(value.strip()) >= 8]
 
 
 def _recorded_request(redaction: Redaction, request: Any) -> Any:

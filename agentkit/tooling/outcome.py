@@ -1,5 +1,6 @@
 """The result of one tool call."""
 
+from collections.abc import Callable
 from typing import Any
 
 from agentkit._lazy.records import dataclass, field, replace
@@ -80,10 +81,15 @@ def _note_of_cut(shown: int, size: int) -> str:
 
 
 _FAILED = "Error: "
+failures_watched_by: list[Callable[[BaseException], object]] = []
+"""Called with each exception that makes a call fail, in any thread. A recording that is replayed looks at them."""
 
 
 def failure(text: str, error: BaseException | None = None) -> Outcome:
     """The result of a call that failed, as the model reads it. error: what made it fail."""
+    if error is not None:
+        for watch in tuple(failures_watched_by):
+            watch(error)
     return Outcome(f"{_FAILED}{text}", failed=True, error="" if error is None else class_name(error))
 
 

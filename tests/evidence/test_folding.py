@@ -1,6 +1,8 @@
 """Texts of sources are folded quickly, and as the words of an answer are."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agentkit.evidence.folding import Folding, words_in
 from agentkit.retrieval.words import letters
@@ -27,3 +29,14 @@ def test_a_text_is_folded_as_its_letters_are(script: str) -> None:
 
     assert folded.split() == folding(text).split() == letters(text).split()
     assert words_in(text).split() == letters(text).split()
+
+
+@given(st.text(alphabet="aéæœþłøđıİIŞßﬁςǾǣ\u0301\u0327\u00ad\u200b 1,.أ字ไक्षি", max_size=8))
+def test_a_text_with_accents_and_unseen_signs_is_folded_as_its_letters_are(text: str) -> None:
+    assert Folding.of(text)[1].split() == letters(text).split()
+
+
+@pytest.mark.parametrize(("written", "plain"), [("Ǿrsted", "Ørsted"), ("ǽ", "æ"), ("Ǣþel", "Æþel"), ("ø\u0301", "o")])
+def test_letters_with_a_stroke_or_of_two_letters_lose_their_accents_first(written: str, plain: str) -> None:
+    assert letters(written) == letters(plain)
+    assert letters(letters(written)) == letters(written)

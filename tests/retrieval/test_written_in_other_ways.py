@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from agentkit import Tool, ToolError
 from agentkit.retrieval import PassageIndex
-from agentkit.retrieval.words import with_whole_words
+from agentkit.retrieval.words import _IN_PIECES, _in_pieces, with_whole_words
 from agentkit_tools import documents
-from tests.support.growth import assert_linear
+from agentkit_tools.file_text.texts import decoded
+from tests.support.growth import assert_linear, seconds
 
 
 def tools(folder: Path, **files: str | bytes) -> list[Tool[Any, Any]]:
@@ -84,6 +85,46 @@ def test_words_are_put_together_in_linear_time(piece: str) -> None:
     assert_linear(lambda size: with_whole_words(piece * (size // len(piece))), 100_000)
 
 
+PIECES = [
+    "a",
+    "é",
+    "字",
+    "²",
+    "½",
+    "_",
+    "1",
+    "22",
+    "333",
+    "٣",
+    "-",
+    "\u2010",
+    "\u00ad",
+    "\r",
+    "\n",
+    "-\r\n",
+    "-\n",
+    " ",
+    "\t",
+]
+PIECES += [",", ".", "'", "’", "\u00a0", "\u202f", "+", "#", "++", ",444", "x" * 39]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text())
+def test_words_are_found_by_their_signs_as_by_the_whole_pattern(text: str) -> None:
+    expected = [(found.span(), found.groupdict()) for found in _IN_PIECES.finditer(text)]
+    assert [(found.span(), found.groupdict()) for found in _in_pieces(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "piece", ["The fox jumps over it, and then it sleeps for an hour. ", "QWxhZGRpbjpvcGVuI" * 5 + "\n"]
+)
+def test_text_without_such_words_costs_little(piece: str) -> None:
+    text = piece * (200_000 // len(piece))
+    quick = min(seconds(lambda _: with_whole_words(text), 0) for _ in range(5))
+    slow = min(seconds(lambda _: list(_IN_PIECES.finditer(text)), 0) for _ in range(3))
+    assert quick < slow / 4  # a tenth and less
+
+
 NAMES = {
     "ideographic space": ("報告　書.txt", "報告 書.txt"),
     "narrow space": ("Shot at 3.04.05\u202fPM.txt", "Shot at 3.04.05 PM.txt"),
@@ -146,3 +187,24 @@ def test_what_is_binary_is_still_refused(tmp_path: Path, content: bytes) -> None
 def test_a_short_text_with_a_null_character_is_not_taken_for_utf_16(tmp_path: Path) -> None:
     assert found(tmp_path, "kangaroo", right=b"abc\0def with a kangaroo in it", other=OTHER) == ["right"]
     assert found(tmp_path, "kangaroo", right="A kangaroo.".encode("utf-16-le"), other=OTHER) == ["right"]
+
+
+FEW_SPACES = [
+    "Государственное регулирование внешнеэкономической деятельности осуществляется посредством мер. ",
+    "ประเทศไทยเป็นรัฐชาติอันตั้งอยู่ในเอเชียตะวันออกเฉียงใต้เดิมมีชื่อว่าสยามรัฐบาลประกาศเปลี่ยนชื่อเป็นประเทศไทย\n",
+    "Η πληροφοριακή επεξεργασία ηλεκτροκαρδιογραφημάτων προϋποθέτει μηχανογραφημένη παρακολούθηση\n",
+    "საქართველოსდამოუკიდებლობისაღდგენისთვისგანხორციელებულისაერთაშორისოურთიერთობებისმოწესრიგება\n",
+]
+
+
+@pytest.mark.parametrize("charset", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", FEW_SPACES)
+def test_text_in_utf_16_is_known_by_its_few_spaces(text: str, charset: str) -> None:
+    assert decoded("a.txt", (text * 20).encode(charset)).strip() == (text * 20).strip()
+
+
+@pytest.mark.parametrize("text", [*FEW_SPACES, "The tides of the moon. ", "Größe: 3 m.\n"])
+@pytest.mark.parametrize("place", [1, 20, 41])
+def test_text_in_utf_8_with_one_null_character_is_still_that(text: str, place: int) -> None:
+    content = f"{(text * 20)[:place]}\0{(text * 20)[place:]}".encode()
+    assert decoded("a.txt", content).replace("\0", "").split() == (text * 20).split()

@@ -14,6 +14,7 @@ from agentkit.backends import OpenAIBackend
 from agentkit.errors import ConfigurationError, HookError
 from agentkit.hooks import Redact
 from agentkit.telemetry import Otel
+from agentkit.telemetry.content import attributes_of_tools
 from agentkit.testing import ScriptedBackend
 from tests.support.model_server import Answer, calls, delta, serve, streamed, whole
 from tests.support.telemetry import Recorder, attributes, messages
@@ -287,3 +288,11 @@ def test_no_null_character_is_sent() -> None:
             assert not re.search(r"(?<!\\)(\\\\)*\\u0000", str(value))
     asked = messages(recorder.named("chat")[-1], "gen_ai.input.messages")
     assert asked[1]["parts"][0]["arguments"] == {"page": "a\ufffdb \\u0000 \\\\u0000"}
+
+
+@pytest.mark.parametrize(("length", "told"), [(9000, 7), (60, 711), (0, 1000)])
+def test_the_definitions_of_tools_have_a_bound_whatever_their_names_are(length: int, told: int) -> None:
+    schemas = [{"type": "function", "function": {"name": "n" * length, "description": "d" * 900}}] * 1000
+    found = attributes_of_tools(schemas)["gen_ai.tool.definitions"]
+    assert len(found) <= 64_000
+    assert len(json.loads(found)) == told

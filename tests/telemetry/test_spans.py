@@ -267,6 +267,42 @@ def test_a_tool_that_begins_before_its_reply_is_complete_has_the_id_if_it_ends_l
     assert sorted(attributes(span)["gen_ai.tool.call.id"] for span in recorder.named("execute_tool")) == wanted
 
 
+def test_of_calls_with_equal_arguments_each_span_has_the_id_of_its_own() -> None:
+    recorder, seconds = Recorder(), iter((0.3, 0.8, 0.0))
+
+    @tool(read_only=True)
+    def look(at: str) -> str:
+        """Looks."""
+        time.sleep(next(seconds))
+        return at
+
+    backend = ScriptedBackend([("look", {"at": "sea"})] * 3, "Ok.")
+    agent = Agent(backend, tools=[look], hooks=[recorder.otel()], parallel=2)
+    result = agent.run("Go.")  # two begin before the reply is complete, the last one while the second still runs
+    wanted = [call["id"] for message in result.messages for call in message.get("tool_calls") or ()]
+    spans = sorted(recorder.named("execute_tool"), key=lambda span: span.start_time or 0)
+    assert [attributes(span)["gen_ai.tool.call.id"] for span in spans] == wanted
+
+
+def test_a_model_may_give_the_calls_of_each_reply_the_same_id() -> None:
+    recorder = Recorder()
+
+    @tool
+    def look(at: str) -> str:
+        """Looks."""
+        return at
+
+    def asks(at: str) -> Answer:
+        called = {"id": "call_0", "type": "function", "function": {"name": "look", "arguments": f'{{"at": "{at}"}}'}}
+        return whole({"role": "assistant", "content": None, "tool_calls": [called]}, finish_reason="tool_calls")
+
+    with serve([asks("sea"), asks("sky"), asks("sea"), whole("Ok.")]) as server:
+        backend = OpenAIBackend("m", base_url=server.url)
+        Agent(backend, tools=[look], hooks=[recorder.otel()]).run("Go.")
+    spans = recorder.named("execute_tool")
+    assert [attributes(span).get("gen_ai.tool.call.id") for span in spans] == ["call_0"] * 3
+
+
 def test_an_id_that_is_no_identifier_is_not_sent() -> None:
     recorder = Recorder()
     call = {"id": "my secret question", "type": "function", "function": {"name": "pay", "arguments": '{"amount": 1}'}}

@@ -3,16 +3,18 @@
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agentkit import Agent, ConfigurationError, fetch, tool
+from agentkit import Agent, ConfigurationError, ToolError, fetch, tool
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.event import TextDelta
 from agentkit.testing import CassetteError, ScriptedBackend, recorded
 from agentkit.testing.cassette import difference
+from agentkit.tooling.outcome import failures_watched_by
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.model_server import calls, delta, serve, streamed, whole
 
@@ -212,6 +214,32 @@ def test_a_missing_request_that_a_tool_has_failed_with_is_reported_at_the_end(tm
     with pytest.raises(ValueError, match="literal") as raised, recorded(file):
         int(str(agent.run("Read it.").output))
     assert "not in the recording" in raised.value.__notes__[0]
+
+
+@pytest.mark.parametrize("how", ["from error", "from None", "in a ToolError", "caught"])
+def test_a_missing_request_is_reported_also_where_the_tool_has_wrapped_it(tmp_path: Path, site: Any, how: str) -> None:
+    file = tmp_path / "run.yaml"
+
+    @tool
+    def read(name: str) -> str:
+        """Read a page."""
+        try:
+            return fetch(f"{site.url}/{name}", allow=[site.address]).text
+        except AssertionError as error:
+            if how == "caught":
+                return "There is no such page."
+            kind = ToolError if how == "in a ToolError" else RuntimeError
+            raise kind("the page can't be read") from (None if how == "from None" else error)
+
+    with recorded(file, mode="once"):
+        read.function("article")
+    agent = Agent(ScriptedBackend(("read", {"name": "other"}), "I could not read it."), tools=[read])
+    reported: Any = (
+        nullcontext() if how == "caught" else pytest.raises(CassetteError, match=r"/article.*and is.*/other")
+    )
+    with reported, recorded(file):
+        agent.run("Read it.")
+    assert not failures_watched_by
 
 
 TESTS = """

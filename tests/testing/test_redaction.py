@@ -2,11 +2,11 @@
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, unquote, unquote_plus, urlencode
 
 import pytest
 import requests
@@ -17,6 +17,7 @@ from agentkit import Agent, tool
 from agentkit.backends import OpenAIBackend
 from agentkit.net.keys import is_secret_name
 from agentkit.testing import CassetteError, recorded
+from agentkit.testing.cassette import redaction_here
 from agentkit.testing.redaction import Redaction
 from tests.support.growth import assert_linear
 from tests.support.model_server import QuietServer, calls, running, serve, whole
@@ -52,6 +53,77 @@ def test_a_known_secret_is_found_however_it_is_written(secret: str) -> None:
     assert (
         redaction.url(f"https://host/{quote(text, safe='')}?{urlencode({'q': text})}") == "https://host/SECRET?q=SECRET"
     )
+
+
+def in_json(text: str, ensure_ascii: bool = True) -> str:
+    return json.dumps(text, ensure_ascii=ensure_ascii)[1:-1]
+
+
+def in_capitals(text: str) -> str:
+    units = text.encode("utf-16-be")
+    return "".join(f"\\u{units[place]:02X}{units[place + 1]:02X}" for place in range(0, len(units), 2))
+
+
+def in_small_digits(text: str) -> str:
+    return "".join(f"%{byte:02x}" for byte in text.encode())
+
+
+def in_url(text: str) -> str:
+    return quote(text, safe="")
+
+
+def of_json(text: str) -> str:
+    return str(json.loads(f'"{text}"'))
+
+
+WRITTEN: dict[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
+    "JSON": (in_json, of_json),
+    "JSON in Unicode": (lambda text: in_json(text, ensure_ascii=False), of_json),
+    "JSON of PHP": (lambda text: in_json(text).replace("/", "\\/"), of_json),
+    "JSON of Go": (lambda text: in_json(text).replace("&", "\\u0026").replace("<", "\\u003c"), of_json),
+    "all escaped": (in_capitals, of_json),
+    "URL": (in_url, unquote),
+    "URL of JavaScript": (lambda text: quote(text, safe="!*'()"), unquote),
+    "form": (quote_plus, unquote_plus),
+    "small digits": (in_small_digits, unquote),
+}
+
+
+@given(
+    st.text(alphabet="ab12 +/%\\\"'&<>=\n!()é字😀u", max_size=12),
+    st.lists(st.sampled_from(sorted(WRITTEN)), max_size=3),
+    st.booleans(),
+)
+def test_a_known_secret_is_found_with_any_escapes(more: str, ways: list[str], is_bytes: bool) -> None:
+    secret = f"k3y:{more}/Z"
+    text = f"It is {secret}."
+    for way in ways:
+        text = WRITTEN[way][0](text)
+    redaction = Redaction([secret])
+    found = redaction.known(text.encode()).decode() if is_bytes else redaction.known(text)
+    for way in reversed(ways):
+        found = WRITTEN[way][1](found)
+    assert found == "It is SECRET."
+
+
+@given(st.text(alphabet='ab %\\u0041"/+', max_size=30), st.binary(max_size=20))
+def test_what_has_no_secret_stays_as_it_is(text: str, content: bytes) -> None:
+    redaction = Redaction(["k3y:s3cr3t"])
+    assert redaction.known(text) == text
+    assert redaction.known(content) == content
+
+
+def test_secrets_next_to_and_within_each_other_leave_nothing() -> None:
+    redaction = Redaction(["abcdefgh", "efghijkl", "cdef"])
+    assert redaction.known("abcdefghijkl.") == "SECRET."
+    assert redaction.known("%61bcdefghcdef!") == "SECRETSECRET!"
+
+
+def test_white_space_around_few_characters_makes_no_secret_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "  banana    ")
+    assert Redaction(["  a       "]).body("banana") == "banana"
+    assert redaction_here().body("banana") == "banana"
+    assert Redaction(["hunter2\n"]).body("It is hunter2.") == "It is SECRET."
 
 
 def nested(value: Any, depth: int, as_text: bool) -> Any:
@@ -118,9 +190,12 @@ def test_urls_have_no_secrets() -> None:
     assert Redaction([]).url(url) == expected
 
 
-@pytest.mark.parametrize("piece", ['"api_key":"', '\\"token\\": \\"', '"password":[', "a=", 'name="a"\n', "<a>", '"'])
+@pytest.mark.parametrize(
+    "piece",
+    ['"api_key":"', '\\"token\\": \\"', '"password":[', "a=", 'name="a"\n', "<a>", '"', "%25", "\\", "\\u005c", "%2"],
+)
 def test_a_body_is_read_in_linear_time(piece: str) -> None:
-    assert_linear(lambda size: Redaction([]).body(piece * (size // len(piece))), 40_000)
+    assert_linear(lambda size: Redaction(["k3y:s3cr3t"]).body(piece * (size // len(piece))), 40_000)
 
 
 @tool

@@ -13,6 +13,7 @@ from agentkit_tools.unreadable import UnreadableError
 HEAD = 20_000
 """Characters in which a title is looked for."""
 
+_CONTROLS = bytes(range(32))
 _MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")
 
 
@@ -56,15 +57,19 @@ def _charset(content: bytes) -> str | None:
         return None
     head = content[:2_000]
     is_utf8 = _is_utf8(content)
-    if is_utf8 and head.count(0) <= len(head) / 20:
-        return "utf-8"
-    if len(head) >= 4 and b"\0" in head:  # in UTF-16 each second byte of Latin letters, spaces and line ends is zero
-        zeros = (head[::2].count(0), head[1::2].count(0))
-        if zeros[0] == 0 and zeros[1] > len(head) / 50:
-            return "utf-16-le"
-        if zeros[1] == 0 and zeros[0] > len(head) / 50:
-            return "utf-16-be"
+    has_few_zeros = head.count(0) <= len(head) / 20
+    if len(head) >= 4 and b"\0" in head:
+        for name, high, low in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+            many = high.count(0) > len(head) / 50 and not (is_utf8 and has_few_zeros)
+            if b"\0" in high and b"\0" not in low and (many or _are_of_alphabets(high)):
+                return name
     return "utf-8" if is_utf8 else None
+
+
+def _are_of_alphabets(high: bytes) -> bool:
+    """Whether most of these are the upper bytes of letters in UTF-16: below 32 in nearly all alphabets, and zero for
+    Latin letters, spaces and line ends. Each second byte of a text in another charset is no control character."""
+    return 2 * len(high.translate(None, _CONTROLS)) < len(high)
 
 
 def _is_utf8(content: bytes) -> bool:
