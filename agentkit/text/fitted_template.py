@@ -112,7 +112,8 @@ class FittedTemplate:
         """Whether the arguments of a call are shown, and not as Python writes them."""
         text = self._rendered(_CALLED, form, [_TOOL])
         beside = self._rendered(_CALLED[:1], form, [_TOOL])  # which has the word in the description of the tool
-        return text.count(_WORD) > beside.count(_WORD) and f"{{'{_WORD}'" not in text
+        in_python = f"{{'{_WORD}'"
+        return text.count(_WORD) > beside.count(_WORD) and text.count(in_python) <= beside.count(in_python)
 
     def _rendered(self, messages: Sequence[Made], form: _Form, tools: Sequence[Mapping[str, Any]] | None = None) -> str:
         try:
