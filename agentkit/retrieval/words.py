@@ -58,7 +58,7 @@ _IN_PIECES = re.compile(
 )
 _SIGN = re.compile(
     "[-\u2010\u00ad,.'’\u00a0\u202f+#]"
-    r"(?:(?<=[-\u2010\u00ad])(?=\r?\n)|(?<=[,.'’\u00a0\u202f])(?=\d{3})|(?:(?<=\+)\+|(?<=#))(?![\w+#]))"
+    r"(?:(?=\d{3})(?<=[,.'’\u00a0\u202f])|(?=\r?\n)(?<=[-\u2010\u00ad])|(?<=[+#])(?:(?<=\+)\+|(?<=#))(?![\w+#]))"
 )
 """A sign that may stand in a word of `_IN_PIECES`, behind its first letters or digits: signs are rare, letters are not,
 so that the longer pattern is tried only where one of these stands."""
