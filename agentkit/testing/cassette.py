@@ -101,10 +101,14 @@ def _can_play(cassette: Any, file: str, misses: list[CassetteError], request: An
     if type(cassette).can_play_response_for(cassette, request):
         return True
     if cassette.write_protected:
-        miss = _missing()(f"a request is not in the recording {file}: {_reason(cassette, request)}")
+        miss = _miss(f"a request is not in the recording {file}: {_reason(cassette, request)}")
         misses.append(miss)
         raise miss
     return False
+
+
+def _miss(message: str) -> CassetteError:
+    return _missing()(message)
 
 
 @cache
@@ -116,6 +120,9 @@ def _missing() -> type[CassetteError]:
 
         def __init__(self, message: str) -> None:
             AssertionError.__init__(self, message)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            return _miss, self.args, self.__dict__  # pickle finds no class that a function makes
 
     return MissingRequestError
 
