@@ -4,8 +4,8 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -26,14 +26,12 @@ def whole_file(out: Out, source: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     of which a part is left where the disk is full. source: what is read meanwhile, which can't be the same file. Raises
     ConfigurationError when it can't be written."""
     if not isinstance(out, str | os.PathLike):
-        with tempfile.TemporaryFile() as kept:
-            yield cast(BinaryIO, kept)
-            kept.seek(0)
-            shutil.copyfileobj(kept, out)
+        with _passed_on(lambda: nullcontext(out)) as file:
+            yield file
         return
     given, path = _checked(out, source)
     try:
-        with _passed_on(given, "ab") if _stays(given) else _replaced(path) as file:
+        with _passed_on(lambda: open(given, "ab")) if _stays(given) else _replaced(path) as file:
             yield file
     except OSError as error:
         raise ConfigurationError(f"{given} can't be written: {error.strerror or error}") from None
@@ -58,12 +56,12 @@ def _stays(given: str) -> bool:
 
 
 @contextmanager
-def _passed_on(to: str | os.PathLike[str], mode: str) -> Iterator[BinaryIO]:
-    """A file whose content is written to another one when the block has ended without an error."""
+def _passed_on(opened: Callable[[], AbstractContextManager[BinaryIO]]) -> Iterator[BinaryIO]:
+    """A file whose content is written to what is opened then, when the block has ended without an error."""
     with tempfile.TemporaryFile() as file:
         yield cast(BinaryIO, file)
         file.seek(0)
-        with open(to, mode) as place:
+        with opened() as place:
             shutil.copyfileobj(file, place)
 
 
@@ -76,7 +74,7 @@ def _replaced(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         if error.errno not in IN_ITS_PLACE or not path.is_file():
             raise
-        with _passed_on(path, "wb") as kept:
+        with _passed_on(lambda: open(path, "wb")) as kept:
             yield kept
         return
     try:
