@@ -1,5 +1,7 @@
 """Addresses and causes as errors show them."""
 
+from collections.abc import Iterator
+
 from agentkit._lazy.patterns import pattern
 from agentkit._text import without_credentials
 
@@ -7,6 +9,15 @@ from agentkit._text import without_credentials
 def display_url(url: object) -> str:
     """Return a URL for a message, without user name, password and query."""
     return without_credentials(url).partition("?")[0]
+
+
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and its causes, from the outermost one on, which may lead in a circle."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def cause_of(error: BaseException) -> str:

@@ -34,6 +34,7 @@ from agentkit.net.content_coding import (
     salvage,
     unpacked,
 )
+from agentkit.net.error_text import causes_of
 from agentkit.net.media_type import content_type_of, read_as
 from agentkit.net.outgoing import check_key_log
 from agentkit.net.page_cache import Kept, PageCache
@@ -403,7 +404,7 @@ class _Hop:
         try:
             yield
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            if self._expired or any(isinstance(cause, TIMEOUTS) for cause in _causes(error)):
+            if self._expired or any(isinstance(cause, TIMEOUTS) for cause in causes_of(error)):
                 why = f"it took longer than {self._deadline.seconds:g} seconds"
             else:
                 why = _reason(error, self._target.port, connected=self._handle is not None)
@@ -417,7 +418,7 @@ def _declared_length(headers: Mapping[str, str]) -> int:
 
 def _reason(error: BaseException, port: int, *, connected: bool) -> str:
     """Say why a request failed, in terms a reader without Python knowledge understands."""
-    causes = list(_causes(error))
+    causes = list(causes_of(error))
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its TLS certificate is not valid ({cause.verify_message.rstrip('.')})"
@@ -434,12 +435,6 @@ def _reason(error: BaseException, port: int, *, connected: bool) -> str:
     if any(isinstance(cause, urllib3.exceptions.DecodeError) for cause in causes):
         return "its compressed body is damaged"
     return "the server's response was incomplete or is not HTTP"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
 
 
 def _phrase(status: int) -> str:

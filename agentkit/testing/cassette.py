@@ -17,14 +17,13 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError, MissingExtraError
+from agentkit.net.error_text import causes_of
 from agentkit.testing.redaction import Redaction
 from agentkit.tooling.outcome import failures_watched_by
 
 MODES = ("none", "once", "new", "all")
 KEPT_OF_REQUESTS = ("accept", "content-type")
 KEPT_OF_RESPONSES = ("content-type", "retry-after", "location")
-MAX_CAUSES = 100
-"""How far back the causes of an error are looked at, which may lead in a circle."""
 SECRET_NAME = re.compile(r"(^|_)(key|token|secret|password|passwd|auth)s?$", re.IGNORECASE)
 
 
@@ -144,11 +143,7 @@ def _reason(cassette: Any, request: Any) -> str:
 
 def _comes_of(error: BaseException | None, miss: CassetteError) -> bool:
     """Whether an error was caused by a request that was not recorded; clients wrap it in their own."""
-    for _ in range(MAX_CAUSES):
-        if error is None or error is miss:
-            break
-        error = error.__cause__ or error.__context__
-    return error is miss
+    return any(each is miss for each in causes_of(error))
 
 
 def redaction_here(secrets: Iterable[str] = ()) -> Redaction:

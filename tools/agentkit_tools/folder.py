@@ -205,7 +205,8 @@ def _document(path: str, contents: Contents) -> Document | None:
     letters."""
     found = contents.document(path)
     if found is None:
-        alike = [each for each in contents.paths() if as_typed(each) == as_typed(path)]
+        typed = as_typed(path)
+        alike = [each for each in contents.paths() if as_typed(each) == typed]
         found = contents.document(alike[0]) if len(alike) == 1 else None
     return found
 
