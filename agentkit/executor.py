@@ -20,6 +20,7 @@ from agentkit.tooling.arguments import UNREADABLE_CALL, parse, read_arguments
 from agentkit.tooling.earlier_result import earlier_result_tool, reading_on
 from agentkit.tooling.latency import ToolLatency
 from agentkit.tooling.outcome import WRONG_ARGUMENTS, Outcome, failure, is_failure
+from agentkit.tooling.stop import stopped_meanwhile
 from agentkit.tools import Context, Tool
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ class Executor:
     offered: the tools that the model is offered. context: the run. decisions: of a person, on the open calls. latency:
     how long the tools take. hidden: tools that are offered in some requests only, by name, each made when it is called.
     parallel: how many read-only calls run at once. hooks: the agent's. ended_by: the call that ended the run, of a tool
-    with ends_run. given_sources: the numbers of the sources that its calls have found or read.
+    with ends_run. given_sources: the numbers of the sources that its calls have found or read. left: the answers to the
+    calls with an effect that were running when the run was left: whoever goes on must not make them again.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Executor:
         self._guard = self.hooks.guard
         self.ended_by: ToolRecord | None = None
         self.given_sources: set[int] = set()
+        self.left: list[Message] = []
         self._decisions = decisions
         self._latency = latency
         self._hidden = hidden
@@ -148,7 +151,11 @@ class Executor:
         """Run a call in this thread. Returns it if it asks a person something."""
         yield self.started(call)
         function = call["function"]
-        outcome = self.outcome_of(function["name"], function["arguments"], self.context_of(call))
+        try:
+            outcome = self.outcome_of(function["name"], function["arguments"], self.context_of(call))
+        except BaseException:  # what stops the thread, such as Ctrl-C
+            self.leave([call])
+            raise
         if outcome.question is not None:
             return open_call(call, outcome.question)
         yield self.finished(call, outcome.with_note(note))
@@ -240,6 +247,13 @@ class Executor:
         if found.options.isolate:  # it is ended with its process
             return None
         return self.context.tool_timeout if found.options.timeout is None else found.options.timeout
+
+    def leave(self, calls: Sequence[ToolCall]) -> None:
+        """The run is left while these calls are running. In a session, its log says which were started."""
+        for call in calls if self.context.session is None else ():
+            name = call["function"]["name"]
+            if self.has_effect(name):
+                self.left.append(tool_result(call["id"], failure(stopped_meanwhile(name, "stopped")).text))
 
     def has_effect(self, name: str) -> bool:
         """Whether a tool is not known to be read-only."""

@@ -192,6 +192,8 @@ def events_of(
     except Exception:
         turn.roll_back()
         raise
+    finally:
+        transcript.extend(executor.left)
     is_replayed = turn.state == "answered"
     if is_replayed and streams and isinstance(output, str):
         text = TextDelta(output)

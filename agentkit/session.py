@@ -115,15 +115,13 @@ class Sessions(Closable):
         skip_damaged: see `Session.entries`. Raises SessionError when the other does not exist or can't be read, the new
         id is taken or `at` is out of range."""
         entries = self._existing(session_id).entries(skip_damaged=skip_damaged)
-        sent, held = messages_of(entries)
-        messages = [*sent, *held]
+        messages = [entry for part in ordered(entries) for entry in part]
         if at is not None and not 0 <= at <= len(messages):
             raise SessionError(f"session {session_id!r} has {len(messages)} messages: at={at} is out of range")
         made = self[new_id]
         with made.hold() as writer:
             self._free(new_id)
-            copied = [entry for part in ordered(entries) for entry in part][:at]
-            writer.append_copies(messages[:at], copied, functools.partial(self._blob, session_id))
+            writer.append_copies(entries, messages[:at], functools.partial(self._blob, session_id))
         return made
 
     def _existing(self, session_id: str) -> "Session":

@@ -28,8 +28,8 @@ def written(asked: OpenCall) -> dict[str, Any]:
 
 
 def with_question(messages: Iterable[Message], asked: OpenCall | None) -> list[Message]:
-    """The messages with what a call of their last reply has asked; None: nothing."""
-    made = list(messages)
+    """The messages with what a call of their last reply has asked; None: nothing. No other has a question."""
+    made = [message if QUESTION not in message else _without(message) for message in messages]
     if asked is not None:
         place = next((at for at in reversed(range(len(made))) if made[at]["role"] == "assistant"), None)
         if place is not None:
@@ -38,12 +38,14 @@ def with_question(messages: Iterable[Message], asked: OpenCall | None) -> list[M
 
 
 def without_questions(messages: Iterable[Any]) -> tuple[list[Any], OpenCall | None]:
-    """The messages as a run takes them, and the call that has asked something, whether it is still open or not."""
+    """The messages as a run takes them, and the call of the last reply that has asked something, whether it is still
+    open or not; those of earlier replies are answered, and servers reuse their ids."""
     made, asked = [], None
     for message in messages:
+        if isinstance(message, Mapping) and message.get("role") == "assistant":
+            asked = asked_in(message, message.get(QUESTION))
         if isinstance(message, Mapping) and QUESTION in message:
-            asked = asked_in(message, message[QUESTION])
-            message = {key: value for key, value in message.items() if key != QUESTION}
+            message = _without(message)
         made.append(message)
     return made, asked
 
@@ -65,6 +67,10 @@ def still_open(asked: OpenCall | None, messages: Sequence[Message]) -> OpenCall 
     due = whats_due(messages) if asked is not None else ()
     is_next = isinstance(due, tuple) and bool(due) and asked is not None and due[0].get("id") == asked.id
     return asked if is_next else None
+
+
+def _without(message: Mapping[str, Any]) -> Any:
+    return {key: value for key, value in message.items() if key != QUESTION}
 
 
 def _plain(value: Any) -> Any:

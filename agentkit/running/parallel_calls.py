@@ -17,7 +17,7 @@ from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.questions import Question
-from agentkit.tooling.stop import closed_meanwhile, out_of_time, too_slow
+from agentkit.tooling.stop import stopped_meanwhile, out_of_time, too_slow
 from agentkit.tools import Context
 
 
@@ -55,6 +55,10 @@ class Runner(Protocol):
 
     def finished(self, call: ToolCall, outcome: Outcome) -> ToolFinished:
         """The event of a call that was run."""
+        ...
+
+    def leave(self, calls: Sequence[ToolCall]) -> None:
+        """The run is left while these calls are running."""
         ...
 
 
@@ -150,9 +154,17 @@ class ParallelCalls:
         something, at which it stops; None when all are answered."""
         works: dict[_Work, ToolCall] = {}
         waiting: list[_Work] = []
+        try:
+            return (yield from self._events(works, waiting))
+        except BaseException:  # the reader has left, or what stops its thread was raised here
+            self.runner.leave([works[work] for work in waiting])
+            raise
+
+    def _events(self, works: dict[_Work, ToolCall], waiting: list[_Work]) -> Generator[Event, None, OpenCall | None]:
+        """The same. works: gets those that were begun. waiting: those of them that were not answered yet."""
         while len(works) < len(self.calls) or waiting:
             if self.runner.context.cancelled:
-                yield from self._settled(works)
+                yield from self._settled(works, waiting)
                 return None
             check_same_process(self.begun.process)
             for call in self._next_calls(works):
@@ -174,12 +186,16 @@ class ParallelCalls:
         running = sum(work not in self.outcomes for work in works)
         return self.calls[len(works) : len(works) + max(0, self.runner.parallel - running)]
 
-    def _settled(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
-        """The end of a call with an effect, where the run is closed: it must not be made again by the next run."""
-        closing = self.runner.context.closing
-        for work in works if closing is not None and closing.is_closed else ():
+    def _settled(self, works: Mapping[_Work, ToolCall], waiting: list[_Work]) -> Iterator[Event]:
+        """The end of a call with an effect, where the run is stopped: it must not be made again by the next run. The
+        log of a session says itself that it was started; one that is closed has its answer nevertheless."""
+        closing, is_logged = self.runner.context.closing, self.runner.context.session is not None
+        is_closed = closing is not None and closing.is_closed
+        for work in list(waiting) if is_closed or not is_logged else ():
+            waiting.remove(work)
             if self.runner.has_effect(work.name):
-                outcome = self.outcomes.get(work) or failure(closed_meanwhile(work.name))
+                how = "closed" if is_closed else "cancelled"
+                outcome = self.outcomes.get(work) or failure(stopped_meanwhile(work.name, how))
                 yield self.runner.finished(works[work], outcome)
 
     def _deadline_of(self, work: _Work) -> float:

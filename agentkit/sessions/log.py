@@ -42,7 +42,7 @@ from agentkit.event import OpenCall
 from agentkit.limits import Usage
 from agentkit.message import Message, ToolCall
 from agentkit.record import stored_usage, usage_from
-from agentkit.running.open_questions import asked_in, still_open, with_question
+from agentkit.running.open_questions import QUESTION, asked_in, still_open, with_question
 from agentkit.sessions.damage import damage_of, damage_of_message
 from agentkit.sessions.waiting import BEGINS
 from agentkit.tooling.sendable import sendable
@@ -181,8 +181,12 @@ def _asked(entries: Sequence[Entry], sent: Sequence[Entry]) -> OpenCall | None:
             found = [each for each in found if each[0] < entry.extra.get("dropped_from", number)]
         elif entry.kind == "started" and is_behind:
             found.append((number, entry.value))
-    last = found[-1][1] if found else {}
-    return asked_in(reply.value, last) if reply is not None and last.get("waits") else None
+    if reply is None:
+        return None
+    if not found:
+        return asked_in(reply.value, reply.value.get(QUESTION))  # of a reply that was appended as a message
+    last = found[-1][1]
+    return asked_in(reply.value, last) if last.get("waits") else None
 
 
 def begins_turn(entry: Entry) -> bool:
@@ -264,6 +268,20 @@ def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
                 continue
             function: Any = {"name": value["name"], "arguments": value["arguments"]}
             found[value["id"]] = {"id": value["id"], "type": "function", "function": function}
+    return found
+
+
+def begun_after(entries: Sequence[Entry], reply: Entry) -> list[Mapping[str, Any]]:
+    """What the log says of the calls of a reply that were started, as the values of its entries "started"."""
+    found: list[Mapping[str, Any]] = []
+    is_behind = False
+    for entry in entries:
+        if entry.kind == "undo":
+            found = []
+        elif entry.kind == "message" and entry.value.get("role") == "assistant":
+            is_behind = entry is reply
+        elif entry.kind == "started" and is_behind:
+            found.append(entry.value)
     return found
 
 

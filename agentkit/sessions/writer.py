@@ -16,6 +16,7 @@ from agentkit.sessions.log import (
     Entry,
     Marks,
     begin_of_last,
+    begun_after,
     message_entries,
     messages_of,
     read_entries,
@@ -100,19 +101,23 @@ class Writer:
         self.write(*message_entries(storable_messages(messages), usage))
 
     def append_copies(
-        self, messages: Sequence[Message], copied: Sequence[Entry], text: Callable[[str], bytes | None]
+        self, entries: Sequence[Entry], copied: Sequence[Entry], text: Callable[[str], bytes | None]
     ) -> None:
-        """Append the messages of another session. copied: the entry of each, from which the copy has its time, its
-        usage and what else is known of it. text: returns a text of a source, by its SHA-256."""
-        entries, blobs = message_entries(messages)
-        for entry, original in zip(entries, copied, strict=True):
+        """Append messages of another session, and which calls of the last reply were started there. entries: its log.
+        copied: those of the messages; a copy has their times, their usage and what else is known of them. text: returns
+        a text of a source, by its SHA-256."""
+        made, blobs = message_entries([entry.value for entry in copied])
+        for entry, original in zip(made, copied, strict=True):
             entry |= {"at": original.at} if original.at else {}
             entry |= {"usage": original.usage} if original.usage else {}
             entry |= {**original.extra, "copied": True}
             digests = [digest for kept in restored(original.extra.get("sources")) for digest in kept.texts]
             blobs |= {digest: found for digest in digests if (found := text(digest)) is not None}
-        last = max((place for place, entry in enumerate(entries) if entry.get("sources")), default=None)
-        self.write(entries, blobs, Marks({} if last is None else {"sources": last}))
+        last = max((place for place, entry in enumerate(made) if entry.get("sources")), default=None)
+        reply = next((entry for entry in reversed(copied) if entry.value.get("role") == "assistant"), None)
+        begun = [] if reply is None else begun_after(entries, reply)
+        made += [{"started": dict(each)} for each in begun]
+        self.write(made, blobs, Marks({} if last is None else {"sources": last}))
 
     def mark_started(self, call_id: str, name: str, arguments: str) -> None:
         """Record that a call that is not read-only is about to run."""

@@ -77,9 +77,9 @@ def out_of_time(name: str) -> str:
     return f"{name} did not finish before the run's time was up; whether it had an effect is not known."
 
 
-def closed_meanwhile(name: str) -> str:
-    """What the model is told of a call that runs when the run is closed."""
-    return f"{name} had not finished when the run was closed; whether it had an effect is not known."
+def stopped_meanwhile(name: str, how: str) -> str:
+    """What the model is told of a call that runs when the run is stopped. how: "closed", "cancelled"."""
+    return f"{name} had not finished when the run was {how}; whether it had an effect is not known."
 
 
 def too_slow(name: str, timeout: float) -> str:
