@@ -17,7 +17,7 @@ from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.questions import Question
-from agentkit.tooling.stop import stopped_meanwhile, out_of_time, too_slow
+from agentkit.tooling.stop import out_of_time, stopped_meanwhile, too_slow
 from agentkit.tools import Context
 
 
@@ -210,7 +210,8 @@ class ParallelCalls:
         if self.runner.context.cancel is not None:
             patience = min(patience, POLL_INTERVAL)
         try:
-            work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
+            is_endless = patience >= threading.TIMEOUT_MAX
+            work, report = self.begun.inbox.get(timeout=None if is_endless else max(0.0, patience))
         except Empty:
             for work, deadline in deadlines.items():
                 if time.monotonic() >= deadline:
