@@ -66,6 +66,11 @@ class Items:
         """What the input is called in messages."""
         return self._source.name
 
+    @property
+    def is_table(self) -> bool:
+        """Whether the questions are the rows of a table, from whatever it is read."""
+        return self._source.is_table
+
     def check(self) -> Checked:
         """Read all lines, and find those that can't be asked. Raises ConfigurationError for a file that can't be read
         to its end, or has no questions."""
