@@ -171,6 +171,7 @@ def test_every_kind_of_table_has_several_right_answers_as_json(tmp_path: Path, m
         pyarrow.table({"question": ["a?"], "answer": ['["Paris", "Rome"]']}), tmp_path / "q.parquet"
     )
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
-    for source in (*tmp_path.iterdir(), "-"):
+    sources: list[str | Path] = [*tmp_path.iterdir(), "-"]
+    for source in sources:
         (line,) = EvaluationSet(source, checks=["contains"]).lines()
         assert line.item.columns["answer"] == ["Paris", "Rome"], source
