@@ -12,7 +12,7 @@
 # make check   lint, strict type check      make fix     format, and apply the linter's fixes
 # make web     build the chat page from web/ (needs Node.js 20 or newer)
 # make bench   run the benchmarks           make clean   remove environments and caches
-# make bench-fleets  measure batches on Dask, and on Ray where it is installed
+# make bench-fleets  measure batches on Dask, and on Ray where `make test-ray` has installed it
 # make bench-peers  compare agentkit with other libraries (from the package index, 0.7 GB), write docs/performance.md;
 #              takes 8 minutes once they are installed
 
@@ -72,8 +72,9 @@ test-phoenix: .venv/installed .phoenix/installed
 # It has its own environment, and finds everything but Ray in that of the tests. Coming later, its packages don't replace
 # those.
 PACKAGES = $$(.venv/$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
+WITH_RAY = PYTHONPATH="$(CURDIR):$(CURDIR)/tools:$(PACKAGES)" .ray/$(BIN)/python
 test-ray: .venv/installed .ray/installed
-	PYTHONPATH="$(CURDIR):$(CURDIR)/tools:$(PACKAGES)" AGENTKIT_TEST_RAY=1 .ray/$(BIN)/python -m pytest -q $(RERUNS) tests/batch/ray
+	AGENTKIT_TEST_RAY=1 $(WITH_RAY) -m pytest -q $(RERUNS) tests/batch/ray
 
 .ray/installed: constraints.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.11 or newer is required" >&2; exit 1; }
@@ -137,7 +138,7 @@ bench: .venv/installed system
 
 # On a machine with nothing else to do: Dask's own cost is a hundredth of a second of CPU for a task.
 bench-fleets: .venv/installed
-	.venv/$(BIN)/python -m benchmarks.batch_fleets
+	$(if $(wildcard .ray/installed),$(WITH_RAY),.venv/$(BIN)/python) -m benchmarks.batch_fleets
 
 # The libraries are installed into .peers, each into an environment of its own (benchmarks/peers/environments.py).
 SECONDS ?= 450

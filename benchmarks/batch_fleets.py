@@ -5,7 +5,8 @@
 Two workers with a thread each; a question takes 50 ms, in which a worker only waits. A task of the plain engine holds
 its thread for that time; those of a batch don't. The start of a batch counts in its rate: on Ray that is a process of
 its own, where the plain tasks have theirs already. The start of a batch on Dask is compared with that of an empty
-LocalCluster, which is most of it. The rows of Ray are there where it is installed.
+LocalCluster, which is most of it. The rows of Ray are there where it is installed: `make bench-fleets` uses the
+environment of `make test-ray`.
 """
 
 import argparse

@@ -173,7 +173,7 @@ class BatchRun(Closable, Iterator[Record]):
     def _copies(self) -> Iterator[Record]:
         """The records of items whose question an earlier item has."""
         journal, finish = self._plan.journal, self._plan.finish
-        if journal is None:
+        if journal is None or not self._plan.items.has_copies:  # else all of the input would be read once more
             return
         open_copies = (item for item in self._plan.items if item.same_as and not journal.is_answered(item.id))
         for item in open_copies:
@@ -233,8 +233,9 @@ class BatchRun(Closable, Iterator[Record]):
         is_complete = self.ending == "complete"
         with ExitStack() as closing:
             if self._plan.journal is not None:
-                order = (item.id for item in self._plan.items) if self._plan.ordered and is_complete else None
-                closing.callback(self._plan.journal.close, order)
+                closing.callback(
+                    self._plan.journal.close, self._order() if self._plan.ordered and is_complete else None
+                )
             closing.callback(self._quarantine.close)
             closing.callback(self._plan.fleet.close)
             if self._timer is not None:
@@ -244,6 +245,15 @@ class BatchRun(Closable, Iterator[Record]):
                 self.ending = self._feed.ending
                 self._plan.fleet.cancel()
                 self._plan.fleet.join(CANCEL_SECONDS)
+
+    def _order(self) -> Iterator[str]:
+        """The ids of all items, in the order of the input. Raises ConfigurationError where that was changed."""
+        try:
+            for item in self._plan.items:
+                yield item.id
+        except ConfigurationError as error:
+            what = "all is answered, but the answers can't be put in the order of the questions"
+            raise ConfigurationError(f"{what}: {error}") from None
 
 
 def run_batch(

@@ -66,6 +66,16 @@ class Items:
         """What the input is called in messages."""
         return self._source.name
 
+    @property
+    def is_table(self) -> bool:
+        """Whether the questions are the rows of a table, from whatever it is read."""
+        return self._source.is_table
+
+    @property
+    def has_copies(self) -> bool:
+        """Whether there are items with a `same_as`; known after `check`."""
+        return bool(self._asked_again)
+
     def check(self) -> Checked:
         """Read all lines, and find those that can't be asked. Raises ConfigurationError for a file that can't be read
         to its end, or has no questions."""
@@ -166,7 +176,9 @@ class Items:
 
     def _item(self, entry: Entry, item_id: str, question: Question, problem: str) -> Item:
         if problem and not self._skip_bad:
-            raise ConfigurationError(f"{self.name}: line {entry[0]}: {problem}")
+            is_new = not self.check().bad_count
+            what = f"was changed: line {entry[0]} {problem}" if is_new else f"line {entry[0]}: {problem}"
+            raise ConfigurationError(f"{self.name}: {what}")
         if problem:
             return Item(item_id, columns=_columns_of(entry[1]), line=entry[0], problem=problem)
         return Item(item_id, question.prompt, question.messages, question.sampling, question.columns, entry[0])

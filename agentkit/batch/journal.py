@@ -219,10 +219,10 @@ class Journal:
 
     def _error(self, error: OSError | BrokenLineError) -> JournalError:
         reason = getattr(error, "strerror", None) or error
-        return JournalError(
-            f"{self.path} can't be written: {reason}. All records so far are in it; start again to go on when there is "
-            "room for it"
-        )
+        advice = "All records so far are in it; start again to go on when there is room for it"
+        if isinstance(error, FileNotFoundError):
+            advice = "Put it back, and start again to go on; without it all is asked anew"
+        return JournalError(f"{self.path} can't be written: {reason}. {advice}")
 
     def _keep_synced(self) -> None:
         while not self._ending.wait(SYNC_SECONDS):

@@ -20,7 +20,6 @@ PROBLEMS = 20
 CHECKS, ANSWER, ASKED = "checks", "answer", "question"
 """Columns: the checks of a line, the right answer, and in a record the text of the question."""
 
-TABLES = (".csv", ".tsv")
 OF_TEXTS = frozenset(("exact", "contains", "lacks", "f1", "number", "choice", "judge"))
 """Checks that compare with one of several right answers."""
 
@@ -92,7 +91,6 @@ class EvaluationSet:
             raise ConfigurationError(f"repeat={repeat!r}: use a whole number from 1 on")
         self.name = Path(source).name if isinstance(source, str | Path) else "questions"
         self.repeat = repeat
-        self._is_table = isinstance(source, str | Path) and Path(source).suffix.lower() in TABLES
         self.checks = Checks(checks, known or Known())
         self._skip_bad = skip_bad
         self._items = open_items(source, question=question, skip_bad=skip_bad)
@@ -135,7 +133,7 @@ class EvaluationSet:
             except ConfigurationError as error:
                 yield Line(kept, (), str(error))
                 continue
-            yield Line(_with_answers(kept, checks) if self._is_table else kept, checks)
+            yield Line(_with_answers(kept, checks) if self._items.is_table else kept, checks)
 
     def __iter__(self) -> Iterator[Item]:
         for line in self.lines():

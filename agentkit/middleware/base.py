@@ -44,11 +44,11 @@ def stops_on_abort(backend: Backend) -> bool:
     inherits does not count: a subclass may wait in a way of its own. It is asked for each reply.
     """
     inner: Any = backend
-    while "stops_on_abort" in type(inner).__dict__ and getattr(inner, "stops_on_abort", False):
-        if not isinstance(inner, Middleware):
-            return "reply" not in getattr(inner, "__dict__", ())
-        if "reply" in inner.__dict__:  # put in the place of its own
+    while "stops_on_abort" in type(inner).__dict__ and inner.stops_on_abort:
+        if getattr(inner.reply, "__func__", None) is not type(inner).reply:  # put in the place of its own
             return False
+        if not isinstance(inner, Middleware):
+            return True
         inner = inner.backend
     return False
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agentkit import Agent
+from agentkit import Agent, ConfigurationError
 from agentkit.batch import run_batch
+from agentkit.batch.items import open_items
 from tests.support.model_server import Asked, ModelServer, serve, whole
 
 A, B, C, D = ({"question": name, "language": "en"} for name in "abcd")
@@ -77,3 +78,37 @@ def test_an_id_is_what_a_record_belongs_to_whatever_the_rest_of_its_line_is(
     assert len(list(run_batch(agent, [{"id": 1, "question": "a"}, {"id": 2, "question": "b"}], out=out))) == 2
     changed = [{"id": "2", "question": "changed"}, {"id": 3, "question": "c"}, {"custom_id": "1", "question": "a"}]
     assert [each["id"] for each in run_batch(agent, changed, out=out)] == ["3"]
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_questions_that_are_gone_at_the_end_cost_the_order_alone(
+    server: ModelServer, tmp_path: Path, ordered: bool
+) -> None:
+    questions, out = tmp_path / "q.jsonl", tmp_path / "a.jsonl"
+    questions.write_bytes(jsonl(*FIRST))
+    run = run_batch(Agent(f"openai:m@{server.url}", tools=[]), questions, out=out, ordered=ordered)
+    records = [next(run)]
+    questions.unlink()
+    if ordered:
+        with pytest.raises(
+            ConfigurationError, match=r"all is answered, but .* in the order of the questions: .*q.jsonl"
+        ):
+            records.extend(run)
+    else:
+        records.extend(run)
+    assert len(records) == len(out.read_bytes().splitlines()) == len(FIRST)
+    assert run.ending == "complete"
+
+
+def test_a_line_that_has_become_none_since_the_check_says_that_the_file_was_changed(
+    tmp_path: Path,
+) -> None:
+    questions = tmp_path / "q.jsonl"
+    questions.write_bytes(jsonl(*FIRST))
+    with open_items(questions) as items:
+        items.check()
+        questions.write_bytes(jsonl(*FIRST)[:-5])
+        with pytest.raises(ConfigurationError, match=r"q.jsonl: was changed: line 4 is not JSON"):
+            list(items)
+        with pytest.raises(ConfigurationError, match=r"q.jsonl: was changed: line 4 is not JSON"):
+            list(items.unanswered(lambda item_id: False))

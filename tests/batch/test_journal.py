@@ -422,7 +422,7 @@ def test_a_file_that_is_removed_or_replaced_meanwhile_is_noticed(
     thread = journal._syncing
     assert thread is not None
     thread.join(30)
-    with pytest.raises(JournalError, match="removed or replaced"):
+    with pytest.raises(JournalError, match=r"removed or replaced .* Put it back"):
         journal.write(record("a"))
     with pytest.raises(JournalError, match="removed or replaced"):
         journal.close()

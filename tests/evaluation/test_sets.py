@@ -1,10 +1,14 @@
 """Sets of questions: what is wrong with one is told before anything is asked, with the number of each line."""
 
 import csv
+import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from agentkit import Agent, ConfigurationError, tool
@@ -156,3 +160,18 @@ def test_a_table_has_several_right_answers_as_json(tmp_path: Path) -> None:
     assert as_text[0] == '["Paris", "Rome"]'
     lines = [{"question": "a?", "answer": '["Paris"]'}]
     assert [line.item.columns["answer"] for line in EvaluationSet(lines, checks=["contains"]).lines()] == ['["Paris"]']
+
+
+def test_every_kind_of_table_has_several_right_answers_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list in a compressed table, or in one of standard input, was one long right answer."""
+    text = b'question,answer\n"a?","[""Paris"", ""Rome""]"\n'
+    (tmp_path / "q.csv.gz").write_bytes(gzip.compress(text))
+    (tmp_path / "q.TSV").write_bytes(b'question\tanswer\na?\t["Paris", "Rome"]\n')
+    pyarrow.parquet.write_table(
+        pyarrow.table({"question": ["a?"], "answer": ['["Paris", "Rome"]']}), tmp_path / "q.parquet"
+    )
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
+    sources: list[str | Path] = [*tmp_path.iterdir(), "-"]
+    for source in sources:
+        (line,) = EvaluationSet(source, checks=["contains"]).lines()
+        assert line.item.columns["answer"] == ["Paris", "Rome"], source

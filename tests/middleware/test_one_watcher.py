@@ -8,6 +8,7 @@ import queue
 import socket
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +19,7 @@ from agentkit.backend import Capabilities, ReplyStream, Request
 from agentkit.event import Reply, RunFinished, TextDelta
 from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware, stops_on_abort
+from agentkit.middleware.retry import Retrying
 from agentkit.net import watcher
 from agentkit.net.abort import AbortableRequest, record_owner
 from agentkit.net.api_errors import api_error, mark_in_body
@@ -211,6 +213,18 @@ def test_a_class_answers_for_itself_alone(server: Server) -> None:
     assert not stops_on_abort(AsleepBefore(Lines(server)))
     assert not stops_on_abort(ScriptedBackend(lambda messages: "Done."))
     assert stops_on_abort(ScriptedBackend("Done."))
+
+
+@pytest.mark.parametrize(
+    "layer", [ScriptedBackend("Done."), Retrying(ScriptedBackend("Done."))], ids=["model", "layer"]
+)
+def test_a_reply_that_was_put_in_the_place_of_its_own_is_not_known(layer: Any) -> None:
+    assert stops_on_abort(layer)
+    for reply in (lambda request: iter(()), types.MethodType(lambda self, request: iter(()), layer)):
+        layer.reply = reply
+        assert not stops_on_abort(layer)
+        del layer.reply
+    assert stops_on_abort(layer)
 
 
 def test_an_agent_inside_of_a_tool_is_stopped_with_the_run_around_it(server: Server) -> None:
