@@ -1,5 +1,5 @@
-"""Heads of responses in the plain form, which nearly all servers write: they are read with one expression. `http.client`
-has the parser for emails read its headers, which takes longer than all else of a response."""
+"""Heads of responses in the plain form, which nearly all servers write: they are read with one expression.
+`http.client` has the parser for emails read the headers, which takes longer than all else of a response."""
 
 import re
 from collections.abc import Sequence
