@@ -1,6 +1,5 @@
 """The service as a FastAPI application, which its direct routes are called without."""
 
-import time
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -22,9 +21,6 @@ _ARE_ORIGINAL = all(
 )
 """Whether those were FastAPI's and Starlette's own when this module was imported."""
 
-LOOK_SECONDS = 1.0
-"""How long it holds that nothing observes the requests; looking takes 25 calls."""
-
 
 class Application(FastAPI):
     """FastAPI with an `Entrance` before its routes, which is given at once what the direct routes (`http.direct`)
@@ -39,7 +35,6 @@ class Application(FastAPI):
     def __init__(self, entrance: Callable[[ASGIApp], Entrance], **options: Any) -> None:
         self._make_entrance = entrance
         self._entrance: Entrance | None = None
-        self._looks_at, self._was_observed = float("-inf"), True
         super().__init__(**options)
         self.add_middleware(self._entered)
 
@@ -62,12 +57,8 @@ class Application(FastAPI):
 
     def _is_observed(self) -> bool:
         """Whether FastAPI may make a span of a request, or another package sees those that pass FastAPI."""
-        now = time.monotonic()
-        if now >= self._looks_at:
-            telemetry = getattr(self, "_native_telemetry", None)
-            self._was_observed = telemetry is None or bool(telemetry.enabled()) or self._is_replaced()
-            self._looks_at = now + LOOK_SECONDS
-        return self._was_observed
+        telemetry = getattr(self, "_native_telemetry", None)
+        return telemetry is None or bool(telemetry.enabled()) or self._is_replaced()
 
     def _is_replaced(self) -> bool:
         """Whether a function that requests pass is not that of FastAPI or Starlette."""
