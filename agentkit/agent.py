@@ -35,7 +35,6 @@ from agentkit.running.beginning import (
     tools_within,
     turn_of,
 )
-from agentkit.running.cited_answers import with_citations
 from agentkit.running.models import Model, models_of
 from agentkit.running.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.running.run_hooks import AgentHooks
@@ -340,8 +339,8 @@ class Agent(Closable):
             scope = self._scope(options.sampling, answer, executor, budget, turn, bool(repairs))
             steps = loop.run(transcript, wrapped(self._backend, scope), executor, budget, stream)
             arriving = Arriving(transcript, turn, budget)
-            events = events_of(steps, transcript, executor, answer, turn, arriving, repairs, stream)
-            events = executor.hooks.around_run(with_citations(events, executor, self._evidence))
+            events = events_of(steps, transcript, executor, answer, turn, arriving, repairs, stream, self._evidence)
+            events = executor.hooks.around_run(events)
             return Run(events, transcript, turn, arriving, context.closing, kept_of(options, budget, resources))
 
     def _made_of(self) -> dict[str, Any]:

@@ -224,7 +224,17 @@ class Budget:
     def usage(self) -> Usage:
         """What has been spent so far, nested runs included."""
         with self._lock:
-            return replace(self._spent, tool_calls=self._spent.tool_calls + self._calls, seconds=self.seconds)
+            spent = self._spent
+            return Usage(
+                spent.requests,
+                spent.input_tokens,
+                spent.cached_tokens,
+                spent.output_tokens,
+                spent.reasoning_tokens,
+                spent.tool_calls + self._calls,
+                spent.cost,
+                self.seconds,
+            )
 
     @property
     def known_cost(self) -> float:

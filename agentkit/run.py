@@ -29,10 +29,12 @@ from agentkit.event import (
     ToolFinished,
     ToolRecord,
 )
+from agentkit.evidence.settings import Evidence
 from agentkit.executor import Executor, open_call
 from agentkit.limits import Budget, Usage
 from agentkit.message import STOP_NOTES, Message, stop_reason, stopped_answer
 from agentkit.middleware.text_answer import TextAnswer
+from agentkit.running.cited_answers import with_citations
 from agentkit.running.closable import ClosableEvents
 from agentkit.running.misuse import Synchronous
 from agentkit.sessions.turn import Turn
@@ -175,9 +177,10 @@ def events_of(
     arriving: Arriving,
     repairs: Sequence[str],
     streams: bool,
+    evidence: Evidence,
 ) -> Steps:
-    """The events of a run: each is stored in the session before it is yielded; the last is RunFinished. streams:
-    whether an answer that an earlier run has stored is yielded as text.
+    """The events of a run: each is stored in the session before it is yielded; the last is RunFinished, before which
+    the answer is checked. streams: whether an answer that an earlier run has stored is yielded as text.
 
     A function and no method: a run that refers to a generator of its own would keep the lock of its session until the
     garbage collector finds it.
@@ -217,14 +220,14 @@ def events_of(
         )
     )
     _set(finished, "at", budget.seconds)
-    yield finished
+    yield from with_citations(finished, executor, evidence)
 
 
 def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving: Arriving, ends: list[Event]) -> Steps:
     """The events of the loop with their times until the run is to stop; the text of a reply that was arriving then is a
     last reply. ends: gets those that the result is made of."""
     clock, started, cancel = budget.clock, budget.started, context.cancel
-    with contextlib.closing(steps):
+    try:
         for event in () if _is_cancelled(context) else steps:
             if event.at:  # of a middleware that yields an object again
                 event = copy(event)
@@ -238,6 +241,8 @@ def _stored(steps: Steps, turn: Turn, context: Context, budget: Budget, arriving
             yield event
             if isinstance(event, ApprovalNeeded) or (cancel is not None and cancel.is_set()):
                 break
+    finally:
+        steps.close()
     kept = arriving.keep("cancelled" if _is_cancelled(context) else "seconds")
     if kept is not None:
         ends.append(kept)

@@ -93,6 +93,9 @@ class Transcript(Sequence[Message]):
     def __iter__(self) -> Iterator[Message]:
         return iter(self._messages)
 
+    def __reversed__(self) -> Iterator[Message]:
+        return self._messages.__reversed__()
+
     def __repr__(self) -> str:
         due = self.whats_due()
         return f"Transcript({len(self)} messages, due: {due.value if isinstance(due, Due) else f'{len(due)} calls'})"
@@ -221,6 +224,9 @@ class ReadOnlyTranscript(Transcript):
 
     def __iter__(self) -> Iterator[Message]:
         return map(self._shown, range(len(self)))
+
+    def __reversed__(self) -> Iterator[Message]:
+        return map(self._shown, reversed(range(len(self))))
 
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Raises TypeError."""

@@ -40,7 +40,7 @@ LAYERS = [
         "taint.folding",
         "taint.shingles",
     ],
-    ["_forking", "net.error_kinds", "net.failed_generation", "retrieval.near_words", "taint.names"],
+    ["_forking", "net.error_kinds", "net.failed_generation", "net.plain_heads", "retrieval.near_words", "taint.names"],
     ["_threads", "evidence.ledger", "taint.index"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     [

@@ -29,17 +29,19 @@ else:
 
     def replace(instance: Any, /, **changes: Any) -> Any:
         """See `dataclasses.replace`, which does it for objects of other dataclasses, and says what is wrong."""
-        record = vars(type(instance)).get(_RECORD)
+        kind = type(instance)
+        record = kind.__dict__.get(_RECORD)
         names = None if record is None else record.parameters()
+        if names is not None and record.only_sets_fields:
+            values = {**instance.__dict__, **changes}
+            if values.keys() == names:
+                made = object.__new__(kind)
+                made.__dict__.update(values)
+                return made
         if names is None or not changes.keys() <= names:
             from dataclasses import replace as replaced
 
             return replaced(instance, **changes)
-        values = vars(instance)
-        if record.only_sets_fields and values.keys() == names:
-            made = object.__new__(record.kind)
-            vars(made).update(values, **changes)
-            return made
         for name in names:
             if name not in changes:
                 changes[name] = getattr(instance, name)
@@ -86,7 +88,7 @@ class _Record:
         self._options = options
         self._own = dict(kind.__annotations__)
         self._given = {name: vars(kind)[name] for name in self._own if name in vars(kind)}
-        self._parameters: dict[str, None] | None = None
+        self._parameters: KeysView[str] | None = None
         waiting = dict.fromkeys(_FIELDS, self._make_fields)
         makers = dict.fromkeys(_METHODS, self._make_methods) | {"__eq__": self._make_eq, "__hash__": self._make_hash}
         waiting |= {name: make for name, make in makers.items() if self._makes(name)}
@@ -132,8 +134,9 @@ class _Record:
     def parameters(self) -> KeysView[str]:
         """The names of the fields that `__init__` sets from its arguments."""
         if self._parameters is None:
-            self._parameters = dict.fromkeys(name for name, each in self.fields().items() if each.is_parameter)
-        return self._parameters.keys()
+            names = [name for name, each in self.fields().items() if each.is_parameter]
+            self._parameters = dict.fromkeys(names).keys()
+        return self._parameters
 
     def _makes(self, name: str) -> bool:
         """Whether `dataclasses` sets an attribute."""

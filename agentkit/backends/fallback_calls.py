@@ -44,6 +44,7 @@ class ReplyText:
         self._parsed: ParsedText | None = None
         self._shown: list[str] = []
         self._held = ""
+        self._is_read = False  # `_held` is the text so far, and has no markup
         self._reasoning: list[str] = []
 
     def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
@@ -59,9 +60,13 @@ class ReplyText:
         of one that is streamed, what may be the beginning of a marker is held back."""
         text = self._held + delta.text
         if not self._is_prose(text):
+            self._is_read = False
             return self._parse(text)
+        if not self._request.stream:
+            self._held, self._is_read = text, True
+            return ()
         shown = _certain(text) if self._looks else len(text)
-        if not (self._request.stream and shown):
+        if not shown:
             self._held = text
             return ()
         self._held = text[shown:]
@@ -93,7 +98,7 @@ class ReplyText:
 
     def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
         """Yield the remaining deltas, and the reply with its reasoning and its calls in their fields."""
-        if self._parsed is None and self._held and not self._is_prose(self._held):
+        if self._parsed is None and self._held and not (self._is_read or self._is_prose(self._held)):
             yield from self._begun(None).read(TextDelta(self._held))
         if self._parsed is not None:
             yield from self._parsed.finish(reply)

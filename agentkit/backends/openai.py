@@ -6,7 +6,6 @@ errors are that package's in both cases.
 
 import threading
 from collections.abc import Mapping
-from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -198,13 +197,16 @@ class OpenAIBackend(MadeByName):
 
         text = self._text_reader(request)
         body = self._body(sending)
-        with closing(server.answered("POST", ENDPOINT, body, whole=not sending.stream)) as answer:
+        answer = server.answered("POST", ENDPOINT, body, whole=not sending.stream)
+        try:
             objects = objects_of(server, answer, lambda: bool(accumulator.finish_reason))
             deltas = chain.from_iterable(map(accumulator.feed, objects))
             for delta in chain(deltas, accumulator.rest()):
                 for visible in text.read(delta):
                     if request.stream:
                         yield visible
+        finally:
+            answer.close()
         if accumulator.is_empty:
             from agentkit.net.api_errors import mark_in_body
 

@@ -12,7 +12,7 @@ from agentkit.limits import Budget
 from agentkit.message import INVALID_ANSWER, Message, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer
-from agentkit.running.cited_answers import citations_of, failures_logged, relevant
+from agentkit.running.cited_answers import FAILURES_LOGGED, citations_of, relevant
 
 MAX_NAMED = 10
 """How many sentences the model is told of."""
@@ -49,7 +49,7 @@ class SupportedAnswers(Middleware):
 
     def _wrong(self, text: str) -> list[Citation]:
         found: list[Citation] = []
-        with failures_logged():
+        with FAILURES_LOGGED:
             found = citations_of(text, relevant(text, self._executor))
         return [each for each in found if each.verdict in ("not found", "no source")]
 

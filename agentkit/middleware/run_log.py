@@ -1,10 +1,9 @@
 """Logs what a run asks of its model, without the content of any message: names, counts, durations, status."""
 
 import time
-from contextlib import closing
 
 from agentkit._lazy.lines import lines_alone
-from agentkit._lazy.logs import INFO, loaded_logger
+from agentkit._lazy.logs import DEBUG, INFO, loaded_logger
 from agentkit._text import in_a_line
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.event import Reply
@@ -32,25 +31,27 @@ class Logged(Middleware):
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
         turn, started = self._budget.turn, time.monotonic()
-        logger.debug(
-            "turn %d: request to %s: %d messages, %d tools",
-            *(turn, self._model, len(request.transcript), len(request.tools)),
-        )
+        if logger.isEnabledFor(DEBUG):
+            counts = len(request.transcript), len(request.tools)
+            logger.debug("turn %d: request to %s: %d messages, %d tools", turn, self._model, *counts)
         try:
-            with closing(self.backend.reply(request)) as deltas:
+            deltas = self.backend.reply(request)
+            try:
                 for delta in deltas:
                     self._note(turn, delta, started)
                     yield delta
+            finally:
+                deltas.close()
         except Exception as error:
             seconds, kind = time.monotonic() - started, type(error).__name__
             logger.info("turn %d: %s failed after %.2f s: %s%s", turn, self._model, seconds, kind, _status(error))
             raise
 
-    def _note(self, turn: int, delta: object, started: float) -> None:
-        if not isinstance(delta, Reply) or not logger.isEnabledFor(INFO):
+    def _note(self, turn: int, reply: object, started: float) -> None:
+        if not isinstance(reply, Reply) or not logger.isEnabledFor(INFO):
             return
-        usage, calls = delta.usage, len(delta.message.get("tool_calls") or ())
-        ended, seconds = in_a_line(delta.finish_reason, MAX_NAME) or "-", time.monotonic() - started
+        usage, calls = reply.usage, len(reply.message.get("tool_calls") or ())
+        ended, seconds = in_a_line(reply.finish_reason, MAX_NAME) or "-", time.monotonic() - started
         values = (turn, self._model, seconds, usage.input_tokens, usage.output_tokens, calls, ended)
         lines = lines_alone(logger)
         if lines is None or not lines.write_info(_REPLIED % values):

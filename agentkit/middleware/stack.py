@@ -86,7 +86,8 @@ def _unwrapped(backend: Backend, run: RunScope) -> Backend:
 
 
 def _ordered(backend: Backend, run: RunScope) -> Backend:
-    if not any(tool.is_external for tool in run.executor.offered):
+    offered = run.executor.offered
+    if not offered or not any(tool.is_external for tool in offered):
         return backend
     from agentkit.middleware.external_calls import ExternalCallsLast
 

@@ -5,6 +5,8 @@ import io
 import socket
 from typing import Any
 
+from agentkit.net.plain_heads import plain_head
+
 READ_BYTES = 1024
 """How much is read at a time of heads and of the lines between chunks: each connection that waits has such a buffer. A
 body is read past it."""
@@ -25,12 +27,33 @@ class BoundedResponse(http.client.HTTPResponse):
 
     def begin(self) -> None:
         """Read the status and the headers."""
-        super().begin()
+        if not self._begin_plainly():
+            super().begin()
         if self.chunked and self.fp is not None:
             self.fp = _Chunks(self.fp)  # type: ignore[assignment]
         elif self.length is None:
             self.length = _repeated_length(self.headers.get("content-length"))
             self.will_close = self.will_close if self.length is None else self._check_close()  # type: ignore[attr-defined]
+
+    def _begin_plainly(self) -> bool:
+        """Read a head in the plain form, if it is one and has arrived whole, and set what `http.client` would."""
+        if self.headers is not None or self.debuglevel or self._method == "HEAD":
+            return False
+        head = plain_head(self.fp.peek())
+        if head is None:
+            return False
+        self.fp.read(head.size)
+        self.code = self.status = head.status
+        self.reason, self.version = head.reason, 11
+        self.headers = self.msg = http.client.HTTPMessage()
+        for name, value in head.headers:
+            self.headers.set_raw(name, value)
+        self.headers.set_payload("")
+        self.length, self.chunked = head.length, head.length is None
+        self.will_close = head.closes
+        if self.chunked:
+            self.chunk_left = None
+        return True
 
     def _read_status(self) -> tuple[str, int, str]:
         """The status line of the answer, behind all interim responses: http.client itself skips only 100."""

@@ -251,16 +251,18 @@ class Connections:
         notice_fork()
         if self.is_closed:
             raise ConfigurationError("this client is closed: create a new one")
-        connection = None if is_new else self._kept()
-        if connection is not None:
-            begin = partial(record_owner, connection)
-        else:
+        kept = None if is_new else self._kept()
+        if kept is None:
             pool = self._pool()
             is_forwarded = pool.proxy is not None and self._origin.startswith("http:")
             connection = Connection(pool, self._origin if is_forwarded else "")
-            begin = partial(connection.connect, pool, seconds)
+        else:
+            connection = kept
         try:
-            begin()
+            if kept is None:
+                connection.connect(pool, seconds)
+            else:
+                record_owner(connection)
         except BaseException:
             connection.close()
             raise

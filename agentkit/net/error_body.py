@@ -28,6 +28,9 @@ _WORDS = ("type", "error_type", "code", "error_code", "status")
 _ENVELOPES = ("base_resp", "header", "result")
 _BARE = frozenset(("message", "msg", "detail", "request_id", "requestId", "trace_id", "traceId", "timestamp", "path"))
 """The fields of an error that has nothing but its message."""
+_CHUNK = "chat.completion.chunk"
+_OF_A_USAGE = frozenset(("id", "object", "created", "model", "choices", "usage", "system_fingerprint", "service_tier"))
+"""The fields of a chunk that says what a reply took, and can't say anything of an error."""
 _SUCCESS = frozenset((0, 200, "", "0", "200", "ok", "success", "succeeded", "null", "none"))
 _FAILED = frozenset(("error", "failed", "failure", "fail"))
 
@@ -56,6 +59,8 @@ def error_in(answer: Mapping[str, Any]) -> Any:
         if not error and type(only) is dict and "error" not in only:
             return None  # nearly always
         return next(filter(None, map(_error_of_choice, choices)), None) if isinstance(choices, list) else None
+    if answer.get("usage") and answer.get("object") == _CHUNK and answer.keys() <= _OF_A_USAGE:
+        return None  # the end of nearly every stream
     for name in _ENVELOPES:
         inner = answer.get(name)
         if isinstance(inner, Mapping) and _code_of(inner) is not None and _message(inner):

@@ -95,7 +95,7 @@ class EventReader:
 
     def _in_lines(self, chunk: bytes) -> Iterator[dict[str, Any]]:
         for line in self._lines(chunk):
-            usual = self._usual(line)
+            usual = self._usual(line) if line else None
             if usual is not None:
                 yield usual
             elif line or self._is_within:

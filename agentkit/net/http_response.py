@@ -62,7 +62,9 @@ class Response:
         """Read the body. Raises BodyTooLargeError, OSError, http.client.HTTPException, urllib3's errors, and
         Aborted."""
         pieces, size = [], 0
-        for piece in heard(self, self._whole(max_bytes)):
+        length = getattr(self.raw, "length", None)
+        most = length if isinstance(length, int) and length <= max_bytes else PIECE_BYTES
+        for piece in heard(self, self._read(self.raw.read, max(min(most, _LARGE_BYTES), 1))):
             size += len(piece)
             if size > max_bytes:
                 self.close()
@@ -84,7 +86,7 @@ class Response:
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the body as it arrives. Raises as `load` does."""
-        self._rest = heard(self, self._read(lambda raw: raw.read1(PIECE_BYTES)))
+        self._rest = heard(self, self._read(self.raw.read1, PIECE_BYTES))
         return self._rest
 
     def drain(self) -> None:
@@ -119,18 +121,13 @@ class Response:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _whole(self, max_bytes: int) -> Iterator[bytes]:
-        length = getattr(self.raw, "length", None)
-        most = length if isinstance(length, int) and length <= max_bytes else PIECE_BYTES
-        return self._read(lambda raw: raw.read(max(min(most, _LARGE_BYTES), 1)))
-
-    def _read(self, read: Callable[[Any], bytes]) -> Iterator[bytes]:
+    def _read(self, read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
         raw: Any = self.raw
         try:
             if str(self.headers.get("content-encoding") or "").strip().lower() not in _NOT_COMPRESSED:
                 yield from _decompressed(raw)
             else:
-                while (left := getattr(raw, "length", None)) != 0 and (piece := read(raw)):
+                while (left := getattr(raw, "length", None)) != 0 and (piece := read(size)):
                     yield piece
                 if left and isinstance(left, int):
                     raise http.client.IncompleteRead(b"", left)

@@ -25,7 +25,8 @@ def checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOp
         )
     options = RunOptions(output=output, **known_options(method, given, RunOptions))
     for name, value in given.items():
-        _check(name, value)
+        if value is not None:
+            _check(name, value)
     if output is None:
         raise ConfigurationError("output=None is not a type: leave it out for an answer that is text")
     session, messages = options.session, options.messages

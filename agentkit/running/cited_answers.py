@@ -1,12 +1,12 @@
 """Final answers that are compared with the sources of their run."""
 
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 from agentkit._lazy.logs import WARNING, logger_of
 from agentkit.backend import NO_ANSWER, newest_question
-from agentkit.event import CitationsChecked, Event, Result, RunFinished, Steps
+from agentkit.event import CitationsChecked, Event, Result, RunFinished
 from agentkit.evidence.citation import Citation
 from agentkit.evidence.history import found_in
 from agentkit.evidence.settings import Evidence
@@ -21,21 +21,10 @@ _set = object.__setattr__  # events and results are frozen
 _UNCHECKED = ("cancelled", "approval", "empty")
 
 
-def with_citations(events: Steps, executor: Executor, evidence: Evidence) -> Steps:
-    """The events of a run, with what the check says of its answer before the last one."""
-    try:
-        for event in events:
-            if isinstance(event, RunFinished):
-                yield from _ending(event, executor, evidence)
-            else:
-                yield event
-    finally:
-        events.close()
-
-
-def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Iterator[Event]:
+def with_citations(event: RunFinished, executor: Executor, evidence: Evidence) -> Iterator[Event]:
+    """The last event of a run, with what the check says of its answer before it."""
     result = event.result  # nobody has seen it; a copy would read the messages of a long session
-    with failures_logged():
+    with FAILURES_LOGGED:
         sources = relevant(result.output, executor)
         _set(result, "sources", list(sources.values()))
         _set(result, "citations", _checked(result, sources, executor, evidence))
@@ -46,13 +35,23 @@ def _ending(event: RunFinished, executor: Executor, evidence: Evidence) -> Itera
     yield event
 
 
-@contextmanager
-def failures_logged() -> Iterator[None]:
-    """An answer is not lost for its check, such as that of a session that is damaged: what it raises is in the log."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001
+class _FailuresLogged:
+    """A block whose errors are logged, and go no further."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
         log_raised(logger, WARNING, "the check of the answer raised", error)
+        return True
+
+
+FAILURES_LOGGED = _FailuresLogged()
+"""For the check of an answer, which is not lost for it where the check fails, such as that of a damaged session."""
 
 
 def relevant(output: Any, executor: Executor) -> dict[int, Source]:

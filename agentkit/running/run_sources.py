@@ -16,6 +16,6 @@ def sources_of(turn: Turn, transcript: Transcript, around: Sources) -> Sources:
 
     def earlier() -> list[Kept]:
         results = [response_of(message) for message in transcript if message["role"] == "tool"]
-        return turn.earlier_sources() or list(found_in(results))
+        return turn.earlier_sources() or (list(found_in(results)) if results else [])
 
     return Sources(Ledger(around.ledger.keeps, turn.source_text, earlier), defers=True)

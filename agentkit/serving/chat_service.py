@@ -18,8 +18,8 @@ from agentkit.evidence.settings import Mode
 from agentkit.message import Message, Prompt, user
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.append_only import LateReasoningSeen
-from agentkit.running.arguments import checked_options
 from agentkit.running.offered_tools import SEARCH_NAMES
+from agentkit.running.options import RunOptions
 from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.stopped_runs import StoppedRun
@@ -210,19 +210,20 @@ class ChatService:
         cancel: threading.Event | None,
         streams: bool,
     ) -> Answer:
-        options: Any = {
-            "sampling": user_input.sampling,
-            "tools": self.tools_of(user_input.tools),
-            "instructions": user_input.system_prompt,
-            "cancel": cancel,
+        tools: Any = self.tools_of(user_input.tools)
+        options = RunOptions(  # made of what was checked where it came in
+            sampling=user_input.sampling,
+            tools=tools,
+            instructions=user_input.system_prompt,
+            cancel=cancel,
+            output=user_input.output,
             **conversation,
-        }
+        )
         agent = self._agent_alone if user_input.session is None else self._agent
         agent = self._agent_of_whole if user_input.is_whole else agent
         added: list[Message] = []
         extra: Mapping[str, Any] = {}
-        checked = checked_options("Agent.stream()", user_input.output, options)
-        with agent._begin(prompt, checked, streams, own=True) as run:  # no other thread has it, to close it
+        with agent._begin(prompt, options, streams, own=True) as run:  # no other thread has it, to close it
             for event in run:
                 added += event.adds
                 if isinstance(event, ReplyFinished):

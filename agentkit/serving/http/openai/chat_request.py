@@ -189,7 +189,7 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
     client = client_tools(body.tools, own_names if answer is None else [*own_names, FINAL])
     client_names = [tool.name for tool in client]
     messages = [message.as_dict() for message in body.messages]
-    wants_none = not client and body.tool_choice in (None, "auto") and is_title_request(messages)
+    wants_none = own and not client and body.tool_choice in (None, "auto") and is_title_request(messages)
     choice = tool_choice("none" if wants_none else body.tool_choice, [*own_names, *client_names], client_names)
     with_images(messages, state.settings.agentkit_image_hosts)
     tools = (*own, *client)
