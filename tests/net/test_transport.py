@@ -282,8 +282,8 @@ def test_a_socket_that_is_garbage_before_its_connection_is_closed_without_a_warn
         connection.timeout = 5.0
         connection.connect()
         descriptor, circle = connection.sock.fileno(), [connection.sock]
-        circle.append(circle)  # type: ignore[arg-type]
-        connection.sock = None  # type: ignore[assignment]
+        circle.append(circle)
+        connection.sock = None
         del circle
         gc.collect()
         with pytest.raises(OSError, match="Bad file descriptor"):
