@@ -20,7 +20,8 @@ Q ?= How accurate was Harrison's H4 on its voyage to Jamaica?
 DOCS ?= examples/documents
 export Q DOCS
 
-# The first Python 3.11 or newer that is found; override with make PYTHON=...
+# The first Python 3.11 or newer that is found; override with make PYTHON=... (One that was built without optimisations, as
+# pyenv does by default, takes a sixth more CPU for the tests than one of a distribution.)
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP = -m pip --quiet --disable-pip-version-check

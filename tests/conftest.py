@@ -5,7 +5,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
 from collections.abc import Generator, Iterator
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support import forked_cli
+from tests.support.fewer_messages import read_lines, send_less
 from tests.support.llama_server import LlamaServer, serve_llama
 from tests.support.model_server import ModelServer, serve
 from tests.support.rewritten import rewrite_share
@@ -63,11 +63,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Let pytest-rerunfailures ask its server without delay. Before each test it asks how often it has failed, and
-    sends a second message, which has no answer: the next question would wait for its acknowledgement, 40 ms (Nagle's
-    algorithm)."""
-    if connection := getattr(getattr(session.config, "failures_db", None), "sock", None):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    read_lines(session.config)
+    send_less(session.config)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -75,9 +75,19 @@ def _share(end: float | None, count: int) -> float | None:
     return None if end is None else max(end - time.monotonic(), 0.001) / count
 
 
+class _Socket(socket.socket):
+    """Is closed without a warning when it is dropped. A connection does that for its socket; but where both are garbage
+    in a circle, as in the traceback of an error that was kept, the socket may be collected first."""
+
+    def __del__(self, close: Callable[[int], object] = socket.close) -> None:
+        descriptor = self.detach()
+        if descriptor >= 0:
+            close(descriptor)  # of `socket`, which may be gone at the end of the program
+
+
 def _connected(address: Address, seconds: float | None, options: Any, note: Note) -> socket.socket:
     family, kind, protocol, _, where = address
-    made = socket.socket(family, kind, protocol)
+    made = _Socket(family, kind, protocol)
     try:
         for option in options or ():
             made.setsockopt(*option)

@@ -52,11 +52,12 @@ CREATE INDEX IF NOT EXISTS marks_by_place ON marks (session, place);
 VERSION_2 = "ALTER TABLE sessions ADD COLUMN marked INTEGER NOT NULL DEFAULT 0"
 
 # An append says how many entries each session gets, and of each of them how many places it is before the session's new
-# end: so one statement does for all sessions of a commit, and none of them has to be read first. ?1: JSON.
+# end: so one statement does for all sessions of a commit, and none of them has to be read first. The parameters have no
+# numbers, of which the first releases of Python 3.12 warn.
 APPEND_SESSIONS = """
 INSERT INTO sessions (id, entries, created, updated, marked)
-SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), ?2, ?2, json_extract(value, '$[1]')
-FROM json_each(?1) WHERE true
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), ?, ?, json_extract(value, '$[1]')
+FROM json_each(?) WHERE true
 ON CONFLICT (id) DO UPDATE SET
     marked = CASE marked WHEN entries THEN entries + excluded.entries ELSE marked END,
     entries = entries + excluded.entries,
@@ -64,11 +65,11 @@ ON CONFLICT (id) DO UPDATE SET
 """  # the clock may have been set back
 APPEND_ENTRIES = """
 INSERT INTO entries (session, place, body)
-SELECT number, entries - json_extract(value, '$[1]'), json_extract(value, '$[2]')
-FROM json_each(?1) CROSS JOIN sessions ON sessions.id = json_extract(value, '$[0]')
+SELECT number, entries - json_extract(value, '$[0]'), json_extract(value, '$[1]')
+FROM json_each(?) CROSS JOIN sessions ON sessions.id = json_extract(value, '$[2]')
 """
 # The same for an entry alone, whose text is not copied into JSON and out of it.
-APPEND_ENTRY = "INSERT INTO entries (session, place, body) SELECT number, entries - ?2, ?3 FROM sessions WHERE id = ?1"
+APPEND_ENTRY = "INSERT INTO entries (session, place, body) SELECT number, entries - ?, ? FROM sessions WHERE id = ?"
 MAX_JSON = 1_000_000
 """Characters of entries that are passed in one statement."""
 # Names of marks have what clients have sent: not as JSON, of which SQLite reads no null characters.
@@ -107,9 +108,9 @@ class _Append:
     lock: _Lock
     marks: Marks
 
-    def entry_rows(self) -> Iterator[tuple[str, int, str]]:
+    def entry_rows(self) -> Iterator[tuple[int, str, str]]:
         for index, body in enumerate(self.entries):
-            yield self.session_id, len(self.entries) - index, body
+            yield len(self.entries) - index, body, self.session_id
 
     def mark_rows(self) -> Iterator[tuple[str, int, str]]:
         for name, index in self.marks.places.items():
@@ -324,9 +325,10 @@ class SQLiteSessions(Sessions):
 def _append_all(connection: sqlite3.Connection, appends: Sequence[_Append]) -> None:
     """Append to sessions, each of which may be new. Raises IntegrityError for two appends to one session."""
     counts = [(each.session_id, len(each.entries)) for each in appends]
-    connection.execute(APPEND_SESSIONS, (json_text(counts), datetime.now(UTC).timestamp()))
+    now = datetime.now(UTC).timestamp()
+    connection.execute(APPEND_SESSIONS, (now, now, json_text(counts)))
     entries = [row for each in appends for row in each.entry_rows()]
-    if sum(len(body) for _, _, body in entries) <= MAX_JSON:
+    if sum(len(body) for _, body, _ in entries) <= MAX_JSON:
         connection.execute(APPEND_ENTRIES, (json_text(entries),))
     else:
         connection.executemany(APPEND_ENTRY, entries)

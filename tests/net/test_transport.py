@@ -1,6 +1,7 @@
 """The transport of model servers: connections, TLS, proxies, limits of time, retries, hostile servers, hang-ups."""
 
 import contextlib
+import gc
 import gzip
 import json
 import logging
@@ -25,6 +26,7 @@ from agentkit.backends import OpenAIBackend
 from agentkit.net.abort import AbortableRequest, Aborted
 from agentkit.net.http_client import Transport
 from agentkit.net.parsed_url import parsed_url
+from agentkit.net.plain_http import PlainConnection
 from tests.support.connect_proxy import serve_proxy
 from tests.support.model_server import Answer, Asked, delta, serve, streamed, whole
 from tests.support.raw_server import read_request, response, serve_raw
@@ -271,6 +273,21 @@ def test_a_refusal_of_a_large_request_that_is_not_read_is_told() -> None:
 
 
 # Kept connections
+
+
+def test_a_socket_that_is_garbage_before_its_connection_is_closed_without_a_warning() -> None:
+    """In a circle of garbage, the socket may be collected first."""
+    with serve([whole("Here.")]) as server:
+        connection = PlainConnection("127.0.0.1", int(server.url.split(":")[2].split("/")[0]), [])
+        connection.timeout = 5.0
+        connection.connect()
+        descriptor, circle = connection.sock.fileno(), [connection.sock]
+        circle.append(circle)
+        connection.sock = None
+        del circle
+        gc.collect()
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(descriptor)
 
 
 def test_a_kept_connection_that_the_server_closed_costs_no_retry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from agentkit.event import TextDelta
 from agentkit.testing import CassetteError, ScriptedBackend, recorded
 from agentkit.testing.cassette import difference
 from agentkit.tooling.outcome import failures_watched_by
+from tests.support import forked_cli
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.model_server import calls, delta, serve, streamed, whole
 
@@ -163,7 +163,8 @@ def test_other_errors_are_unchanged(tmp_path: Path) -> None:
 
 
 def run_tests(folder: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder)]
+    program = "import sys, pytest; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', sys.argv[1]]))"
+    command = [*forked_cli.command(), "-c", program, str(folder)]
     more = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
     return subprocess.run(command, cwd=folder, env={**os.environ, **more}, capture_output=True, text=True, check=False)
 

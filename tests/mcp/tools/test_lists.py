@@ -34,7 +34,8 @@ def test_the_list_is_the_same_object_and_read_once(server: Make, planned: Planne
     assert len(planned.requests("tools/list")) == 1
 
 
-def test_a_changed_list_is_taken_over_by_the_next_run(server: Make) -> None:
+def test_a_changed_list_is_taken_over_by_the_next_run(server: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tool_list, "REFRESH_SECONDS", 60.0)  # the server's process may get no time on a busy machine
     tools = server(entry("a"), results={"a": {**text("done"), "changes": {"tools": [entry("a"), entry("b")]}}})
     backend = ScriptedBackend(("a", {}), "ok", "ok")
     agent = Agent(backend, tools=[tools])
