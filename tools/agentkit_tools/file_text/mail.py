@@ -25,14 +25,27 @@ class _Policy(EmailPolicy):
 
 def read_mail(path: str, content: bytes) -> FileText:
     """A mail: who wrote it, when, its texts with those of the mails in it, and the names of what is attached."""
+    message = _parsed(content)
+    return FileText(str(message["Subject"] or ""), _read(_mail(path, message)))
+
+
+def texts_of_mail(path: str, content: bytes) -> str:
+    """The texts of a mail alone; pages that are saved with their pictures (mht) are such mails, too."""
+    return _read(_texts(path, _parsed(content)))
+
+
+def _parsed(content: bytes) -> EmailMessage:
     message = email.message_from_bytes(content, policy=_Policy())
     if not isinstance(message, EmailMessage):
         raise UnreadableError("it is not a mail")
+    return message
+
+
+def _read(parts: Iterator[str]) -> str:
     try:
-        text = joined(_mail(path, message))
+        return joined(parts)
     except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # of email, for damaged mails
         raise UnreadableError("the mail is damaged") from None
-    return FileText(str(message["Subject"] or ""), text)
 
 
 def _mail(path: str, message: EmailMessage) -> Iterator[str]:
