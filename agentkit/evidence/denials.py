@@ -2,6 +2,8 @@
 
 import re
 
+from agentkit._lazy.patterns import pattern
+
 _CLEAR = (
     r"not(?!\s(?:only|just|least))|never|cannot|neither|nor|n['’]t|nicht(?!\snur)|kein(?:e[mnrs]?)?|niemals|weder"
     r"|non(?!-)|mai|nessun[aeo]?|nunca|jamás|tampoco|ningun[ao]|não|niet|geen|nooit|inte|aldrig|ikke"
@@ -15,15 +17,15 @@ _OTHER = (
 )
 """What may deny, or puts something in the place of something else."""
 
-_NOT_ONLY = re.compile(
+_NOT_ONLY = pattern(
     "不仅|不僅|不但|不断|不斷|不同|不少|不久|不过|不過|不只|不论|不論|无论|無論|未来|未來|非常|是非|不得不|不可避免"
 )
 """Words with a sign that denies, which do not deny."""
 
-_DENIED = re.compile(
+_DENIED = pattern(
     rf"(?<!\w)(?:{_CLEAR})(?!\w)|(?<=\w)n['’]t(?!\w)|[不没沒未]|ません|なかった|ではない|않|못했|아니", re.IGNORECASE
 )
-_PERHAPS = re.compile(
+_PERHAPS = pattern(
     rf"(?<!\w)(?:{_OTHER})(?!\w)|[无無非莫勿否别別]|ない|なく|ず|없|못|لا|لم|لن|ليس|بدون|नहीं|ไม่", re.IGNORECASE
 )
 
