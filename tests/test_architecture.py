@@ -75,7 +75,7 @@ LAYERS = [
         "testing.escapes",
         "testing.streams",
     ],
-    ["testing.redaction", "mcp.secrets", "net.kept_keys"],
+    ["testing.cassette_file", "testing.redaction", "mcp.secrets", "net.kept_keys"],
     ["net.charset", "net.media_type", "net.content_coding", "net.refresh", "net.page_cache", "net.url_guard"],
     ["net.pinned"],
     ["net.fetch"],
