@@ -26,7 +26,7 @@ def _joined(elements: Sequence[Any]) -> str:
     for element in elements:
         found = equation(element)
         is_fraction = local(element) == "f"
-        if (is_fraction or was_fraction) and re.search(r"[\w)]$", text) and re.match(r"[\w(√]", found):
+        if (is_fraction or was_fraction) and re.match(r"[\w)]", text[-1:]) and re.match(r"[\w(√]", found):
             parts.append(" ")
         parts.append(found)
         text, was_fraction = (found, is_fraction) if found else (text, was_fraction)
