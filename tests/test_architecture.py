@@ -35,6 +35,7 @@ LAYERS = [
         "evidence.settings",
         "evidence.written_numbers",
         "evidence.marks",
+        "evidence.denials",
         "taint",
         "taint.settings",
         "taint.folding",
@@ -72,8 +73,9 @@ LAYERS = [
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
         "testing.escapes",
+        "testing.streams",
     ],
-    ["testing.redaction", "mcp.secrets", "net.kept_keys"],
+    ["testing.cassette_file", "testing.redaction", "mcp.secrets", "net.kept_keys"],
     ["net.charset", "net.media_type", "net.content_coding", "net.refresh", "net.page_cache", "net.url_guard"],
     ["net.pinned"],
     ["net.fetch"],

@@ -64,10 +64,13 @@ def question_of(value: object, column: str | None = None) -> Question:
 
 
 def question_field(value: dict[str, object]) -> str:
-    """The field or column with the question. Raises LineError when there is none, or more than one."""
+    """The field or column with the question. Raises LineError when there is none, or more than one; what is null is
+    none: programs that make rows of objects fill in the fields that others have."""
     only = _QUESTIONS.intersection(value)
+    if len(only) > 1:
+        only = {name for name in only if value[name] is not None} or only
     if len(only) == 1:
-        return only.pop()
+        return next(iter(only))
     found = [name for name in QUESTIONS if name in only]
     if found:
         raise LineError(f"has more than one of the fields {', '.join(found)}: {NAME_IT}")

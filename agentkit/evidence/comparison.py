@@ -7,6 +7,7 @@ from functools import cached_property
 from itertools import islice
 
 from agentkit.evidence.claims import Claim
+from agentkit.evidence.denials import denies
 from agentkit.evidence.folding import script
 from agentkit.evidence.names import beginning, names
 from agentkit.evidence.numbers import Number, months, numbers, words_of
@@ -38,6 +39,7 @@ class Sentence:
     names: Mapping[str, str]
     quotations: tuple[str, ...]
     script: str
+    denies: bool = False
 
     @classmethod
     def of(cls, claim: Claim) -> "Sentence":
@@ -52,6 +54,7 @@ class Sentence:
             named,
             tuple(quotations(claim.text))[:MOST_WORDS],
             script(claim.text),
+            denies(claim.text),
         )
 
     @cached_property

@@ -11,7 +11,7 @@ _ITEM = r"\^?\d{1,6}(?:\s?[-–—−~]\s?\^?\d{1,6})?"
 _LOCATOR = r"(?:[,，;]\s?[^\W\d_]{1,7}\.?\s?\d[\d\s–—,-]{0,20})?"
 """Where in the source: "[1, p. 6–7]"."""
 _INSIDE = (
-    rf"\s?(?:(?:[Ss]ources?|[Rr]ef|ID)[\s:]\s?)?({_ITEM}(?:\s?[,，、;]\s?{_ITEM}){{0,29}}){_LOCATOR}"
+    rf"\s?(?:(?:[Ss]ources?|[Rr]ef|[Cc]ite|ID)[\s:]\s?)?({_ITEM}(?:\s?[,，、;]\s?{_ITEM}){{0,29}}){_LOCATOR}"
     r"\s?(?:†[^】\]\n]{0,40})?"
 )
 MARK = re.compile(rf"\\?[\[【［〔]{_INSIDE}\\?[\]】］〕]")

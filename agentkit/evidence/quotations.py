@@ -21,7 +21,9 @@ _UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u30ff\u3400-\u9fff"
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _GAP = re.compile(f"(?<=[{_UNSPACED}]) | (?=[{_UNSPACED}])")
 """A space beside a character of a script without spaces: some set one before Latin letters, others none."""
-_HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u2010]\r?\n[ \t]{0,20}(?=[^\W\d_])")
+_PAGE_NUMBER = re.compile(r"\n[ \t]{0,40}[-–]?[ \t]?\d{1,4}[ \t]?[-–]?[ \t]{0,40}\r?(?=[\n\f])")
+"""A number in a line of its own: a page ends there, and its last sentence goes on behind it."""
+_HYPHEN = re.compile(r"(?<=[^\W\d_])[-\u2010\u00ad](?:\r?[\n\f][ \t]{0,20}){1,4}(?=[^\W\d_])")
 """Where a word goes on in the next line, as in texts that were typeset."""
 _BRACKETS = re.compile(r"\[\s?(?:\d{1,3}(?:\s?[,–-]\s?\d{1,3}){0,20}|[a-z]|citation needed|来源请求)\s?\]")
 
@@ -47,7 +49,7 @@ class QuotedText:
 
     def __init__(self, text: str) -> None:
         self._text = _words_only(_BRACKETS.sub("", text))
-        joined = _HYPHEN.sub("", text)
+        joined = _HYPHEN.sub("", _PAGE_NUMBER.sub("", text))
         self._joined = QuotedText(joined) if joined != text else None
         self._has_gaps = not _IS_UNSPACED.search(beyond_ascii(self._text).decode("utf-8", "surrogatepass"))
 

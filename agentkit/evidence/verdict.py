@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from agentkit.evidence.citation import Verdict
 from agentkit.evidence.claims import Claim
 from agentkit.evidence.comparison import Finding, Sentence, joined
+from agentkit.evidence.denials import may_deny
 
 COVER, COVER_UNSPACED = 0.34, 0.3
 """How much of what the words of a sentence mean a passage has at least, to support it; less where words are pairs of
@@ -77,6 +78,8 @@ def _judged(sentence: Sentence, finding: Finding, least: float) -> tuple[Verdict
         return said, "only a part of it is in the source" if said == "weak" else "the source says nothing of it"
     if finding.elsewhere:
         return "weak", f"the source has {finding.elsewhere[0]} beside something else"
+    if sentence.denies and finding.quote and not may_deny(finding.quote):
+        return "weak", "it denies what its passage says, or something else than that"
     return "supported", ""
 
 

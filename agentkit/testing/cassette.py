@@ -19,6 +19,7 @@ from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.net.error_text import causes_of
 from agentkit.net.keys import is_secret_name
+from agentkit.testing.cassette_file import CassetteFile
 from agentkit.testing.redaction import Redaction
 from agentkit.tooling.outcome import failures_watched_by
 
@@ -41,8 +42,8 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     addition to the values of environment variables whose names end in KEY, TOKEN, SECRET, PASSWORD or AUTH.
 
     Raises CassetteError for a request that was not recorded, at the request, and again at the end where a tool has
-    failed with it; ConfigurationError for an unknown mode or a missing file to replay, and MissingExtraError without
-    vcrpy.
+    failed with it; ConfigurationError for an unknown mode, a damaged file, or a missing one to replay, and
+    MissingExtraError without vcrpy.
     """
     try:
         import vcr
@@ -61,6 +62,7 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
         decode_compressed_response=True,
     )
     player.register_matcher("agentkit", _check)
+    player.register_persister(CassetteFile(is_replaced=mode == "all"))
     misses: list[CassetteError] = []
     modes = {"none": "none", "once": "once", "new": "new_episodes", "all": "all"}
     used = player.use_cassette(str(file), record_mode=modes[mode], match_on=["agentkit"])
@@ -194,9 +196,21 @@ def _comparable(request: Any) -> dict[str, Any]:
     body = request.body
     if isinstance(body, bytes):
         body = body.decode("utf-8", "replace")
+    if body:
+        body = _without_boundary(body, request.headers)
     with suppress(ValueError):
         body = json.loads(body) if body else None
     return {"method": request.method, "address": request.uri, "body": body}
+
+
+def _without_boundary(body: str, headers: Mapping[str, str]) -> str:
+    """The body of a form with files without what is set between its parts: that is another one each time."""
+    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    kind = kind[0] if isinstance(kind, list) else kind  # as it stands in the file
+    kind = kind.decode("latin-1") if isinstance(kind, bytes) else kind
+    _, _, boundary = kind.partition("boundary=")
+    boundary = boundary.partition(";")[0].strip().strip('"')
+    return body.replace(boundary, "boundary") if kind.startswith("multipart/") and boundary else body
 
 
 def difference(then: Any, now: Any, path: str = "") -> str | None:

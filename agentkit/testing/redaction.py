@@ -1,7 +1,8 @@
 """Blots out secrets in recorded exchanges: by the names of fields and parameters, and by known values.
 
 Bodies are read as text, not parsed: JSON in a text of JSON, server-sent events, forms and broken bodies are all
-covered, and what is no secret stays as it was, byte for byte.
+covered, and what is no secret stays as it was, byte for byte. In a stream the texts that its pieces make are read, too:
+a secret that stands in several pieces is seen in none alone.
 """
 
 import re
@@ -12,6 +13,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from agentkit._lazy.patterns import pattern
 from agentkit.net.keys import is_secret_name
 from agentkit.testing.escapes import found_in, levels
+from agentkit.testing.streams import changed_across
 
 REDACTED = "SECRET"
 MIN_BARE = 4
@@ -54,13 +56,16 @@ class Redaction:
     def body(self, body: Any) -> Any:
         """Return a body, text or bytes, without secrets. Bytes that are no text keep all but the known values."""
         if isinstance(body, str):
-            return self.known(_without_fields(body))
+            return changed_across(self._text(body), self._text)
         if not isinstance(body, bytes):
             return body
         try:
-            return self.known(_without_fields(body.decode())).encode()
+            return str(self.body(body.decode())).encode()
         except UnicodeDecodeError:
             return self.known(body)
+
+    def _text(self, text: str) -> str:
+        return str(self.known(_without_fields(text)))
 
     def known(self, value: Any) -> Any:
         """Return a text or bytes without the known values."""

@@ -240,6 +240,19 @@ def test_what_changes_in_the_folder_is_seen_at_the_next_search(tmp_path: Path) -
         read(["new/walrus.md"], "x")
 
 
+def test_a_file_that_is_copied_over_another_with_its_time_and_size_is_read_again(tmp_path: Path) -> None:
+    # VeraTools/vera#32: `rsync -t`, `cp -p` and `tar` set the time of the original
+    search = tools_for(tmp_path, old="zebra prints")[0]
+    path = tmp_path / "old.md"
+    before = path.stat()
+    assert sources(search(["zebra"])) == ["old.md"]
+    time.sleep(0.02)  # the clock of a file system may be coarse
+    path.write_text("llama prints", encoding="utf-8")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert sources(search(["llama"])) == ["old.md"]
+    assert sources(search(["zebra"])) == []
+
+
 def test_many_threads_search_while_files_change(tmp_path: Path) -> None:
     find, read = tools_for(tmp_path, whales=WHALES)
     failures: list[BaseException] = []

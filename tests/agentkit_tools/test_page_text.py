@@ -224,6 +224,26 @@ def test_code_keeps_its_lines_and_its_language() -> None:
     assert text(page) == '````python\ndef f():\n    return "```"\n````\n\nCall `f()`.'
 
 
+@pytest.mark.parametrize("names", [("Python", ".NET", "JavaScript", "Java"), ("Go", "C")])
+def test_a_list_of_links_below_a_paragraph_of_the_main_text_is_read_whole(names: tuple[str, ...]) -> None:
+    # adbar/trafilatura#769: items with short names were kept, the others not
+    links = "".join(f'<li><a href="/{name}">{name}</a></li>' for name in names)
+    page = f"<nav><ul>{links}</ul></nav><main><p>There are packages for these languages:</p><ul>{links}</ul></main>"
+    shown = "\n".join(f"- [{name}](/{name})" for name in names)
+    assert text(page) == f"There are packages for these languages:\n\n{shown}"
+
+
+def test_a_list_is_a_menu_as_a_whole_or_not_at_all() -> None:
+    items = "<li>{} <a href=/a>Build fails on arm</a></li><li><a href=/b>Bees</a></li>"
+    page = f"<div><p>{'Words of a page about lamps. ' * 20}</p></div><ul>{items}</ul>"
+    menu = text(page.format("Next:"))
+    assert "Build" not in menu
+    assert "Bees" not in menu
+    found = text(page.format("There is a sentence of the list's own before its first link:"))
+    assert "Build" in found
+    assert "Bees" in found
+
+
 def test_links_keep_their_targets() -> None:
     page = '<p>See <a href="../z?a=1">the docs</a>, <a href="#top">top</a>, <a href="javascript:x()">js</a>.</p>'
     assert text(page, "https://a.example/x/y") == "See [the docs](https://a.example/z?a=1), top, js."

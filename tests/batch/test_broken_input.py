@@ -244,6 +244,26 @@ def test_a_file_of_another_form_is_refused_with_what_to_do(name: str, tmp_path: 
     assert file in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("value", "asks"),
+    [
+        ({"question": None, "prompt": "Why?"}, "Why?"),
+        ({"prompt": "Why?", "input": None, "messages": None}, "Why?"),
+        ({"id": None, "custom_id": "c", "question": None, "messages": [ASKS]}, ""),
+    ],
+)
+def test_a_field_that_is_null_is_no_question(tmp_path: Path, value: dict[str, Any], asks: str) -> None:
+    # huggingface/datasets#8241: rows of objects of several forms have all fields of all of them
+    opened = open_items(written(tmp_path / "q.jsonl", line(value)))
+    assert opened.check().bad == []
+    assert [item.prompt or "" for item in opened] == [asks]
+    both = {**value, "question": "How?", "input": "Why?"}
+    assert (
+        "more than one of the fields question, "
+        in open_items(written(tmp_path / "r.jsonl", line(both))).check().bad[0].reason
+    )
+
+
 def test_at_least_sixty_faults_are_tried() -> None:
     assert len(LINES) + len(ROWS) + len(WHOLE) >= 90
 

@@ -16,7 +16,7 @@ from agentkit import Page, ToolError
 from agentkit_tools.kinds import GENERATED, LEFT_OUT_NAMES, WITHOUT_TEXT
 
 State = tuple[int, int]
-"""When a file was last changed (nanoseconds) and its size (bytes)."""
+"""When a file was last changed (nanoseconds since 1970, of its text and of its entry together) and its size (bytes)."""
 
 Rules = tuple[tuple[int, pathspec.GitIgnoreSpec], ...]
 """The .gitignore files that hold in a folder, outermost first, each with the length of the path of its own folder."""
@@ -236,7 +236,13 @@ def _state(entry: os.DirEntry[str], root: Path) -> State | None:
         status = entry.stat()
     except (OSError, RuntimeError):
         return None
-    return status.st_mtime_ns, status.st_size
+    return _changed(status), status.st_size
+
+
+def _changed(status: os.stat_result) -> int:
+    """When a file was last changed. Programs that copy or unpack files set the time of the text to that of the original
+    (`rsync -t`, `cp -p`, `tar`), but not the time at which they did that; on Windows that is when it was made."""
+    return status.st_mtime_ns // 2 + status.st_ctime_ns // 2
 
 
 def _is_ignored(known: dict[str, bool], prefix: str, name: str, rules: Rules) -> bool:

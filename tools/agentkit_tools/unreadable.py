@@ -5,6 +5,10 @@ class UnreadableError(Exception):
     """A page or a file has no text that can be read; the message gives the reason."""
 
 
+class DamagedPartError(UnreadableError):
+    """A part of a document is damaged; others may be read."""
+
+
 class TooComplexError(UnreadableError):
     """It takes more time or memory than may be spent on it."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from agentkit import Page
 from agentkit_tools.file_text.form import FileText, joined, one_line
-from agentkit_tools.file_text.package import Package, attribute, descendants, resolved
+from agentkit_tools.file_text.package import Package, attribute, descendants, resolved, undamaged
 from agentkit_tools.page_text import readable
 from agentkit_tools.unreadable import UnreadableError
 
@@ -14,7 +14,8 @@ _FONTS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"
 
 
 def read_book(path: str, content: bytes) -> FileText:
-    """A book's chapters in their order; those that are missing are left out. Raises UnreadableError."""
+    """A book's chapters in their order; those that are missing are left out, and damaged ones are named. Raises
+    UnreadableError."""
     package = Package(content)
     methods = [attribute(each, "Algorithm") for each in _methods(package)]
     if any(method not in _FONTS for method in methods):
@@ -25,7 +26,7 @@ def read_book(path: str, content: bytes) -> FileText:
     book = package.xml(main)
     chapters = list(_chapters(book, main.rpartition("/")[0])) or _pages(package)
     title = next((one_line(each.text or "") for each in descendants(book, "title")), "")
-    text = joined(_chapter(package, each) for each in chapters)
+    text = joined(undamaged(chapters, lambda chapter: _chapter(package, chapter)))
     if not text:
         raise UnreadableError("it has no text; its pages may be images")
     return FileText(title, text)

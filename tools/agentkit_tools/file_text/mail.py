@@ -1,6 +1,7 @@
 """Mails."""
 
 import email
+from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from typing import Any
@@ -23,25 +24,82 @@ class _Policy(EmailPolicy):
 
 
 def read_mail(path: str, content: bytes) -> FileText:
-    """A mail: who wrote it, when, its text, and the names of what is attached."""
+    """A mail: who wrote it, when, its texts with those of the mails in it, and the names of what is attached."""
+    message = _parsed(content)
+    return FileText(str(message["Subject"] or ""), _read(_mail(path, message)))
+
+
+def texts_of_mail(path: str, content: bytes) -> str:
+    """The texts of a mail alone; pages that are saved with their pictures (mht) are such mails, too."""
+    return _read(_texts(path, _parsed(content)))
+
+
+def _parsed(content: bytes) -> EmailMessage:
     message = email.message_from_bytes(content, policy=_Policy())
     if not isinstance(message, EmailMessage):
         raise UnreadableError("it is not a mail")
+    return message
+
+
+def _read(parts: Iterator[str]) -> str:
     try:
-        heads = [f"{name}: {message[name]}" for name in SHOWN if message[name]]
-        attached = [name for part in message.iter_attachments() if (name := part.get_filename())]
-        text = _body(path, message)
+        return joined(parts)
     except (ValueError, LookupError, TypeError, AttributeError, IndexError):  # of email, for damaged mails
         raise UnreadableError("the mail is damaged") from None
-    names = [f"Attached: {', '.join(attached)}"] if attached else []
-    return FileText(str(message["Subject"] or ""), joined(["\n".join(heads), text, *names]))
 
 
-def _body(path: str, message: EmailMessage) -> str:
-    body = message.get_body(("plain", "html"))
-    if body is None:
-        return ""
-    content = body.get_payload(decode=True)
+def _mail(path: str, message: EmailMessage) -> Iterator[str]:
+    yield "\n".join(f"{name}: {message[name]}" for name in SHOWN if message[name])
+    yield from _texts(path, message)
+    attached = [name for part in _leaves(message) if not _is_shown(part) and (name := part.get_filename())]
+    if attached:
+        yield f"Attached: {', '.join(attached)}"
+
+
+def _texts(path: str, part: EmailMessage) -> Iterator[str]:
+    """The texts of a part in their order: some programs divide a text where a picture stands, and put what is forwarded
+    behind it as a mail."""
+    kind = part.get_content_type()
+    if kind == "message/rfc822":
+        for mail in _parts(part):
+            yield from _mail(path, mail)
+    elif kind == "multipart/alternative":
+        yield _best(path, _parts(part))
+    elif kind == "multipart/related":
+        yield from (text for root in _parts(part)[:1] for text in _texts(path, root))
+    elif part.is_multipart():
+        yield from (text for each in _parts(part) for text in _texts(path, each))
+    elif _is_shown(part):
+        yield _text(path, part)
+
+
+def _best(path: str, parts: list[EmailMessage]) -> str:
+    """The plain text of several forms of one text, or the richest one that has a text."""
+    plain = [part for part in parts if part.get_content_type() == "text/plain"]
+    texts = (joined(_texts(path, part)) for part in [*plain, *reversed(parts)])
+    return next((text for text in texts if text.strip()), "")
+
+
+def _parts(part: EmailMessage) -> list[EmailMessage]:
+    found = part.get_payload()
+    return [each for each in found if isinstance(each, EmailMessage)] if isinstance(found, list) else []
+
+
+def _leaves(message: EmailMessage) -> Iterator[EmailMessage]:
+    """The parts of a mail without those of the mails in it."""
+    for part in [message] if not message.is_multipart() else _parts(message):
+        if part.is_multipart() and part.get_content_type() != "message/rfc822":
+            yield from _leaves(part)
+        else:
+            yield part
+
+
+def _is_shown(part: EmailMessage) -> bool:
+    return part.get_content_maintype() == "text" and not part.is_attachment()
+
+
+def _text(path: str, part: EmailMessage) -> str:
+    content = part.get_payload(decode=True)
     if not isinstance(content, bytes):
         return ""
-    return readable(Page(path, 200, body.get_content_type(), body.get_content_charset(), content)).text
+    return readable(Page(path, 200, part.get_content_type(), part.get_content_charset(), content)).text

@@ -2,16 +2,21 @@
 
 import io
 import posixpath
+import re
 import zipfile
 import zlib
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from lxml import etree
 
 from agentkit_tools.reader_process import LARGE
-from agentkit_tools.unreadable import UnreadableError, why_broken
+from agentkit_tools.unreadable import DamagedPartError, UnreadableError, why_broken
+
+T = TypeVar("T")
+
+_ESCAPED = re.compile("_x(00[0-9A-Fa-f]{2})_")
 
 MAX_ENTRIES = 20_000
 MAX_PART = 50_000_000
@@ -64,7 +69,7 @@ class Package:
             with self._file.open(entry) as part:
                 content = part.read(room + 1)
         except _DAMAGED:
-            raise UnreadableError("it is damaged") from None
+            raise DamagedPartError("it is damaged") from None
         if len(content) > room:
             raise UnreadableError("it is too large when unpacked")
         self._read += len(content)
@@ -94,6 +99,22 @@ class Package:
         return next(found, otherwise)
 
 
+def undamaged(parts: Iterable[T], read: Callable[[T], str]) -> Iterator[str]:
+    """What is read of the parts of a document, with a note in the place of those that are damaged. Raises
+    DamagedPartError when none can be read."""
+    damaged: DamagedPartError | None = None
+    some = False
+    for part in parts:
+        try:
+            yield read(part)
+            some = True
+        except DamagedPartError as error:
+            damaged = error
+            yield "[… a part of the document is damaged and was not read]"
+    if damaged is not None and not some:
+        raise damaged
+
+
 def unpacked_size(content: bytes) -> int:
     """The size of a file in bytes; of a ZIP file that of its parts, as it says: they are not read any further."""
     if len(content) > LARGE or not content.startswith(b"PK"):
@@ -114,6 +135,12 @@ def resolved(folder: str, target: str) -> str:
     """The path of a part that a part in `folder` names."""
     target = unquote(target.partition("#")[0])
     return posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
+
+
+def unescaped(text: str) -> str:
+    """A text without the codes that workbooks and slides have for characters that XML lacks, such as _x000D_ for the
+    end of a line."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text) if "_x" in text else text
 
 
 def local(element: Any) -> str:

@@ -3,13 +3,15 @@
 import datetime
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from io import BytesIO
+from itertools import chain
 from typing import Any
 
 from agentkit import Context
 from agentkit_tools.file_text.form import FileText, joined
-from agentkit_tools.file_text.package import Package
+from agentkit_tools.file_text.package import Package, unescaped
+from agentkit_tools.file_text.sheet_notes import SheetNotes, notes_of_sheets
 from agentkit_tools.file_text.tables import table_text
 from agentkit_tools.reader_process import FILE_SECONDS, NO_RUN, in_reader_process
 from agentkit_tools.unreadable import MissingReaderError, UnreadableError
@@ -29,13 +31,16 @@ def _read_workbook(content: bytes) -> FileText:
     from openpyxl import load_workbook
 
     package = Package(content)
-    sheets = [package.read(each) for each in package.paths("xl/worksheets/", ".xml")]  # raises if one is too large
+    # raises if one is too large
+    sheets = {each: package.read(each) for each in package.paths("xl/worksheets/", ".xml")}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what is not kept when a workbook is saved
         try:
             values = load_workbook(BytesIO(content), read_only=True, data_only=True)
-            formulas = load_workbook(BytesIO(content), read_only=True) if any(map(_lacks_values, sheets)) else None
-            return FileText("", joined(_sheets(values, formulas)))
+            formulas = (
+                load_workbook(BytesIO(content), read_only=True) if any(map(_lacks_values, sheets.values())) else None
+            )
+            return FileText("", joined(_sheets(values, formulas, notes_of_sheets(package, sheets))))
         except (UnreadableError, MemoryError):
             raise
         except Exception:  # noqa: BLE001 - openpyxl raises many types for damaged files
@@ -47,13 +52,14 @@ def _lacks_values(sheet: bytes) -> bool:
     return re.search(rb"</(?:\w{1,10}:)?f>\s*(?:<(?:\w{1,10}:)?v\s*/>|<v></v>|</(?:\w{1,10}:)?c>)", sheet) is not None
 
 
-def _sheets(workbook: Any, formulas: Any) -> Iterator[str]:
+def _sheets(workbook: Any, formulas: Any, notes: Mapping[str, SheetNotes]) -> Iterator[str]:
     for sheet in workbook.worksheets:
         rows = _rows(sheet)
         if formulas is not None:
             rows = map(_completed, rows, _rows(formulas[sheet.title]))
+        found = notes.get(sheet.title, SheetNotes())
         title = f"## {sheet.title}"
-        for paragraph in filter(None, table_text(rows)):
+        for paragraph in filter(None, chain(table_text(found.repeated(rows)), found.comments)):
             if title:
                 yield title
                 title = ""
@@ -75,8 +81,11 @@ def _said(cell: Any) -> str:
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float | int):
-        is_percent = "%" in str(cell.number_format)
+        form = str(cell.number_format)
+        is_percent = "%" in form
+        if float(value).is_integer() and re.fullmatch("0{2,20}", form):
+            return f"{int(value):0{len(form)}d}"  # a code, such as a postal one
         return f"{value * 100:.10g}%" if is_percent else f"{value:.15g}" if isinstance(value, float) else str(value)
     if isinstance(value, datetime.datetime):
         return value.isoformat(" ").removesuffix(" 00:00:00")
-    return "" if value is None else str(value)
+    return "" if value is None else unescaped(str(value))

@@ -4,7 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined, one_line
-from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local
+from agentkit_tools.file_text.package import (
+    Package,
+    attribute,
+    child,
+    children,
+    descendants,
+    local,
+    undamaged,
+    unescaped,
+)
 
 _LEFT_OUT = frozenset(("Fallback", "extLst"))
 _FIELDS = frozenset(("sldNum", "dt", "ftr", "hdr", "sldImg"))
@@ -12,15 +21,16 @@ _FIELDS = frozenset(("sldNum", "dt", "ftr", "hdr", "sldImg"))
 
 
 def read_slides(path: str, content: bytes) -> FileText:
-    """A presentation's slides in their order, each with its tables and the speaker's notes. Raises UnreadableError."""
+    """A presentation's slides in their order, each with its tables, the speaker's notes and comments; damaged ones are
+    named. Raises UnreadableError."""
     package = Package(content)
     main = package.main_part("ppt/presentation.xml")
     targets = package.targets(main)
     paths = [_target(each, targets) for each in descendants(package.xml(main), "sldId")]
     slides = [path for path in paths if path in package] or package.paths("ppt/slides/slide", ".xml")
-    texts = [_slide(package, path, number) for number, path in enumerate(slides, 1)]
-    titles = (title for title, _ in texts if title)
-    return FileText(next(titles, ""), joined(text for _, text in texts))
+    titles: list[str] = []
+    text = joined(undamaged(enumerate(slides, 1), lambda slide: _slide(package, *slide, titles)))
+    return FileText(titles[0] if titles else "", text)
 
 
 def _target(slide: Any, targets: dict[str, tuple[str, str]]) -> str:
@@ -29,9 +39,10 @@ def _target(slide: Any, targets: dict[str, tuple[str, str]]) -> str:
     return targets.get(next(values, ""), ("", ""))[1]
 
 
-def _slide(package: Package, path: str, number: int) -> tuple[str, str]:
-    """The title and the text of a slide."""
+def _slide(package: Package, number: int, path: str, titles: list[str]) -> str:
+    """The text of a slide, whose title is added to those of the others."""
     title, blocks = _blocks(package.xml(path))
+    titles += [title] if title else []
     head = f"## Slide {number}: {title}" if title else f"## Slide {number}"
     notes: list[str] = []
     for kind, target in package.targets(path).values():
@@ -39,7 +50,19 @@ def _slide(package: Package, path: str, number: int) -> tuple[str, str]:
             blocks.append("\n".join(_paragraphs(package.xml(target))))
         elif kind == "notesSlide":
             notes += [f"Notes: {each}" for each in _blocks(package.xml(target))[1] if each]
-    return title, joined([head, *blocks, *notes])
+        elif kind == "comments":
+            notes += [f"Comment: {each}" for each in _comments(package.xml(target))]
+    return joined([head, *blocks, *notes])
+
+
+def _comments(root: Any) -> Iterator[str]:
+    """The comments on a slide, as PowerPoint wrote them up to 2021 (`text`) and writes them (`txBody`)."""
+    for comment in descendants(root, "cm", "reply"):
+        said = child(comment, "text")
+        body = child(comment, "txBody")
+        text = (said.text or "") if said is not None else " ".join(_paragraphs(body)) if body is not None else ""
+        if text.strip():
+            yield one_line(text)
 
 
 def _blocks(root: Any) -> tuple[str, list[str]]:
@@ -86,6 +109,6 @@ def _paragraphs(element: Any) -> Iterator[str]:
     """The paragraphs below an element that have a text."""
     for paragraph in descendants(element, "p"):
         parts = ("\n" if local(each) == "br" else each.text or "" for each in descendants(paragraph, "t", "br"))
-        text = "".join(parts).strip()
+        text = unescaped("".join(parts)).strip()
         if text:
             yield text

@@ -3,8 +3,11 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
+from agentkit_tools.file_text.equations import equation
 from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.imported import imported_text
 from agentkit_tools.file_text.package import Package, attribute, child, children, local
+from agentkit_tools.file_text.symbols import symbol
 
 _LEFT_OUT = frozenset(("del", "moveFrom", "Fallback", "rt", "instrText", "delText", "rPr", "pPr"))
 """What is deleted, written a second time, or says how a text looks or is read."""
@@ -13,11 +16,11 @@ _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab"
 
 
 def read_word(path: str, content: bytes) -> FileText:
-    """A document's paragraphs, headings, lists, tables, text boxes and notes. Raises UnreadableError."""
+    """A document's paragraphs, headings, lists, tables, text boxes, notes and comments. Raises UnreadableError."""
     package = Package(content)
     main = package.main_part("word/document.xml")
     styles = list(children(package.xml(_styles_path(package, main)), "style"))
-    document = _Document(_heading_levels(styles), _list_styles(styles))
+    document = _Document(_heading_levels(styles), _list_styles(styles), _Imports(package, main))
     parts = [*document.blocks(child(package.xml(main), "body")), *_notes(package, main, document)]
     title = child(package.xml("docprops/core.xml"), "title")
     named = (title.text if title is not None else "") or ""
@@ -25,17 +28,36 @@ def read_word(path: str, content: bytes) -> FileText:
 
 
 def _notes(package: Package, main: str, document: "_Document") -> Iterator[str]:
-    """The footnotes, the endnotes, and what stands above and below the pages, once each."""
+    """The footnotes, the endnotes, what stands above and below the pages, and the comments, once each."""
     seen: set[str] = set()
-    kinds = ("footnotes", "endnotes", "header", "footer")
+    kinds = ("footnotes", "endnotes", "header", "footer", "comments")
     found = [(kind, target) for kind, target in package.targets(main).values() if kind in kinds]
     for _, target in sorted(found, key=lambda each: kinds.index(each[0])):
         root = package.xml(target)
-        for note in list(children(root, "footnote", "endnote")) or [root]:
-            text = "\n".join(document.blocks(note)).strip()
+        for note in list(children(root, "footnote", "endnote", "comment")) or [root]:
+            text = _by(note) + "\n".join(document.blocks(note)).strip()
             if text not in seen and any(map(str.isalpha, text)):
                 seen.add(text)
                 yield text
+
+
+def _by(note: Any) -> str:
+    """Who has written a comment, before it."""
+    author = one_line(attribute(note, "author") or "")
+    return "" if local(note) != "comment" else f"Comment of {author}: " if author else "Comment: "
+
+
+class _Imports:
+    """The texts of the parts that a document imports, by the ids of their relationships."""
+
+    def __init__(self, package: Package, main: str) -> None:
+        self._package = package
+        self._targets = package.targets(main)
+
+    def text(self, number: str) -> str:
+        _, target = self._targets.get(number, ("", ""))
+        content = self._package.read(target)
+        return imported_text(target, content) if content else ""
 
 
 def _styles_path(package: Package, main: str) -> str:
@@ -73,9 +95,10 @@ def _value(element: Any) -> str | None:
 class _Document:
     """Reads the blocks of one document. title: the paragraph in the style "Title"."""
 
-    def __init__(self, levels: Mapping[str, int], lists: Container[str]) -> None:
+    def __init__(self, levels: Mapping[str, int], lists: Container[str], imports: _Imports) -> None:
         self._levels = levels
         self._lists = lists
+        self._imports = imports
         self.title = ""
 
     def blocks(self, root: Any) -> Iterator[str]:
@@ -102,6 +125,8 @@ class _Document:
                 todo.extend(reversed(_boxes(element)))
             elif name == "tbl":
                 yield "\n".join(self._rows(element)), False
+            elif name == "altChunk":
+                yield self._imports.text(attribute(element, "id") or ""), False
             elif name not in _LEFT_OUT:
                 todo.extend(reversed(element))
 
@@ -114,7 +139,8 @@ class _Document:
             line = one_line(text)
             self.title = self.title or (line if level == 0 else "")
             return f"{'#' * min(max(level, 1), 6)} {line}", False
-        is_item = child(properties, "numPr") is not None or style in self._lists
+        number = _value(child(properties, "numPr", "numId"))  # "0" takes away the one of its style
+        is_item = number != "0" and (child(properties, "numPr") is not None or style in self._lists)
         return (f"- {text}", True) if is_item and text else (text, False)
 
     def _rows(self, table: Any) -> Iterator[str]:
@@ -136,8 +162,9 @@ class _Document:
 
 
 def _rows_of(table: Any) -> Iterator[Any]:
-    """The rows of a table, without those of tables in it."""
-    return (row for each in table for row in _through(each, "tr"))
+    """The rows of a table that are not deleted, without those of tables in it."""
+    rows = (row for each in table for row in _through(each, "tr"))
+    return (row for row in rows if child(row, "trPr", "del") is None)
 
 
 def _cells_of(row: Any) -> Iterator[Any]:
@@ -154,12 +181,13 @@ def _through(element: Any, name: str) -> Iterator[Any]:
 
 
 def _boxes(paragraph: Any) -> list[Any]:
-    """The text boxes in a paragraph; those that stand in `Fallback` are there for older programs, a second time."""
+    """The text boxes and imported parts in a paragraph; boxes in `Fallback` are there for older programs, a second
+    time."""
     boxes = []
     todo = list(reversed(paragraph))
     while todo:
         element = todo.pop()
-        if local(element) == "txbxContent":
+        if local(element) in ("txbxContent", "altChunk"):
             boxes.append(element)
         elif local(element) not in _LEFT_OUT:
             todo.extend(reversed(element))
@@ -175,6 +203,10 @@ def _inline(paragraph: Any) -> str:
         name = local(element)
         if name == "t":
             parts.append(element.text or "")
+        elif name == "oMath":
+            parts.append(equation(element))
+        elif name == "sym":
+            parts.append(symbol(attribute(element, "font") or "", attribute(element, "char") or ""))
         elif name in _CHARACTERS:
             parts.append(_CHARACTERS[name])
         elif name == "docPr":

@@ -45,6 +45,9 @@ REPEATED = re.compile(
 )
 """Names of classes of what a page has several of, all of them text: posts, comments, answers."""
 
+DEEP = 60
+"""Ancestors of a block that are looked at: pages may be nested a thousand times."""
+
 INSIDE = frozenset(("li", "ul", "ol", "dl", "dt", "dd", "figure", "figcaption", "details", "summary", "td", "th", "tr"))
 LONG = 80
 WORD = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]|[^\W_\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff]+")
@@ -54,8 +57,9 @@ def main_blocks(root: Element, blocks: Sequence[Block]) -> list[Block]:
     """Returns the blocks of the main text, in their order."""
     aside = _aside(root, blocks)
     beside = {index for index, block in enumerate(blocks) if block.element in aside}
-    outside = {index for index, block in enumerate(blocks) if index not in beside and not _is_menu(block)}
-    candidates = _candidates(root, blocks, outside)
+    outside = set(range(len(blocks))) - beside - _menus(blocks)
+    in_main = _in_main(root, blocks, outside)
+    candidates = in_main or outside or set(range(len(blocks)))
     found = _found_by_trafilatura(root)
     kept = _kept(blocks, found) if found else set()
     for better in (kept & outside, kept - beside):
@@ -70,6 +74,8 @@ def main_blocks(root: Element, blocks: Sequence[Block]) -> list[Block]:
             kept |= {index for index in candidates if min(kept) < index < max(kept)}
         kept |= _beside(blocks, candidates, kept)
         kept |= _repeated(blocks, candidates, kept)
+    if in_main:
+        kept |= _announced(blocks, kept, beside)
     kept |= _headings(blocks, candidates, kept)
     return [block for index, block in enumerate(blocks) if index in kept]
 
@@ -81,15 +87,15 @@ def _length(blocks: Sequence[Block], indices: Iterable[int]) -> int:
 # Candidates
 
 
-def _candidates(root: Element, blocks: Sequence[Block], outside: set[int]) -> set[int]:
-    """Returns the blocks that are in <main> or the articles, if these hold enough, else all of those given."""
+def _in_main(root: Element, blocks: Sequence[Block], outside: set[int]) -> set[int]:
+    """Returns the blocks that are in <main> or the articles, if these hold enough of those given, else none."""
     whole = _length(blocks, outside)
     for parts in (root.iter("main"), _with_role(root), root.iter("article")):
         inside = _below(parts)
         within = {index for index in outside if blocks[index].element in inside}
         if within and _length(blocks, within) >= MAIN_SHARE * whole:
             return within
-    return outside or set(range(len(blocks)))
+    return set()
 
 
 def _with_role(root: Element) -> Iterable[Element]:
@@ -112,7 +118,7 @@ def _aside(root: Element, blocks: Sequence[Block]) -> set[Element]:
         whole += len(block.text)
         element = block.element
         depth = 0
-        while element is not None and depth < 60:
+        while element is not None and depth < DEEP:
             lengths[element] = lengths.get(element, 0) + len(block.text)
             element, depth = element.getparent(), depth + 1
     aside: set[Element] = set()
@@ -124,22 +130,40 @@ def _aside(root: Element, blocks: Sequence[Block]) -> set[Element]:
     return aside
 
 
-def _is_linked(block: Block) -> bool:
-    """Whether a block is made of links."""
-    return block.linked > 0.6 * max(1, _shown_length(block))
+def _is_linked(*blocks: Block) -> bool:
+    """Whether blocks are made of links."""
+    return sum(block.linked for block in blocks) > 0.6 * max(1, sum(map(_shown_length, blocks)))
 
 
 def _is_heading(block: Block) -> bool:
     return block.kind in HEADINGS
 
 
-def _is_menu(block: Block) -> bool:
-    return _is_linked(block) and not _is_heading(block) and block.kind not in ("table", "pre")
+def _menus(blocks: Sequence[Block]) -> set[int]:
+    """Returns the blocks that are made of links. A list is a menu as a whole, or is none."""
+    lists: dict[Element, list[int]] = {}
+    for index, block in enumerate(blocks):
+        if not _is_heading(block) and block.kind not in ("table", "pre"):
+            lists.setdefault(_list_of(block.element), []).append(index)
+    menus = (found for found in lists.values() if _is_linked(*(blocks[index] for index in found)))
+    return {index for found in menus for index in found}
+
+
+def _list_of(element: Element) -> Element:
+    """Returns the outermost list around the element of an item, or the element itself."""
+    found = element
+    for ancestor in islice(element.iterancestors(), DEEP):
+        if ancestor.tag not in ("ul", "ol", "li"):
+            break
+        found = ancestor
+    return found
 
 
 def _shown_length(block: Block) -> int:
-    """Returns the length of the text without the targets of its links."""
-    return len(re.sub(r"\]\([^()]*\)", "", block.text)) if block.linked else len(block.text)
+    """Returns the length of the text without the targets of its links, their brackets and the mark of a list's item."""
+    if not block.linked:
+        return len(block.text)
+    return len(re.sub(r"^\s*(?:[-*]|\w{1,4}\.) |\]\([^()]*\)|\[", "", block.text))
 
 
 # What trafilatura finds
@@ -234,6 +258,21 @@ def _kinds(element: Element) -> Iterable[tuple[str, str]]:
         name = ancestor.get("class") or ""
         if REPEATED.search(name[:300]):
             yield ancestor.tag, name.split()[0]
+
+
+def _announced(blocks: Sequence[Block], kept: set[int], beside: set[int]) -> set[int]:
+    """Returns the items of lists that follow a kept paragraph next to them: links, too, belong to the text there."""
+    added: set[int] = set()
+    announced = None
+    for index, block in enumerate(blocks[1:], 1):
+        if block.kind != "li":
+            continue
+        of_list, before = _list_of(block.element), blocks[index - 1]
+        if index - 1 in kept and before.kind == "p" and before.element is of_list.getprevious():
+            announced = of_list
+        if of_list is announced and index not in beside:
+            added.add(index)
+    return added
 
 
 def _headings(blocks: Sequence[Block], candidates: set[int], kept: set[int]) -> set[int]:

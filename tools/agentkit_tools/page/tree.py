@@ -22,6 +22,11 @@ NO_TEXT = (
 IN_HEAD = frozenset(("title", "meta", "link", "style", "script", "noscript", "base", "template", "object", "bgsound"))
 AROUND = ("nav", "footer", "aside")
 AROUND_ROLES = frozenset(("navigation", "banner", "contentinfo", "search", "complementary", "dialog", "alertdialog"))
+NOTES = frozenset(
+    ("doc-footnote", "doc-endnote", "doc-endnotes", "footnote", "footnotes", "endnote", "endnotes", "rearnote", "note")
+)
+"""What pages call the notes of their text, by `role` (DPUB-ARIA) and, in books, by `epub:type`."""
+
 LINE_NUMBERS = frozenset(("gutter", "linenos", "lineno", "line-numbers", "line-number", "blob-num"))
 HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
 
@@ -108,9 +113,15 @@ def _drop_around(root: Element) -> None:
     around += [each for each in root.iter("td", "span", "div", "a") if (each.get("class") or "") in LINE_NUMBERS]
     around += [each for each in root.iter("span") if "mw-editsection" in (each.get("class") or "").split()]
     for each in around:
-        if each.tag not in ("html", "body", "main", "article"):
+        if each.tag not in ("html", "body", "main", "article") and not _is_note(each):
             _keep_title(root, each)
             dropped(each)
+
+
+def _is_note(element: Element) -> bool:
+    """Whether an element is a footnote or the like of the text, which books and some pages write as an aside."""
+    kinds = f"{element.get('role') or ''} {element.get('epub:type') or ''}".split()
+    return element.tag == "aside" and not NOTES.isdisjoint(kinds)
 
 
 def _keep_title(root: Element, header: Element) -> None:
