@@ -167,3 +167,20 @@ def test_what_a_chat_completion_can_not_have_of_it_is_refused(tmp_path: Path) ->
 @pytest.mark.parametrize("values", [{"messages": [user("x")], "input": "y"}, {"messages": []}, [], None, "x"])
 def test_any_other_body_stays_as_it_is(values: Any) -> None:
     assert as_chat(values) is values
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {key: value for key, value in FLAT.items() if key != "type"},
+        {"function": {"name": "weather", "description": "The weather.", "parameters": SCHEMA}},
+    ],
+    ids=["flat", "nested"],
+)
+def test_a_tool_without_a_type_is_a_function_of_a_response_too(entry: Any, tmp_path: Path) -> None:
+    with agent(tmp_path, [whole("Hi")]) as (service, server):
+        response = service.ask("POST", "/v1/responses", {"input": "x", "tools": [entry]})
+        assert response.status_code == 200, response.text
+        (told,) = response.json()["tools"]
+        assert (told["type"], told["name"], told["parameters"]) == ("function", "weather", SCHEMA)
+        assert server.requests[0].body["tools"][0]["function"]["name"] == "weather"

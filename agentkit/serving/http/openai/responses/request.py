@@ -241,8 +241,9 @@ _TOLD: Mapping[Any, Mapping[str, Any]] = {
 
 
 def _told_tool(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool as the response repeats it."""
-    return {**_TOLD.get(given["type"], {}), **given}
+    """A tool as the response repeats it: with its fields beside the type."""
+    kind, inner = given.get("type", "function"), given.get("function")
+    return {**_TOLD.get(kind, {}), **(inner if isinstance(inner, Mapping) else given), "type": kind}
 
 
 def _told_choice(given: Any) -> Any:
