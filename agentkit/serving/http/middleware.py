@@ -1,7 +1,6 @@
 """What each request passes before FastAPI sees it: one layer, since each costs a call for every message."""
 
 import os
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -64,9 +63,8 @@ class Entrance:
             await self._app(scope, receive, send)
             return
         asked, started = scope, time.perf_counter()
-        scope = _with_single_slashes(asked)
         if self._root is not None:
-            scope = self._root.within(scope)
+            scope = self._root.within(asked)
 
         async def watched_send(message: Message) -> None:
             if BEGUN not in scope:
@@ -125,13 +123,3 @@ class Entrance:
         if scope["method"] != "POST" or SUBJECT not in scope or OBSERVED in scope:
             return self._app
         return self._direct.get(path_of(scope), self._app)
-
-
-def _with_single_slashes(scope: Scope) -> Scope:
-    """The scope of a request for the OpenAI API, with each slash once: clients whose base URL ends in a slash ask for
-    `/v1//chat/completions`. Other paths stay as they are."""
-    path: str = scope["path"]
-    if "//" not in path:
-        return scope
-    merged = re.sub("/{2,}", "/", path)
-    return {**scope, "path": merged} if is_of_openai(merged) else scope

@@ -53,18 +53,6 @@ def test_redirections_stay_under_the_path(service: Service) -> None:
         assert (response.status_code, response.headers["location"]) == (307, to)
 
 
-@pytest.mark.parametrize("prefix", ["", "/api"], ids=["removed", "kept"])
-def test_a_slash_behind_the_base_url_of_a_client_does_not_matter(service: Service, prefix: str) -> None:
-    """sigoden/aichat#767, BerriAI/litellm#8350, open-webui/open-webui#16749: /v1//chat/completions was a 404."""
-    body = {"messages": [{"role": "user", "content": "Hello"}]}
-    for path in ("/v1//chat/completions", "//v1/chat/completions", "/v1///responses"):
-        sent = body if "chat" in path else {"input": "Hello"}
-        assert service.ask("POST", prefix + path, sent).status_code == 200, path
-        assert service.ask("POST", prefix + path, sent, key="wrong").status_code == 401, path
-    assert service.ask("GET", f"{prefix}/v1//models").status_code == 200
-    assert service.ask("GET", f"{prefix}//api/llm/chat/sessions").status_code == 404  # no path of a client's base URL
-
-
 def test_all_addresses_of_the_page_are_relative(service: Service) -> None:
     for page in ("/", "/docs"):
         text = service.ask("GET", page).text
