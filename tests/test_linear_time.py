@@ -21,6 +21,7 @@ from tests.support.patterns import Found, all_patterns, calls_without_literal, g
 BOUNDED = {
     "agentkit.backends.extractive._BIBLIOGRAPHY": 80,
     "agentkit.backends.message_form._REFUSED_ID": 4000,
+    "agentkit.backends.message_form._WANTS_TEXT": 4000,
     "agentkit.net.charset._DECLARED": 16_384,
     "agentkit.net.overflow.": 8000,
     "agentkit.net.refusals.": 8000,

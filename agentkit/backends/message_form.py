@@ -45,6 +45,11 @@ _WANTS_REASONING = pattern(
     r"reasoning_content.{0,60}(?:is missing|is required|must be (?:passed|provided|included|sent))",
     re.IGNORECASE | re.DOTALL,
 )
+_WANTS_TEXT = pattern(
+    r"sequence, expected a string|(?:array|list) into .{0,80}content of type string|concatenate str \(not .{0,2}list|"
+    r"valid string.{0,80}content|content.{0,150}(?:must be|should be|expected|valid) a? ?(?:valid )?string",
+    re.IGNORECASE | re.DOTALL,
+)
 _WANTS_SIGNATURE = pattern(r"missing (?:a )?thought_?signature", re.IGNORECASE)
 _NO_REASONING = "(none)"
 """Stands for the reasoning behind a reply of another model: an empty text is refused as well."""
@@ -61,13 +66,14 @@ class MessageForm:
     """Makes a message what a server takes; the same object when nothing changes.
 
     short_ids: ids of calls become nine letters or digits each, as Mistral's servers want them. thinking: whether parts
-    of a content with the model's thoughts are sent. without: keys of messages that the server has refused. stands_in:
-    keys that it wants in the replies of any model, where they have none of their own: "reasoning_content" (DeepSeek,
-    Kimi) and "extra_content" (Gemini).
+    of a content with the model's thoughts are sent. texts: a content of texts only is one text, the user's too.
+    without: keys of messages that the server has refused. stands_in: keys that it wants in the replies of any model,
+    where they have none of their own: "reasoning_content" (DeepSeek, Kimi) and "extra_content" (Gemini).
     """
 
     short_ids: bool = False
     thinking: bool = False
+    texts: bool = False
     without: frozenset[str] = frozenset()
     stands_in: frozenset[str] = frozenset()
 
@@ -102,6 +108,9 @@ class MessageForm:
         error = error[:_MAX_READ]
         if not self.short_ids and _REFUSED_ID.search(error) and any(message.get("tool_calls") for message in messages):
             return replace(self, short_ids=True)
+        joined = replace(self, texts=True)
+        if _WANTS_TEXT.search(error) and any(joined(message) != self(message) for message in messages):
+            return joined
         wanted = {key for key, words in _WANTED.items() if words.search(error)} - self.stands_in
         wider = replace(self, stands_in=self.stands_in | wanted, without=self.without - wanted)
         if wanted and any(wider(message) != self(message) for message in messages):
@@ -130,7 +139,7 @@ class MessageForm:
         if not self.thinking:
             content = [part for part in content if part.get("type") not in _THOUGHTS]
         is_text = all(part.keys() == {"type", "text"} and type(part["text"]) is str for part in content)
-        if message["role"] in _JOINED and is_text:  # not all servers take a list here
+        if (self.texts or message["role"] in _JOINED) and is_text:  # not all servers take a list here
             return "\n".join(part["text"] for part in content)
         return [part for part in content if part.get("text") != ""] or content  # some refuse a text without letters
 

@@ -18,7 +18,7 @@ from agentkit.cli.hidden_arguments import hide_arguments
 from agentkit.cli.own_commands import OWN_COMMANDS
 from agentkit.cli.plugin_commands import GroupWithPlugins
 from agentkit.cli.stores import leave
-from agentkit.cli.streams import usable_streams
+from agentkit.cli.streams import drop_empty_sizes, usable_streams
 from agentkit.cli.unread_output import ReaderLeftError
 from agentkit.plugins.installed import OFF
 from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings
@@ -34,6 +34,7 @@ class _App(typer.Typer):
     def __call__(self, *args: Any, **options: Any) -> Any:
         with usable_streams():
             hide_arguments()
+            drop_empty_sizes()
             drop_service_links()
             show_warnings()
             if not sys.stdout.isatty():  # typer's help cuts what is longer than its columns

@@ -16,6 +16,7 @@ from agentkit._text import line_of
 from agentkit.cli.unread_output import dropping_unread, lead_nowhere
 from agentkit.errors import ConfigurationError
 
+_SIZES = ("COLUMNS", "LINES")
 _WRITE_ERRORS = (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF, errno.EFBIG)
 _MARKS = (
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -29,6 +30,14 @@ _MARKS = (
 def codec_of(content: bytes) -> str | None:
     """The codec that a byte order mark names; None without one."""
     return next((marked for mark, marked in _MARKS if content.startswith(mark)), None)
+
+
+def drop_empty_sizes() -> None:
+    """Remove the size of a terminal that is none from the environment: containers and CI set COLUMNS=0, at which
+    nothing would be shown."""
+    for name in _SIZES:
+        if os.environ.get(name, "").strip("0 ") == "":
+            os.environ.pop(name, None)
 
 
 @contextmanager

@@ -8,6 +8,10 @@ from typing import Any
 _COMPRESSIONS = frozenset(("gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress", "lzma", "xz", "bzip2"))
 _COMPRESSIONS |= frozenset(("x-bzip2", "pack200-gzip", "exi", "sdch", "dcb", "dcz", "lz4", "snappy", "aes128gcm"))
 _WITHOUT_LIBRARY = ("gzip", "x-gzip", "deflate")
+_TEXT = frozenset(b"\t\r\n" + bytes(range(0x20, 0x7F)))
+
+FIRST_BYTES = 16
+"""How many bytes at the beginning of a body tell how it is compressed."""
 
 
 def accepted() -> str:
@@ -30,8 +34,8 @@ def is_readable(names: list[str]) -> bool:
 
 
 def corrected(names: list[str], first: bytes) -> list[str]:
-    """Return the compressions of a body by its first bytes, where they show that the only named one is wrong: markup is
-    not compressed, and gzip and deflate are told by their headers."""
+    """Return the compressions of a body by its first bytes, where they show that the only named one is wrong: markup
+    and plain text are not compressed, and gzip and deflate are told by their headers."""
     if len(names) != 1 or not first:
         return names
     if first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
@@ -39,7 +43,10 @@ def corrected(names: list[str], first: bytes) -> list[str]:
     if first.startswith(b"\x1f\x8b\x08"):
         return ["gzip"]
     is_zlib = first[0] & 0x0F == 8 and len(first) > 1 and int.from_bytes(first[:2]) % 31 == 0
-    return ["deflate"] if is_zlib and names[0] in ("gzip", "x-gzip") else names
+    if is_zlib and names[0] in ("gzip", "x-gzip"):
+        return ["deflate"]
+    is_text = names[0] in _WITHOUT_LIBRARY and len(first) == FIRST_BYTES and _TEXT.issuperset(first)
+    return [] if is_text else names
 
 
 def first_bytes(response: Any) -> bytes:
@@ -47,7 +54,7 @@ def first_bytes(response: Any) -> bytes:
     source = getattr(response, "_fp", None)
     if response.chunked or source is None or source.isclosed() or response.length_remaining == 0:
         return b""
-    return bytes(source.fp.peek(16)[:16])
+    return bytes(source.fp.peek(FIRST_BYTES)[:FIRST_BYTES])
 
 
 class _Salvaging:

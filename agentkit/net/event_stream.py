@@ -3,7 +3,8 @@
 Server-sent events as the standard has them: CR, LF and CRLF, a byte order mark, comments, data in several lines, and
 events without data (`retry:`, `id:`, `event: ping`), which are skipped. And what servers and gateways make of it:
 events without the blank line between them, several objects in one event, a comment or a second `data:` inside data,
-`event: error` with plain text, one JSON object a line without `data:`, and a whole JSON body instead of a stream.
+`event: error` with plain text, a field `error:` in the place of one, one JSON object a line without `data:`, and a
+whole JSON body instead of a stream.
 """
 
 import json
@@ -168,6 +169,11 @@ class EventReader:
             self.has_fields = True
             self._event = value.decode("utf-8", "replace").strip().lower()
             self._reports = self._event in _ERROR_EVENTS
+        elif field == b"error" and (
+            self.has_fields or value.lstrip().startswith((b"{", b"["))
+        ):  # llama.cpp until late 2025
+            self.has_fields = self._reports = True
+            yield from self._take_data(value.strip())
         elif field in (b"id", b"retry"):
             self.has_fields = True
             self._note(field, value.strip())

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from agentkit.net.content_coding import FIRST_BYTES, compressions, corrected
 from agentkit.net.dialling import failures
 from agentkit.net.drain import DRAIN_SECONDS
 from agentkit.net.exchanges import heard
@@ -125,12 +126,16 @@ class Response:
         raw: Any = self.raw
         try:
             if str(self.headers.get("content-encoding") or "").strip().lower() not in _NOT_COMPRESSED:
-                yield from _decompressed(raw)
+                yield from _decompressed(raw, read)
             else:
+<<<<<<< HEAD
                 while (left := getattr(raw, "length", None)) != 0 and (piece := read(size)):
                     yield piece
                 if left and isinstance(left, int):
                     raise http.client.IncompleteRead(b"", left)
+=======
+                yield from _as_it_is(raw, read)
+>>>>>>> s41-wildB
             if self._connection is not None:
                 self._connection.check()
         except BaseException as error:
@@ -157,14 +162,29 @@ class Response:
                 self.on_end()
 
 
-def _decompressed(raw: Any) -> Iterator[bytes]:
-    """The body as its Content-Encoding says, decompressed by urllib3 in bounded pieces."""
+def _as_it_is(raw: Any, read: Callable[[Any], bytes]) -> Iterator[bytes]:
+    """The body as it is sent. Raises IncompleteRead where it is shorter than announced."""
+    while (left := getattr(raw, "length", None)) != 0 and (piece := read(raw)):
+        yield piece
+    if left and isinstance(left, int):
+        raise http.client.IncompleteRead(b"", left)
+
+
+def _decompressed(raw: Any, read: Callable[[Any], bytes]) -> Iterator[bytes]:
+    """The body as its Content-Encoding says, decompressed by urllib3 in bounded pieces; as it is where a proxy has
+    decompressed it and kept the header."""
     if not isinstance(raw.headers, http.client.HTTPMessage):  # played by vcrpy, which has decompressed it
         yield raw.read()
+        return
+    named = ", ".join(raw.headers.get_all("content-encoding", ()))
+    names = corrected(compressions(named), raw.peek(FIRST_BYTES)[:FIRST_BYTES])
+    if not names:
+        yield from _as_it_is(raw, read)
         return
     import urllib3
 
     headers = urllib3.HTTPHeaderDict(raw.headers.items())
+    headers["content-encoding"] = ", ".join(names)
     response = urllib3.HTTPResponse(raw, headers, raw.status, preload_content=False, original_response=raw)
     while piece := response.read1(PIECE_BYTES, decode_content=True):
         yield piece

@@ -158,6 +158,49 @@ def test_a_key_that_a_server_refuses_is_left_out_from_then_on(words: str) -> Non
         assert len(server.requests) == 3
 
 
+WANTS_TEXT = [
+    "Failed to deserialize the JSON body into the target type: messages[1]: invalid type: sequence, expected a string "
+    "at line 1 column 98",
+    "messages.1.content: Input should be a valid string",
+    "[{'type': 'string_type', 'loc': ('body', 'messages', 1, 'content'), 'msg': 'Input should be a valid string'}]",
+    '[{"type": "string_type", "msg": "Input should be a valid string", "loc": ["body", "messages", 1, "content"]}]',
+    "Invalid value for 'content': expected a string, got an array.",
+    "'messages[1].content' must be a string",
+    "[{'error': \"'content' : value must be a string\"}]",
+    "json: cannot unmarshal array into Go struct field ChatRequest.messages.content of type string",
+    'can only concatenate str (not "list") to str',
+]
+
+
+@pytest.mark.parametrize("words", WANTS_TEXT)
+def test_a_server_that_takes_texts_only_is_sent_the_parts_as_one_from_then_on(words: str) -> None:
+    """moeru-ai/airi#1222, openclaw/openclaw#56807, tashfeenahmed/freellmapi#69: parts of text were refused."""
+
+    def strict(asked: Asked) -> Answer:
+        if any(not isinstance(message["content"], str) for message in asked.body["messages"]):
+            return Answer(json.dumps({"error": {"message": words}}).encode(), status=400)
+        return whole("Fine.")
+
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    history: list[Any] = [{"role": "user", "content": parts}, {"role": "assistant", "content": "Hi."}]
+    with serve(strict) as server, Agent(f"openai:m@{server.url}") as agent:
+        result = agent.run("x", messages=history)
+        assert result.output == "Fine."
+        assert result.messages[0] == history[0]
+        assert agent.run("x", messages=history).output == "Fine."
+        assert len(server.requests) == 3
+        assert server.requests[-1].body["messages"][0]["content"] == "one\ntwo"
+
+
+def test_a_refusal_of_another_string_joins_nothing() -> None:
+    words = "messages.0.name: Input should be a valid string"
+    refusal = Answer(json.dumps({"error": {"message": words}}).encode(), status=400)
+    with serve([refusal]) as server, Agent(f"openai:m@{server.url}") as agent:
+        with pytest.raises(Exception, match="valid string"):
+            agent.run("x", messages=[{"role": "user", "content": [{"type": "text", "text": "one"}]}])
+        assert len(server.requests) == 1
+
+
 def test_a_key_that_a_server_asks_for_stays() -> None:
     words = "The `reasoning_content` in the thinking mode must be passed back to the API."
     refusal = Answer(json.dumps({"error": {"message": words}}).encode(), status=400)

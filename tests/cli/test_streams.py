@@ -245,3 +245,12 @@ def test_a_command_ends_with_its_own_status_when_its_reader_leaves(
     assert done.returncode == status, message
     assert "Traceback" not in message
     assert "Broken pipe" not in message
+
+
+@pytest.mark.parametrize("columns", ["0", "", " ", "00"])
+def test_a_terminal_without_columns_shows_all(columns: str, server: ModelServer) -> None:
+    """metalama/Metalama#1517, rapid7/rex-text#71, armbian/build#9631: containers and CI set COLUMNS=0 or nothing."""
+    command = [sys.executable, "-m", "agentkit", "tools"]
+    variables = environment(COLUMNS=columns, LINES=columns)
+    done = subprocess.run(command, capture_output=True, text=True, env=variables, timeout=60, check=False)
+    assert done.stdout.startswith("search  (read-only)\n  Search the web. Returns title"), done

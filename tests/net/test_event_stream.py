@@ -99,6 +99,7 @@ BROKEN = {
     "cut JSON in the middle": f"data: {A}\n\ndata: {B[:20]}\n\ndata: {END}\n\n",
     "text": f"data: {A}\n\ndata: error: upstream timed out\n\n",
     "a page": f"data: {A}\n\ndata: <html>Bad gateway</html>\n\n",
+    "a page in a field error": f"data: {A}\n\n<p>error: gone</p>\n\n",
     "only empty data": "data:\n\n",
     "only control frames": "retry: 5\n\nevent: ping\n\n: x\n\n",
     "text instead of events": "upstream connect error\n",
@@ -173,6 +174,11 @@ FORMS = {
     "an event": ("text/event-stream", "data: {}\n\n"),
     "an event behind text": ("text/event-stream", f"data: {A}\n\ndata: {{}}\n\ndata: [DONE]\n\n"),
     "an event named error": ("text/event-stream", f"data: {A}\n\nevent: error\ndata: {{}}\n\n"),
+    # ggml-org/llama.cpp#16104, coddy-project/coddy-agent#106: a field that the standard does not have
+    "a field error": ("text/event-stream", "error: {}\n\ndata: [DONE]\n\n"),
+    "a field error behind text": ("text/event-stream", f"data: {A}\n\nerror: {{}}\n\n"),
+    # lemonade-sdk/lemonade#2826: without a field, behind events
+    "a line behind text": ("text/event-stream", f"data: {A}\n\n{{}}\n\n"),
 }
 
 

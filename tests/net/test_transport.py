@@ -239,6 +239,27 @@ def test_a_compressed_stream_is_read_as_it_arrives() -> None:
         assert said(server.url, stream=True) == "Here."
 
 
+@pytest.mark.parametrize("named", ["gzip", "x-gzip", "deflate"])
+def test_a_body_that_a_proxy_has_decompressed_is_read_as_it_is(named: str) -> None:
+    """diegosouzapw/OmniRoute#2561, freelensapp/freelens-ai-extension#272, qualixar/superlocalmemory#79: the proxy keeps
+    the header Content-Encoding, and "incorrect header check" hid what the server had said."""
+    headers = {"content-encoding": named}
+    events = streamed(delta(content="Here."), delta("stop"), headers=headers, piece=40)
+    error = Answer(b'{"error": {"message": "no such deployment"}}', status=404, headers=headers)
+    with serve([Answer(REPLY, headers=headers), events, error]) as server:
+        assert said(server.url) == "Here."
+        assert said(server.url, stream=True) == "Here."
+        with pytest.raises(openai.NotFoundError, match="no such deployment"):
+            said(server.url)
+
+
+def test_a_body_that_is_shorter_than_announced_is_none_whatever_its_header_says() -> None:
+    for body in (REPLY[:40], gzip.compress(REPLY)):
+        answer = Answer(body, length=4000, headers={"content-encoding": "gzip"})
+        with serve([answer]) as server, pytest.raises(openai.APIConnectionError):
+            said(server.url, max_retries=0)
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_body_of_any_size_is_bounded(packed: bool) -> None:
     body = b'{"text": "' + b"x" * 3_000_000 + b'"}'

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from agentkit.serving.http.errors import UNREADABLE_BODY
 from agentkit.serving.http.runs import ClientDisconnectedError
 
 OBSERVED = "fastapi.telemetry"
@@ -106,7 +107,7 @@ def _values(body: bytes) -> Any:
         found = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error", "input": {}}
         raise RequestValidationError([{**found, "ctx": {"error": error.msg}}], body=error.doc) from error
     except (ValueError, RecursionError) as error:
-        raise HTTPException(400, "There was an error parsing the body") from error
+        raise HTTPException(400, UNREADABLE_BODY) from error
 
 
 def direct_routes(routers: Iterable[APIRouter]) -> dict[str, DirectRoute]:

@@ -53,6 +53,9 @@ _CODES = {
 }
 """Codes of errors that have none of their own."""
 
+UNREADABLE_BODY = "There was an error parsing the body"
+"""What FastAPI, and the direct routes, say of a body that no parser reads to its end."""
+
 DESCRIPTIONS = {
     400: "Invalid request: a field is missing, empty, or refers to something that does not exist",
     401: "Missing or invalid API key or token",
@@ -196,12 +199,22 @@ def response_to(scope: Scope, error: Exception) -> JSONResponse:
 
 def _http_error(method: str, path: str, error: HTTPException) -> JSONResponse:
     detail, (param, code) = str(error.detail), _param_and_code(error)
+    if detail == UNREADABLE_BODY:
+        detail, code = _unreadable(error.__cause__), "invalid_json"
     if error.status_code == 404 and detail == "Not Found":
         detail, code = _not_found(method, path), "unknown_url"
     elif error.status_code == 405 and is_of_openai(path):
         allowed = (error.headers or {}).get("Allow", "another method")
         detail = f"{method} is not supported at {in_a_line(path, 200)}: use {allowed}"
     return response_of(path, error.status_code, detail, error.headers, param, code)
+
+
+def _unreadable(cause: BaseException | None) -> str:
+    if isinstance(cause, UnicodeDecodeError):
+        return f"the body is not UTF-8 (byte 0x{cause.object[cause.start]:02X} at {cause.start}): send JSON as UTF-8"
+    if isinstance(cause, RecursionError):
+        return "the body is nested too deeply"
+    return f"the body can't be read: {in_a_line(str(cause), 200)}" if cause else "the body can't be read"
 
 
 def _invalid(path: str, error: RequestValidationError) -> JSONResponse:

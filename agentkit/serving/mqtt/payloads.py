@@ -16,9 +16,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
+from agentkit.errors import ArgumentsError
 from agentkit.serving.mqtt.maze import STATE_FIELDS
 from agentkit.serving.mqtt.model_fields import passed_on
 from agentkit.serving.mqtt.projects import FORBIDDEN, Project, is_plain_topic
+from agentkit.tooling.arguments import parse
 from agentkit.tooling.json_repair import cleaned
 
 logger = logging.getLogger("agentkit")
@@ -37,6 +39,10 @@ _OWN = frozenset(
     )
 )
 """Fields of messages that mean something to the bridge; it passes all others on to the model server."""
+
+
+_RECOGNIZED = frozenset(("message", "approve", "sessionId", "session_id"))
+"""Fields by which a payload that is nearly JSON is told from a text."""
 
 
 class BadPayloadError(ValueError):
@@ -282,7 +288,7 @@ def _template_of(fields: Mapping[str, Any]) -> str:
 
 
 def _json_of(payload: bytes) -> Any:
-    """The parsed JSON of a payload; None when it is not valid JSON. Raises BadPayloadError when it is too large."""
+    """The parsed JSON of a payload; None when it is none. Raises BadPayloadError when it is too large."""
     if len(payload) > MAX_BYTES:
         raise BadPayloadError(f"the payload has {len(payload):,} bytes; the limit is {MAX_BYTES:,}")
     try:
@@ -291,7 +297,19 @@ def _json_of(payload: bytes) -> Any:
         except UnicodeDecodeError:  # a device that writes its letters as Latin-1 has a session and a message too
             return json.loads(payload.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
+        return _repaired(payload.decode("utf-8-sig", "replace").strip())
+
+
+def _repaired(text: str) -> dict[str, Any] | None:
+    """The fields of a payload that is nearly JSON, as small devices write it: single quotation marks, a comma too many.
+    None for other text, which is a message itself."""
+    if not (text.startswith("{") and text.endswith("}")):
         return None
+    try:
+        fields = parse(text)
+    except (ArgumentsError, RecursionError):
+        return None
+    return None if fields.keys().isdisjoint(_RECOGNIZED) else fields
 
 
 def _text_of(payload: bytes) -> str:

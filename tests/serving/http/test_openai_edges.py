@@ -327,3 +327,25 @@ def test_whatever_is_wrong_is_told_by_a_field_that_is_there_or_missing(content: 
 
 
 CHAT_FIELDS = {"messages", *ChatMessage.model_fields, *ContentPart.model_fields, "url"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ('{"messages": [{"role": "user", "content": "Grüße"}]}'.encode("latin-1"), "is not UTF-8 (byte 0xFC at 45)"),
+        (b"\x1f\x8b\x08\x00", "is not UTF-8 (byte 0x8B at 1)"),  # compressed, and not said to be
+        (b'{"x": ' + b"[" * 5000 + b"]" * 5000 + b"}", "is nested too deeply"),
+        (b'{"seed": ' + b"9" * 5000 + b"}", "integer"),
+    ],
+    ids=["Latin-1", "gzip", "nested", "a long number"],
+)
+@pytest.mark.parametrize("path", [CHAT, f"{CHAT}/", "/api/llm/chat"])
+def test_a_body_that_no_parser_reads_says_why(service: Service, body: bytes, said: str, path: str) -> None:
+    """QuantumNous/new-api#4914, ollama/ollama#12386: what is wrong with the bytes of a body was not said."""
+    headers = {"Content-Type": "application/json"}
+    response = requests.post(service.url + path, data=body, headers=headers, timeout=30)
+    told = response.json()
+    assert response.status_code == 400, told
+    assert said in (told["detail"] if path.startswith("/api") else told["error"]["message"])
+    if not path.startswith("/api"):
+        assert told["error"]["code"] == "invalid_json"

@@ -491,3 +491,37 @@ def test_a_letter_that_is_not_utf_8_costs_a_payload_nothing_else() -> None:
     told = json.dumps({**STATE, "sessionId": "m1", "note": "?"}).encode().replace(b"?", b"\xfc")
     message, state = read_state(MAZE, told)
     assert (message.session, state["note"]) == ("m1", "\ufffd")
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "{'sessionId': 'door', 'message': 'It rings', 'requestId': 7}",
+        '{"sessionId": "door", "message": "It rings", "requestId": "7",}',
+        '{"sessionId": "door", "message": "It rings" "requestId": "7"}',
+        "\ufeff{sessionId: 'door', message: 'It rings', requestId: '7'}\r\n",
+    ],
+)
+def test_a_payload_that_is_nearly_json_has_its_fields(payload: str) -> None:
+    """emqx/MQTTX#1895, dl9rdz/rdz_ttgo_sonde#45: devices that can't write double quotation marks, or write one comma
+    too many; the answer went to a session that nobody knew."""
+    found = read(payload.encode())
+    assert found is not None
+    assert (found.session, found.text, found.request_id) == ("door", "It rings", "7")
+
+
+@pytest.mark.parametrize("text", ["{hello}", "{'a': 1}", "{x: 'y',}", '{"message": "cut', "I wrote {message: 'x'}"])
+def test_a_text_with_braces_is_a_message(text: str) -> None:
+    found = read(text.encode())
+    assert found is not None
+    assert found.text == text
+    assert found.session.startswith("default-")
+
+
+def test_a_state_that_is_nearly_json_is_one() -> None:
+    _, state = read_state(MAZE, str({**STATE, "sessionId": "m1"}).encode())
+    assert state == {**STATE, "sessionId": "m1"}
+
+
+def test_reading_what_is_nearly_json_is_linear() -> None:
+    assert_linear(lambda size: read(b"{'message': 'x', " + b"'a': 'b' " * size + b"}"), 1000)

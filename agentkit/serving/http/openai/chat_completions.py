@@ -16,7 +16,6 @@ from starlette.concurrency import run_in_threadpool
 from agentkit._text import joined_surrogates, json_bytes
 from agentkit.event import Event, ToolStarted
 from agentkit.limits import Usage
-from agentkit.message import ToolCall
 from agentkit.middleware.structured_output import FINAL
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.dependencies import State, caller_of
@@ -42,6 +41,7 @@ from agentkit.serving.http.openai.answers import (
 from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, asked_of
 from agentkit.serving.http.openai.errors import not_to_be_sent_again, refusal_of
 from agentkit.serving.http.openai.models import MODEL, check_model
+from agentkit.serving.http.openai.tool_forms import as_written
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
 from agentkit.serving.http.sse import frame, streamed
@@ -51,10 +51,10 @@ routes = APIRouter(prefix="/v1", tags=["OpenAI"], responses=error_responses(Open
 
 @dataclass(frozen=True)
 class Ending:
-    """The end of an answer. calls: of the client's tools."""
+    """The end of an answer. calls: of the client's tools, as the client writes them."""
 
     answer: Answer
-    calls: list[ToolCall]
+    calls: list[Any]
 
     @property
     def finish_reason(self) -> str:
@@ -275,7 +275,7 @@ async def _ending(state: State, asked: Asked, subject: str, answer: Answer) -> E
         return Ending(answer, [])
     earlier = asked.user_input.messages or ()
     calls = await run_in_threadpool(state.continuations.keep, subject, answer.added, call_ids, earlier)
-    return Ending(answer, calls)
+    return Ending(answer, as_written(calls, asked.custom_names) if asked.custom_names else calls)
 
 
 def _last_frames(error: Exception | None) -> Sequence[Any]:

@@ -18,7 +18,9 @@ from agentkit.serving.http.openai.history import run_messages
 from agentkit.serving.http.openai.images import ImageAddress, with_images
 from agentkit.serving.http.openai.models import MODEL
 from agentkit.serving.http.openai.response_format import JsonAnswer, json_answer
+from agentkit.serving.http.openai.responses.as_chat import as_chat
 from agentkit.serving.http.openai.title_requests import is_title_request
+from agentkit.serving.http.openai.tool_forms import as_function_calls, custom_names
 from agentkit.serving.http.schemas import Penalty, Temperature, TopP
 from agentkit.serving.unattended import unattended
 from agentkit.tools import Tool
@@ -93,6 +95,8 @@ class ChatMessage(BaseModel):
     def as_dict(self) -> dict[str, Any]:
         """The message as it is sent to a model."""
         made = {key: value for key, value in self.model_dump(exclude_none=True).items() if key not in OF_THE_SERVICE}
+        if self.tool_calls:
+            made["tool_calls"] = as_function_calls(made["tool_calls"])
         if "content" not in made and self.role != "assistant":
             made["content"] = ""
         return {**made, "role": "system"} if self.role == "developer" else made
@@ -137,6 +141,8 @@ class CompletionRequest(BaseModel):
     presence_penalty: Annotated[Penalty, Field(description="Presence penalty.")] = None
     frequency_penalty: Annotated[Penalty, Field(description="Frequency penalty.")] = None
 
+    _as_chat = model_validator(mode="before")(as_chat)
+
     @property
     def given(self) -> dict[str, Any]:
         """The fields that are not null, known or not."""
@@ -160,6 +166,7 @@ class CompletionRequest(BaseModel):
 class Asked:
     """A request as it is run. user_input: for the run. client_names: names of the client's tools. fields: names of the
     fields that are passed on to the model. json: the form of the answer, None for a text. answers: how many are made.
+    custom_names: names of the client's tools whose input is a text.
     """
 
     user_input: UserInput
@@ -167,6 +174,7 @@ class Asked:
     fields: frozenset[str]
     json: JsonAnswer | None = None
     answers: int = 1
+    custom_names: frozenset[str] = frozenset()
 
     def each(self) -> "Iterator[Asked]":
         """The request once for each answer: with a seed of its own, where there is one."""
@@ -215,7 +223,8 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
         is_whole=True,
     )
     fields = {name for name, value in sampling.items() if value is not None}
-    return Asked(user_input, frozenset(client_names), frozenset({*fields, "response_format"}), answer, answers)
+    passed = frozenset({*fields, "response_format"})
+    return Asked(user_input, frozenset(client_names), passed, answer, answers, custom_names(body.tools))
 
 
 def _check_no_effects(tools: Iterable[Tool[..., Any]], client_names: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from agentkit.errors import ArgumentsError, ToolDefinitionError
 from agentkit.serving.http.openai.errors import RefusedRequestError
+from agentkit.serving.http.openai.tool_forms import MODES, as_function
 from agentkit.text.call_format import CUT_OFF
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.arguments import ERROR, UNREADABLE, parse
@@ -21,7 +22,6 @@ MAX_TOOLS = 512
 MAX_KNOWN = 8_000
 """Characters of a tool, or of the form of an answer, that is kept for the next request."""
 _NO_PARAMETERS: Mapping[str, Any] = {"type": "object", "properties": {}}
-_MODES = ("none", "auto", "required")
 
 
 class ClientTool(Tool[..., str]):
@@ -102,7 +102,8 @@ def client_tools(given: Any, taken: Iterable[str]) -> tuple[ClientTool, ...]:
     return tuple(found.values())
 
 
-def _client_tool(entry: Any, path: str) -> ClientTool:
+def _client_tool(given: Any, path: str) -> ClientTool:
+    entry = as_function(given)
     kind = entry.get("type", "function") if isinstance(entry, Mapping) else None
     if kind != "function":
         what = f"{kind!r:.40} is not supported" if isinstance(kind, str) else "must be an object with a type"
@@ -151,15 +152,15 @@ def tool_choice(given: Any, names: Iterable[str], client_names: Iterable[str]) -
     known = set(names)
     if given is None:
         return ToolChoice()
-    if given == "none":
-        return ToolChoice("none", frozenset())
     kind = given.get("type") if isinstance(given, Mapping) else given
+    if kind == "none":
+        return ToolChoice("none", frozenset())
     if kind == "allowed_tools":
         return _allowed(given, known)
-    if isinstance(given, str):
-        return ToolChoice(_mode(given, known, "tool_choice"))
+    if isinstance(given, str) or (isinstance(kind, str) and kind in MODES):
+        return ToolChoice(_mode(kind, known, "tool_choice"))
     name = _name_in(given)
-    if kind != "function" or not isinstance(name, str):
+    if kind not in ("function", "custom", "tool") or not isinstance(name, str):
         raise _refused("tool_choice", 'must be "none", "auto", "required", a function, or allowed_tools')
     if name not in known:
         raise _refused("tool_choice", f"there is no tool named {name!r:.80} in this request")
@@ -182,17 +183,17 @@ def _allowed(given: Mapping[str, Any], known: set[str]) -> ToolChoice:
 
 
 def _mode(mode: Any, known: set[str], param: str) -> str:
-    if mode not in _MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise _refused(param, f'{mode!r:.40} is not a choice: use "none", "auto" or "required"')
-    if mode == "required" and not known:
+    if MODES[mode] == "required" and not known:
         raise _refused(param, "a tool is required, and there are none")
-    return str(mode)
+    return MODES[mode]
 
 
 def _name_in(given: Any) -> Any:
     if not isinstance(given, Mapping):
         return None
-    inner = given.get("function")
+    inner = given.get("function") or given.get("custom")
     name = inner.get("name") if isinstance(inner, Mapping) else given.get("name")
     return name if isinstance(name, str) else None
 

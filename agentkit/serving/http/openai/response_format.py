@@ -132,3 +132,10 @@ def _known_answer(written: str) -> JsonAnswer:
 
 def _refused(param: str, text: str) -> RefusedRequestError:
     return RefusedRequestError(400, f"{param}: {text}", param, "invalid_value")
+
+
+def format_of_text(given: Any) -> Any:
+    """The `text.format` of the Responses API as the `response_format` of a chat completion."""
+    if not isinstance(given, Mapping) or given.get("type") != "json_schema":
+        return given
+    return {"type": "json_schema", "json_schema": {k: v for k, v in given.items() if k != "type" and v is not None}}

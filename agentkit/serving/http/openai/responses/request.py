@@ -13,6 +13,7 @@ from agentkit.serving.http.dependencies import State
 from agentkit.serving.http.openai.chat_request import Asked, CompletionRequest, MaxTokens, asked_of
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.openai.models import MODEL
+from agentkit.serving.http.openai.response_format import format_of_text
 from agentkit.serving.http.openai.responses.items import chat_messages, input_items, listed, refused, resolved
 from agentkit.serving.http.openai.responses.tools import Offered, chat_choice, offered_tools
 from agentkit.serving.http.schemas import Temperature, TopP
@@ -183,7 +184,7 @@ def _chat_fields(body: ResponseRequest, offered: Offered) -> dict[str, Any]:
         "tools": offered.functions,
         "tool_choice": chat_choice(body.tool_choice),
         "parallel_tool_calls": body.parallel_tool_calls,
-        "response_format": _response_format(text.get("format")),
+        "response_format": format_of_text(text.get("format")),
         "verbosity": text.get("verbosity"),
         "reasoning_effort": reasoning.get("effort"),
         "top_logprobs": body.top_logprobs,
@@ -196,13 +197,6 @@ def _check(given: Mapping[str, Any], names: tuple[str, ...], where: str) -> None
     for name in given:
         if name not in names and given[name] is not None:
             raise refused(f"{where}.{name}", "is not known", "unknown_parameter")
-
-
-def _response_format(given: Any) -> Any:
-    """The format of the text as that of a chat completion."""
-    if not isinstance(given, Mapping) or given.get("type") != "json_schema":
-        return given
-    return {"type": "json_schema", "json_schema": {k: v for k, v in given.items() if k != "type" and v is not None}}
 
 
 def _object(body: ResponseRequest, response_id: str, offered: Offered) -> dict[str, Any]:
@@ -247,8 +241,9 @@ _TOLD: Mapping[Any, Mapping[str, Any]] = {
 
 
 def _told_tool(given: Mapping[str, Any]) -> dict[str, Any]:
-    """A tool as the response repeats it."""
-    return {**_TOLD.get(given["type"], {}), **given}
+    """A tool as the response repeats it: with its fields beside the type."""
+    kind, inner = given.get("type", "function"), given.get("function")
+    return {**_TOLD.get(kind, {}), **(inner if isinstance(inner, Mapping) else given), "type": kind}
 
 
 def _told_choice(given: Any) -> Any:

@@ -44,7 +44,7 @@ class Form:
     def written(self, arguments: str) -> dict[str, Any]:
         """The fields of a call. arguments: of its function."""
         place = {} if self.namespace is None else {"namespace": self.namespace}
-        said = {_INPUT: _input_in(arguments)} if self.is_custom else {"arguments": arguments}
+        said = {_INPUT: custom_input(arguments)} if self.is_custom else {"arguments": arguments}
         return {"name": self.name, **place, **said}
 
 
@@ -134,15 +134,17 @@ def _function(entry: Mapping[str, Any], namespace: str | None, forms: dict[str, 
     if is_custom or namespace is not None:
         forms[name] = Form(entry["name"], namespace, is_custom)
     if is_custom:
-        return {"type": "function", "function": _custom(entry, name)}
+        return {"type": "function", "function": custom_function(entry, name)}
     fields = {k: v for k, v in entry.items() if k not in ("type", "defer_loading") and v is not None}
     return {"type": "function", "function": {**fields, "name": name}}
 
 
-def _custom(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """The function of a custom tool. A grammar is told to the model, and not enforced."""
+def custom_function(entry: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The function of a custom tool. A grammar is told to the model, and not enforced. entry: the tool's fields."""
     about, described = "The input of the tool, as a plain text.", entry.get("description") or ""
     grammar = entry.get("format")
+    if isinstance(grammar, Mapping) and isinstance(grammar.get("grammar"), Mapping):  # as chat completions have it
+        grammar = grammar["grammar"]
     if isinstance(grammar, Mapping) and isinstance(grammar.get("definition"), str):
         about += f" It has this grammar ({grammar.get('syntax')}):\n{grammar['definition']}"
     properties = {_INPUT: {"type": "string", "description": about}}
@@ -164,8 +166,8 @@ def custom_arguments(given: str) -> str:
     return json.dumps({_INPUT: given}, ensure_ascii=False)
 
 
-def _input_in(arguments: str) -> str:
-    """The input of a custom tool; models also give the text another name."""
+def custom_input(arguments: str) -> str:
+    """The input of a custom tool; models also give the text another name. arguments: of its function."""
     read = read_arguments(arguments)
     values = list(read.values()) if isinstance(read, Mapping) else []
     value = read[_INPUT] if _INPUT in (read or ()) else values[0] if len(values) == 1 else None
