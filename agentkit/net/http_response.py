@@ -126,16 +126,9 @@ class Response:
         raw: Any = self.raw
         try:
             if str(self.headers.get("content-encoding") or "").strip().lower() not in _NOT_COMPRESSED:
-                yield from _decompressed(raw, read)
+                yield from _decompressed(raw, read, size)
             else:
-<<<<<<< HEAD
-                while (left := getattr(raw, "length", None)) != 0 and (piece := read(size)):
-                    yield piece
-                if left and isinstance(left, int):
-                    raise http.client.IncompleteRead(b"", left)
-=======
-                yield from _as_it_is(raw, read)
->>>>>>> s41-wildB
+                yield from _as_it_is(raw, read, size)
             if self._connection is not None:
                 self._connection.check()
         except BaseException as error:
@@ -162,15 +155,15 @@ class Response:
                 self.on_end()
 
 
-def _as_it_is(raw: Any, read: Callable[[Any], bytes]) -> Iterator[bytes]:
+def _as_it_is(raw: Any, read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
     """The body as it is sent. Raises IncompleteRead where it is shorter than announced."""
-    while (left := getattr(raw, "length", None)) != 0 and (piece := read(raw)):
+    while (left := getattr(raw, "length", None)) != 0 and (piece := read(size)):
         yield piece
     if left and isinstance(left, int):
         raise http.client.IncompleteRead(b"", left)
 
 
-def _decompressed(raw: Any, read: Callable[[Any], bytes]) -> Iterator[bytes]:
+def _decompressed(raw: Any, read: Callable[[int], bytes], size: int) -> Iterator[bytes]:
     """The body as its Content-Encoding says, decompressed by urllib3 in bounded pieces; as it is where a proxy has
     decompressed it and kept the header."""
     if not isinstance(raw.headers, http.client.HTTPMessage):  # played by vcrpy, which has decompressed it
@@ -179,7 +172,7 @@ def _decompressed(raw: Any, read: Callable[[Any], bytes]) -> Iterator[bytes]:
     named = ", ".join(raw.headers.get_all("content-encoding", ()))
     names = corrected(compressions(named), raw.peek(FIRST_BYTES)[:FIRST_BYTES])
     if not names:
-        yield from _as_it_is(raw, read)
+        yield from _as_it_is(raw, read, size)
         return
     import urllib3
 
