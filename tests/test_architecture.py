@@ -807,7 +807,7 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
     # programs need; mcp.config replaces the variables in a file of servers; telemetry.otel reads what all
     # instrumentations of OpenTelemetry read; net.kept_keys keeps
     # keys out of what is sent to other processes, which have them in the same variables; batch.ray keeps Ray from
-    # reporting to its makers
+    # reporting to its makers; cli.streams removes a terminal's size that is none
     assert direct == {
         "batch.ray",
         "net.stored_keys",
@@ -815,6 +815,7 @@ def test_only_entry_points_and_the_resolver_of_names_read_the_environment() -> N
         "mcp.command",
         "mcp.config",
         "cli.config",
+        "cli.streams",
         "plugins.installed",
         "backends.vlmrun",
         "net.outgoing",

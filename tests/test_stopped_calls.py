@@ -99,7 +99,7 @@ def test_a_read_only_call_of_a_stopped_run_is_made_again() -> None:
         return "found"
 
     with pytest.raises(KeyboardInterrupt) as raised:
-        Agent(ScriptedBackend(("look", {"topic": "x"})), tools=[look]).run("Look.")
+        Agent(ScriptedBackend(("look", {"topic": "x"})), tools=[look], early_start=False).run("Look.")
     result = Agent(ScriptedBackend("Found."), tools=[look]).run(messages=raised.value.messages)  # type: ignore[attr-defined]
     assert (result.output, asked) == ("Found.", ["x", "x"])
 

@@ -39,7 +39,7 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
 
     mode: "none" only replays, "once" records if the file does not exist, "new" records missing exchanges, "all" records
     everything again; None reads AGENTKIT_RECORD from the environment, else means "none". secrets: texts to redact, in
-    addition to the values of environment variables whose names end in KEY, TOKEN, SECRET, PASSWORD or AUTH.
+    addition to the values of environment variables with the names of secrets (KEY, TOKEN, PASSWORD, COOKIE, ...).
 
     Raises CassetteError for a request that was not recorded, at the request, and again at the end where a tool has
     failed with it; ConfigurationError for an unknown mode, a damaged file, or a missing one to replay, and
