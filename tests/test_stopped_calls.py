@@ -45,7 +45,12 @@ class Payment:
 
 def cancelled(payment: Payment) -> list[Message]:
     cancel = threading.Event()
-    threading.Thread(target=lambda: (payment.has_paid.wait(20), cancel.set())).start()
+
+    def stop() -> None:
+        payment.has_paid.wait(20)
+        cancel.set()
+
+    threading.Thread(target=stop).start()
     return payment.agent(CALL, "Done.").run("Pay.", cancel=cancel).messages
 
 

@@ -106,6 +106,6 @@ def test_invalid_prices_and_limits_are_rejected(wrong: float) -> None:
             Prices(**{"input": 1, "output": 1, **prices})
     for name in ("turns", "tokens", "seconds", "cost", "tool_calls", "repeats", "failures"):
         with pytest.raises(LimitError, match=f"{name}=.*at least"):
-            Limits(**{name: wrong})
+            Limits(**{name: wrong})  # type: ignore[arg-type]
     with pytest.raises(LimitError, match="on_limit"):
         Limits(on_limit="explode")  # type: ignore[arg-type]
