@@ -41,7 +41,7 @@ _OWN = frozenset(
 """Fields of messages that mean something to the bridge; it passes all others on to the model server."""
 
 
-_RECOGNIZED = frozenset(("message", "approve", "sessionId", "session_id"))
+_RECOGNIZED = frozenset(("message", "sessionId", "session_id"))
 """Fields by which a payload that is nearly JSON is told from a text."""
 
 
@@ -109,7 +109,7 @@ def read_user_message(project: Project, payload: bytes, response_topic: str | No
     response_topic: the MQTT 5 Response Topic, used when the payload has no replyTopic; it may be any topic, and the
     caller has to check whose it is. Raises BadPayloadError.
     """
-    fields = _json_of(payload)
+    fields = _nearly_json_of(payload)
     if not isinstance(fields, dict):
         text = fields if isinstance(fields, str) else _text_of(payload)
         return _message(project, {"message": text}, response_topic) if text.strip() else None
@@ -125,7 +125,7 @@ def read_user_message(project: Project, payload: bytes, response_topic: str | No
 
 def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str, Any]]:
     """Parse a state of the maze: returns the message that requests a hint, and the state. Raises BadPayloadError."""
-    fields = _json_of(payload)
+    fields = _nearly_json_of(payload)
     if not isinstance(fields, dict):
         raise BadPayloadError("a state must be a JSON object")
     try:
@@ -297,19 +297,31 @@ def _json_of(payload: bytes) -> Any:
         except UnicodeDecodeError:  # a device that writes its letters as Latin-1 has a session and a message too
             return json.loads(payload.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        return _repaired(payload.decode("utf-8-sig", "replace").strip())
+        return None
 
 
-def _repaired(text: str) -> dict[str, Any] | None:
+def _nearly_json_of(payload: bytes) -> Any:
+    """The same, also of a payload that is nearly JSON."""
+    fields = _json_of(payload)
+    return _repaired(payload) if fields is None else fields
+
+
+def _repaired(payload: bytes) -> dict[str, Any] | None:
     """The fields of a payload that is nearly JSON, as small devices write it: single quotation marks, a comma too many.
-    None for other text, which is a message itself."""
+    None for other text, which is a message itself. Raises BadPayloadError for a decision: one that is misread would
+    have an effect that nobody has allowed."""
+    text = payload.decode("utf-8-sig", "replace").strip()
     if not (text.startswith("{") and text.endswith("}")):
         return None
     try:
         fields = parse(text)
     except (ArgumentsError, RecursionError):
         return None
-    return None if fields.keys().isdisjoint(_RECOGNIZED) else fields
+    if fields.keys().isdisjoint(_RECOGNIZED):
+        return None
+    if "approve" in fields:
+        raise BadPayloadError("a decision (approve) is taken as valid JSON only")
+    return fields
 
 
 def _text_of(payload: bytes) -> str:

@@ -510,6 +510,13 @@ def test_a_payload_that_is_nearly_json_has_its_fields(payload: str) -> None:
     assert (found.session, found.text, found.request_id) == ("door", "It rings", "7")
 
 
+def test_a_decision_and_a_command_are_taken_as_valid_json_only() -> None:
+    with pytest.raises(BadPayloadError, match="valid JSON only"):
+        read(b"{'sessionId': 'door', 'approve': {'call_1': True},}")
+    with pytest.raises(BadPayloadError):
+        read_command(MAZE, "delete_session", None, b"{'sessionId': 'door',}")
+
+
 @pytest.mark.parametrize("text", ["{hello}", "{'a': 1}", "{x: 'y',}", '{"message": "cut', "I wrote {message: 'x'}"])
 def test_a_text_with_braces_is_a_message(text: str) -> None:
     found = read(text.encode())
