@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from agentkit.event import Event, ReasoningDelta, TextDelta
+from agentkit.event import Event, ReasoningDelta, ReplyStarted, TextDelta
 from agentkit.serving.exchange import Answer
 
 Update = Event | Answer | None
@@ -65,14 +65,21 @@ class Updates:
         self._delivered = float("-inf")
 
     def put(self, update: Update | BaseException) -> None:
-        """Add an event, from any thread but that of the event loop; waits while too many are there."""
+        """Add an event, from any thread but that of the event loop; waits while too many are there. One that others
+        follow soon, and with which no text comes, wakes nobody."""
         with self._lock:
-            while len(self._waiting) >= max(AT_LEAST, AT_ONCE // max(1, self._count_runs())):
-                if self._is_cancelled():
-                    break
+            while self._is_full and not self._is_cancelled():
                 self._has_room = self._has_room or threading.Condition(self._lock)
                 self._has_room.wait(0.1)
+            if isinstance(update, ReplyStarted):
+                self._waiting.append(update)
+                return
         self.add(update)
+
+    @property
+    def _is_full(self) -> bool:
+        count = len(self._waiting)
+        return count >= AT_LEAST and count >= AT_ONCE // max(1, self._count_runs())
 
     def add(self, update: Update | BaseException) -> None:
         """Add an event without waiting, such as the last one. From any thread."""
