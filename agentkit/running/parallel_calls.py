@@ -17,7 +17,7 @@ from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.closing import Closing
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.questions import Question
-from agentkit.tooling.stop import stopped_meanwhile, out_of_time, too_slow
+from agentkit.tooling.stop import out_of_time, stopped_meanwhile, too_slow
 from agentkit.tools import Context
 
 
@@ -64,18 +64,25 @@ class Runner(Protocol):
 
 @dataclass(eq=False)
 class _Work:
-    """A call that runs in a thread and reports to the inbox. stop: tells a tool with a timeout that nobody waits."""
+    """A call that runs in a thread and reports to the inbox. stop: tells the tool that the run is to stop, or waits for
+    it no longer."""
 
     name: str
     arguments: str
     inbox: "_Inbox"
-    stop: Closing | None = None
+    stop: Closing
     started: float = field(default_factory=time.monotonic)
     taken: threading.Lock = field(default_factory=threading.Lock)
+    has_ended: bool = False
 
     def take(self) -> bool:
         """Claim it for the calling thread; False when another thread has it."""
         return self.taken.acquire(blocking=False)
+
+    def leave(self) -> None:
+        """Nobody waits for it any more: what has not begun does not begin, and what runs is told to stop."""
+        if not self.take() and not self.has_ended:
+            self.stop.set()
 
     def run(self, runner: Runner, context: Context) -> None:
         """Run it in this thread, unless another thread has taken it."""
@@ -86,10 +93,11 @@ class _Work:
             self.inbox.put((self, str(text)))
 
         try:
-            context = replace(context, progress=progress, cancel=self.stop or context.cancel)
+            context = replace(context, progress=progress, cancel=self.stop)
             outcome = runner.outcome_of(self.name, self.arguments, context)
         except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
             outcome = failure(f"{self.name} raised {type(error).__name__}.")
+        self.has_ended = True
         self.inbox.put((self, outcome))
 
 
@@ -133,8 +141,7 @@ class RunningCalls:
 
     def _started(self, name: str, arguments: str, context: Context | None = None) -> _Work:
         context = context or self._runner.context
-        stop = None if self._runner.timeout_of(name) is None else Closing(context.cancel)
-        work = _Work(name, arguments, self.inbox, stop)
+        work = _Work(name, arguments, self.inbox, Closing(context.cancel))
         WORKERS.submit(functools.partial(work.run, self._runner, context))
         return work
 
@@ -159,6 +166,9 @@ class ParallelCalls:
         except BaseException:  # the reader has left, or what stops its thread was raised here
             self.runner.leave([works[work] for work in waiting])
             raise
+        finally:
+            for work in works:
+                work.leave()
 
     def _events(self, works: dict[_Work, ToolCall], waiting: list[_Work]) -> Generator[Event, None, OpenCall | None]:
         """The same. works: gets those that were begun. waiting: those of them that were not answered yet."""
@@ -222,8 +232,7 @@ class ParallelCalls:
             yield ToolProgress(works[work]["id"], text=report)
 
     def _timed_out(self, work: _Work) -> Outcome:
-        if work.stop is not None:
-            work.stop.set()
+        work.leave()
         if self.runner.context.deadline is not None and time.monotonic() >= self.runner.context.deadline:
             return failure(out_of_time(work.name))
         timeout = self.runner.timeout_of(work.name) or 0.0
