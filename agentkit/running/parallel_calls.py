@@ -112,6 +112,7 @@ class RunningCalls:
         self.process = os.getpid()
         self._runner = runner
         self._unclaimed: list[_Work] = []
+        self._is_left = False
 
     def __len__(self) -> int:
         return len(self._unclaimed)
@@ -120,6 +121,14 @@ class RunningCalls:
         """Start a call, unless an identical one waits to be claimed. context: instead of the run's."""
         if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
             self._unclaimed.append(self._started(name, arguments, context))
+            if self._is_left:  # meanwhile, by another thread
+                self.leave()
+
+    def leave(self) -> None:
+        """Nobody claims any more what is still unclaimed, see `_Work.leave`."""
+        self._is_left = True
+        for work in list(self._unclaimed):
+            work.leave()
 
     def claim(self, call: ToolCall) -> _Work:
         """The running call: the one that was started with this name and these arguments, or a new one."""
@@ -146,6 +155,23 @@ class RunningCalls:
         return work
 
 
+class EarlyCalls:
+    """The calls that are started while one reply arrives. running: None before the first."""
+
+    running: RunningCalls | None = None
+
+    def begin(self, runner: Runner, name: str, arguments: str) -> None:
+        """Start one; the first makes `running`, which holds the runner."""
+        if self.running is None:
+            self.running = RunningCalls(runner)
+        self.running.begin(name, arguments)
+
+    def leave(self) -> None:
+        """See `RunningCalls.leave`."""
+        if self.running is not None:
+            self.running.leave()
+
+
 @dataclass
 class ParallelCalls:
     """Calls that run in parallel in threads, and what they report."""
@@ -169,6 +195,7 @@ class ParallelCalls:
         finally:
             for work in works:
                 work.leave()
+            self.begun.leave()
 
     def _events(self, works: dict[_Work, ToolCall], waiting: list[_Work]) -> Generator[Event, None, OpenCall | None]:
         """The same. works: gets those that were begun. waiting: those of them that were not answered yet."""

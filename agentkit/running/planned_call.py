@@ -39,6 +39,7 @@ class PlannedCall:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._gate.close()
+        self._begun.leave()
 
     def events(self, note: str) -> Generator[Event, None, OpenCall | None]:
         """Let it run, and yield its events. note: see `ParallelCalls`, as for what it returns."""
