@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from agentkit import Agent, Context, Image, Result, Tool, ToolError, fetch, tool
+from agentkit import Agent, Context, Image, Limits, Result, Tool, ToolError, fetch, tool
 from agentkit.errors import ToolDefinitionError
-from agentkit.event import ToolProgress
+from agentkit.event import ToolProgress, ToolStarted
 from agentkit.testing import ScriptedBackend
 
 
@@ -377,6 +377,36 @@ def test_a_tool_is_retried_up_to_its_limit_but_not_after_a_tool_error() -> None:
     assert len(tries) == 3
     tries.clear()
     response_to(flaky, {"how": "tool_error"})
+    assert len(tries) == 1
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel", "seconds", "closed"])
+def test_no_retry_begins_once_the_run_waits_for_the_call_no_longer(how: str) -> None:
+    begun, goes_on = threading.Semaphore(0), threading.Event()
+    tries: list[None] = []
+
+    @tool(retries=4, timeout=0.1 if how == "timeout" else None)
+    def send(ctx: Context) -> str:
+        """Send."""
+        tries.append(None)
+        begun.release()
+        goes_on.wait(5)
+        raise ConnectionError("gone")
+
+    cancel = threading.Event()
+    limits = Limits(seconds=0.2) if how == "seconds" else None
+    run = Agent(ScriptedBackend(("send", {}), "Done."), tools=[send]).stream(
+        "Go.", limits=limits, cancel=cancel if how == "cancel" else None
+    )
+    next(event for event in run if isinstance(event, ToolStarted))
+    if how == "closed":
+        threading.Timer(0.2, run.close).start()
+    elif how == "cancel":
+        threading.Timer(0.2, cancel.set).start()
+    assert list(run) or how == "closed"
+    assert begun.acquire(timeout=5)
+    goes_on.set()
+    assert not begun.acquire(timeout=0.3)
     assert len(tries) == 1
 
 
