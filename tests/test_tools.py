@@ -8,6 +8,7 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -378,6 +379,44 @@ def test_a_tool_is_retried_up_to_its_limit_but_not_after_a_tool_error() -> None:
     tries.clear()
     response_to(flaky, {"how": "tool_error"})
     assert len(tries) == 1
+
+
+class Parcel(BaseModel):
+    items: list[str]
+
+
+def test_each_try_of_a_tool_is_given_the_arguments_as_the_model_wrote_them() -> None:
+    given: list[Any] = []
+
+    @tool(retries=2)
+    def send(names: list[str], numbers: Iterable[int], parcel: Parcel, options: dict[str, Any], ctx: Context) -> str:
+        """Send."""
+        given.append((list(names), list(numbers), list(parcel.items), dict(options), ctx.deps))
+        names.clear()
+        parcel.items.clear()
+        options["sent"] = True
+        if len(given) < 3:
+            raise ConnectionError("gone")
+        return "sent"
+
+    arguments = {"names": ["a", "b"], "numbers": [1, 2], "parcel": {"items": ["c"]}, "options": {"fast": True}}
+    assert response_to(send, arguments, deps="d") == "sent"
+    assert given == [(["a", "b"], [1, 2], ["c"], {"fast": True}, "d")] * 3
+    given.clear()
+    by_hand = Tool("send", "Send.", {"type": "object", "properties": {}}, changing(given), retries=1)
+    assert response_to(by_hand, {"names": ["a", "b"]}) == "sent"
+    assert given == [["a", "b"]] * 2
+
+
+def changing(given: list[Any]) -> Callable[..., str]:
+    def send(names: list[str]) -> str:
+        given.append(list(names))
+        names.clear()
+        if len(given) < 2:
+            raise ConnectionError("gone")
+        return "sent"
+
+    return send
 
 
 @pytest.mark.parametrize("how", ["timeout", "cancel", "seconds", "closed"])
