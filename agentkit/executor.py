@@ -115,39 +115,39 @@ class Executor:
         running = begun.running
         # Only for the calls that were open when they were made: servers reuse ids in later replies.
         decisions, self._decisions, self._answers = self._decisions, NO_DECISIONS, {}
+        place = 0
         try:
             for group in self._groups(calls, decisions):
                 if self.context.cancelled:
                     return
-                rest = calls[calls.index(group[0]) :]
                 if self.hooks.changes_calls and self._may_need_approval(group[0]):
-                    waiting = yield from self._planned(rest, decisions)
+                    waiting = yield from self._planned(calls, place, decisions)
                 else:
-                    waiting = yield from self._decided(group, rest, decisions, running)
+                    asks = yield from self._decided(group, decisions, running)
+                    waiting = [] if asks is None else [asks, *self._waiting(calls[place + 1 :], decisions)]
                 if waiting:
                     yield ApprovalNeeded(tuple(waiting))
                     return
+                place += len(group)
                 running = None  # they all stand in the first group
         finally:
             begun.leave()
 
     def _decided(
-        self, group: list[ToolCall], rest: Sequence[ToolCall], decisions: Decisions, begun: RunningCalls | None
-    ) -> Generator[Event, None, list[OpenCall]]:
-        """Run calls, unless a person has to approve the first of them, which then is the only one. Returns the calls
-        that the run waits for. rest: the calls from these on."""
+        self, group: list[ToolCall], decisions: Decisions, begun: RunningCalls | None
+    ) -> Generator[Event, None, OpenCall | None]:
+        """Run calls, unless a person has to approve the first of them, which then is the only one. Returns the call
+        that the run waits for; None: for none."""
         is_decided = group[0] in decisions
         if not is_decided and self._needs_approval(group[0]):
-            return self._waiting(rest, decisions)
+            return self._shown(decisions.waiting(group[0]), group[0])
         if is_decided and (refusal := decisions.refusal(group[0])):
             yield refused(group[0], refusal)
-            return []
+            return None
         group[0], note = self._as_decided(group[0], decisions)
         if self._may_run_here(group) and (begun is None or begun.reclaim(group[0])):
-            asks = yield from self._run_here(group[0], note)
-        else:
-            asks = yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events()
-        return [] if asks is None else [asks, *self._waiting(rest[1:], decisions)]
+            return (yield from self._run_here(group[0], note))
+        return (yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events())
 
     def _run_here(self, call: ToolCall, note: str) -> Generator[Event, None, OpenCall | None]:
         """Run a call in this thread. Returns it if it asks a person something."""
@@ -318,13 +318,15 @@ class Executor:
         """A call that waits for a person, with the reason for which this one does."""
         return waiting if waiting.question or self._guard is None else replace(waiting, reason=self._reason(call))
 
-    def _planned(self, calls: Sequence[ToolCall], decisions: Decisions) -> Generator[Event, None, list[OpenCall]]:
-        """Run the first of these calls, unless a person has to approve what its hooks have made of it. Returns the
-        calls that the run waits for."""
-        if refusal := decisions.refusal(calls[0]):
-            yield refused(calls[0], refusal)
+    def _planned(
+        self, calls: Sequence[ToolCall], place: int, decisions: Decisions
+    ) -> Generator[Event, None, list[OpenCall]]:
+        """Run the call at a place, unless a person has to approve what its hooks have made of it. Returns the calls
+        that the run waits for."""
+        if refusal := decisions.refusal(calls[place]):
+            yield refused(calls[place], refusal)
             return []
-        call, note = self._as_decided(calls[0], decisions)
+        call, note = self._as_decided(calls[place], decisions)
         from agentkit.running.planned_call import PlannedCall
 
         asks: OpenCall | None = None
@@ -336,7 +338,7 @@ class Executor:
                 if asks is None:
                     return []
         waiting = [asks or self._shown(decisions.waiting(planned.call), planned.call)]
-        for call in calls[1:]:  # also those that are decided: they are decided anew, when the first is answered
+        for call in calls[place + 1 :]:  # also what is decided: that is decided anew, when the first is answered
             if self._may_need_approval(call):
                 with PlannedCall(self, self.hooks, call) as planned:
                     waiting += [self._shown(open_call(planned.call), planned.call)] if self._waits(planned) else []

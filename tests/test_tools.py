@@ -16,8 +16,14 @@ from pydantic import BaseModel
 
 from agentkit import Agent, Context, Image, Limits, Result, Tool, ToolError, fetch, tool
 from agentkit.errors import ToolDefinitionError
-from agentkit.event import ToolProgress, ToolStarted
+from agentkit.event import ToolFinished, ToolProgress, ToolStarted
+from agentkit.executor import Executor
+from agentkit.message import ToolCall
+from agentkit.running.decisions import NO_DECISIONS
 from agentkit.testing import ScriptedBackend
+from agentkit.toolbox import Toolbox
+from agentkit.tooling.latency import ToolLatency
+from tests.support.growth import assert_linear
 
 
 def result_of(made: Any, arguments: dict[str, Any] | None = None, **options: Any) -> Result:
@@ -483,6 +489,29 @@ def test_read_only_calls_of_one_reply_run_in_parallel_and_answer_in_order() -> N
     assert [record.response for record in result.tool_calls] == [str(number) for number in range(8)]
     ids = [message.get("tool_call_id") for message in result.messages if message["role"] == "tool"]
     assert ids == [record.id for record in result.tool_calls]
+
+
+@pytest.mark.parametrize(("name", "size"), [("look", 2000), ("change", 8000), ("unknown", 2000)])
+def test_the_calls_of_a_reply_are_answered_in_linear_time(name: str, size: int) -> None:
+    @tool(read_only=True)
+    def look(number: int) -> str:
+        """Look."""
+        return "seen"
+
+    @tool
+    def change(number: int) -> str:
+        """Change something."""
+        return "changed"
+
+    def answer(count: int) -> None:
+        executor = Executor(Toolbox([look, change]), Context(), NO_DECISIONS, ToolLatency(), {})
+        calls: list[ToolCall] = [
+            {"id": f"c{number}", "type": "function", "function": {"name": name, "arguments": f'{{"number": {number}}}'}}
+            for number in range(count)
+        ]
+        assert sum(isinstance(event, ToolFinished) for event in executor.answer(calls)) == count
+
+    assert_linear(answer, size)
 
 
 def test_calls_with_effects_run_alone_and_in_order() -> None:

@@ -4,6 +4,7 @@ import functools
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -174,62 +175,66 @@ class EarlyCalls:
 
 @dataclass
 class ParallelCalls:
-    """Calls that run in parallel in threads, and what they report."""
+    """Calls that run in parallel in threads, and what they report. running: those that were begun and have no outcome
+    yet, with the time (`time.monotonic()`) until which the run waits for each."""
 
     runner: Runner
     calls: Sequence[ToolCall]
     begun: RunningCalls
     note: str = ""
     outcomes: dict[_Work, Outcome] = field(default_factory=dict)
+    running: dict[_Work, float] = field(default_factory=dict)
 
     def events(self) -> Generator[Event, None, OpenCall | None]:
         """The progress of the calls, and the end of each in the order of the calls. Returns the one that asks a person
         something, at which it stops; None when all are answered."""
         works: dict[_Work, ToolCall] = {}
-        waiting: list[_Work] = []
+        waiting: deque[_Work] = deque()
         try:
             return (yield from self._events(works, waiting))
         except BaseException:  # the reader has left, or what stops its thread was raised here
             self.runner.leave([works[work] for work in waiting])
             raise
         finally:
-            for work in works:
+            for work in self.running:
                 work.leave()
             self.begun.leave()
 
-    def _events(self, works: dict[_Work, ToolCall], waiting: list[_Work]) -> Generator[Event, None, OpenCall | None]:
+    def _events(self, works: dict[_Work, ToolCall], waiting: deque[_Work]) -> Generator[Event, None, OpenCall | None]:
         """The same. works: gets those that were begun. waiting: those of them that were not answered yet."""
         while len(works) < len(self.calls) or waiting:
             if self.runner.context.cancelled:
                 yield from self._settled(works, waiting)
                 return None
             check_same_process(self.begun.process)
-            for call in self._next_calls(works):
+            for call in self._next_calls(len(works)):
                 yield self.runner.started(call)
-                waiting.append(self.begun.claim(call))
-                works[waiting[-1]] = call
+                work = self.begun.claim(call)
+                works[work] = call
+                waiting.append(work)
+                if work not in self.outcomes:
+                    self.running[work] = self._deadline_of(work)
             if waiting[0] not in self.outcomes:
                 yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
-                work = waiting.pop(0)
+                work = waiting.popleft()
                 if self.outcomes[work].question is not None:
                     return open_call(works[work], self.outcomes[work].question)
                 yield self.runner.finished(works[work], self.outcomes[work].with_note(self.note))
 
         return None
 
-    def _next_calls(self, works: Mapping[_Work, ToolCall]) -> Sequence[ToolCall]:
-        """The calls that may begin: as many as end while others are running."""
-        running = sum(work not in self.outcomes for work in works)
-        return self.calls[len(works) : len(works) + max(0, self.runner.parallel - running)]
+    def _next_calls(self, begun: int) -> Sequence[ToolCall]:
+        """The calls that may begin: as many as end while others are running. begun: how many have."""
+        return self.calls[begun : begun + max(0, self.runner.parallel - len(self.running))]
 
-    def _settled(self, works: Mapping[_Work, ToolCall], waiting: list[_Work]) -> Iterator[Event]:
+    def _settled(self, works: Mapping[_Work, ToolCall], waiting: deque[_Work]) -> Iterator[Event]:
         """The end of a call with an effect, where the run is stopped: it must not be made again by the next run. The
         log of a session says itself that it was started; one that is closed has its answer nevertheless."""
         closing, is_logged = self.runner.context.closing, self.runner.context.session is not None
         is_closed = closing is not None and closing.is_closed
-        for work in list(waiting) if is_closed or not is_logged else ():
-            waiting.remove(work)
+        while waiting and (is_closed or not is_logged):
+            work = waiting.popleft()
             if self.runner.has_effect(work.name):
                 how = "closed" if is_closed else "cancelled"
                 outcome = self.outcomes.get(work) or failure(stopped_meanwhile(work.name, how))
@@ -242,19 +247,20 @@ class ParallelCalls:
 
     def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
         """Receive the next report, or end the calls whose time is up."""
-        deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
-        patience = min(deadlines.values()) - time.monotonic()
+        patience = min(self.running.values()) - time.monotonic()
         if self.runner.context.cancel is not None:
             patience = min(patience, POLL_INTERVAL)
         try:
             work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
         except Empty:
-            for work, deadline in deadlines.items():
+            for work, deadline in list(self.running.items()):
                 if time.monotonic() >= deadline:
                     self.outcomes[work] = self._timed_out(work)
+                    del self.running[work]
             return
         if isinstance(report, Outcome):
             self.outcomes.setdefault(work, report)  # also of one that is not claimed yet
+            self.running.pop(work, None)
         elif work in works:
             yield ToolProgress(works[work]["id"], text=report)
 
