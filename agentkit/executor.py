@@ -12,7 +12,7 @@ from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished,
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
 from agentkit.running.decisions import NO_DECISIONS, Decisions
 from agentkit.running.offered_tools import OfferedTools
-from agentkit.running.parallel_calls import ParallelCalls, RunningCalls
+from agentkit.running.parallel_calls import EarlyCalls, ParallelCalls, RunningCalls
 from agentkit.running.parallel_calls import open_call as open_call
 from agentkit.running.run_hooks import NO_HOOKS, AgentHooks
 from agentkit.toolbox import Toolbox
@@ -63,8 +63,7 @@ class Executor:
         self._latency = latency
         self._hidden = hidden
         self.parallel = parallel
-        self._begun: RunningCalls | None = None
-        self._reply: object = None
+        self._early = EarlyCalls()
         self._answers: dict[str, Any] = {}
 
     @property
@@ -75,28 +74,28 @@ class Executor:
     def new_reply(self) -> Callable[[str, str, Sequence[str]], None]:
         """Returns what starts a call of the reply that is requested now, if it may start before the reply is complete:
         it takes the call's name, its arguments (JSON text), and the names of the calls before it. Calls that were
-        started for an earlier reply and not claimed are forgotten."""
-        self.forget_begun()
-        return functools.partial(self._begin, self._reply)
+        started for an earlier reply and not claimed are left."""
+        self.leave_begun()
+        return functools.partial(self._begin, self._early)
 
-    def forget_begun(self) -> None:
-        """Forget the calls that were started for an earlier reply: of the next one, none is started early."""
-        self._begun, self._reply = None, object()
+    def leave_begun(self) -> None:
+        """Nobody waits any more for the calls that were started for a reply and not claimed; none is started for it."""
+        left, self._early = self._early, EarlyCalls()
+        left.leave()
 
     def gains_from_stream(self) -> bool:
         """Whether a stream that nobody reads is worth its cost, since tools may start while the reply arrives."""
         return self._latency.may_gain(self.offered.may_begin_early)
 
-    def _begin(self, reply: object, name: str, arguments: str, before: Sequence[str]) -> None:
-        begun = self._begun  # made with the first call: it holds this executor
+    def _begin(self, early: EarlyCalls, name: str, arguments: str, before: Sequence[str]) -> None:
         is_read_only = all(map(self.offered.may_begin_early, (name, *before)))
-        has_room = self._has_room(0 if begun is None else len(begun))
+        has_room = self._has_room(0 if early.running is None else len(early.running))
         may_begin = is_read_only and not self._latency.is_quick(name) and has_room
-        if reply is not self._reply or not may_begin or self._why_tainted(name, arguments):
+        if early is not self._early or not may_begin or self._why_tainted(name, arguments):
             return
-        if begun is None:
-            begun = self._begun = RunningCalls(self)
-        begun.begin(name, arguments)
+        early.begin(self, name, arguments)
+        if early is not self._early:  # it was left meanwhile, by the thread of the run
+            early.leave()
 
     def _has_room(self, count: int) -> bool:
         budget = self.context.budget
@@ -112,40 +111,43 @@ class Executor:
         Stops early, with calls left open, when the run is cancelled; calls that are running at the run's deadline are
         answered with that.
         """
-        begun = self._begun
-        self.forget_begun()
+        begun, self._early = self._early, EarlyCalls()
+        running = begun.running
         # Only for the calls that were open when they were made: servers reuse ids in later replies.
         decisions, self._decisions, self._answers = self._decisions, NO_DECISIONS, {}
-        for group in self._groups(calls, decisions):
-            if self.context.cancelled:
-                return
-            rest = calls[calls.index(group[0]) :]
-            if self.hooks.changes_calls and self._may_need_approval(group[0]):
-                waiting = yield from self._planned(rest, decisions)
-            else:
-                waiting = yield from self._decided(group, rest, decisions, begun)
-            if waiting:
-                yield ApprovalNeeded(tuple(waiting))
-                return
-            begun = None  # they all stand in the first group
+        place = 0
+        try:
+            for group in self._groups(calls, decisions):
+                if self.context.cancelled:
+                    return
+                if self.hooks.changes_calls and self._may_need_approval(group[0]):
+                    waiting = yield from self._planned(calls, place, decisions)
+                else:
+                    asks = yield from self._decided(group, decisions, running)
+                    waiting = [] if asks is None else [asks, *self._waiting(calls[place + 1 :], decisions)]
+                if waiting:
+                    yield ApprovalNeeded(tuple(waiting))
+                    return
+                place += len(group)
+                running = None  # they all stand in the first group
+        finally:
+            begun.leave()
 
     def _decided(
-        self, group: list[ToolCall], rest: Sequence[ToolCall], decisions: Decisions, begun: RunningCalls | None
-    ) -> Generator[Event, None, list[OpenCall]]:
-        """Run calls, unless a person has to approve the first of them, which then is the only one. Returns the calls
-        that the run waits for. rest: the calls from these on."""
+        self, group: list[ToolCall], decisions: Decisions, begun: RunningCalls | None
+    ) -> Generator[Event, None, OpenCall | None]:
+        """Run calls, unless a person has to approve the first of them, which then is the only one. Returns the call
+        that the run waits for; None: for none."""
         is_decided = group[0] in decisions
         if not is_decided and self._needs_approval(group[0]):
-            return self._waiting(rest, decisions)
+            return self._shown(decisions.waiting(group[0]), group[0])
         if is_decided and (refusal := decisions.refusal(group[0])):
             yield refused(group[0], refusal)
-            return []
+            return None
         group[0], note = self._as_decided(group[0], decisions)
         if self._may_run_here(group) and (begun is None or begun.reclaim(group[0])):
-            asks = yield from self._run_here(group[0], note)
-        else:
-            asks = yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events()
-        return [] if asks is None else [asks, *self._waiting(rest[1:], decisions)]
+            return (yield from self._run_here(group[0], note))
+        return (yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events())
 
     def _run_here(self, call: ToolCall, note: str) -> Generator[Event, None, OpenCall | None]:
         """Run a call in this thread. Returns it if it asks a person something."""
@@ -316,13 +318,15 @@ class Executor:
         """A call that waits for a person, with the reason for which this one does."""
         return waiting if waiting.question or self._guard is None else replace(waiting, reason=self._reason(call))
 
-    def _planned(self, calls: Sequence[ToolCall], decisions: Decisions) -> Generator[Event, None, list[OpenCall]]:
-        """Run the first of these calls, unless a person has to approve what its hooks have made of it. Returns the
-        calls that the run waits for."""
-        if refusal := decisions.refusal(calls[0]):
-            yield refused(calls[0], refusal)
+    def _planned(
+        self, calls: Sequence[ToolCall], place: int, decisions: Decisions
+    ) -> Generator[Event, None, list[OpenCall]]:
+        """Run the call at a place, unless a person has to approve what its hooks have made of it. Returns the calls
+        that the run waits for."""
+        if refusal := decisions.refusal(calls[place]):
+            yield refused(calls[place], refusal)
             return []
-        call, note = self._as_decided(calls[0], decisions)
+        call, note = self._as_decided(calls[place], decisions)
         from agentkit.running.planned_call import PlannedCall
 
         asks: OpenCall | None = None
@@ -334,7 +338,7 @@ class Executor:
                 if asks is None:
                     return []
         waiting = [asks or self._shown(decisions.waiting(planned.call), planned.call)]
-        for call in calls[1:]:  # also those that are decided: they are decided anew, when the first is answered
+        for call in calls[place + 1 :]:  # also what is decided: that is decided anew, when the first is answered
             if self._may_need_approval(call):
                 with PlannedCall(self, self.hooks, call) as planned:
                     waiting += [self._shown(open_call(planned.call), planned.call)] if self._waits(planned) else []

@@ -196,6 +196,7 @@ def events_of(
         turn.roll_back()
         raise
     finally:
+        executor.leave_begun()
         transcript.extend(executor.left)
     is_replayed = turn.state == "answered"
     if is_replayed and streams and isinstance(output, str):

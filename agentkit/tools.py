@@ -225,7 +225,8 @@ class Tool(Generic[P, R]):
             context = replace(context, sources=around.of_call())
         try:
             values, unknown = self._read(arguments)
-            outcome = self._made(values, context).with_note(ignored(self.name, self.parameters, unknown))
+            made = self._made(arguments, values, context, self.stop(context))
+            outcome = made.with_note(ignored(self.name, self.parameters, unknown))
         except ArgumentsError as error:
             why = f"the arguments of {self.name} don't fit: {error}. Correct them and call it again."
             outcome = failure(why, error)
@@ -253,15 +254,18 @@ class Tool(Generic[P, R]):
         ends_run = self.options.ends_run and not outcome.failed
         return outcome.ended(time.monotonic() - started, ends_run)
 
-    def _made(self, values: dict[str, Any], context: Context) -> Outcome:
+    def _made(self, arguments: str, values: dict[str, Any], context: Context, stop: Stop) -> Outcome:
         if self._cache is None or context.answer is not None:  # what one person has answered is not for others
-            return self._outcome(self._run(values, context), context)
+            return self._outcome(self._run(arguments, values, context, stop), context)
         defaults = self.parameters["properties"] if self._is_described else {}
         from agentkit.tooling.result_cache import key_of
 
+        def make() -> Outcome:
+            made = self._outcome(self._run(arguments, values, context, stop), context)
+            return replace(made, value=None)  # its text is kept
+
         key = key_of(values, defaults, self.function, self._scope_of(context))
-        make = lambda: replace(self._outcome(self._run(values, context), context), value=None)  # noqa: E731 - text is kept
-        return self._cache.outcome(key, make, self.stop(context))
+        return self._cache.outcome(key, make, stop)
 
     def _scope_of(self, context: Context) -> tuple[Any, ...]:
         """What a result that is kept depends on beside the arguments."""
@@ -285,24 +289,27 @@ class Tool(Generic[P, R]):
         """A result with no more text than the model is sent at once."""
         return outcome.cut(None if self.options.ends_run or outcome.failed else self.options.max_result)
 
-    def _run(self, values: dict[str, Any], context: Context) -> Any:
-        if self._context is not None:
-            values[self._context] = context
+    def _run(self, arguments: str, values: dict[str, Any], context: Context, stop: Stop) -> Any:
         for _ in range(self.options.retries):
             try:
-                return self._called(values, context)
+                return self._called(values, context, stop)
             except ToolError:
                 raise
-            except Exception as error:  # noqa: BLE001 - of a user's function
+            except Exception as error:
+                if stop.is_over:  # nobody waits for another try
+                    raise
                 log_raised(logger, INFO, f"tool {self.name} is retried after", error, self.function)
-        return self._called(values, context)
+            values, _ = self._read(arguments)  # the function may have changed what it was given
+        return self._called(values, context, stop)
 
-    def _called(self, values: dict[str, Any], context: Context) -> Any:
+    def _called(self, values: dict[str, Any], context: Context, stop: Stop) -> Any:
+        if self._context is not None:
+            values[self._context] = context
         if self._isolated is not None:
             return self._isolated.call(*self._calling.split(values), self._timeout(context), context.cancel)
         from agentkit.tooling.settling import called
 
-        return called(functools.partial(self._calling.call, self.function, values), self.stop(context))
+        return called(functools.partial(self._calling.call, self.function, values), stop)
 
     def _timeout(self, context: Context) -> float | None:
         return context.tool_timeout if self.options.timeout is None else self.options.timeout

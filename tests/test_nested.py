@@ -1,16 +1,21 @@
 """Agents as tools of agents: spending, limits and cancellation are shared with nested runs."""
 
+import contextlib
 import contextvars
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from agentkit import Agent, ConfigurationError, Context, Limits, Usage, tool
+from agentkit import Agent, ConfigurationError, Context, Hook, Limits, MemorySessions, Run, Usage, tool
+from agentkit.backend import ReplyStream, Request
 from agentkit.event import Reply, ToolProgress
+from agentkit.hooks import Proceed, ToolCallRequest
 from agentkit.testing import ScriptedBackend
+from agentkit.tooling.outcome import Outcome
 
 
 def spending(text: str, tokens: int) -> Reply:
@@ -122,6 +127,83 @@ def test_cancelling_passes_down() -> None:
     assert result.stopped == "cancelled"
     assert len(inner.requests) == 1
     assert len(outer.requests) == 1
+
+
+class Expert(ScriptedBackend):
+    """Calls a tool again and again. asked: set when it has been asked twice."""
+
+    def __init__(self) -> None:
+        super().__init__(*[("look_up", {"topic": str(number)}) for number in range(60)], "Never.")
+        self.asked = threading.Event()
+
+    def reply(self, request: Request) -> ReplyStream:
+        if self.requests:
+            self.asked.set()
+        time.sleep(0.02)
+        yield from super().reply(request)
+
+    def has_stopped(self) -> bool:
+        """Whether it is asked no more, within a second."""
+        time.sleep(0.3)
+        before = len(self.requests)
+        time.sleep(0.3)
+        return 2 <= len(self.requests) == before < 50
+
+
+def leaves_the_loop(run: Run[str], expert: Expert) -> None:
+    for event in run:
+        if isinstance(event, ToolProgress) and expert.asked.wait(5):
+            break
+    run.close()
+
+
+def leaves_the_block(run: Run[str], expert: Expert) -> None:
+    with run:
+        next(event for event in run if isinstance(event, ToolProgress))
+        assert expert.asked.wait(5)
+
+
+def raises_in_the_block(run: Run[str], expert: Expert) -> None:
+    with contextlib.suppress(KeyboardInterrupt), run:
+        next(event for event in run if isinstance(event, ToolProgress))
+        assert expert.asked.wait(5)
+        raise KeyboardInterrupt
+
+
+def lets_it_go(run: Run[str], expert: Expert) -> None:
+    next(event for event in run if isinstance(event, ToolProgress))
+    assert expert.asked.wait(5)
+
+
+@pytest.mark.parametrize("leave", [leaves_the_loop, leaves_the_block, raises_in_the_block, lets_it_go])
+@pytest.mark.parametrize("depth", [1, 2])
+@pytest.mark.parametrize("session", [False, True])
+def test_agents_in_tools_end_when_the_reader_leaves_the_run(
+    leave: Callable[[Run[str], Expert], None], depth: int, session: bool
+) -> None:
+    expert = Expert()
+    agent = Agent(expert, tools=[look_up], limits=Limits(turns=100))
+    for number in range(depth):
+        asks = ScriptedBackend((f"expert{number}", {"task": "x"}), "Never.")
+        agent = Agent(asks, tools=[agent.as_tool(f"expert{number}", "Knows.")])
+    with MemorySessions() as sessions:
+        leave(agent.stream("Go.", session=sessions["a"] if session else None), expert)
+        assert expert.has_stopped()
+        assert not sessions["a"].is_held
+
+
+def test_agents_in_tools_end_with_a_call_that_has_hooks_and_was_approved() -> None:
+    class Around(Hook):
+        def around_tool(self, call: ToolCallRequest, proceed: Proceed) -> Outcome:
+            return proceed(call)
+
+    expert = Expert()
+    inner = Agent(expert, tools=[look_up], limits=Limits(turns=100)).as_tool("expert", "Knows.", approve=True)
+    agent = Agent(ScriptedBackend(("expert", {"task": "x"}), "Never."), tools=[inner], hooks=[Around()])
+    waiting = agent.run("Go.")
+    approve = {waiting.pending[0].id: True}
+    leaves_the_block(agent.stream(messages=waiting.messages, approve=approve), expert)
+    assert expert.has_stopped()
 
 
 def test_the_calls_of_nested_agents_are_reported_as_progress() -> None:

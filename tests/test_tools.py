@@ -8,15 +8,22 @@ import logging
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from agentkit import Agent, Context, Image, Result, Tool, ToolError, fetch, tool
+from agentkit import Agent, Context, Image, Limits, Result, Tool, ToolError, fetch, tool
 from agentkit.errors import ToolDefinitionError
-from agentkit.event import ToolProgress
+from agentkit.event import ToolFinished, ToolProgress, ToolStarted
+from agentkit.executor import Executor
+from agentkit.message import ToolCall
+from agentkit.running.decisions import NO_DECISIONS
 from agentkit.testing import ScriptedBackend
+from agentkit.toolbox import Toolbox
+from agentkit.tooling.latency import ToolLatency
+from tests.support.growth import assert_linear
 
 
 def result_of(made: Any, arguments: dict[str, Any] | None = None, **options: Any) -> Result:
@@ -380,6 +387,74 @@ def test_a_tool_is_retried_up_to_its_limit_but_not_after_a_tool_error() -> None:
     assert len(tries) == 1
 
 
+class Parcel(BaseModel):
+    items: list[str]
+
+
+def test_each_try_of_a_tool_is_given_the_arguments_as_the_model_wrote_them() -> None:
+    given: list[Any] = []
+
+    @tool(retries=2)
+    def send(names: list[str], numbers: Iterable[int], parcel: Parcel, options: dict[str, Any], ctx: Context) -> str:
+        """Send."""
+        given.append((list(names), list(numbers), list(parcel.items), dict(options), ctx.deps))
+        names.clear()
+        parcel.items.clear()
+        options["sent"] = True
+        if len(given) < 3:
+            raise ConnectionError("gone")
+        return "sent"
+
+    arguments = {"names": ["a", "b"], "numbers": [1, 2], "parcel": {"items": ["c"]}, "options": {"fast": True}}
+    assert response_to(send, arguments, deps="d") == "sent"
+    assert given == [(["a", "b"], [1, 2], ["c"], {"fast": True}, "d")] * 3
+    given.clear()
+    by_hand = Tool("send", "Send.", {"type": "object", "properties": {}}, changing(given), retries=1)
+    assert response_to(by_hand, {"names": ["a", "b"]}) == "sent"
+    assert given == [["a", "b"]] * 2
+
+
+def changing(given: list[Any]) -> Callable[..., str]:
+    def send(names: list[str]) -> str:
+        given.append(list(names))
+        names.clear()
+        if len(given) < 2:
+            raise ConnectionError("gone")
+        return "sent"
+
+    return send
+
+
+@pytest.mark.parametrize("how", ["timeout", "cancel", "seconds", "closed"])
+def test_no_retry_begins_once_the_run_waits_for_the_call_no_longer(how: str) -> None:
+    begun, goes_on = threading.Semaphore(0), threading.Event()
+    tries: list[None] = []
+
+    @tool(retries=4, timeout=0.1 if how == "timeout" else None)
+    def send(ctx: Context) -> str:
+        """Send."""
+        tries.append(None)
+        begun.release()
+        goes_on.wait(5)
+        raise ConnectionError("gone")
+
+    cancel = threading.Event()
+    limits = Limits(seconds=0.2) if how == "seconds" else None
+    run = Agent(ScriptedBackend(("send", {}), "Done."), tools=[send]).stream(
+        "Go.", limits=limits, cancel=cancel if how == "cancel" else None
+    )
+    next(event for event in run if isinstance(event, ToolStarted))
+    if how == "closed":
+        threading.Timer(0.2, run.close).start()
+    elif how == "cancel":
+        threading.Timer(0.2, cancel.set).start()
+    assert list(run) or how == "closed"
+    assert begun.acquire(timeout=5)
+    goes_on.set()
+    assert not begun.acquire(timeout=0.3)
+    assert len(tries) == 1
+
+
 def test_a_hung_tool_does_not_hang_the_run() -> None:
     released = threading.Event()
 
@@ -414,6 +489,29 @@ def test_read_only_calls_of_one_reply_run_in_parallel_and_answer_in_order() -> N
     assert [record.response for record in result.tool_calls] == [str(number) for number in range(8)]
     ids = [message.get("tool_call_id") for message in result.messages if message["role"] == "tool"]
     assert ids == [record.id for record in result.tool_calls]
+
+
+@pytest.mark.parametrize(("name", "size"), [("look", 2000), ("change", 8000), ("unknown", 2000)])
+def test_the_calls_of_a_reply_are_answered_in_linear_time(name: str, size: int) -> None:
+    @tool(read_only=True)
+    def look(number: int) -> str:
+        """Look."""
+        return "seen"
+
+    @tool
+    def change(number: int) -> str:
+        """Change something."""
+        return "changed"
+
+    def answer(count: int) -> None:
+        executor = Executor(Toolbox([look, change]), Context(), NO_DECISIONS, ToolLatency(), {})
+        calls: list[ToolCall] = [
+            {"id": f"c{number}", "type": "function", "function": {"name": name, "arguments": f'{{"number": {number}}}'}}
+            for number in range(count)
+        ]
+        assert sum(isinstance(event, ToolFinished) for event in executor.answer(calls)) == count
+
+    assert_linear(answer, size)
 
 
 def test_calls_with_effects_run_alone_and_in_order() -> None:

@@ -1,9 +1,9 @@
 """Starts read-only tools while the reply is still streaming, as soon as the arguments of their call are complete.
 
 A call that was started early is claimed by the call of the complete reply with the same name and arguments; one that
-is not claimed (the stream broke, or the reply was discarded) is dropped. Events, counts and the session treat it as if
-it had started when the reply was complete. After a call that is not read-only nothing is started early, so that the
-order is kept.
+is not claimed (the stream broke, or the reply was discarded) is told to stop. Events, counts and the session treat it
+as if it had started when the reply was complete. After a call that is not read-only nothing is started early, so that
+the order is kept.
 """
 
 from agentkit._lazy.records import replace
@@ -28,5 +28,5 @@ class EagerTools(Middleware):
         if request.tools.has_read_only and (is_shown or self._executor.gains_from_stream()):
             request = replace(request, stream=True, is_shown=is_shown, begin=self._executor.new_reply())
         else:
-            self._executor.forget_begun()
+            self._executor.leave_begun()
         return self.backend.reply(request)

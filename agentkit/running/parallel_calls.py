@@ -4,6 +4,7 @@ import functools
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Protocol
@@ -64,18 +65,25 @@ class Runner(Protocol):
 
 @dataclass(eq=False)
 class _Work:
-    """A call that runs in a thread and reports to the inbox. stop: tells a tool with a timeout that nobody waits."""
+    """A call that runs in a thread and reports to the inbox. stop: tells the tool that the run is to stop, or waits for
+    it no longer."""
 
     name: str
     arguments: str
     inbox: "_Inbox"
-    stop: Closing | None = None
+    stop: Closing
     started: float = field(default_factory=time.monotonic)
     taken: threading.Lock = field(default_factory=threading.Lock)
+    has_ended: bool = False
 
     def take(self) -> bool:
         """Claim it for the calling thread; False when another thread has it."""
         return self.taken.acquire(blocking=False)
+
+    def leave(self) -> None:
+        """Nobody waits for it any more: what has not begun does not begin, and what runs is told to stop."""
+        if not self.take() and not self.has_ended:
+            self.stop.set()
 
     def run(self, runner: Runner, context: Context) -> None:
         """Run it in this thread, unless another thread has taken it."""
@@ -86,10 +94,11 @@ class _Work:
             self.inbox.put((self, str(text)))
 
         try:
-            context = replace(context, progress=progress, cancel=self.stop or context.cancel)
+            context = replace(context, progress=progress, cancel=self.stop)
             outcome = runner.outcome_of(self.name, self.arguments, context)
         except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
             outcome = failure(f"{self.name} raised {type(error).__name__}.")
+        self.has_ended = True
         self.inbox.put((self, outcome))
 
 
@@ -104,6 +113,7 @@ class RunningCalls:
         self.process = os.getpid()
         self._runner = runner
         self._unclaimed: list[_Work] = []
+        self._is_left = False
 
     def __len__(self) -> int:
         return len(self._unclaimed)
@@ -112,6 +122,14 @@ class RunningCalls:
         """Start a call, unless an identical one waits to be claimed. context: instead of the run's."""
         if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
             self._unclaimed.append(self._started(name, arguments, context))
+            if self._is_left:  # meanwhile, by another thread
+                self.leave()
+
+    def leave(self) -> None:
+        """Nobody claims any more what is still unclaimed, see `_Work.leave`."""
+        self._is_left = True
+        for work in list(self._unclaimed):
+            work.leave()
 
     def claim(self, call: ToolCall) -> _Work:
         """The running call: the one that was started with this name and these arguments, or a new one."""
@@ -133,66 +151,90 @@ class RunningCalls:
 
     def _started(self, name: str, arguments: str, context: Context | None = None) -> _Work:
         context = context or self._runner.context
-        stop = None if self._runner.timeout_of(name) is None else Closing(context.cancel)
-        work = _Work(name, arguments, self.inbox, stop)
+        work = _Work(name, arguments, self.inbox, Closing(context.cancel))
         WORKERS.submit(functools.partial(work.run, self._runner, context))
         return work
 
 
+class EarlyCalls:
+    """The calls that are started while one reply arrives. running: None before the first."""
+
+    running: RunningCalls | None = None
+
+    def begin(self, runner: Runner, name: str, arguments: str) -> None:
+        """Start one; the first makes `running`, which holds the runner."""
+        if self.running is None:
+            self.running = RunningCalls(runner)
+        self.running.begin(name, arguments)
+
+    def leave(self) -> None:
+        """See `RunningCalls.leave`."""
+        if self.running is not None:
+            self.running.leave()
+
+
 @dataclass
 class ParallelCalls:
-    """Calls that run in parallel in threads, and what they report."""
+    """Calls that run in parallel in threads, and what they report. running: those that were begun and have no outcome
+    yet, with the time (`time.monotonic()`) until which the run waits for each."""
 
     runner: Runner
     calls: Sequence[ToolCall]
     begun: RunningCalls
     note: str = ""
     outcomes: dict[_Work, Outcome] = field(default_factory=dict)
+    running: dict[_Work, float] = field(default_factory=dict)
 
     def events(self) -> Generator[Event, None, OpenCall | None]:
         """The progress of the calls, and the end of each in the order of the calls. Returns the one that asks a person
         something, at which it stops; None when all are answered."""
         works: dict[_Work, ToolCall] = {}
-        waiting: list[_Work] = []
+        waiting: deque[_Work] = deque()
         try:
             return (yield from self._events(works, waiting))
         except BaseException:  # the reader has left, or what stops its thread was raised here
             self.runner.leave([works[work] for work in waiting])
             raise
+        finally:
+            for work in self.running:
+                work.leave()
+            self.begun.leave()
 
-    def _events(self, works: dict[_Work, ToolCall], waiting: list[_Work]) -> Generator[Event, None, OpenCall | None]:
+    def _events(self, works: dict[_Work, ToolCall], waiting: deque[_Work]) -> Generator[Event, None, OpenCall | None]:
         """The same. works: gets those that were begun. waiting: those of them that were not answered yet."""
         while len(works) < len(self.calls) or waiting:
             if self.runner.context.cancelled:
                 yield from self._settled(works, waiting)
                 return None
             check_same_process(self.begun.process)
-            for call in self._next_calls(works):
+            for call in self._next_calls(len(works)):
                 yield self.runner.started(call)
-                waiting.append(self.begun.claim(call))
-                works[waiting[-1]] = call
+                work = self.begun.claim(call)
+                works[work] = call
+                waiting.append(work)
+                if work not in self.outcomes:
+                    self.running[work] = self._deadline_of(work)
             if waiting[0] not in self.outcomes:
                 yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
-                work = waiting.pop(0)
+                work = waiting.popleft()
                 if self.outcomes[work].question is not None:
                     return open_call(works[work], self.outcomes[work].question)
                 yield self.runner.finished(works[work], self.outcomes[work].with_note(self.note))
 
         return None
 
-    def _next_calls(self, works: Mapping[_Work, ToolCall]) -> Sequence[ToolCall]:
-        """The calls that may begin: as many as end while others are running."""
-        running = sum(work not in self.outcomes for work in works)
-        return self.calls[len(works) : len(works) + max(0, self.runner.parallel - running)]
+    def _next_calls(self, begun: int) -> Sequence[ToolCall]:
+        """The calls that may begin: as many as end while others are running. begun: how many have."""
+        return self.calls[begun : begun + max(0, self.runner.parallel - len(self.running))]
 
-    def _settled(self, works: Mapping[_Work, ToolCall], waiting: list[_Work]) -> Iterator[Event]:
+    def _settled(self, works: Mapping[_Work, ToolCall], waiting: deque[_Work]) -> Iterator[Event]:
         """The end of a call with an effect, where the run is stopped: it must not be made again by the next run. The
         log of a session says itself that it was started; one that is closed has its answer nevertheless."""
         closing, is_logged = self.runner.context.closing, self.runner.context.session is not None
         is_closed = closing is not None and closing.is_closed
-        for work in list(waiting) if is_closed or not is_logged else ():
-            waiting.remove(work)
+        while waiting and (is_closed or not is_logged):
+            work = waiting.popleft()
             if self.runner.has_effect(work.name):
                 how = "closed" if is_closed else "cancelled"
                 outcome = self.outcomes.get(work) or failure(stopped_meanwhile(work.name, how))
@@ -205,26 +247,26 @@ class ParallelCalls:
 
     def _receive(self, works: Mapping[_Work, ToolCall]) -> Iterator[Event]:
         """Receive the next report, or end the calls whose time is up."""
-        deadlines = {work: self._deadline_of(work) for work in works if work not in self.outcomes}
-        patience = min(deadlines.values()) - time.monotonic()
+        patience = min(self.running.values()) - time.monotonic()
         if self.runner.context.cancel is not None:
             patience = min(patience, POLL_INTERVAL)
         try:
             is_endless = patience >= threading.TIMEOUT_MAX
             work, report = self.begun.inbox.get(timeout=None if is_endless else max(0.0, patience))
         except Empty:
-            for work, deadline in deadlines.items():
+            for work, deadline in list(self.running.items()):
                 if time.monotonic() >= deadline:
                     self.outcomes[work] = self._timed_out(work)
+                    del self.running[work]
             return
         if isinstance(report, Outcome):
             self.outcomes.setdefault(work, report)  # also of one that is not claimed yet
+            self.running.pop(work, None)
         elif work in works:
             yield ToolProgress(works[work]["id"], text=report)
 
     def _timed_out(self, work: _Work) -> Outcome:
-        if work.stop is not None:
-            work.stop.set()
+        work.leave()
         if self.runner.context.deadline is not None and time.monotonic() >= self.runner.context.deadline:
             return failure(out_of_time(work.name))
         timeout = self.runner.timeout_of(work.name) or 0.0

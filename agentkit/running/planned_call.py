@@ -1,6 +1,7 @@
 """A tool call that a person may have to approve, and which its hooks may change before that."""
 
 from collections.abc import Generator
+from contextlib import closing
 from types import TracebackType
 
 from agentkit._lazy.records import replace
@@ -38,16 +39,17 @@ class PlannedCall:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._gate.close()
+        self._begun.leave()
 
     def events(self, note: str) -> Generator[Event, None, OpenCall | None]:
         """Let it run, and yield its events. note: see `ParallelCalls`, as for what it returns."""
-        steps = ParallelCalls(self._runner, [self._given], self._begun, note).events()
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as end:
-                asks: OpenCall | None = end.value
-                return asks
-            yield event
-            if self.waits and isinstance(event, ToolStarted):
-                self._gate.open()
+        with closing(ParallelCalls(self._runner, [self._given], self._begun, note).events()) as steps:
+            while True:
+                try:
+                    event = next(steps)
+                except StopIteration as end:
+                    asks: OpenCall | None = end.value
+                    return asks
+                yield event
+                if self.waits and isinstance(event, ToolStarted):
+                    self._gate.open()

@@ -140,20 +140,23 @@ def _is_in_a_file(function: Callable[..., Any], module: str) -> bool:
 
 
 class _Watchdog:
-    """Kills a process when the timeout expires or the run is cancelled."""
+    """Kills a process when the timeout expires or the run is cancelled, but not once it has been stopped: the process
+    may run another call then."""
 
     def __init__(self, process: "_Process", timeout: float | None, cancel: threading.Event | None) -> None:
         self._process = process
         self._timeout = timeout
         self._cancel = cancel
         self._is_done = threading.Event()
+        self._deciding = threading.Lock()
         self._why: tuple[str, EndReason] | None = None
         if timeout is not None or cancel is not None:
             WORKERS.submit(self._watch)
 
     def stop(self) -> None:
-        """Stop watching: the call has ended."""
-        self._is_done.set()
+        """Stop watching: the call has ended. What is being killed is killed before this returns."""
+        with self._deciding:
+            self._is_done.set()
 
     def ended(self, name: str) -> IsolationError:
         """Returns why the process ended, as a sentence for the model."""
@@ -171,13 +174,16 @@ class _Watchdog:
             remaining = deadline - time.monotonic()
             if self._is_done.wait(remaining if self._cancel is None else min(POLL_INTERVAL, remaining)):
                 return
-            if time.monotonic() >= deadline:
-                self._why = f"did not finish within {self._timeout:g} seconds, and was stopped.", "timeout"
-            elif self._cancel is not None and self._cancel.is_set():
-                self._why = "was stopped: the run was cancelled.", "cancelled"
-            if self._why is not None:
-                self._process.kill_with_children()
-                return
+            with self._deciding:
+                if self._is_done.is_set():
+                    return
+                if time.monotonic() >= deadline:
+                    self._why = f"did not finish within {self._timeout:g} seconds, and was stopped.", "timeout"
+                elif self._cancel is not None and self._cancel.is_set():
+                    self._why = "was stopped: the run was cancelled.", "cancelled"
+                if self._why is not None:
+                    self._process.kill_with_children()
+                    return
 
 
 class _Process:

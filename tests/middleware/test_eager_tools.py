@@ -264,6 +264,60 @@ def test_the_retried_reply_counts_when_it_differs() -> None:
     assert "about x" not in json.dumps(result.messages)
 
 
+@pytest.mark.parametrize(
+    ("again", "ending"),
+    [
+        (whole("Done."), "Done."),
+        (streamed(call(0, "look"), delta("tool_calls")), "Done."),
+        (streamed(call(0, "change"), delta("tool_calls")), "Done."),
+        (slowly(*TEXT[:1], cut=True), None),
+    ],
+    ids=["an answer", "a quick call", "a call with an effect", "none"],
+)
+def test_what_a_broken_stream_has_started_stops_where_the_retried_reply_lacks_it(again: Answer, ending: Any) -> None:
+    begun, told = threading.Event(), threading.Event()
+
+    @tool(read_only=True)
+    def wait(topic: str, ctx: Context) -> str:
+        """Wait."""
+        begun.set()
+        assert ctx.cancel is not None
+        if ctx.cancel.wait(5):
+            told.set()
+        return topic
+
+    broken = slowly(call(0, "wait"), *TEXT[:1], cut=True)
+    with serve([broken, again, whole("Done.")]) as server:
+        backend = OpenAIBackend("m", base_url=server.url, max_retries=1)
+        agent = Agent(backend, tools=[wait, *Watch().tools])
+        if ending is None:
+            with pytest.raises(openai.APIConnectionError):
+                agent.run("Go.")
+        else:
+            assert agent.run("Go.").output == ending
+        backend.close()
+    assert begun.is_set()
+    assert told.wait(1)
+
+
+def test_an_early_call_that_is_claimed_is_not_told_to_stop() -> None:
+    told: list[bool] = []
+
+    @tool(read_only=True)
+    def wait(topic: str, ctx: Context) -> str:
+        """Wait."""
+        assert ctx.cancel is not None
+        told.append(ctx.cancel.wait(6 * PAUSE))
+        told.append(ctx.cancel.is_set())
+        return topic
+
+    with serve([slowly(call(0, "wait"), *TEXT, delta("tool_calls")), whole("Done.")]) as server:
+        with Agent(f"openai:m@{server.url}", tools=[wait]) as agent:
+            result = agent.run("Go.")
+    assert [record.response for record in result.tool_calls] == ["x"]
+    assert told == [False, False]
+
+
 def test_progress_of_an_early_tool_has_the_id_of_its_call() -> None:
     @tool(read_only=True)
     def look(topic: str, ctx: Context) -> str:

@@ -1,5 +1,6 @@
 """What stops the thread of a run stops the run, also in the middle of a tool, and is no failure of that tool."""
 
+import asyncio
 import contextlib
 import ctypes
 import gc
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Hook, SQLiteSessions, tool
+from agentkit import Agent, Context, Hook, SQLiteSessions, tool
 from agentkit.testing import ScriptedBackend
 
 ROOT = Path(__file__).parents[2]
@@ -106,6 +107,37 @@ def test_every_signal_that_programs_handle_ends_the_run(name: str) -> None:
     agent = Agent(ScriptedBackend(("work", {"seconds": 20}), "Done."), tools=[work])
     with signalled(raising(SystemExit(0)), 0.2, number), pytest.raises(SystemExit):
         agent.run("Go.")
+
+
+@needs_signals
+def test_what_runs_inside_of_a_tool_is_told_that_the_run_was_interrupted() -> None:
+    told = threading.Event()
+
+    @tool
+    def watch(ctx: Context) -> str:
+        """Watch."""
+        assert ctx.cancel is not None
+        if ctx.cancel.wait(5):
+            told.set()
+        return "watched"
+
+    @tool(read_only=True)
+    async def wait(seconds: float) -> str:
+        """Wait."""
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            told.set()
+            raise
+        return "waited"
+
+    calls: list[Any] = [("watch", {}), [("wait", {"seconds": 5}), ("wait", {"seconds": 4})]]
+    for step in calls:
+        told.clear()
+        agent = Agent(ScriptedBackend(step, "Done."), tools=[watch, wait])
+        with signalled(signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+            agent.run("Go.")
+        assert told.wait(2)
 
 
 @needs_signals

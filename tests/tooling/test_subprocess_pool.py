@@ -16,7 +16,7 @@ import pytest
 from agentkit import Agent, Context, call_isolated, tool
 from agentkit.errors import IsolationError, ToolDefinitionError
 from agentkit.testing import ScriptedBackend
-from agentkit.tooling.subprocess_pool import MAX_IDLE, PROCESSES
+from agentkit.tooling.subprocess_pool import MAX_IDLE, PROCESSES, _Process, _Watchdog
 from tests.support import isolated_tools as tools
 from tests.support.waiting import until
 
@@ -54,6 +54,39 @@ def test_a_tool_that_never_ends_is_killed_on_time(made: Any) -> None:
     assert outcome.failed
     assert "did not finish within 0.4 seconds, and was stopped" in outcome.text
     assert time.monotonic() - started < 1.5
+
+
+class LateEvent(threading.Event):
+    """An event that is found to be set only a moment after it was looked at. looked: set when it was."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked = threading.Event()
+
+    def is_set(self) -> bool:
+        self.looked.set()
+        time.sleep(0.3)
+        return True
+
+
+def test_a_process_is_not_killed_once_its_call_has_ended() -> None:
+    """It may run another call by then."""
+    happened: list[str] = []
+
+    class Watched(_Process):
+        def __init__(self) -> None:  # it starts no program
+            pass
+
+        def kill_with_children(self) -> None:
+            happened.append("killed")
+
+    cancel = LateEvent()
+    watch = _Watchdog(Watched(), None, cancel)
+    assert cancel.looked.wait(5)
+    watch.stop()
+    happened.append("ended")
+    time.sleep(0.5)
+    assert happened == ["killed", "ended"]
 
 
 @pytest.mark.parametrize(
