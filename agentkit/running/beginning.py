@@ -137,6 +137,8 @@ def opened(
     history, asked = without_questions(history)
     given = instructions if options.instructions is None else options.instructions
     turn.instructed = _instruct(history, given, question, context)
+    if turn.messages is None:  # whoever goes on from the messages is given the system message too
+        turn.instructed = int(_has_system(history))
     transcript = Transcript(history)
     turn.asked = still_open(asked, transcript)
     turn.begins = len(transcript) - turn.made
@@ -150,7 +152,7 @@ def _instruct(
 ) -> int:
     """Begin a history with the instructions; returns how many messages were added. A system message that it begins with
     stands for a text; what a function says holds for this run, and replaces it."""
-    has_system = bool(history) and isinstance(history[0], Mapping) and history[0].get("role") in ("system", "developer")
+    has_system = _has_system(history)
     if callable(instructions):
         messages = (*history, *question)
         text = text_from(instructions, replace(context, messages=messages))
@@ -161,6 +163,11 @@ def _instruct(
         return 0
     history[:replaced] = [system(text)]
     return 1 - replaced
+
+
+def _has_system(history: Sequence[Any]) -> bool:
+    """Whether a history begins with instructions."""
+    return bool(history) and isinstance(history[0], Mapping) and history[0].get("role") in ("system", "developer")
 
 
 def context_of(

@@ -65,8 +65,9 @@ class Turn:
     as is recorded. unknown: the calls that an earlier run started and did not finish. was_cut: whether a part of the
     history was left out for this request. view, spent: which part of the session was sent last, and what that took.
     first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
-    how many messages the run has before those of the session. made: how many messages before the run belong to its
-    request already. begins: the index of the first message of the request in the transcript of the run.
+    how many messages the run has before those of the session; without one, before those that have a number. made: how
+    many messages before the run belong to its request already. begins: the index of the first message of the request in
+    the transcript of the run.
     asked: the open call that waits for a person's answer, None for none. waiting: the calls that wait for a person,
     None when none does. left: of a decision (`decides`) that an earlier try has taken, the calls for which it still
     counts, by their ids; None for another one.
@@ -131,8 +132,8 @@ class Turn:
 
     @property
     def offset(self) -> int:
-        """The index of the session's first message in the transcript of the run; negative where the session's beginning
-        was not read."""
+        """The index of the message with the number 0 in the transcript of the run: the session's first one, negative
+        where its beginning was not read; without a session the first one behind the system message."""
         return self.instructed - self.first_number
 
     @property
