@@ -18,6 +18,7 @@ from agentkit.message import Message, Prompt, system, user
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.running.arguments import checked_prompt, text_from
 from agentkit.running.decisions import Approvals, Decisions
+from agentkit.running.held_messages import without_held
 from agentkit.running.open_questions import still_open, without_questions
 from agentkit.running.options import Instructions, OutputCheck, RunOptions
 from agentkit.running.run_sources import sources_of
@@ -134,7 +135,7 @@ def opened(
         turn.read_all()
         return opened(prompt, options, turn, answer, instructions, context)
     turn.write(unknown_results, history, earlier, question)
-    history, asked = without_questions(history)
+    history, asked = without_questions(without_held(history))
     given = instructions if options.instructions is None else options.instructions
     turn.instructed = _instruct(history, given, question, context)
     if turn.messages is None:  # whoever goes on from the messages is given the system message too

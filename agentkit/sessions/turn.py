@@ -29,6 +29,7 @@ from agentkit.evidence.history import restored, stored
 from agentkit.evidence.ledger import Kept
 from agentkit.limits import Usage
 from agentkit.message import STOP_NOTES, Message, ToolCall, stop_reason, tool_result
+from agentkit.running.held_messages import with_held
 from agentkit.running.open_questions import with_question
 from agentkit.sessions.answers import is_answered, records_of, told_unknown, unknown_of
 from agentkit.sessions.log import (
@@ -204,10 +205,10 @@ class Turn:
             self._reads_all = True
             self._read(self._writer)
 
-    def whole(self, messages: Sequence[Message]) -> list[Message]:
+    def whole(self, messages: Sequence[Message], held: Sequence[Message]) -> list[Message]:
         """The messages of the run, with those of the session that were not read before them, and with what an open call
-        has asked. Raises SessionError."""
-        messages = with_question(messages, self.asked)
+        has asked. held: those that wait until the open calls are answered. Raises SessionError."""
+        messages = with_held(with_question(messages, self.asked), held)
         if self._writer is None or not self.first_number:
             return messages
         if self._head is None:
