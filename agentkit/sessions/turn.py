@@ -100,6 +100,7 @@ class Turn:
     _undo: Sequence[dict[str, Any]] = ()
     _reads_all: bool = False
     _head: list[Message] | None = None
+    _read_from: Entry | None = None
     _start: int = 0
     _length: int = 0
     _first: int = 0
@@ -173,6 +174,7 @@ class Turn:
         else:
             self._start, self.first_number = view["from"]["entry"], view["from"]["message"]
         entries = writer.entries(self._start) if entries is None else entries
+        self._read_from = entries[0] if entries else None
         self._length = self._first = self._start + len(entries)
         behind: list[Entry] | None = None
         if place is not None and place < self._length:
@@ -212,8 +214,20 @@ class Turn:
         if self._writer is None or not self.first_number:
             return messages
         if self._head is None:
-            self._head = messages_of(self._writer.entries(0, self._start))[0][: self.first_number]
+            self._head = self._read_head(self._writer)
         return [*messages[: self.instructed], *self._head, *messages[self.instructed :]]
+
+    def _read_head(self, writer: "Writer") -> list[Message]:
+        """The messages of the session before those that were read. Raises SessionError, also when it is no longer the
+        session that was read."""
+        entries = writer.entries(0, self._start + 1)
+        head = messages_of(entries[:-1])[0][: self.first_number]
+        if len(head) < self.first_number or entries[-1] != self._read_from:
+            raise SessionError(
+                f"the beginning of the messages can't be read: session {writer.id!r} was renamed or deleted since its "
+                "end was read"
+            )
+        return head
 
     def _read_request(self, entries: list[Entry], place: int) -> list[Entry]:
         """Read the state of the request that begins at `place`. Returns the entries that count for this turn."""
