@@ -90,7 +90,7 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
     @property
     def messages(self) -> list[Message]:
         """The transcript so far. Raises SessionError when the beginning of the session can't be read."""
-        return self._turn.whole(self._transcript)
+        return self._turn.whole(self._transcript, self._transcript.held)
 
     @property
     def tool_calls(self) -> list[ToolRecord]:
@@ -203,11 +203,11 @@ def events_of(
         text = TextDelta(output)
         _set(text, "at", budget.seconds)
         yield text
-    messages_of_the_run: Any = functools.partial(turn.whole, list(transcript))  # read when it is asked for
+    read: Any = functools.partial(turn.whole, list(transcript), transcript.held)  # when they are asked for
     finished = RunFinished(
         Result(
             output,
-            messages_of_the_run if turn.first_number else messages_of_the_run(),
+            read if turn.first_number else read(),
             budget.usage,
             _stopped(ends, transcript, executor, answer, output, turn),
             list(turn.records) if is_replayed else [event.record for event in ends if isinstance(event, ToolFinished)],

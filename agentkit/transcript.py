@@ -122,6 +122,11 @@ class Transcript(Sequence[Message]):
             for waiting in held:
                 self._append(waiting)
 
+    @property
+    def held(self) -> list[Message]:
+        """The user messages that are held back."""
+        return list(self._held)
+
     def whats_due(self) -> Due | tuple[ToolCall, ...]:
         """See `whats_due`."""
         return whats_due(self._messages)

@@ -213,6 +213,7 @@ LAYERS = [
         "tooling.toolset",
         "running.parallel_calls",
         "running.open_questions",
+        "running.held_messages",
     ],
     ["running.agent_tools", "running.offered_tools", "running.decisions"],
     ["running.searchable_tools"],

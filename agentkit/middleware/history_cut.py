@@ -17,7 +17,8 @@ class TrimmedHistory:
     """What is sent of a transcript. left_out: indices of messages that are not sent. stubs: indices of tool results
     that are replaced by one line. note: text before the first remaining user message, in place of the omitted turns.
     offset: the index in the transcript of the message with the number 0, which stays the same from run to run: of the
-    session's first one, whether or not the transcript has it.
+    session's first one, whether or not the transcript has it; without a session of the first one behind the system
+    message.
 
     What is done with it takes as long as what is sent is long, however much is left out.
     """

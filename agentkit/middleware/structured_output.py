@@ -199,8 +199,9 @@ class TypedAnswer(TextAnswer):
     """The typed answer of one run.
 
     Uses response_format where the backend supports a schema together with these tools, else a tool that takes the
-    answer. retries: how often the model is sent the validation error to try again. check: called with the value, raises
-    ValueError for one that is not valid. failure: why there is no valid answer, or what the check has raised instead.
+    answer. retries: how often the model is sent the validation error to try again, however often it has called that
+    tool in one reply. check: called with the value, raises ValueError for one that is not valid. failure: why there is
+    no valid answer, or what the check has raised instead.
     """
 
     is_text = False
@@ -220,6 +221,7 @@ class TypedAnswer(TextAnswer):
         self.tools = (_FinalAnswer(self),) if self.by_tool else ()
         self._adds_schema = not self.by_tool and not capabilities.tells_schema
         self._left = retries
+        self._is_counted = False
         self._check = check
         self._value: Any = None
 
@@ -277,14 +279,24 @@ class TypedAnswer(TextAnswer):
         self.is_there = True
         return ()
 
+    def begin_reply(self) -> None:
+        """The model is asked again: what is invalid in its next reply is one try, however many calls that has."""
+        self._is_counted = False
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether further calls of the reply count for nothing: there is an answer, or the check of one has failed."""
+        return self.is_there or not isinstance(self.failure, OutputError | None)
+
     def take_call(self, arguments: str) -> None:
-        """Read an answer from the arguments of the tool. Raises ArgumentsError when it is invalid."""
+        """Read an answer from the arguments of the tool; a valid one makes up for invalid ones before it in the same
+        reply. Raises ArgumentsError when it is invalid."""
         try:
             self._value = self._checked(self.kind.read(arguments))
         except ArgumentsError as error:
             self._count(arguments, error)
             raise
-        self.is_there = True
+        self.is_there, self.failure = True, None
 
     def _checked(self, value: Any) -> Any:
         try:
@@ -297,6 +309,9 @@ class TypedAnswer(TextAnswer):
         return value
 
     def _count(self, text: str, error: ArgumentsError) -> None:
+        if self._is_counted:
+            return
+        self._is_counted = True
         if self._left <= 0 and self.failure is None:
             self.failure = OutputError(f"the model gave no valid answer of type {self.kind.name}: {error}", text)
         self._left -= 1
@@ -314,6 +329,8 @@ class _FinalAnswer(Tool[..., str]):
 
     def answer(self, arguments: str, context: Context) -> Outcome:
         """See `Tool.answer`."""
+        if self._answer.is_decided:
+            return failure(f"this call was ignored: an earlier call of {FINAL} in the same reply has ended the run.")
         try:
             self._answer.take_call(arguments)
         except ArgumentsError as error:
@@ -337,6 +354,7 @@ class StructuredOutput(Middleware):
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""
+        self._answer.begin_reply()
         kind, by_tool = self._answer.kind, self._answer.by_tool
         if not by_tool or not request.tools:
             request = replace(request, response_format=kind.response_format)

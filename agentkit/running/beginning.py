@@ -18,6 +18,7 @@ from agentkit.message import Message, Prompt, system, user
 from agentkit.middleware.text_answer import TextAnswer
 from agentkit.running.arguments import checked_prompt, text_from
 from agentkit.running.decisions import Approvals, Decisions
+from agentkit.running.held_messages import without_held
 from agentkit.running.open_questions import still_open, without_questions
 from agentkit.running.options import Instructions, OutputCheck, RunOptions
 from agentkit.running.run_sources import sources_of
@@ -134,9 +135,11 @@ def opened(
         turn.read_all()
         return opened(prompt, options, turn, answer, instructions, context)
     turn.write(unknown_results, history, earlier, question)
-    history, asked = without_questions(history)
+    history, asked = without_questions(without_held(history))
     given = instructions if options.instructions is None else options.instructions
     turn.instructed = _instruct(history, given, question, context)
+    if turn.messages is None:  # whoever goes on from the messages is given the system message too
+        turn.instructed = int(_has_system(history))
     transcript = Transcript(history)
     turn.asked = still_open(asked, transcript)
     turn.begins = len(transcript) - turn.made
@@ -150,7 +153,7 @@ def _instruct(
 ) -> int:
     """Begin a history with the instructions; returns how many messages were added. A system message that it begins with
     stands for a text; what a function says holds for this run, and replaces it."""
-    has_system = bool(history) and isinstance(history[0], Mapping) and history[0].get("role") in ("system", "developer")
+    has_system = _has_system(history)
     if callable(instructions):
         messages = (*history, *question)
         text = text_from(instructions, replace(context, messages=messages))
@@ -161,6 +164,11 @@ def _instruct(
         return 0
     history[:replaced] = [system(text)]
     return 1 - replaced
+
+
+def _has_system(history: Sequence[Any]) -> bool:
+    """Whether a history begins with instructions."""
+    return bool(history) and isinstance(history[0], Mapping) and history[0].get("role") in ("system", "developer")
 
 
 def context_of(

@@ -29,6 +29,7 @@ from agentkit.evidence.history import restored, stored
 from agentkit.evidence.ledger import Kept
 from agentkit.limits import Usage
 from agentkit.message import STOP_NOTES, Message, ToolCall, stop_reason, tool_result
+from agentkit.running.held_messages import with_held
 from agentkit.running.open_questions import with_question
 from agentkit.sessions.answers import is_answered, records_of, told_unknown, unknown_of
 from agentkit.sessions.log import (
@@ -65,8 +66,9 @@ class Turn:
     as is recorded. unknown: the calls that an earlier run started and did not finish. was_cut: whether a part of the
     history was left out for this request. view, spent: which part of the session was sent last, and what that took.
     first_number: the number in the session of the first of `messages`: reading starts with what is sent. instructed:
-    how many messages the run has before those of the session. made: how many messages before the run belong to its
-    request already. begins: the index of the first message of the request in the transcript of the run.
+    how many messages the run has before those of the session; without one, before those that have a number. made: how
+    many messages before the run belong to its request already. begins: the index of the first message of the request in
+    the transcript of the run.
     asked: the open call that waits for a person's answer, None for none. waiting: the calls that wait for a person,
     None when none does. left: of a decision (`decides`) that an earlier try has taken, the calls for which it still
     counts, by their ids; None for another one.
@@ -98,6 +100,7 @@ class Turn:
     _undo: Sequence[dict[str, Any]] = ()
     _reads_all: bool = False
     _head: list[Message] | None = None
+    _read_from: Entry | None = None
     _start: int = 0
     _length: int = 0
     _first: int = 0
@@ -131,8 +134,8 @@ class Turn:
 
     @property
     def offset(self) -> int:
-        """The index of the session's first message in the transcript of the run; negative where the session's beginning
-        was not read."""
+        """The index of the message with the number 0 in the transcript of the run: the session's first one, negative
+        where its beginning was not read; without a session the first one behind the system message."""
         return self.instructed - self.first_number
 
     @property
@@ -171,6 +174,7 @@ class Turn:
         else:
             self._start, self.first_number = view["from"]["entry"], view["from"]["message"]
         entries = writer.entries(self._start) if entries is None else entries
+        self._read_from = entries[0] if entries else None
         self._length = self._first = self._start + len(entries)
         behind: list[Entry] | None = None
         if place is not None and place < self._length:
@@ -203,15 +207,27 @@ class Turn:
             self._reads_all = True
             self._read(self._writer)
 
-    def whole(self, messages: Sequence[Message]) -> list[Message]:
+    def whole(self, messages: Sequence[Message], held: Sequence[Message]) -> list[Message]:
         """The messages of the run, with those of the session that were not read before them, and with what an open call
-        has asked. Raises SessionError."""
-        messages = with_question(messages, self.asked)
+        has asked. held: those that wait until the open calls are answered. Raises SessionError."""
+        messages = with_held(with_question(messages, self.asked), held)
         if self._writer is None or not self.first_number:
             return messages
         if self._head is None:
-            self._head = messages_of(self._writer.entries(0, self._start))[0][: self.first_number]
+            self._head = self._read_head(self._writer)
         return [*messages[: self.instructed], *self._head, *messages[self.instructed :]]
+
+    def _read_head(self, writer: "Writer") -> list[Message]:
+        """The messages of the session before those that were read. Raises SessionError, also when it is no longer the
+        session that was read."""
+        entries = writer.entries(0, self._start + 1)
+        head = messages_of(entries[:-1])[0][: self.first_number]
+        if len(head) < self.first_number or entries[-1] != self._read_from:
+            raise SessionError(
+                f"the beginning of the messages can't be read: session {writer.id!r} was renamed or deleted since its "
+                "end was read"
+            )
+        return head
 
     def _read_request(self, entries: list[Entry], place: int) -> list[Entry]:
         """Read the state of the request that begins at `place`. Returns the entries that count for this turn."""

@@ -10,6 +10,7 @@ from agentkit.evidence.history import restored
 from agentkit.history.given import storable_messages
 from agentkit.limits import Usage
 from agentkit.message import Message
+from agentkit.running.held_messages import without_held
 from agentkit.running.open_questions import written
 from agentkit.sessions.log import (
     STOPPED,
@@ -98,7 +99,7 @@ class Writer:
     def append(self, messages: Iterable[Mapping[str, Any]], usage: Usage | None = None) -> None:
         """Append messages, all or none; those of other programs in OpenAI's form. usage: what the first of them
         took."""
-        self.write(*message_entries(storable_messages(messages), usage))
+        self.write(*message_entries(without_held(storable_messages(messages)), usage))
 
     def append_copies(
         self, entries: Sequence[Entry], copied: Sequence[Entry], text: Callable[[str], bytes | None]

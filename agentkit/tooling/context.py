@@ -85,12 +85,12 @@ class Context(Generic[D]):
     its tools, or None; end: at which it ends. cancel: set when the run is to stop, or no longer waits for this call.
     progress: reports what the tool is doing, as a ToolProgress event. budget: what the run may spend, for an agent that
     is run inside the tool. session: the id of the run's session, or None. messages: the run's messages so far; not to
-    be changed. offset: the index in them of the session's first message; negative where its beginning was not read.
-    long_results: the whole texts of results that were cut. tool_timeout: the seconds after which the run continues
-    without a tool that has no timeout of its own. closing: with what another thread closes the run. hooks: what stands
-    around its tool calls, and those of the agents that run inside of it. tools: those of the run, to add others.
-    answer: what a person has answered to the question of this call (see `ask`), as it was given; None: nothing.
-    sources: the numbered sources of the run, to add one (see `source`).
+    be changed. offset: the index in them of the message with the number 0 (negative where it was not read), from which
+    `earlier_result` counts. long_results: the whole texts of results that were cut. tool_timeout: the seconds after
+    which the run continues without a tool that has no timeout of its own. closing: with what another thread closes the
+    run. hooks: what stands around its tool calls, and those of the agents that run inside of it. tools: those of the
+    run, to add others. answer: what a person has answered to the question of this call (see `ask`), as it was given;
+    None: nothing. sources: the numbered sources of the run, to add one (see `source`).
     """
 
     deps: D = None  # type: ignore[assignment]

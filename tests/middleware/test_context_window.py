@@ -146,6 +146,23 @@ def test_large_results_become_lines_that_say_how_to_read_them_again() -> None:
     assert names == ["look_up", "earlier_result"]
 
 
+@pytest.mark.parametrize("instructions", [None, "Be brief."])
+def test_a_line_in_place_of_a_result_names_the_same_one_in_a_follow_up(instructions: str | None) -> None:
+    asked: list[str] = []
+
+    def again(messages: list[Any]) -> Any:
+        stub = [str(each["content"]) for each in messages if "left out to save space" in str(each["content"])][-1]
+        asked.append(stub.split("All about ")[1].split(":")[0])
+        return ("earlier_result", {"number": int(stub.split("with number ")[1].split()[0])})
+
+    calls: list[Any] = [("look_up", {"topic": f"topic{number}"}) for number in range(8)]
+    backend = ScriptedBackend(*calls, "Read.", again, "Done.")
+    agent = Agent(backend, tools=[look_up], instructions=instructions, window=2500)
+    messages = agent.run("Look them up.").messages
+    read = agent.run("Look again.", messages=messages).tool_calls[-1].response
+    assert read.startswith(f"All about {asked[0]}:")
+
+
 def test_one_long_run_is_cut_too_calls_together_with_their_results() -> None:
     def reply(asked: Asked) -> Answer:
         count = sum(len(message.get("tool_calls") or ()) for message in asked.body["messages"])

@@ -45,6 +45,8 @@ def look_up(topic: str) -> str:
 
 
 OSLO = '{"name": "Oslo", "people": 700000}'
+BAD, GOOD = ("final_answer", {"name": "Oslo"}), ("final_answer", json.loads(OSLO))
+OTHER = ("final_answer", {"name": "Bergen", "people": 1})
 
 
 @pytest.mark.parametrize(
@@ -261,6 +263,42 @@ def test_a_tool_answer_that_never_fits_is_an_error() -> None:
         Agent(backend, tools=[look_up]).run("Oslo?", output=City)
     assert json.loads(caught.value.text) == {"name": "2"}
     Transcript(caught.value.messages)  # type: ignore[attr-defined]
+
+
+def test_invalid_answers_in_one_reply_are_one_try() -> None:
+    wrong = [("final_answer", {"name": name}) for name in "ABCD"]
+    backend = ScriptedBackend(wrong[:2], wrong[2:], GOOD)
+    assert Agent(backend).run("Oslo?", output=City).output.name == "Oslo"
+    backend = ScriptedBackend(wrong[:3], GOOD)
+    with pytest.raises(OutputError, match="people: is missing") as caught:
+        Agent(backend).run("Oslo?", output=City, output_retries=0)
+    assert len(backend.requests) == 1
+    Transcript(caught.value.messages)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("calls", [[GOOD, OTHER], [GOOD, BAD, BAD, BAD], [BAD, GOOD, OTHER], [BAD, BAD, GOOD, BAD]])
+@pytest.mark.parametrize("retries", [0, 2])
+def test_of_several_answers_in_one_reply_the_first_valid_one_counts(calls: list[Any], retries: int) -> None:
+    session = MemorySessions()["a"]
+    agent = Agent(ScriptedBackend(calls))
+    asked: list[City] = []
+    options: Any = {"output_retries": retries, "output_check": asked.append, "session": session, "request_id": "1"}
+    live, replayed = (agent.run("Oslo?", output=City, **options) for _ in range(2))
+    assert live.output == replayed.output == asked[0] == City(name="Oslo", people=700000)
+    assert (live.stopped, len(asked), replayed.replayed) == ("answer", 2, True)
+    assert [record.response == "Accepted." for record in live.tool_calls] == [
+        place == calls.index(GOOD) for place in range(len(calls))
+    ]
+    assert "this call was ignored" in live.tool_calls[-1].response
+
+
+def test_a_check_that_fails_is_not_made_up_for_by_another_answer_in_the_same_reply() -> None:
+    def check(city: City) -> None:
+        if city.name == "Oslo":
+            raise KeyError(city.name)
+
+    with pytest.raises(KeyError, match="Oslo"):
+        Agent(ScriptedBackend([GOOD, OTHER])).run("Oslo?", output=City, output_check=check)
 
 
 def test_after_a_refused_schema_it_is_sent_as_text() -> None:

@@ -97,6 +97,25 @@ def test_a_running_and_a_failing_run_have_the_whole_transcript_too() -> None:
     assert len(caught.value.messages) == 204  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("what", ["renamed", "deleted", "replaced"])
+def test_the_beginning_of_another_session_is_not_taken_for_that_of_a_result(what: str) -> None:
+    sessions = MemorySessions()
+    filled(sessions["a"], 200)
+    agent = agent_of()
+    agent.run("One?", session=sessions["a"])
+    result = agent.run("Two?", session=sessions["a"])
+    if what == "renamed":
+        sessions.rename("a", "b")
+    else:
+        sessions.delete("a")
+    if what == "replaced":
+        filled(sessions["a"], 210)
+    assert result.output == "Aye."
+    for read in (lambda: result.messages, lambda: result.new_messages, lambda: pickle.dumps(result)):
+        with pytest.raises(SessionError, match="session 'a' was renamed or deleted"):
+            read()
+
+
 def test_what_is_sent_stays_the_same_from_turn_to_turn() -> None:
     sessions = MemorySessions()
     filled(sessions["a"], 200)

@@ -457,6 +457,28 @@ def test_a_long_result_is_cut_with_a_note_and_can_be_read_in_parts() -> None:
     assert "to see more, call its tool again" in later.tool_calls[0].response
 
 
+@pytest.mark.parametrize("instructions", [None, "Be brief.", lambda ctx: "Be brief."])
+def test_the_number_of_a_cut_result_is_the_same_in_a_follow_up(instructions: Any) -> None:
+    @tool(read_only=True, max_result=50)
+    def read(name: str) -> str:
+        """Read a file."""
+        return f"This is {name}. " * 20
+
+    def again(messages: list[Any]) -> Any:
+        cut = next(message["content"] for message in messages if "This is B" in str(message["content"]))
+        return ("earlier_result", {"number": int(re.findall(r"number (\d+)", cut)[0])})
+
+    calls = [("read", {"name": name}) for name in "ABC"]
+    backend = ScriptedBackend(calls[:2], "Read.", calls[2:], again, "Read.", again, "Done.")
+    agent = Agent(backend, tools=[read], instructions=instructions)
+    messages: list[Any] = []
+    for _ in range(3):
+        result = agent.run("Go.", messages=messages)
+        messages = result.messages
+        if len(messages) > 6:
+            assert result.tool_calls[-1].response.startswith("This is B.")
+
+
 def test_the_limit_of_a_result_is_an_option_of_the_tool() -> None:
     assert shown("x" * 30, max_result=10).startswith("x" * 10 + "\n(These are the first 10 of 30 characters.)")
     assert shown("x" * 60_000, max_result=None) == "x" * 60_000

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from agentkit.middleware.structured_output import FINAL
+from agentkit.running.held_messages import HELD
 from agentkit.running.open_questions import QUESTION
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.dependencies import State
@@ -30,9 +31,9 @@ ImageType = Literal["image_url", "input_image"]
 MediaType = Literal["input_audio", "audio_url", "input_video", "video_url", "file"]
 PartType = Literal[TextType, ImageType, MediaType, "refusal", "thinking"]
 
-OF_THE_SERVICE = frozenset({QUESTION})
+OF_THE_SERVICE = frozenset({QUESTION, HELD})
 """Keys of a message that only this service writes: a client's history can't say what a call has asked a person, so that
-a decision would count for it."""
+a decision would count for it, nor have messages that are not looked at as the others are."""
 
 _TEXTS, _IMAGES, _MEDIA = map(get_args, (TextType, ImageType, MediaType))
 _ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]{0,20}://|file:)", re.IGNORECASE)
