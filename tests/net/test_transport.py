@@ -705,8 +705,9 @@ def test_a_hang_up_ends_the_wait_before_a_retry() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_requests_go_through_the_client_that_is_given(stream: bool) -> None:
-    answer = streamed(delta(content="Here."), delta("stop")) if stream else whole("Here.")
+@pytest.mark.parametrize("is_answered_by_a_stream", [False, True])
+def test_requests_go_through_the_client_that_is_given(stream: bool, is_answered_by_a_stream: bool) -> None:
+    answer = streamed(delta(content="Here."), delta("stop")) if is_answered_by_a_stream else whole("Here.")
     with serve([answer]) as server:
         with openai.OpenAI(api_key=KEY, base_url=server.url, default_headers={"x-team": "tides"}) as client:
             backend = OpenAIBackend("m", client=client)
