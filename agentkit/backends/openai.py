@@ -65,7 +65,7 @@ class OpenAIBackend(MadeByName):
 
     Raises ConfigurationError without api_key, base_url and client, with client and one of the others, for a key that
     can't be one (with white space, quotation marks, "Bearer "), for a proxy or TLS files of the environment that can't
-    be used, or when `sampling` contains a field that the agent sets itself.
+    be used, or when `sampling` contains a field that the agent sets itself, or a value that is no JSON.
     """
 
     def __init__(
