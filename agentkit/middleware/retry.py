@@ -128,10 +128,10 @@ def _pause_after(error: Exception, request: Request, has_yielded: bool) -> float
 
 
 def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:
-    """Whether the connection broke during a stream; failures to connect have been retried by the HTTP client."""
+    """Whether the connection broke during a stream; what failed before has been retried by the HTTP client."""
     if not is_connection_error(error) or is_timeout_error(error):
         return False
-    return has_yielded or "Connect" not in type(error.__cause__).__name__
+    return has_yielded or getattr(error, "in_body", False)
 
 
 def _is_transient_in_body(error: Exception) -> bool:
