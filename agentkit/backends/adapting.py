@@ -11,6 +11,7 @@ from agentkit._lazy.records import replace
 from agentkit._text import cut, in_a_line, json_bytes
 from agentkit.backend import Request, newest_question, told_schema, with_text
 from agentkit.net import refusals
+from agentkit.net.error_kinds import is_connection_error
 from agentkit.net.error_words import explain, status_of, words_of
 from agentkit.net.learned import Learned
 from agentkit.net.overflow import too_long
@@ -167,7 +168,9 @@ class Adapting:
 
 def _is_refusal(error: Exception) -> bool:
     status = status_of(error)
-    return status in refusals.REFUSING if status is not None else getattr(error, "in_body", False)
+    if status is not None:
+        return status in refusals.REFUSING
+    return getattr(error, "in_body", False) and not is_connection_error(error)
 
 
 def _reason(error: Exception) -> str:

@@ -24,10 +24,14 @@ RESERVED = ("model", "messages", "stream", "stream_options", "tools")
 
 
 def check_sampling(fields: Mapping[str, Any]) -> None:
-    """Raises ConfigurationError for a field of a request that the agent sets itself."""
-    for name in RESERVED:
-        if name in fields:
+    """Raises ConfigurationError for a field of a request that the agent sets itself, and for what is no JSON."""
+    for name, value in fields.items():
+        if name in RESERVED:
             raise ConfigurationError(f"{name}=...: the agent sets this field of a request itself")
+        try:
+            json_bytes(value)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigurationError(f"{name}=...: its value can't be sent as JSON: {error}") from None
 
 
 def merged_sampling(own: Mapping[str, Any], request: Request) -> dict[str, Any]:

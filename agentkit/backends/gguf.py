@@ -18,7 +18,7 @@ from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit._lazy.records import replace
 from agentkit._threads import WORKERS
 from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request
-from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, merged_sampling
+from agentkit.backends.chat_protocol import Accumulator, chat_completions_body, check_sampling, merged_sampling
 from agentkit.backends.fallback_calls import ReplyText
 from agentkit.backends.message_form import message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, note_arrival, note_missing_call
@@ -38,7 +38,8 @@ class GGUFBackend(MadeByName):
 
     A child of a process that loaded a model can't use it, nor any other: its requests raise ConfigurationError.
 
-    Raises MissingExtraError without xllamacpp, ConfigurationError when the file does not exist.
+    Raises MissingExtraError without xllamacpp, ConfigurationError when the file does not exist, and for sampling as
+    `OpenAIBackend` does.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class GGUFBackend(MadeByName):
         self._threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self._slots = slots
         self._escapes = escape_special_tokens
+        check_sampling(sampling)
         self._sampling = {key: value for key, value in sampling.items() if value is not None}
         self._learned = Learned()
         self._lock = freed_by_forks(threading.Lock())

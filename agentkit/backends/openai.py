@@ -24,7 +24,7 @@ from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
 from agentkit.errors import ConfigurationError
-from agentkit.event import Reply
+from agentkit.event import Reply, ReplyDiscarded
 from agentkit.net.error_kinds import is_api_error
 from agentkit.net.hosted import is_hosted
 from agentkit.net.keys import checked_key
@@ -64,7 +64,7 @@ class OpenAIBackend(MadeByName):
 
     Raises ConfigurationError without api_key, base_url and client, with client and one of the others, for a key that
     can't be one (with white space, quotation marks, "Bearer "), for a proxy or TLS files of the environment that can't
-    be used, or when `sampling` contains a field that the agent sets itself.
+    be used, or when `sampling` contains a field that the agent sets itself, or a value that is no JSON.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class OpenAIBackend(MadeByName):
                 from agentkit.backends.failed_calls import chunk_of
 
                 if request.tools and (written := chunk_of(error)) is not None:
-                    yield from self._reread(request, written, error)
+                    yield from self._reread(request, written, error, has_begun=not accumulator.is_empty)
                     return
                 is_refusal = accumulator.is_empty and (
                     self._narrows_messages(error, request) or sending.adapts_to(error)
@@ -177,17 +177,19 @@ class OpenAIBackend(MadeByName):
                 if not is_refusal:
                     raise
 
-    def _reread(self, request: Request, written: Mapping[str, Any], error: Exception) -> ReplyStream:
-        """The reply with the calls in what the model wrote, which the server could not parse. Raises its error when
-        there are none."""
-        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin)
+    def _reread(self, request: Request, written: Mapping[str, Any], error: Exception, has_begun: bool) -> ReplyStream:
+        """The reply with the calls in what the model wrote, which the server could not parse, in place of what of it
+        was shown. Raises its error when there are none."""
+        accumulator = Accumulator(f"call_{len(request.transcript)}", request.begin, request.call_deltas)
         text = ReplyText(request, self.model, reads_calls=True)
-        for delta in accumulator.feed(written):
-            for _ in text.read(delta):
-                pass
-        *_, reply = text.finish(accumulator.reply())
+        deltas = [visible for delta in accumulator.feed(written) for visible in text.read(delta)]
+        *rest, reply = text.finish(accumulator.reply())
         if not isinstance(reply, Reply) or not reply.message.get("tool_calls"):
             raise error
+        if request.stream:
+            if has_begun:
+                yield ReplyDiscarded("its server could not parse the tool call", self.model)
+            yield from (*deltas, *rest)
         yield reply
 
     def _attempted(

@@ -18,7 +18,7 @@ from agentkit.backend import Backend, Capabilities, ReplyStream, Request, is_bro
 from agentkit.event import Reply, ReplyDiscarded, TextDelta
 from agentkit.limits import Usage
 from agentkit.message import AWAITS_REPLY, Message
-from agentkit.middleware.base import Middleware
+from agentkit.middleware.base import Middleware, spent_on, with_spent
 from agentkit.net.learned import Learned
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
@@ -94,14 +94,18 @@ class TextTools(Middleware):
         except Exception as error:
             if tried.has_yielded or not self._learns_from(error, request):
                 raise
-            tried.spent = Usage()
+            tried.spent = spent_on(error)
         if tried.spent is None:
             return
         if tried.has_yielded:
             yield ReplyDiscarded()
-        with closing(self._as_text(request)) as deltas:
-            for delta in deltas:
-                yield replace(delta, usage=tried.spent + delta.usage) if isinstance(delta, Reply) else delta
+        try:
+            with closing(self._as_text(request)) as deltas:
+                for delta in deltas:
+                    yield replace(delta, usage=tried.spent + delta.usage) if isinstance(delta, Reply) else delta
+        except Exception as error:
+            with_spent(error, tried.spent)
+            raise
 
     def _native(self, request: Request, tried: "_Tried") -> ReplyStream:
         deltas = self.backend.reply(request)

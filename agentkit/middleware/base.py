@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.event import Reply
+from agentkit.limits import NO_USAGE, Usage
 from agentkit.net.overflow import too_long
 
 Balance = Literal["sticky"]
@@ -78,6 +79,19 @@ def replied_with_less(
         finally:
             if deltas is not None:
                 deltas.close()
+
+
+def with_spent(error: Exception, usage: Usage) -> Exception:
+    """The error, with what the replies took that were discarded before it was raised: no reply counts them any more."""
+    if usage is not NO_USAGE:
+        error.agentkit_spent = getattr(error, "agentkit_spent", NO_USAGE) + usage  # type: ignore[attr-defined]
+    return error
+
+
+def spent_on(error: Exception) -> Usage:
+    """Take what was spent from an error (`with_spent`): it is counted once."""
+    spent: Usage = vars(error).pop("agentkit_spent", NO_USAGE)
+    return spent
 
 
 class NoCapabilities(Middleware):

@@ -22,7 +22,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import NO_USAGE, Budget, Usage
 from agentkit.message import Message, text_of, user
-from agentkit.middleware.base import Middleware, replied_with_less
+from agentkit.middleware.base import Middleware, replied_with_less, with_spent
 from agentkit.middleware.history_cut import TrimmedHistory, as_text, cut, size_of
 from agentkit.net.error_words import explain
 from agentkit.net.learned import Learned
@@ -226,7 +226,12 @@ class FitToContext(Middleware):
             before, self._before = self._before, NO_USAGE
             return replace(reply, usage=before + reply.usage) if before.requests else reply  # a summary was requested
 
-        yield from replied_with_less(lambda: self._replied(request), MAX_CUTS, shorten, noted)
+        try:
+            yield from replied_with_less(lambda: self._replied(request), MAX_CUTS, shorten, noted)
+        except Exception as error:
+            before, self._before = self._before, NO_USAGE
+            with_spent(error, before)
+            raise
 
     def _replied(self, request: Request) -> ReplyStream:
         sent = self._sent_of(request.transcript)

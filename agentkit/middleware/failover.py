@@ -24,10 +24,10 @@ from agentkit._lazy.logs import logger_of
 from agentkit._lazy.records import replace
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request, ending_of, is_empty
 from agentkit.event import Reply, ReplyDiscarded
-from agentkit.limits import Usage
+from agentkit.limits import NO_USAGE, Usage
 from agentkit.message import Message
 from agentkit.middleware.as_sent import AsSent, Origins
-from agentkit.middleware.base import Balance, model_name, stops_on_abort
+from agentkit.middleware.base import Balance, model_name, spent_on, stops_on_abort, with_spent
 from agentkit.middleware.model_health import ModelHealth
 from agentkit.middleware.server_placement import ServerPlacement
 from agentkit.net.abort import is_aborted
@@ -168,6 +168,7 @@ class _Moving:
             failure = yield from self._shown(place, request, None if may_wait else 0, has_next)
         except Exception as error:
             failure = None if is_aborted() else failure_of(error)
+            self._count(place, spent_on(error))
             if failure is None:
                 self._note_failures(error)
                 raise
@@ -198,14 +199,19 @@ class _Moving:
 
     def _finished(self, place: int, reply: Reply, failure: Failure | None) -> Reply:
         """The reply as that of its model; what one took that is none is counted for the next."""
-        name = self._models.models[place]
         if failure is not None:
-            self._others[name] = self._others.get(name, Usage()) + reply.usage
+            self._count(place, reply.usage)
             return reply
         self._models.sent[place].note(reply.message)
         self._answered = reply.message
-        usage = sum(self._others.values(), Usage()) + reply.usage if self._others else reply.usage
-        return replace(reply, model=name, usage=usage, others=self._others)
+        usage = sum(self._others.values(), NO_USAGE) + reply.usage if self._others else reply.usage
+        return replace(reply, model=self._models.models[place], usage=usage, others=self._others)
+
+    def _count(self, place: int, usage: Usage) -> None:
+        """Count what a model took that has given no reply."""
+        if usage is not NO_USAGE:
+            name = self._models.models[place]
+            self._others[name] = self._others.get(name, NO_USAGE) + usage
 
     def _error(self) -> Exception:
         """The last error, with the others as notes."""
@@ -214,6 +220,7 @@ class _Moving:
         return error
 
     def _note_failures(self, error: Exception) -> None:
+        with_spent(error, sum(self._others.values(), NO_USAGE))
         for place, failure in self._failures:
             if failure.error is not error:
                 error.add_note(f"(before that, {self._models.backends[place]!r} was asked: {failure.details})")

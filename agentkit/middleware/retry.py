@@ -10,7 +10,7 @@ from agentkit._text import cut
 from agentkit.backend import ReplyStream, Request, ending_of, is_empty
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.limits import NO_USAGE, Usage
-from agentkit.middleware.base import Middleware, model_name
+from agentkit.middleware.base import Middleware, model_name, spent_on, with_spent
 from agentkit.net.attempts import retries_allowed
 from agentkit.net.error_kinds import is_connection_error, is_timeout_error
 from agentkit.net.overflow import too_long
@@ -30,7 +30,7 @@ class Retrying(Middleware):
     finish reason says so) raises the openai package's APIError, unless it has tool calls or is a typed answer, about
     which the model is told. A stream that breaks is requested again
     from its beginning, which is safe since nothing of it was acted on; if deltas of it were yielded, ReplyDiscarded
-    follows. A second failure raises.
+    follows. A second failure raises, with what the first reply took (`with_spent`).
     """
 
     stops_on_abort = True
@@ -62,15 +62,23 @@ class Retrying(Middleware):
             seconds = _pause_after(error, request, has_yielded) if may_wait else None
             if seconds is None:
                 raise
-            why = type(error).__name__
+            before, why = spent_on(error), type(error).__name__
             _wait(seconds)
         logger.info("the request is sent again: %s", why)
         if has_yielded:
             yield ReplyDiscarded(_IN_WORDS.get(why, "its reply broke off in the middle"), model_name(self.backend))
+        try:
+            yield from self._again(request, before, may_wait)
+        except Exception as error:
+            with_spent(error, before)
+            raise
+
+    def _again(self, request: Request, before: Usage, may_wait: bool) -> ReplyStream:
+        """The second reply. before: what the first one took."""
         with closing(self.backend.reply(request)) as deltas:
             for delta in deltas:
                 if isinstance(delta, Reply) and may_wait and _has_failed(delta, request):
-                    raise _broken_off(delta)
+                    raise with_spent(_broken_off(delta), delta.usage)
                 yield self._named(delta, before) if isinstance(delta, Reply) else delta
 
     def _named(self, reply: Reply, before: Usage = NO_USAGE) -> Reply:
@@ -120,10 +128,10 @@ def _pause_after(error: Exception, request: Request, has_yielded: bool) -> float
 
 
 def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:
-    """Whether the connection broke during a stream; failures to connect have been retried by the HTTP client."""
+    """Whether the connection broke during a stream; what failed before has been retried by the HTTP client."""
     if not is_connection_error(error) or is_timeout_error(error):
         return False
-    return has_yielded or "Connect" not in type(error.__cause__).__name__
+    return has_yielded or getattr(error, "in_body", False)
 
 
 def _is_transient_in_body(error: Exception) -> bool:

@@ -71,7 +71,7 @@ def error_in_body(answer: Mapping[str, Any]) -> openai.APIError:
 
 
 def mark_in_body(error: openai.APIError) -> openai.APIError:
-    """Mark an error as one reported in a response with status 200, which no client has retried yet; return it."""
+    """Mark an error as one in the body of a response with status 200, which no client has retried yet; return it."""
     error.in_body = True  # type: ignore[attr-defined]
     return error
 

@@ -26,9 +26,11 @@ class BoundedResponse(http.client.HTTPResponse):
         self._skipped = 0
 
     def begin(self) -> None:
-        """Read the status and the headers."""
+        """Read the status and the headers. Raises IncompleteRead when the connection ends in the middle of them."""
         if not self._begin_plainly():
+            reader: Any = self.fp
             super().begin()
+            reader.may_end = True
         if self.chunked and self.fp is not None:
             self.fp = _Chunks(self.fp)  # type: ignore[assignment]
         elif self.length is None:
@@ -59,6 +61,7 @@ class BoundedResponse(http.client.HTTPResponse):
         """The status line of the answer, behind all interim responses: http.client itself skips only 100."""
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]  # not in its types
+            self.fp.may_end = False
             if status == 101 or not 100 <= status < 200:
                 return version, status, reason
             self._skipped += 1 + len(http.client._read_headers(self.fp))  # type: ignore[attr-defined]
@@ -84,12 +87,23 @@ class _Unbuffered:
 
 
 class _Bounded(io.BufferedReader):
-    """A reader that refuses to read to the end, which may never come."""
+    """A reader that refuses to read to the end, which may never come. may_end: whether the connection may end before
+    the next line, and is not broken then."""
+
+    may_end = True
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:
             raise OSError("a body, or a chunk, of unknown length")
         return super().read(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """A line; `http.client` takes the end of the connection for the end of the headers, and a part of the size of a
+        chunk for its size. Raises IncompleteRead when the connection ends within it."""
+        line = super().readline(size)
+        if not line.endswith(b"\n") and len(line) != size and (line or not self.may_end):
+            raise http.client.IncompleteRead(line)
+        return line
 
 
 class _Chunks:

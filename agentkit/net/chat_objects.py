@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from agentkit._text import without_credentials
 from agentkit.net.error_body import error_in
-from agentkit.net.error_kinds import is_connection_error
+from agentkit.net.error_kinds import is_connection_error, is_timeout_error
 from agentkit.net.error_text import display_url
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 
@@ -82,7 +82,8 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
         if not is_connection_error(broken):
             raise
         if not is_finished():
-            raise broken from (error if broken is not error else error.__cause__)
+            marked = broken if is_timeout_error(broken) else _in_body(broken)
+            raise marked from (error if broken is not error else error.__cause__)
     _check(answer, reader, has_choices=has_choices, is_finished=is_finished())
 
 

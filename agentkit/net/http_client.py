@@ -21,6 +21,7 @@ from agentkit.net.connections import REFUSED_WHILE_SENDING, Connection, Connecti
 from agentkit.net.content_coding import accepted
 from agentkit.net.dialling import failures
 from agentkit.net.error_body import error_in
+from agentkit.net.error_kinds import is_timeout_error
 from agentkit.net.error_text import display_url
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.exchanges import Stored, exchanged
@@ -170,7 +171,7 @@ class Transport:
                     return
             except failures() as error:
                 if has_begun or not retries.after_failure():
-                    raise self.broken(response, error) from error
+                    raise self._broken_off(response, error, has_begun) from error
             finally:
                 response.close()
 
@@ -379,6 +380,13 @@ class Transport:
         from agentkit.net import api_errors
 
         return api_errors.connection_error(self.base_url, response.method, response.url, error, self.wording, True)
+
+    def _broken_off(self, response: Response, error: Exception, has_begun: bool) -> Exception:
+        """The error for a stream that broke off. has_begun: whether it had events, and so was not sent again here."""
+        from agentkit.net.api_errors import mark_in_body
+
+        broken: Any = self.broken(response, error)
+        return mark_in_body(broken) if has_begun and not is_timeout_error(broken) else broken
 
     def _unanswered(self, method: str, path: str, error: Exception) -> Exception:
         from agentkit.net import api_errors

@@ -97,6 +97,7 @@ class ClientAnswer:
         self.headers: Mapping[str, str] = response.headers
         self.url = str(response.request.url)
         self.content = b"".join(heard(response, [response.content])) if is_read else None
+        self._rest: Iterator[bytes] = iter(())
 
     @property
     def media_type(self) -> str:

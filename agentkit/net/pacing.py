@@ -210,8 +210,8 @@ class PaceQueue:
         self._next = NEVER
         behind: set[Server] = set()
         for ticket in list(self._waiting):
-            if ticket.server in behind:
-                continue
+            if ticket.server in behind or not self._has_place(ticket.place):
+                continue  # of those behind it, replies that have a place may send again: they free theirs only then
             is_crowded = len(self._waiting) > 1 or len(ticket.server.flying) > 1
             wait = ticket.server.wait(ticket.tokens, now, is_crowded)
             if wait > 0:  # another server may be free
@@ -219,15 +219,13 @@ class PaceQueue:
                 self._next = min(self._next, now + wait)
                 continue
             wait = self._wait(ticket, now, is_crowded)
-            if wait > 0:
+            if wait > 0:  # all wait for it, in their order
                 self._next = min(self._next, now + wait)
                 return
             self._send(ticket, now)
 
     def _wait(self, ticket: _Ticket, now: float, is_crowded: bool) -> float:
         """The seconds until the limits that are for all servers have room."""
-        if not self._has_place(ticket.place):
-            return SLEEP
         requests = 0.0 if self._requests is None else self._requests.wait(1, now, is_crowded)
         tokens = 0.0 if self._tokens is None else self._tokens.wait(ticket.tokens, now, is_crowded)
         return max(requests, tokens)

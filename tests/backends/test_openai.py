@@ -663,6 +663,22 @@ def test_a_reserved_field_is_refused() -> None:
         OpenAIBackend("m", base_url="http://x/v1", messages=[])
 
 
+@pytest.mark.parametrize(
+    "value", [{1, 2}, object(), float("nan"), {"day": {object()}}, b"x"], ids=lambda each: type(each).__name__
+)
+def test_a_sampling_value_that_is_no_json_is_the_mistake_of_the_program(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"logit_bias=.* can't be sent as JSON"):
+        OpenAIBackend("m", base_url="http://127.0.0.1:9/v1", logit_bias=value)
+    with serve([whole("From A.")]) as server, serve([whole("From B.")]) as other:
+        both = [OpenAIBackend("m", base_url=each.url) for each in (server, other)]
+        for agent in (Agent(both), Agent(both[0])):
+            with pytest.raises(ConfigurationError, match=r"logit_bias=.* can't be sent as JSON"):
+                agent.run("Hi", sampling={"logit_bias": value})
+        assert not server.requests
+        assert not other.requests
+        assert Agent(both).run("Hi", sampling={"logit_bias": {"5": 1}}).output == "From A."
+
+
 # The accumulator
 
 

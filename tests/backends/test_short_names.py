@@ -10,6 +10,7 @@ import pytest
 
 from agentkit import Agent, ConfigurationError, tool
 from agentkit.backends import OpenAIBackend
+from agentkit.event import ReplyDiscarded, ReplyFinished, TextDelta
 from agentkit.limits import Usage
 from agentkit.middleware import retry
 from agentkit.middleware.pricing import known_cost
@@ -280,6 +281,24 @@ def test_a_call_that_the_server_could_not_parse_is_read_or_asked_for_again(
     assert result.output == "It is 5."
     assert ["\n5\n" in str(message["content"]) for message in result.messages if message["role"] == "tool"] == [True]
     assert len(server.requests) >= requests
+
+
+@pytest.mark.parametrize("said", [{"content": "I look it up."}, {"reasoning": "Hm."}])
+@pytest.mark.parametrize("before", ["", "I add. "])
+def test_what_was_shown_before_such_a_call_is_taken_back_and_what_is_read_is_shown(said: Any, before: str) -> None:
+    written = before + '<function=add>{"a": 2, "b": 3}</function>'
+    error = {"message": FAILED, "code": "tool_use_failed", "failed_generation": written, "status_code": 400}
+    first = streamed(delta(**said), {"error": error})
+    with serve([first, streamed(delta(content="It is 5."), delta("stop"))]) as server:
+        with Agent(f"groq:llama-3.3-70b-versatile@{server.url}", tools=[add]) as agent:
+            events = list(agent.stream("How much is 2 and 3?"))
+    discarded = [index for index, event in enumerate(events) if isinstance(event, ReplyDiscarded)]
+    (replied, *_) = [index for index, event in enumerate(events) if isinstance(event, ReplyFinished)]
+    assert len(discarded) == 1 < replied
+    shown = [event.text for event in events[discarded[0] : replied] if isinstance(event, TextDelta)]
+    reply = events[replied].reply  # type: ignore[attr-defined]
+    assert "".join(shown).strip() == (reply.message["content"] or "").strip() == before.strip()
+    assert json.loads(server.requests[1].raw)["messages"][1].get("content") == reply.message["content"]
 
 
 def test_a_call_that_is_never_parsed_is_an_error_with_the_words_of_the_server() -> None:

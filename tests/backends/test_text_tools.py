@@ -16,7 +16,9 @@ from pydantic import BaseModel
 from agentkit import Agent, ConfigurationError, Limits, Tool, tool
 from agentkit.backend import Backend, Capabilities, ReplyStream, Request
 from agentkit.backends import GGUFBackend, LightLLMBackend, OpenAIBackend
-from agentkit.event import OutputDelta, ReplyDiscarded, TextDelta
+from agentkit.backends.text_tools import TextTools
+from agentkit.event import OutputDelta, Reply, ReplyDiscarded, TextDelta
+from agentkit.limits import Usage
 from agentkit.message import text_of
 from agentkit.middleware.base import Middleware
 from agentkit.testing import ScriptedBackend
@@ -484,6 +486,18 @@ def test_a_server_that_refuses_tools_gets_them_as_text(refusal: str, caplog: pyt
             assert agent.run("Weather in Oslo?").output == "Rain."
     assert sum("tools" in asked.body for asked in server.requests) == 1
     assert len([record for record in caplog.records if "refuses tools" in record.getMessage()]) == 1
+
+
+def test_a_reply_without_tools_that_was_paid_for_is_counted_where_the_next_one_fails() -> None:
+    class Blind(ScriptedBackend):
+        def capabilities(self, ask: bool = False) -> Capabilities:
+            return Capabilities("blind", tools=False if self.requests else None)
+
+    blind = Blind(
+        Reply({"role": "assistant", "content": "I have no tools."}, usage=Usage(1, 100)), ConnectionError("gone")
+    )
+    result = Agent([TextTools(blind), ScriptedBackend("Rain.")], tools=[weather]).run("Weather in Oslo?")
+    assert (result.output, result.models["blind"].input_tokens) == ("Rain.", 100)
 
 
 def test_a_template_that_does_not_know_the_messages_of_tools_gets_text() -> None:

@@ -18,10 +18,13 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from agentkit import Agent, AgentkitError, ConfigurationError, Limits, tool
+from agentkit import Agent, AgentkitError, ConfigurationError, Limits, Window, tool
 from agentkit.backend import Capabilities, Request
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.event import ReplyDiscarded, ReplyFinished, ReplyStarted, TextDelta
+from agentkit.middleware.context_window import SUMMARISE
+from agentkit.middleware.failover import Failover
+from agentkit.middleware.retry import Retrying
 from agentkit.net.api_errors import status_error
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
@@ -622,6 +625,50 @@ def test_the_first_error_is_not_lost_behind_the_seconds_refusal(pair: Pair) -> N
             Agent([pair.first, second]).run("Hi")
         assert "upstream connect error" in raised.value.__notes__[0]
         second.close()
+
+
+PAID = {"prompt_tokens": 100, "completion_tokens": 20}
+FAILED_LATER = {
+    "empty, then refused": ([whole("", usage=PAID), refused(500, "broken")], 1),
+    "empty, then dropped": ([whole("", usage=PAID), Answer(b"", drop=True)], 1),
+    "empty, then broken off": ([whole("", usage=PAID), whole("I", finish_reason="error", usage=PAID)], 2),
+}
+
+
+@pytest.mark.parametrize("failed", FAILED_LATER)
+def test_what_a_model_was_paid_for_is_counted_also_where_its_second_try_fails(
+    pair: Pair, no_waiting: list[float], failed: str
+) -> None:
+    answers, replies = FAILED_LATER[failed]
+    pair.answer = failing(*answers)
+    result = Agent([pair.first, pair.second]).run("Hi", messages=ASKED)
+    assert [(name, each.requests, each.input_tokens) for name, each in result.models.items()] == [
+        ("first", replies, replies * 100),
+        ("second", 1, 10),
+    ]
+    assert result.usage.output_tokens == replies * 20 + 5
+
+
+def test_what_was_paid_for_is_counted_where_all_models_of_one_fail(pair: Pair, no_waiting: list[float]) -> None:
+    """Models that stand for one of several are counted together."""
+    pair.answer = failing(whole("", usage=PAID), refused(500, "broken"))
+    with serve([refused(500, "broken")]) as other:
+        both = [pair.first, OpenAIBackend("other", base_url=other.url, max_retries=0)]
+        inner = Failover(both).around([Retrying(each) for each in both])
+        result = Agent([inner, pair.second]).run("Hi", messages=ASKED)
+    assert [each.input_tokens for each in result.models.values()] == [100, 10]
+
+
+def test_a_summary_that_was_paid_for_is_counted_where_its_reply_fails(pair: Pair, no_waiting: list[float]) -> None:
+    def answer(asked: Asked) -> Answer:
+        if SUMMARISE in str(asked.body["messages"][-1]["content"]):
+            return whole("They spoke of words.", usage=PAID)
+        return refused(500, "broken")
+
+    pair.answer = answer
+    long: list[Any] = [{"role": role, "content": "word " * 800} for _ in range(8) for role in ("user", "assistant")]
+    result = Agent([pair.first, pair.second], window=Window(4000, compaction="summarise")).run("And?", messages=long)
+    assert result.models["first"].input_tokens == 100
 
 
 def test_a_smaller_model_is_not_sent_what_it_has_no_room_for(pair: Pair) -> None:

@@ -17,10 +17,12 @@ import pytest
 from openai import RateLimitError
 
 from agentkit import Agent, Limits, Pace, ReplyCache, tool
+from agentkit.backend import ReplyStream, Request
 from agentkit.backends.lightllm import LightLLMBackend
 from agentkit.backends.openai import OpenAIBackend
 from agentkit.errors import ConfigurationError
 from agentkit.event import TextDelta
+from agentkit.middleware.base import Middleware
 from agentkit.middleware.pace import _size
 from agentkit.testing import ScriptedBackend
 from tests.support.forks import in_child
@@ -448,6 +450,39 @@ def test_what_the_http_client_sends_again_counts_too() -> None:
         agent(server, pace).run("Hi?")
         assert len(server.requests) == 3
         assert time.monotonic() - started >= 1.4
+
+
+@pytest.mark.parametrize("tokens", [None, 10_000])
+def test_a_reply_that_has_a_place_is_sent_again_ahead_of_older_ones_without(tokens: int | None) -> None:
+    """An older reply that sends its first request late stands before the retry of one that has the only place."""
+    may_send, pace = threading.Event(), Pace(tokens=tokens, at_once=1)
+    asked: list[str] = []
+
+    class Late(Middleware):
+        def reply(self, request: Request) -> ReplyStream:
+            if request.transcript[-1]["content"] == "late":
+                may_send.wait(20)
+            yield from self.backend.reply(request)
+
+    def answer(received: Asked) -> Answer:
+        asked.append(received.body["messages"][-1]["content"])
+        if asked.count("quick") != 1 or asked[-1] != "quick":
+            return whole("Hello.", usage=USAGE)
+        may_send.set()
+        until(lambda: pace.waiting == 1)
+        return Answer(b"{}", status=500)
+
+    with serve(answer) as server:
+        one = Agent(pace(Late(OpenAIBackend("any", base_url=server.url, max_retries=1))))
+        one.run("first")
+
+        def work(number: int) -> str:
+            if number:
+                until(lambda: pace.queue._count == 2)  # the other reply has begun
+            return one.run(("late", "quick")[number]).output
+
+        assert threads(2, work, patience=15) == ["Hello."] * 2
+    assert asked == ["first", "quick", "quick", "late"]
 
 
 def test_the_transport_of_lightllm_is_paced_and_obeys_too() -> None:

@@ -7,10 +7,11 @@ import openai
 import pytest
 
 from agentkit import Agent, tool
-from agentkit.backends import OpenAIBackend
+from agentkit.backends import LightLLMBackend, OpenAIBackend
 from agentkit.event import ReplyDiscarded, TextDelta
 from agentkit.testing import ScriptedBackend
 from tests.support.model_server import Answer, delta, serve, streamed, whole
+from tests.support.raw_server import read_request, serve_raw
 
 
 @tool(read_only=True)
@@ -211,3 +212,28 @@ def test_an_unreachable_server_is_not_retried_twice_as_often() -> None:
     with pytest.raises(openai.APIConnectionError, match="is the server running"):
         list(Agent(backend).stream("Go."))
     backend.close()
+
+
+CUT_HEAD = b"HTTP/1.1 200 OK\r\ncontent-ty"
+
+
+@pytest.mark.parametrize("kind", ["own", "client", "lightllm"])
+@pytest.mark.parametrize("retries", [0, 1])
+@pytest.mark.parametrize("sent", [b"", CUT_HEAD], ids=["nothing", "a part of the head"])
+def test_a_server_without_a_response_is_asked_as_often_for_a_stream_as_for_a_whole_reply(
+    kind: str, retries: int, sent: bytes
+) -> None:
+    for stream in (False, True):
+        with serve_raw(lambda made, _: made.sendall(sent) if read_request(made) else None) as server:
+            url = f"http://127.0.0.1:{server.port}/v1"
+            client = openai.OpenAI(base_url=url, api_key="none-key", max_retries=retries)
+            backend: Any = {
+                "own": lambda: OpenAIBackend("m", base_url=url, max_retries=retries),
+                "client": lambda: OpenAIBackend("m", client=client),
+                "lightllm": lambda: LightLLMBackend("qwen3", base_url=url, max_retries=retries),
+            }[kind]()
+            with pytest.raises(openai.APIConnectionError):
+                list(Agent(backend).stream("Go.")) if stream else Agent(backend).run("Go.")
+            backend.close()
+            client.close()
+        assert server.count == retries + 1

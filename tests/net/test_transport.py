@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import gzip
+import http.client
 import json
 import logging
 import os
@@ -24,6 +25,7 @@ import urllib3
 from agentkit import Agent, ConfigurationError
 from agentkit.backends import OpenAIBackend
 from agentkit.net.abort import AbortableRequest, Aborted
+from agentkit.net.bounded import BoundedResponse
 from agentkit.net.http_client import Transport
 from agentkit.net.parsed_url import parsed_url
 from agentkit.net.plain_http import PlainConnection
@@ -274,6 +276,52 @@ def test_a_body_of_any_size_is_bounded(packed: bool) -> None:
 def test_a_body_that_is_shorter_than_announced_is_no_reply() -> None:
     with serve([Answer(REPLY[:40], length=4000)]) as server, pytest.raises(openai.APIConnectionError):
         said(server.url, max_retries=0)
+
+
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0000000a;x=1\r\n0123456789\r\n00000002\r\nab\r\n000\r\n"
+)
+WHOLE = {
+    "with a length": response(REPLY, "x-request-id: 5"),
+    "behind an interim response": b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + response(REPLY),
+    "in chunks": CHUNKED,
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_response_is_complete_wherever_its_connection_ends_or_it_is_an_error(name: str) -> None:
+    def read(sent: bytes) -> bytes:
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            theirs.sendall(sent)
+            theirs.shutdown(socket.SHUT_WR)
+            made = BoundedResponse(ours, method="POST")
+            made.begin()
+            return made.read()
+
+    assert read(WHOLE[name]) == (b"0123456789ab" if name == "in chunks" else REPLY)
+    for size in range(len(WHOLE[name])):
+        with pytest.raises((http.client.IncompleteRead, http.client.RemoteDisconnected)):
+            read(WHOLE[name][:size])
+
+
+def test_the_trailers_of_chunks_may_be_missing() -> None:
+    with serve_raw(lambda made, _: made.sendall(CHUNKED) if read_request(made) else None) as server:
+        transport = Transport(f"http://127.0.0.1:{server.port}", max_retries=0)
+        answer = transport.answered("POST", "/x", {}, whole=True)
+        transport.close()
+    assert answer.content == b"0123456789ab"
+
+
+@pytest.mark.parametrize("cut", [10, 40, 75])
+def test_a_connection_that_ends_within_the_headers_is_tried_again(cut: int) -> None:
+    def answer(made: socket.socket, number: int) -> None:
+        if read_request(made):
+            made.sendall(response(REPLY, "x-request-id: 5")[: None if number else cut])
+
+    with serve_raw(answer) as server:
+        assert said(f"http://127.0.0.1:{server.port}/v1", max_retries=1) == "Here."
+    assert server.count == 2
 
 
 def test_a_refusal_of_a_large_request_that_is_not_read_is_told() -> None:
@@ -695,8 +743,9 @@ def test_a_hang_up_ends_the_wait_before_a_retry() -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_requests_go_through_the_client_that_is_given(stream: bool) -> None:
-    answer = streamed(delta(content="Here."), delta("stop")) if stream else whole("Here.")
+@pytest.mark.parametrize("is_answered_by_a_stream", [False, True])
+def test_requests_go_through_the_client_that_is_given(stream: bool, is_answered_by_a_stream: bool) -> None:
+    answer = streamed(delta(content="Here."), delta("stop")) if is_answered_by_a_stream else whole("Here.")
     with serve([answer]) as server:
         with openai.OpenAI(api_key=KEY, base_url=server.url, default_headers={"x-team": "tides"}) as client:
             backend = OpenAIBackend("m", client=client)

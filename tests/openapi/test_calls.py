@@ -20,6 +20,7 @@ from agentkit.openapi import openapi
 from agentkit.testing import ScriptedBackend, recorded
 from tests.openapi.specs import answer, description, of_get, of_post, parameter, tool_of, tools_of
 from tests.support.api_server import ApiServer, Received, Reply, serve_api
+from tests.support.raw_server import read_request, serve_raw
 
 METHODS = {name: {name: {"operationId": name}} for name in ("get", "put", "post", "delete", "patch", "head", "options")}
 ALL = description({f"/{name}": item for name, item in METHODS.items()})
@@ -87,6 +88,15 @@ def test_a_chunk_of_negative_length_is_not_read_for_ever() -> None:
         tool = tools_of(ALL, api.url)["get"]
         api.always(Reply(headers={"transfer-encoding": "chunked"}, body=b"-1\r\n" + b"x" * 1_000_000))
         assert "did not answer as an HTTP server does" in answer(tool)
+
+
+@pytest.mark.parametrize(
+    "sent", ["", "content-type: text/plain\r\ncontent-len", "transfer-encoding: chunked\r\n\r\n00"]
+)
+def test_a_response_whose_connection_ends_before_its_body_is_no_success(sent: str) -> None:
+    begun = f"HTTP/1.1 200 OK\r\n{sent}".encode()
+    with serve_raw(lambda made, _: made.sendall(begun) if read_request(made) else None) as api:
+        assert "did not answer as an HTTP server does" in answer(tools_of(ALL, f"http://127.0.0.1:{api.port}")["get"])
 
 
 @pytest.mark.parametrize(
