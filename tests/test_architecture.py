@@ -52,7 +52,7 @@ LAYERS = [
         "net.wording",
         "net.time_limits",
     ],
-    ["net.error_text", "net.dialling", "net.parsed_url"],
+    ["net.error_text", "net.dialling", "net.parsed_url", "net.escapes"],
     ["net.plain_http", "net.server_urls"],
     [
         *(
@@ -71,7 +71,6 @@ LAYERS = [
     ["net.pacing"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
-        "testing.escapes",
     ],
     ["testing.redaction", "mcp.secrets", "net.kept_keys"],
     ["net.charset", "net.media_type", "net.content_coding", "net.refresh", "net.page_cache", "net.url_guard"],
