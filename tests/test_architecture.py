@@ -53,7 +53,7 @@ LAYERS = [
         "net.wording",
         "net.time_limits",
     ],
-    ["net.error_text", "net.dialling", "net.parsed_url"],
+    ["net.error_text", "net.dialling", "net.parsed_url", "net.escapes"],
     ["net.plain_http", "net.server_urls"],
     [
         *(
@@ -72,7 +72,6 @@ LAYERS = [
     ["net.pacing"],
     [
         *("net.charset_guess", "net.pickled_errors", "net.keys", "net.outgoing", "net.image_bytes", "net.upright"),
-        "testing.escapes",
         "testing.streams",
     ],
     ["testing.cassette_file", "testing.redaction", "mcp.secrets", "net.kept_keys"],

@@ -14,7 +14,7 @@ import urllib3
 import agentkit.net.pickled_errors  # noqa: F401
 from agentkit.net.error_body import message_of, page_text, status_of
 from agentkit.net.error_text import cause_of, display_url
-from agentkit.net.keys import blotted, repeats
+from agentkit.net.keys import blotted, blotted_beginning, blotted_body, repeats
 from agentkit.net.outgoing import URLLIB3, route_hint
 from agentkit.net.wording import Wording
 
@@ -99,7 +99,8 @@ def connection_error(
 def refused(response: Received, wording: Wording) -> openai.APIStatusError:
     """Return the error for a response with an error status, whose body is read here and closed."""
     with closing(response):
-        content = _beginning(response)
+        received = _beginning(response)
+    content = blotted_body(received, response.key)
     try:
         body: Any = json.loads(content)
     except (ValueError, RecursionError):
@@ -107,9 +108,8 @@ def refused(response: Received, wording: Wording) -> openai.APIStatusError:
     reported = message_of(body) if body is not None else page_text(content)
     if body is None and wording.keeps_text:
         body = content.decode("utf-8", "replace").strip()
-    if response.key:
-        reported = blotted(reported, response.key)
-        body = None if repeats(json.dumps(body), response.key) else body
+    if content != received:  # it repeats the key
+        body = None
     message = wording.refused(display_url(response.url), response.status_code, reported)
     return status_error(response.status_code, message, as_httpx(response, content), body)
 
@@ -129,7 +129,7 @@ def _beginning(response: Received) -> bytes:
 
 def not_json(response: Received, excerpt: str) -> openai.APIError:
     """Return the error for a response that is not JSON. excerpt: its beginning."""
-    excerpt = blotted(excerpt, response.key)
+    excerpt = blotted_beginning(excerpt, (response.key,))
     location = response.headers.get("location") if 300 <= response.status_code < 400 else None
     what = f"with a redirect to {display_url(location)}" if location else "with a body that is not JSON"
     return openai.APIResponseValidationError(
@@ -155,7 +155,22 @@ def without_key(error: openai.APIError, key: str) -> openai.APIError:
     if key and repeats(f"{error} {error.body}", key):
         error.message = blotted(error.message, key)
         error.args, error.body = (error.message,), None
+    response = getattr(error, "response", None)
+    if key and isinstance(response, httpx2.Response):
+        with suppress(httpx2.ResponseNotRead):
+            error.response = _without_key(response, key)  # type: ignore[attr-defined]
     return error
+
+
+def _without_key(response: httpx2.Response, key: str) -> httpx2.Response:
+    """The same response, or a copy without the key, which its body repeats. Raises ResponseNotRead."""
+    content = blotted_body(response.content, key)
+    if content == response.content:
+        return response
+    headers = [
+        (name, value) for name, value in response.headers.raw if name.decode("latin-1").lower() not in _BODY_HEADERS
+    ]
+    return httpx2.Response(response.status_code, headers=headers, content=content, request=response.request)
 
 
 def as_httpx(response: Received, content: bytes) -> httpx2.Response:

@@ -61,7 +61,8 @@ class BoundedResponse(http.client.HTTPResponse):
         """The status line of the answer, behind all interim responses: http.client itself skips only 100."""
         while True:
             version, status, reason = super()._read_status()  # type: ignore[misc]  # not in its types
-            self.fp.may_end = False
+            reader: Any = self.fp
+            reader.may_end = False
             if status == 101 or not 100 <= status < 200:
                 return version, status, reason
             self._skipped += 1 + len(http.client._read_headers(self.fp))  # type: ignore[attr-defined]

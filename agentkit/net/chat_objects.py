@@ -9,14 +9,17 @@ from agentkit.net.error_body import error_in
 from agentkit.net.error_kinds import is_connection_error, is_timeout_error
 from agentkit.net.error_text import display_url
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
+from agentkit.net.keys import blotted_beginning
 
 
 class Answer(Protocol):
-    """A response without an error status. content: its body, None where it is not read yet. url: of the request."""
+    """A response without an error status. content: its body, None where it is not read yet. url, key: of the request,
+    "" for no key."""
 
     status_code: int
     headers: Any
     url: str
+    key: str
     content: bytes | None
 
     @property
@@ -110,7 +113,7 @@ def _check(answer: Answer, reader: EventReader, *, has_choices: bool, is_finishe
         if "event-stream" not in answer.media_type:
             raise _no_completion(answer, reader)
         if reader.excerpt.strip() and not reader.count:
-            raise _in_body(_api_error(f"the server sent no event: {reader.excerpt!r}"))
+            raise _in_body(_api_error(f"the server sent no event: {_excerpt(answer, reader)!r}"))
 
 
 def _error_in(answer: Any) -> Exception:
@@ -143,12 +146,13 @@ def _no_completion(answer: Answer, reader: EventReader) -> Exception:
         answer.as_httpx(),
         None,
         message=f"{without_credentials(answer.url)} answered {answer.status_code} with {what}, which is "
-        f"not a chat completion (is the base URL right? it usually ends in /v1): {_excerpt(answer, reader)[:200]!r}",
+        f"not a chat completion (is the base URL right? it usually ends in /v1): {_excerpt(answer, reader)!r}",
     )
 
 
 def _excerpt(answer: Answer, reader: EventReader) -> str:
-    return reader.excerpt or (answer.content or b"")[:300].decode("utf-8", "replace")
+    excerpt = reader.excerpt or (answer.content or b"")[:300].decode("utf-8", "replace")
+    return blotted_beginning(excerpt, (answer.key,))[:200]
 
 
 def _api_error(message: str) -> Any:

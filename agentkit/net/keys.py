@@ -1,7 +1,7 @@
 """API keys: what can't be one, the names of fields that hold one, and keeping them out of error messages."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from agentkit._lazy.patterns import pattern
 from agentkit.errors import ConfigurationError
@@ -76,19 +76,42 @@ def _problem(key: str) -> str:
 
 def repeats(text: str, key: str) -> bool:
     """Whether a text contains a key that is a secret."""
-    return len(key) >= MIN_SECRET and key in text
+    return blotted(text, key) != text
 
 
 def blotted(text: str, key: str) -> str:
-    """Return the text with "(key)" in place of a key that is a secret."""
-    return text.replace(key, "(key)") if len(key) >= MIN_SECRET else text
+    """Return the text with "(key)" in place of a key that is a secret, also where it is written with the escapes of
+    JSON or URLs."""
+    return blotted_all(text, (key,))
 
 
 def blotted_all(text: str, keys: Iterable[str]) -> str:
     """The same for several keys, of which one may be a part of another."""
-    for key in sorted(set(keys), key=len, reverse=True):
-        text = blotted(text, key)
+    secrets = {key for key in keys if len(key) >= MIN_SECRET}
+    if not secrets:
+        return text
+    if "\\" in text or "%" in text:
+        from agentkit.net.escapes import replaced  # few texts have any
+
+        return replaced(text, secrets, "(key)")
+    for key in sorted(secrets, key=len, reverse=True):
+        text = text.replace(key, "(key)")
     return text
+
+
+def blotted_beginning(text: str, keys: Collection[str]) -> str:
+    """The same for a text that was cut, perhaps in the middle of a key."""
+    text = blotted_all(text, keys)
+    for key in keys:
+        for size in range(len(key) - 1, MIN_SECRET - 1, -1):
+            if text.endswith(key[:size]):
+                return f"{text[:-size]}(key)"
+    return text
+
+
+def blotted_body(content: bytes, key: str) -> bytes:
+    """The same for a body, whose other bytes stay what they are."""
+    return blotted_beginning(content.decode("utf-8", "surrogateescape"), (key,)).encode("utf-8", "surrogateescape")
 
 
 def is_secret_name(name: str, in_url: bool = False) -> bool:

@@ -46,7 +46,7 @@ class OpenAIClient:
         send = partial(self._client.post, path, cast_to=httpx2.Response, body=json.loads(body), options=options)
         replay = partial(_replayed, method, url)
         response = self._told(lambda: exchanged(method, url, lambda: body, send, replay))
-        return ClientAnswer(response, is_read=whole)
+        return ClientAnswer(response, self.api_key or "", is_read=whole)
 
     def find(self, path: str, *, timeout: float | None = None, max_retries: int | None = None) -> Any:
         """The JSON at a path. See `ModelServer.find`."""
@@ -91,8 +91,9 @@ class OpenAIClient:
 class ClientAnswer:
     """An `Answer` (see `net.chat_objects`) of such a client."""
 
-    def __init__(self, response: httpx2.Response, is_read: bool) -> None:
+    def __init__(self, response: httpx2.Response, key: str, is_read: bool) -> None:
         self.response = response
+        self.key = key
         self.status_code = response.status_code
         self.headers: Mapping[str, str] = response.headers
         self.url = str(response.request.url)

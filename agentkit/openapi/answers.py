@@ -1,9 +1,11 @@
 """Responses of an API as the model reads them."""
 
 import json
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import cut, json_text
 from agentkit.errors import ToolError
 from agentkit.message import Image
@@ -20,6 +22,8 @@ MAX_ERROR = 2000
 _SHOWN_HEADERS = ("content-type", "content-length", "last-modified", "etag")
 _TEXT = ("text/", "application/xml", "application/javascript", "application/x-ndjson", "application/yaml")
 _TEXT_ENDS = ("+xml", "+yaml", "json", "+text", "json-seq", "jsonl", "/xml", "/yaml", "x-www-form-urlencoded", "/csv")
+
+_STRING_OR_SPACE = pattern(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|\s++')
 
 Blotting = Callable[[str], str]
 """Returns a text without what is secret."""
@@ -59,21 +63,27 @@ def _content(response: ApiResponse, blot: Blotting) -> str | Image:
 
 
 def _compact(content: bytes, charset: str | None) -> str:
-    """JSON without white space; what can't be read, as it is."""
+    """JSON without white space and escaped letters, its numbers as they are written; what can't be read, as it is."""
     text = decode(content, charset)
     try:
-        return json_text(json.loads(text))
+        json.loads(text)
     except (ValueError, RecursionError):
         return text
+    return _STRING_OR_SPACE.sub(_shortened, text)
+
+
+def _shortened(found: "re.Match[str]") -> str:
+    part = found[0]
+    return "" if part.isspace() else json_text(json.loads(part)) if "\\" in part else part
 
 
 def _error(response: ApiResponse, where: str, blot: Blotting) -> str:
     declared, charset = content_type_of(response.headers.get("content-type", ""))
     kind = read_as(declared, response.content)
     if "html" in kind:
-        body = page_text(response.content)
+        body = page_text(blot(decode(response.content, charset)).encode("utf-8", "replace"))
     elif kind.startswith(_TEXT) or kind.endswith(_TEXT_ENDS):
-        body = cut(blot(decode(response.content[: 4 * MAX_ERROR], charset)).strip(), MAX_ERROR)
+        body = cut(blot(decode(response.content[: 8 * MAX_ERROR], charset)).strip(), MAX_ERROR)
     else:
         body = f"({len(response.content):,} bytes of {kind or 'an unknown type'})" if response.content else ""
     wait = told_by(response.headers).retry_after if response.status in (429, 503) else None

@@ -11,7 +11,7 @@ from agentkit._text import cut
 from agentkit.errors import ConfigurationError
 from agentkit.net.api_call import Signing
 from agentkit.net.kept_keys import check_object, keyless
-from agentkit.net.keys import MIN_SECRET, checked_key
+from agentkit.net.keys import blotted_beginning, checked_key
 from agentkit.openapi.document import Document, UnresolvableError, mapping, words
 
 Auth = str | tuple[str, str] | Mapping[str, Any] | Signing
@@ -19,7 +19,6 @@ Auth = str | tuple[str, str] | Mapping[str, Any] | Signing
 `requests.auth.AuthBase`."""
 Security = tuple[frozenset[str], ...] | None
 """Alternatives, each the names of the schemes that are needed together; None: the description doesn't say."""
-HIDDEN = "(key)"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 
 
@@ -79,10 +78,7 @@ class Credentials:
 
     def blotted(self, text: str, more: tuple[str, ...] = ()) -> str:
         """A text without the keys, which some servers repeat."""
-        for secret in sorted({*self.secrets, *more}, key=len, reverse=True):
-            if len(secret) >= MIN_SECRET:
-                text = text.replace(secret, HIDDEN)
-        return text
+        return blotted_beginning(text, (*self.secrets, *more))
 
 
 def _keyless(sent: Sent, secrets: tuple[str, ...]) -> Sent:

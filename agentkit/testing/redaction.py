@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from agentkit._lazy.patterns import pattern
+from agentkit.net.escapes import replaced
 from agentkit.net.keys import is_secret_name
-from agentkit.testing.escapes import found_in, levels
 from agentkit.testing.streams import changed_across
 
 REDACTED = "SECRET"
@@ -73,14 +73,7 @@ class Redaction:
             return self.known(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
         if not isinstance(value, str) or not self._secrets:
             return value
-        read = levels(value)
-        pieces: list[str] = []
-        done = 0
-        for start, end in sorted(span for secret in self._secrets for span in found_in(read, secret)):
-            if start >= done:
-                pieces += (value[done:start], REDACTED)
-            done = max(done, end)
-        return "".join((*pieces, value[done:]))
+        return replaced(value, self._secrets, REDACTED)
 
 
 def _without_fields(text: str) -> str:

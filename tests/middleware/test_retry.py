@@ -12,6 +12,7 @@ from agentkit.event import ReplyDiscarded, TextDelta
 from agentkit.testing import ScriptedBackend
 from tests.support.model_server import Answer, delta, serve, streamed, whole
 from tests.support.raw_server import read_request, serve_raw
+from tests.support.waiting import until
 
 
 @tool(read_only=True)
@@ -236,4 +237,5 @@ def test_a_server_without_a_response_is_asked_as_often_for_a_stream_as_for_a_who
                 list(Agent(backend).stream("Go.")) if stream else Agent(backend).run("Go.")
             backend.close()
             client.close()
+            until(lambda: server.count > retries)
         assert server.count == retries + 1

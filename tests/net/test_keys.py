@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, APIError, ConfigurationError, VLMRun
 from agentkit.backends import LightLLMBackend, OpenAIBackend
-from agentkit.net.keys import _problem, checked_key
+from agentkit.net.keys import _problem, blotted, blotted_all, blotted_beginning, checked_key
 from agentkit.providers import resolve
 from tests.support.model_server import Answer, serve, whole
 
@@ -110,3 +110,19 @@ def test_a_key_of_the_usual_characters_is_no_other_than_one_that_is_looked_at_cl
             checked_key(key, "api_key")
     else:
         assert checked_key(key, "api_key") == key
+
+
+@given(st.text(max_size=30), st.text(min_size=8, max_size=30), st.text(max_size=30), st.integers(0, 3))
+def test_a_key_is_blotted_out_however_often_it_is_escaped(before: str, key: str, after: str, times: int) -> None:
+    written = key
+    for _ in range(times):
+        written = json.dumps(written)[1:-1]
+    shown = blotted(f"{before}{written}{after}", key)
+    assert written not in shown
+    assert "(key)" in shown
+
+
+@given(st.text(alphabet="ab", max_size=8), st.text(alphabet="cd", min_size=8, max_size=20), st.integers(8, 20))
+def test_of_a_key_on_the_cut_nothing_is_left(before: str, key: str, size: int) -> None:
+    assert blotted_beginning(before + key[:size], (key,)) == f"{before}(key)"
+    assert blotted_all(before + key[:7], (key,)) == before + key[:7]

@@ -783,7 +783,8 @@ def test_errors_of_such_a_client_are_its_own_and_have_no_key() -> None:
     with serve([Answer(body, status=401)]) as server, openai.OpenAI(api_key=KEY, base_url=server.url) as client:
         with pytest.raises(openai.AuthenticationError) as raised:
             Agent(OpenAIBackend("m", client=client)).run("Hello")
-    assert KEY not in f"{raised.value} {raised.value.body}"
+    assert KEY not in f"{raised.value} {raised.value.body} {raised.value.response.text}"
+    assert "(key)" in raised.value.response.text
 
 
 def test_a_client_that_can_not_be_used_is_refused() -> None:
@@ -984,6 +985,30 @@ def test_a_key_that_a_body_without_json_repeats_is_not_shown() -> None:
             transport.post("/x", {})
         transport.close()
     assert KEY not in f"{raised.value} {raised.value.response.headers}"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        Answer(json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}."}}).encode(), status=401),
+        Answer(f"<html><body>{'x ' * 140}{KEY}</body></html>".encode(), 401, "text/html"),
+        Answer(json.dumps({"error": {"message": "y" * 970 + KEY}}).encode(), status=401),
+        Answer(json.dumps({"error": {"message": json.dumps(KEY)[:-1].replace("-", "\\u002d")}}).encode(), status=401),
+        Answer(f"<p>{'z' * 272}{KEY}".encode(), content_type="text/html"),
+        Answer(f"<p>{'z' * 185}{KEY}".encode(), content_type="text/html"),
+        Answer(f"{'z' * 285}{KEY}".encode(), content_type="text/event-stream"),
+    ],
+)
+@pytest.mark.parametrize("with_client", [False, True])
+def test_an_error_has_no_part_of_the_key_wherever_a_text_is_cut(repeated: Answer, with_client: bool) -> None:
+    with serve([repeated]) as server, openai.OpenAI(api_key=KEY, base_url=server.url, max_retries=0) as client:
+        options: Any = {"client": client} if with_client else {"base_url": server.url, "api_key": KEY, "max_retries": 0}
+        with pytest.raises(openai.APIError) as raised:
+            Agent(OpenAIBackend("m", **options)).run("Hello")
+    response = getattr(raised.value, "response", None)
+    shown = f"{raised.value} {raised.value.body} {response.text if response is not None else ''}"
+    assert KEY[:8] not in shown
+    assert KEY[:8].replace("-", "\\u002d") not in shown
 
 
 # What is read of a usual URL without urllib3 is what urllib3 reads

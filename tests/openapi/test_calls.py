@@ -42,7 +42,11 @@ def test_get_and_head_change_nothing_and_all_else_may() -> None:
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (Reply(body=b'{"a": [1, 2.50, "\\u00e9"], "b": null}'), '{"a":[1,2.5,"é"],"b":null}'),
+        (Reply(body=b'{"a": [1, 2.50, "\\u00e9"], "b": null}'), '{"a":[1,2.50,"é"],"b":null}'),
+        (
+            Reply(body=b'{"n": 12345678901234567.89,\r\n "k\\"": "a \\\\ b"}'),
+            '{"n":12345678901234567.89,"k\\"":"a \\\\ b"}',
+        ),
         (Reply(body=b"[ ]", content_type="application/hal+json; charset=utf-8"), "[]"),
         (Reply(body=b"{broken", content_type="application/json"), "{broken"),
         (Reply(body=b"h\xe9", content_type="text/plain; charset=latin-1"), "hé"),
@@ -55,11 +59,32 @@ def test_get_and_head_change_nothing_and_all_else_may() -> None:
         ),
         (Reply(body=b"[" * 20_000), "[" * 20_000),
     ],
-    ids=["json", "hal", "broken", "latin-1", "yaml", "204", "201", "binary", "deep"],
+    ids=["json", "numbers", "hal", "broken", "latin-1", "yaml", "204", "201", "binary", "deep"],
 )
 def test_the_model_reads_what_the_server_answers(api: ApiServer, reply: Reply, said: str) -> None:
     api.always(reply)
     assert answer(tool_of(of_post({"type": "string"}), api.url), '{"body": "x"}') == said
+
+
+PASSWORD = 'p"w\\d-secret-12345'
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Reply(body=json.dumps({"seen": PASSWORD}).encode()),
+        Reply(body=json.dumps({"seen": json.dumps({"password": PASSWORD})}).encode()),
+        Reply(500, f"<html>{'x ' * 145}{PASSWORD}</html>".encode(), "text/html"),
+        Reply(500, f"{'x' * 1990}{PASSWORD}".encode(), "text/plain"),
+        Reply(500, ("\u2026" * 2660 + PASSWORD).encode(), "text/plain"),
+    ],
+    ids=["escaped", "escaped twice", "a page that is cut", "a text that is cut", "bytes that are cut"],
+)
+def test_nothing_of_a_password_that_the_server_repeats_is_read_by_the_model(api: ApiServer, reply: Reply) -> None:
+    api.always(reply)
+    said = answer(tools_of(ALL, api.url, auth=("ann", PASSWORD))["get"])
+    assert "secret" not in said
+    assert PASSWORD[:4] not in said
 
 
 def test_the_headers_are_what_head_is_for(api: ApiServer) -> None:

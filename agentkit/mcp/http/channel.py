@@ -261,7 +261,7 @@ class Http:
                 f"{where} accepted the request ({response.status_code}) and gave no answer",
                 response.status_code,
             )
-        said = self._sender.blotted(repr(reader.excerpt[:200]), response)
+        said = repr(self._sender.blotted(reader.excerpt, response)[:200])
         return MCPError(
             f"{where} answered with {kind}, which is no MCP message (is the path of the URL right?): {said}",
             PARSE_ERROR,

@@ -25,7 +25,7 @@ from agentkit.mcp.headers import checked_headers
 from agentkit.mcp.secrets import keys_in_url
 from agentkit.net.abort import AbortableRequest, disown, record_owner
 from agentkit.net.drain import drain
-from agentkit.net.keys import blotted_all
+from agentkit.net.keys import blotted_beginning
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
 from agentkit.net.tracked_pools import TrackingAdapter, TrackingPool
 from agentkit.tooling.error_log import log_raised
@@ -311,7 +311,7 @@ class Sender:
         if response is not None:
             secrets.append(str(response.request.headers.get("Authorization") or ""))
         parts = [secret.partition(" ")[2] for secret in secrets]
-        return blotted_all(text, [*secrets, *parts, *keys_in_url(self.url)])
+        return blotted_beginning(text, [*secrets, *parts, *keys_in_url(self.url)])
 
 
 def chunks(response: requests.Response) -> Iterator[bytes]:

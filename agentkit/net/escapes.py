@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import lru_cache
 
 from agentkit._lazy.patterns import pattern
@@ -52,6 +52,16 @@ def found_in(read: Sequence[Level], wanted: str) -> Iterator[tuple[int, int]]:
                 end = start + len(form)
                 yield _in_source(read[:depth], start), _in_source(read[:depth], end)
                 start = level.text.find(form, end)
+
+
+def replaced(text: str, wanted: Collection[str], mark: str) -> str:
+    """The text with a mark in place of each of these texts, whatever of its characters is escaped there."""
+    read, pieces, done = levels(text), list[str](), 0
+    for start, end in sorted(span for each in wanted for span in found_in(read, each)):
+        if start >= done:
+            pieces += (text[done:start], mark)
+        done = max(done, end)
+    return "".join((*pieces, text[done:]))
 
 
 def _read(text: str) -> Level:
