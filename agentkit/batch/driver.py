@@ -28,6 +28,7 @@ from agentkit.batch.journal import Journal, JournalError, read_records
 from agentkit.batch.quarantine import Quarantine
 from agentkit.batch.records import copied
 from agentkit.batch.replaced_file import replace_file
+from agentkit.batch.state_folder import NAME
 from agentkit.batch.stats import Counting, Stats
 from agentkit.errors import ConfigurationError
 from agentkit.limits import Usage
@@ -329,14 +330,14 @@ def _job_of(agent: Agent | str | Job, options: Mapping[str, Any]) -> Job:
 
 
 def _name_of(journal: Journal | None) -> str:
-    """The name of a batch in the ids of its sessions: that of its answers file, as long as this has answers; a new one
-    for a new file, so that nothing is taken from an earlier batch."""
-    if journal is None:
-        return secrets.token_hex(6)
-    place = journal.state / "name"
-    if place.exists() and (journal.in_flight or journal.path.stat().st_size):
-        return place.read_text()
+    """The name of a batch in the ids of its sessions: that of its answers file, which may have no answers yet while
+    calls have been made; a new one for a new file, so that nothing is taken from an earlier batch."""
     name = secrets.token_hex(6)
+    if journal is None:
+        return name
+    place = journal.state / NAME
+    if place.exists():
+        return place.read_text()
     replace_file(place, name.encode())
     return name
 

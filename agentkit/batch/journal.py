@@ -34,7 +34,7 @@ from agentkit.batch.id_set import IdMap, digest_of
 from agentkit.batch.item import Record
 from agentkit.batch.replaced_file import sync_folder
 from agentkit.batch.rewritten import rewrite
-from agentkit.batch.state_folder import StateFolder
+from agentkit.batch.state_folder import NAME, StateFolder
 from agentkit.errors import AgentkitError, ConfigurationError
 
 __all__ = ["Journal", "JournalError", "read_records"]
@@ -59,10 +59,10 @@ class Journal:
         self._ending = threading.Event()
         self._failure: OSError | None = None
         self._syncing: threading.Thread | None = None
-        is_new = not path.exists()
         self._begun = Begun(folder.path / "begun")
-        if is_new:
-            self._begun.notes.clear()  # of a file that was removed
+        if not path.exists():  # what is noted is of a file that was removed
+            self._begun.notes.clear()
+            (folder.path / NAME).unlink(missing_ok=True)
         self._file = AppendFile(path, 0o666)
         self._index = IdMap()
         self._superseded = 0
