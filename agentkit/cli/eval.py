@@ -70,6 +70,8 @@ RESCORING = {
 }
 """The options that --rescore has a use for."""
 _KEYS = ("OPENAI_API_KEY", "VLMRUN_API_KEY", *(each.key for each in SHORT_NAMES.values()))
+_NO_KEY = "no-key-in-a-replay"
+"""It is taken for a secret, so that it has to be nothing that a text has."""
 CODES = {"complete": REACHED, "budget": BUDGET, "account": ACCOUNT, "disk": DISK, "stopped": INTERRUPTED}
 
 
@@ -307,7 +309,7 @@ def _evaluated(
     if given["set_"] is None:
         raise ConfigurationError("give a SET of questions: agentkit eval questions.jsonl -m openai:gpt-5-mini")
     if given["replay"] is not None:
-        set_defaults(dict.fromkeys(_KEYS, "replayed"))  # a model can be named without its key
+        set_defaults(dict.fromkeys(_KEYS, _NO_KEY))  # a model can be named without its key
     needs = {f"--{name.replace('_', '-')}": given[name] for name in ("anyway", "retry_failed", "retry_unknown")}
     out = None if given["out"] is None else checked_out(given["out"], needs)
     if out is None and any(needs.values()):
