@@ -1,5 +1,6 @@
 """One start of a batch: what is not answered yet goes to a fleet, and each record into the answers file."""
 
+import math
 import os
 import secrets
 import threading
@@ -28,6 +29,7 @@ from agentkit.batch.journal import Journal, JournalError, read_records
 from agentkit.batch.quarantine import Quarantine
 from agentkit.batch.records import copied
 from agentkit.batch.replaced_file import replace_file
+from agentkit.batch.state_folder import NAME
 from agentkit.batch.stats import Counting, Stats
 from agentkit.errors import ConfigurationError
 from agentkit.limits import Usage
@@ -101,8 +103,8 @@ class BatchRun(Closable, Iterator[Record]):
         self.ending: Ending = ""
         plan.fleet.start(plan.job, self._feed)
         threading.Thread(target=self._wait, name="agentkit-batch-end", daemon=True).start()
-        if plan.limits.seconds is not None:
-            self._timer = threading.Timer(plan.limits.seconds, self._end_of_time)
+        if plan.limits.seconds is not None and plan.limits.seconds <= threading.TIMEOUT_MAX:
+            self._timer = threading.Timer(plan.limits.seconds, self._feed.stop, ("budget",))
             self._timer.daemon = True
             self._timer.start()
 
@@ -141,10 +143,6 @@ class BatchRun(Closable, Iterator[Record]):
             self._feed.fail(error)
         finally:
             self._feed.end()
-
-    def _end_of_time(self) -> None:
-        self._feed.stop("budget")
-        self._cancel_after(self._plan.grace)
 
     def __iter__(self) -> Iterator[Record]:
         return self._records
@@ -209,7 +207,7 @@ class BatchRun(Closable, Iterator[Record]):
 
     def _cancel_after(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        is_done = self._plan.fleet.join(seconds)
+        is_done = self._plan.fleet.join(min(seconds, threading.TIMEOUT_MAX))
         if not is_done or not self._quarantine.join(max(0.0, until - time.monotonic())):
             self._cancel()
 
@@ -295,7 +293,8 @@ def run_batch(
     retry_unknown: ask again what was in progress, with tools that have effects, when the program was killed. sessions:
     the path or URL of a session store: each item is a session of its own, whose book has each tool call once.
     limit_cost, limit_tokens, limit_seconds: what the batch may spend in all. attempts: how often an item is tried.
-    grace: seconds that runs in progress have when the batch is stopped. sampling: fields of each request. output: the
+    grace: seconds that runs in progress have when the batch is stopped, or wait for a server that refuses when its time
+    is up. sampling: fields of each request. output: the
     type of the answers. finish: changes each record before it is written.
 
     Raises ConfigurationError before anything is asked: for an option or a file that can't be used, an answers file of
@@ -315,6 +314,8 @@ def run_batch(
             raise BadInputError(checked.bad, checked.bad_count)
         limits = BatchLimits(limit_cost, limit_tokens, limit_seconds)
         _check_limits(limits, job)
+        if not grace >= 0:
+            raise ConfigurationError(f"grace={grace!r}: give the seconds that runs in progress have, from 0 on")
         fleet = fleet_of(on, job)
         opened.callback(fleet.close)
         journal = None
@@ -322,7 +323,8 @@ def run_batch(
             again = {"retry_failed": retry_failed, "retry_unknown": retry_unknown}
             journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, questions=questions, **again)
             opened.callback(journal.close)
-        job = replace(job, name=_name_of(journal))
+        until = math.inf if limit_seconds is None else time.time() + limit_seconds + grace
+        job = replace(job, name=_name_of(journal), patient_until=until if math.isfinite(until) else None)
         run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, retry_unknown, grace, finish))
         opened.pop_all()
         return run
@@ -339,14 +341,14 @@ def _job_of(agent: Agent | str | Job, options: Mapping[str, Any]) -> Job:
 
 
 def _name_of(journal: Journal | None) -> str:
-    """The name of a batch in the ids of its sessions: that of its answers file, as long as this has answers; a new one
-    for a new file, so that nothing is taken from an earlier batch."""
-    if journal is None:
-        return secrets.token_hex(6)
-    place = journal.state / "name"
-    if place.exists() and (journal.in_flight or journal.path.stat().st_size):
-        return place.read_text()
+    """The name of a batch in the ids of its sessions: that of its answers file, which may have no answers yet while
+    calls have been made; a new one for a new file, so that nothing is taken from an earlier batch."""
     name = secrets.token_hex(6)
+    if journal is None:
+        return name
+    place = journal.state / NAME
+    if place.exists():
+        return place.read_text()
     replace_file(place, name.encode())
     return name
 

@@ -32,12 +32,12 @@ from agentkit.batch.append_file import AppendFile
 from agentkit.batch.begun import NEVER, Begun
 from agentkit.batch.id_set import IdMap, digest_of
 from agentkit.batch.item import Record
-from agentkit.batch.replaced_file import sync_folder
+from agentkit.batch.replaced_file import move_into_place, sync_folder
 from agentkit.batch.rewritten import rewrite
-from agentkit.batch.state_folder import StateFolder
+from agentkit.batch.state_folder import NAME, StateFolder
 from agentkit.errors import AgentkitError, ConfigurationError
 
-__all__ = ["Journal", "JournalError", "read_records"]
+__all__ = ["Journal", "JournalError", "read_records", "replace_answers"]
 
 SYNC_SECONDS = 1.0
 """How often what was written is made to reach the disk."""
@@ -59,14 +59,15 @@ class Journal:
         self._ending = threading.Event()
         self._failure: OSError | None = None
         self._syncing: threading.Thread | None = None
-        is_new = not path.exists()
         self._begun = Begun(folder.path / "begun")
-        if is_new:
-            self._begun.notes.clear()  # of a file that was removed
+        if not path.exists():  # what is noted is of a file that was removed
+            self._begun.notes.clear()
+            (folder.path / NAME).unlink(missing_ok=True)
         self._file = AppendFile(path, 0o666)
         self._index = IdMap()
         self._superseded = 0
         self._before = 0
+        self._retried_before = 0
         self.in_flight: list[str] = []
         """The ids of items that an earlier start had begun, and of which there is no record."""
         self.answered = 0
@@ -83,14 +84,15 @@ class Journal:
         anyway: bool = False,
         retry_failed: bool = False,
         retry_unknown: bool = False,
+        retry_new: bool = False,
         questions: object = None,
     ) -> "Journal":
         """Open an answers file, which is created when there is none, to go on with it.
 
         fingerprint: with what the answers are made, short texts by name; None for answers that were made elsewhere.
         anyway: accept another fingerprint than that of the answers in the file. retry_failed: records that failed count
-        as unanswered, but for those of the type "unknown_effect"; retry_unknown: those do. questions: the input, where
-        it is a path: it can't be the same file.
+        as unanswered, but for those of the type "unknown_effect"; retry_unknown: those do. retry_new: so do records
+        that are written from now on. questions: the input, where it is a path: it can't be the same file.
 
         Raises ConfigurationError when the file can't be used: no answers file, or a line in it is broken; written by
         another program at the moment; made with another fingerprint; not a file, or in a folder that can't be written.
@@ -102,7 +104,7 @@ class Journal:
         try:
             try:
                 journal = cls(place, folder, retried)
-                journal._load()
+                journal._load(retry_new)
                 if fingerprint is not None:
                     folder.check_fingerprint(dict(fingerprint), has_answers=len(journal._index) > 0, anyway=anyway)
                 journal._begin()
@@ -115,12 +117,13 @@ class Journal:
             raise
         return journal
 
-    def _load(self) -> None:
+    def _load(self, retry_new: bool) -> None:
         """Read what is answered. Changes nothing."""
         is_ours = (self._folder.path / "job.json").exists()
         with open(self.path, "rb", buffering=1 << 20) as file:
             self._before, torn = end_of_whole_lines(file, self.path.name, is_ours=is_ours)
             self._index, self._superseded = index_of(file, self._before, self.path.name)
+        self._retried_before = NEVER if retry_new else self._before
         if torn:
             with suppress(BrokenLineError):
                 self._begun.notes[record_of(torn)["id"]] = NEVER  # it lacks only its end: its effects were had
@@ -136,7 +139,7 @@ class Journal:
             self.failed += value & _STATE != OK
 
     def _is_asked_again(self, value: int) -> bool:
-        return value & _STATE in self._retried and value >> STATE_BITS < self._before
+        return value & _STATE in self._retried and value >> STATE_BITS < self._retried_before
 
     def _begin(self) -> None:
         """Begin to write: from here on the file is changed."""
@@ -144,16 +147,11 @@ class Journal:
         if self._file.size > self._before:
             self._file.truncate(self._before)
         sync_folder(self.path.parent)
-        open_ = [id_ for id_, offset in self._begun.notes.items() if self._is_open(id_, offset)]
+        open_ = _open_notes(self._begun.notes, self._index)
         self._begun.keep(dict.fromkeys(open_, self._before))
         self.in_flight = [id_ for id_ in open_ if not self.is_answered(id_)]
         self._syncing = threading.Thread(target=self._keep_synced, name="agentkit-journal", daemon=True)
         self._syncing.start()
-
-    def _is_open(self, id_: str, offset: int) -> bool:
-        """Whether there is no record since an item was begun."""
-        value = self._index.get(digest_of(id_))
-        return value is None or (value & _STATE != OK and value >> STATE_BITS < offset)
 
     @property
     def state(self) -> Path:
@@ -292,3 +290,29 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def replace_answers(path: Path, new: Path, folder: StateFolder) -> None:
+    """Have a file with the same records, written anew, take the place of an answers file that nobody else writes.
+    folder: its own, held. What was begun without a record stays noted, though the records have other places. Raises
+    OSError, and ConfigurationError for a broken line."""
+    begun = Begun(folder.path / "begun")
+    notes: list[str] = []
+    if begun.notes:
+        with open(path, "rb") as file:
+            end, _ = end_of_whole_lines(file, path.name, is_ours=True)
+            notes = _open_notes(begun.notes, index_of(file, end, path.name)[0])
+        begun.keep(dict.fromkeys(notes, NEVER))
+    move_into_place(new, path)
+    if notes:
+        begun.keep(dict.fromkeys(notes, path.stat().st_size))
+
+
+def _open_notes(notes: Mapping[str, int], index: IdMap) -> list[str]:
+    """The ids of what was begun and has no record since."""
+
+    def is_open(id_: str, offset: int) -> bool:
+        value = index.get(digest_of(id_))
+        return value is None or (value & _STATE != OK and value >> STATE_BITS < offset)
+
+    return [id_ for id_, offset in notes.items() if is_open(id_, offset)]

@@ -2,6 +2,7 @@
 
 job.json   {"v": 1, "fingerprint": {"model": ..., ...}}: with what the answers were made
 begun      the items in progress (agentkit/batch/begun.py); not there when there are none
+name       that of the batch in the ids of its sessions, as long as the answers file is the same
 lock       is locked as long as a program writes the answers file
 holder     which one that is, for the message to another
 lease      in place of the lock, on a file system without locks
@@ -19,6 +20,8 @@ from agentkit.batch.file_lease import NO_LOCKS, FileLease
 from agentkit.batch.replaced_file import replace_file
 from agentkit.errors import ConfigurationError
 from agentkit.sessions.file_lock import FileLocks
+
+NAME = "name"
 
 
 class StateFolder:

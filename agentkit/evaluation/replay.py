@@ -3,7 +3,9 @@
 A recording is a folder with one file of JSON lines. What is looked up is the exact request: its path and its bytes, in
 which the model, the messages, the tools and the sampling are; in which repeat of an item it was sent; and the
 how-manieth equal one of that run it is. An exchange of another item counts where the item has none, so that ids may
-change. A request that is not in the recording is an error, and never sent.
+change. A request that is not in the recording is an error, and never sent. What is a secret here may be another
+elsewhere, or a word there (POSTGRES_PASSWORD=postgres): a request is looked up as it is, and where it has values that
+are secrets in this environment, without them too.
 
 No headers are recorded, and no addresses; secrets are removed as in the cassettes of tests. Refusals because of load
 and failures of a server (408, 409, 429, 5xx) are not recorded, since the same request is sent again.
@@ -14,7 +16,7 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,6 +52,7 @@ class Recording:
         self.problems = 0
         self.first = ""
         self._redaction: Redaction = redaction_here()
+        self._without_values = Redaction(())
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str, int]] = Counter()
         self._stored: dict[Place, dict[str, Stored]] = {}
@@ -71,10 +74,11 @@ class Recording:
     def _take(self, line: bytes, number: int) -> None:
         try:
             made = json.loads(line)
-            place = (str(made["key"]), int(made["repeat"]), int(made["nth"]))
+            places = [(str(each["key"]), int(made["repeat"]), int(each["nth"])) for each in _keys_in(made)]
             body = base64.b64decode(made["base64"]) if "base64" in made else str(made["body"]).encode()
             stored = Stored(int(made["status"]), str(made["type"]), body)
-            self._stored.setdefault(place, {})[str(made["id"])] = stored
+            for place in places:
+                self._stored.setdefault(place, {})[str(made["id"])] = stored
             self._known.append(dict(made["parts"]))
         except (KeyError, TypeError, ValueError, RecursionError):
             raise ConfigurationError(
@@ -89,37 +93,40 @@ class Recording:
         except OSError as error:
             raise ConfigurationError(f"--record {self.folder}: {error.strerror}") from None
 
-    def key(self, sent: Sent) -> str:
-        """The digest of a request, without secrets and without the server's address."""
+    def keys(self, sent: Sent) -> list[str]:
+        """The digests of a request, without the server's address: as it is, but for fields that are secret by their
+        names, and where that is another, without the values that are secrets here."""
         path = urlsplit(sent.url).path.encode("utf-8", "surrogatepass")
-        body = self._redaction.body(_without_stream(sent.body))
-        return hashlib.blake2b(b"%s\0%s" % (path, body), digest_size=16).hexdigest()
+        body = self._without_values.body(_without_stream(sent.body))
+        bodies = dict.fromkeys((body, self._redaction.known(body)))
+        return [hashlib.blake2b(b"%s\0%s" % (path, each), digest_size=16).hexdigest() for each in bodies]
 
-    def place(self, sent: Sent) -> tuple[str, Place]:
-        """The id of the item whose run sends a request, and its place; each call counts as one request."""
+    def places(self, sent: Sent) -> tuple[str, list[Place]]:
+        """The id of the item whose run sends a request, and its places, one for each of its digests; each call counts
+        as one request."""
         item, repeat = current_run()
-        key = self.key(sent)
+        keys = self.keys(sent)
         with self._lock:
-            self._counts[key, item, repeat] += 1
-            return item, (key, repeat, self._counts[key, item, repeat])
+            self._counts.update((key, item, repeat) for key in keys)
+            return item, [(key, repeat, self._counts[key, item, repeat]) for key in keys]
 
-    def find(self, item: str, place: Place, sent: Sent) -> Stored:
+    def find(self, item: str, places: Sequence[Place], sent: Sent) -> Stored:
         """The response that is recorded. Raises NotRecordedError."""
-        found = self._stored.get(place)
+        found = next((self._stored[place] for place in places if place in self._stored), None)
         if found:
             return found.get(item) or next(iter(found.values()))
         said = "it is not recorded"
         with self._lock:
             if sent.body:
                 self.problems += 1
-                said = self._difference(place, sent) if not self.first else said
+                said = self._difference(places, sent) if not self.first else said
                 self.first = self.first or said
         raise NotRecordedError(f"a request is not in the recording {self.folder.name}: {said}")
 
-    def _difference(self, place: Place, sent: Sent) -> str:
+    def _difference(self, places: Sequence[Place], sent: Sent) -> str:
         """What a request has that no recorded one has."""
-        key, repeat, nth = place
-        if any(each[0] == key for each in self._stored):
+        recorded = {key for key, _, _ in self._stored}
+        for _, repeat, nth in (place for place in places if place[0] in recorded):
             return f"it was recorded for fewer repeats or requests (this is repeat {repeat}, request {nth} of its run)"
         now = parts_of(sent.body)
         nearest = max(
@@ -136,11 +143,13 @@ class Recording:
         more = f" (and {len(other) - 1} more parts)" if len(other) > 1 else ""
         return f"{name} is {what}{more}"
 
-    def keep(self, item: str, place: Place, sent: Sent, stored: Stored) -> None:
+    def keep(self, item: str, places: Sequence[Place], sent: Sent, stored: Stored) -> None:
         """Record a response."""
-        key, repeat, nth = place
+        (key, repeat, nth), *others = places
         body = self._redaction.body(stored.body)
         made: dict[str, Any] = {"id": item, "key": key, "repeat": repeat, "nth": nth, "parts": parts_of(sent.body)}
+        if others:
+            made["without_secrets"] = {"key": others[0][0], "nth": others[0][2]}
         made |= {"status": stored.status, "type": stored.content_type, **_as_text(body)}
         line = json.dumps(made, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
         with self._lock, (self.folder / FILE).open("ab") as file:
@@ -155,6 +164,11 @@ class Recording:
             f"{self.problems} requests are not in the recording {self.folder}: {self.first}: record it again with "
             f"--record {self.folder}, or undo the change"
         )
+
+
+def _keys_in(made: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The digests of a request on a line of the file, each with the how-manieth of it that the request is."""
+    return [made, made["without_secrets"]] if "without_secrets" in made else [made]
 
 
 def _without_stream(body: bytes) -> bytes:
@@ -227,9 +241,9 @@ class _Recorder(Onlooker):
         """See `Onlooker.ended`."""
         is_kept = self._status < 500 and self._status not in _TRANSIENT and self._size <= MAX_BODY
         if self._sent is not None and is_kept:
-            item, place = self._recording.place(self._sent)
+            item, places = self._recording.places(self._sent)
             body = b"".join(self._chunks)
-            self._recording.keep(item, place, self._sent, Stored(self._status, self._type, body))
+            self._recording.keep(item, places, self._sent, Stored(self._status, self._type, body))
 
 
 class _Replayer(Onlooker):
@@ -242,9 +256,9 @@ class _Replayer(Onlooker):
 
     def stored(self, sent: Sent) -> Stored:
         """See `Onlooker.stored`. Raises NotRecordedError."""
-        item, place = self._recording.place(sent)
+        item, places = self._recording.places(sent)
         try:
-            return self._recording.find(item, place, sent)
+            return self._recording.find(item, places, sent)
         except NotRecordedError:
             if sent.body:
                 raise

@@ -12,6 +12,7 @@ from agentkit.batch import run_batch
 from agentkit.batch.item import Item
 from agentkit.batch.item_sessions import check_sessions, session_id
 from agentkit.batch.job import Job
+from agentkit.batch.journal import Journal
 from agentkit.batch.pace import ServerPaces
 from agentkit.batch.worker import Worker
 from agentkit.net.abort import AbortingEvent
@@ -84,6 +85,48 @@ def test_an_answer_that_failed_is_asked_for_again_and_what_was_done_for_it_is_no
         worker.close()
     assert (first["ok"], first["error"]["type"]) == (False, "empty")
     assert (second["ok"], second["output"], effects) == (True, "sent it", ["Ada"])
+
+
+def test_a_first_start_that_ends_without_an_answer_is_gone_on_with(tmp_path: Path) -> None:
+    effects: list[str] = []
+    begun, hung = threading.Event(), threading.Event()
+
+    @tool
+    def send(to: str) -> str:
+        """Send it."""
+        effects.append(to)
+        return "sent"
+
+    def answer(asked: Asked) -> Answer:
+        if asked.body["messages"][-1]["role"] != "tool":
+            return calls(("send", {"to": "Ada"}))
+        if not hung.is_set():
+            begun.set()
+            hung.wait(20)
+        return whole("sent it")
+
+    out, options = tmp_path / "answers.jsonl", {"sessions": str(tmp_path / "s.db"), "at_once": 1}
+    with serve(answer) as server:
+        agent = Agent(f"openai:m@{server.url}", tools=[send])
+        run = run_batch(agent, ["Send it to Ada"], out=out, **options)  # type: ignore[arg-type]
+        assert begun.wait(20)
+        run.cancel()
+        assert (list(run), out.read_text(), effects) == ([], "", ["Ada"])
+        hung.set()
+        (record,) = run_batch(agent, ["Send it to Ada"], out=out, **options)  # type: ignore[arg-type]
+    assert (record["output"], effects) == ("sent it", ["Ada"])
+
+
+def test_sessions_are_new_where_the_answers_file_was_removed_and_no_start_has_named_it_since(tmp_path: Path) -> None:
+    out = tmp_path / "answers.jsonl"
+    with serve(lambda asked: whole("fine")) as server:
+        agent = Agent(f"openai:m@{server.url}")
+        sessions = str(tmp_path / "s.db")
+        assert len(list(run_batch(agent, ["a"], out=out, sessions=sessions))) == 1
+        out.unlink()
+        Journal.open(out, None).close()  # a start that was killed before it had asked anything
+        assert len(list(run_batch(agent, ["a"], out=out, sessions=sessions))) == 1
+        assert len(server.requests) == 2
 
 
 def test_a_question_that_was_changed_has_a_session_of_its_own() -> None:

@@ -1,6 +1,7 @@
 """Recordings of evaluations: replayed without key, network and model, and never for another request."""
 
 import json
+import os
 import threading
 from collections import Counter
 from pathlib import Path
@@ -71,6 +72,49 @@ def test_no_key_and_no_address_is_recorded(tmp_path: Path, monkeypatch: pytest.M
     assert SECRET not in kept
     assert "hunter22" not in kept
     assert "127.0.0.1" not in kept
+
+
+def test_a_word_that_is_a_secret_here_hides_no_recorded_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"question": f"Is {word} a word?", "checks": ["contains: yes"]} for word in ("replayed", "postgres")]
+    given, folder = written(tmp_path / "words.jsonl", rows), tmp_path / "recorded"
+    monkeypatch.setenv("OPENAI_API_KEY", SECRET)
+    with serve(lambda asked: whole("yes")) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        assert agentkit(given, "-m", "openai:tiny", "--no-tools", "--record", folder).exit_code == 0
+    monkeypatch.delenv("OPENAI_API_KEY")
+    monkeypatch.setenv("POSTGRES_PASSWORD", "postgres")
+    replayed = agentkit(given, "-m", "openai:tiny", "--no-tools", "--replay", folder, "--min", "contains>=1")
+    assert replayed.exit_code == 0, replayed.output
+
+
+def test_a_secret_in_a_request_may_be_another_where_it_is_replayed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @tool(read_only=True)
+    def look() -> str:
+        """Look."""
+        return f"The token is {os.environ['SERVICE_TOKEN']}."
+
+    def answer(asked: Asked) -> Answer:
+        last = asked.body["messages"][-1]
+        return whole(f"It says: {last['content']}") if last["role"] == "tool" else calls(("look", {}))
+
+    rows = [{"question": f"Look, {name}.", "checks": ["contains: The token is"]} for name in ("Ann", "Bob")]
+    with serve(answer) as server:
+        agent = Agent(f"openai:tiny@{server.url}", tools=[look])
+        monkeypatch.setenv("SERVICE_TOKEN", "tok-one-0123456789")
+        evaluate(agent, rows, record=tmp_path, repeat=2)
+        monkeypatch.setenv("SERVICE_TOKEN", "tok-two-9876543210")
+        asked = len(server.requests)
+        assert means(evaluate(agent, rows, replay=tmp_path, repeat=2)) == {"contains": 1.0}
+        assert len(server.requests) == asked
+        before = [json.loads(line) for line in (tmp_path / "exchanges.jsonl").read_text(encoding="utf-8").splitlines()]
+        old = [{**each, **each.pop("without_secrets", {})} for each in before]  # as it was written by 0.2
+        assert old != before
+        written(tmp_path / "exchanges.jsonl", old)
+        assert means(evaluate(agent, rows, replay=tmp_path, repeat=2)) == {"contains": 1.0}
 
 
 def test_a_changed_prompt_is_told_and_not_answered_from_the_old(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Answers files of earlier evaluations: what is compared with them, and what files of others may have in them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,27 @@ def test_a_file_that_is_being_written_is_not_scored_anew(tmp_path: Path) -> None
     assert all(each["scores"]["contains"]["passed"] for each in read_records(path))
 
 
+def test_what_was_begun_without_a_record_stays_known_where_a_file_is_scored_anew(tmp_path: Path) -> None:
+    path, rows, made_with = tmp_path / "a.jsonl", questions("h", 4), {"model": "x"}
+    error = {"type": "ValueError", "message": "no", "status": None}
+    failures = [record(each, ok=False, output=None, error=error) for each in rows]
+    with Journal.open(path, made_with) as running:
+        for each in failures[:3]:
+            running.write(each)
+    running = Journal.open(path, made_with, retry_failed=True)
+    running.begin([each["id"] for each in rows])
+    running.write(failures[0])  # it was asked again, and has failed again
+    running.write(record(rows[1]))
+    shutil.copytree(tmp_path, tmp_path / "killed")
+    running.close()
+    path = tmp_path / "killed" / "a.jsonl"
+    for _ in range(2):
+        rescored(path)
+    with Journal.open(path, made_with, retry_failed=True) as next_start:
+        assert next_start.in_flight == ["h2", "h3"]
+    assert all("scores" in each for each in read_records(path))
+
+
 def test_what_was_scored_anew_stays_where_it_was(tmp_path: Path) -> None:
     real = saved(tmp_path / "real.jsonl", [record(each) for each in questions("h", 2)])
     link = tmp_path / "link.jsonl"
@@ -109,6 +131,28 @@ def test_a_question_of_which_only_a_later_repeat_is_there_is_scored_anew(tmp_pat
     one, two = questions("q", 2)
     rows = [record(one), record({**one, "id": "q0#2"}), record({**two, "id": "q1#2"})]
     assert rescored(saved(tmp_path / "a.jsonl", rows)).first.items == 2
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [["ticket#41230011", "ticket#41230012"], ["a", "a#4000"], ["a#1", "a#2"], ["a", "a#02"], ["a#b", "c"]],
+    ids=["of a tracker", "far away", "from one on", "written otherwise", "no number"],
+)
+def test_ids_that_name_no_repeats_are_scored_anew_as_they_are(ids: list[str], tmp_path: Path) -> None:
+    rows = [{"question": f"Who made {each}?", "answer": "Kendall", "checks": ["contains"], "id": each} for each in ids]
+    path = saved(tmp_path / "a.jsonl", [record(each) for each in rows])
+    found = rescored(path)
+    assert (found.repeat, found.first.items, [each.item for each in found.first.outcomes]) == (1, 2, ids)
+    assert found.first.summaries["contains"].mean == 1.0
+    assert [each["id"] for each in read_records(path)] == ids
+
+
+def test_repeats_of_an_evaluation_that_was_killed_are_scored_anew_as_repeats(tmp_path: Path) -> None:
+    one, two, three = questions("q", 3)
+    rows = [record({**one, "id": f"q0#{number}"}) for number in (2, 3, 5)]
+    rows += [record(each) for each in (one, two)] + [record({**three, "id": "q2#2"})]
+    found = rescored(saved(tmp_path / "a.jsonl", rows))
+    assert (found.repeat, found.first.items) == (5, 3)
 
 
 def test_a_changed_question_is_not_shown_beside_the_old_answer(agent: Agent, tmp_path: Path) -> None:
