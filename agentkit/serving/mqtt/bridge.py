@@ -56,7 +56,7 @@ class Bridge:
         self._projects = projects
         self._responder = Responder(service)
         self._settings = settings
-        self._intake = Intake(projects, self._responder.knows)
+        self._intake = Intake(projects, self._responder.knows, self._responder.is_delivered)
         self._answer_prefixes = answer_prefixes(projects)
         self._lock = threading.Lock()
         self._accepted: dict[str, Packet] = {}
@@ -239,6 +239,8 @@ class Bridge:
             self._intake.close(job)
             self._connection.acknowledge(job.packet)
         else:
+            if job.command is not None:
+                self._intake.forget_sessions(job.command)
             if self._group is not None:
                 self._group.expect(job)
             self._queue_up(job)
@@ -436,6 +438,8 @@ class Bridge:
             self._group.close(job)
             if job.message is not None:  # whether it was answered before is known to the store
                 self._intake.forget(job.message)
+        elif job.message is not None:
+            self._intake.note_answered(job.message)
         self._intake.close(job)
         self._connection.acknowledge(job.packet)
         # Its echoes behind it: a bridge that is killed between the two gets the echo again, and not the message alone,
