@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agentkit import SessionError
 from agentkit.backends import OpenAIBackend
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt import embedded
@@ -386,6 +387,36 @@ def test_templates_and_histories_are_changed_by_messages(setting: Setting) -> No
     assert setting.client.wait(1)[0] == ("maze/hint/m2", '{"hint": "Template updated"}')
     setting.client.publish("maze/clear_history", {"sessionId": "m2"})
     assert setting.client.wait(2)[1] == ("maze/hint/m2", '{"hint": "History cleared"}')
+
+
+@pytest.mark.parametrize("command", ["template/m", "clear_history/m", "clear_history", "delete_session/m"])
+def test_a_command_waits_for_a_store_that_is_away(setting: Setting, monkeypatch: Any, command: str) -> None:
+    """Nobody sends it again, and its client is told of no error."""
+    setting.client.publish("maze/user_input", {"sessionId": "m", "message": "Hello"})
+    setting.client.wait(1)
+    until(lambda: setting.sessions["maze:m"].messages)
+    failures = []
+
+    def obey(command: Any, obey: Any = setting.bridge._responder.obey) -> None:
+        if len(failures) < 2:
+            failures.append(command)
+            raise SessionError("the store can't be reached")
+        obey(command)
+
+    monkeypatch.setattr(setting.bridge._responder, "obey", obey)
+    setting.client.publish(f"maze/{command}", {"template": "You are a guide."})
+    until(lambda: "maze:m" not in setting.sessions)
+    until(lambda: not setting.bridge._intake.open_echo_ids())
+
+
+def test_a_command_that_fails_for_good_is_acknowledged(setting: Setting, monkeypatch: Any) -> None:
+    def obey(command: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(setting.bridge._responder, "obey", obey)
+    setting.client.publish("maze/clear_history/m", {})
+    until(lambda: setting.bridge.counts["errors"])
+    until(lambda: not setting.bridge._intake.open_echo_ids())
 
 
 def test_hostile_messages_do_no_harm(setting: Setting) -> None:
