@@ -7,11 +7,12 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import typer
 
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Session, Tool
+from agentkit.backend import is_from_the_run
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.cited import print_cited
 from agentkit.cli.following import Live, followed
@@ -36,11 +37,12 @@ from agentkit.cli.progress import Progress
 from agentkit.cli.rendered import shows_markdown
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
-from agentkit.message import text_of
+from agentkit.message import Message, text_of
 from agentkit.net.error_kinds import is_api_error
 from agentkit.serving.agent_loading import agent_of_options
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.tool_loading import AnyTool, load_tools
+from agentkit.sessions.log import Entry, begins_turn, ordered
 from agentkit.sessions.memory import MemorySessions
 from agentkit.transcript import calls_of
 
@@ -110,7 +112,11 @@ class _Talk:
 
     def greet(self) -> None:
         """Show the end of a stored conversation, and on a terminal the model in use."""
-        earlier = [message for message in self.session.messages if message["role"] in ("user", "assistant")]
+        earlier = [
+            message
+            for message in self.session.messages
+            if message["role"] == "assistant" or (message["role"] == "user" and not is_from_the_run(message))
+        ]
         for message in earlier[-4:]:
             if text := text_of(message).strip():
                 prefix = "> " if message["role"] == "user" else ""
@@ -164,11 +170,13 @@ class _Talk:
 
     def _undo(self, _: str) -> None:
         with self.session.hold() as writer:
-            positions = [index for index, message in enumerate(self.session.messages) if message["role"] == "user"]
+            sent, held = ordered(writer.entries())
+            entries = [*sent, *held]
+            positions = [index for index, entry in enumerate(entries) if _is_of_the_user(entry)]
             if not positions:
                 self._say("nothing to undo")
                 return
-            writer.undo(len(self.session.messages) - positions[-1])
+            writer.undo(len(entries) - positions[-1])
         self._say("undone")
 
     def _save(self, name: str) -> None:
@@ -207,6 +215,12 @@ def markdown(messages: list[Any]) -> str:
         elif text or calls:
             parts.append("\n\n".join([f"**{message['role']}**", *([text] if text else []), *calls]))
     return "\n\n".join(parts) + "\n"
+
+
+def _is_of_the_user(entry: Entry) -> bool:
+    """Whether an entry is a message that the user has written, and not the run: images of a tool, what is said at a
+    limit."""
+    return begins_turn(entry) and not is_from_the_run(cast(Message, entry.value))
 
 
 def _first_line(tool: Tool[..., Any]) -> str:

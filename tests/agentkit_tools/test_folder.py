@@ -1,6 +1,7 @@
 """`documents`: searching and reading a folder, with any content and any arguments."""
 
 import os
+import pickle
 import threading
 import time
 from pathlib import Path
@@ -307,6 +308,28 @@ def test_a_folder_that_is_gone_is_an_error_and_keeps_its_index(tmp_path: Path) -
         read(["whales.md"], "krill")
     (tmp_path / "away").rename(folder)
     assert sources(find(["krill"])) == ["whales.md"]
+
+
+@pytest.mark.parametrize("keep_index", [True, False])
+def test_a_link_that_leads_elsewhere_since_is_followed(tmp_path: Path, keep_index: bool) -> None:
+    """As git-sync and `ln -sfn` switch them. The files have the same names, sizes and times."""
+    for release, text in (("one", "The ferry leaves at nine."), ("two", "The ferry sails at noon.")):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "times.md").write_text(text.ljust(30))
+        os.utime(tmp_path / release / "times.md", ns=(1, 1))
+    link = tmp_path / "current"
+    link.symlink_to("one")
+    find, read = pickle.loads(pickle.dumps(documents(link, keep_index=keep_index)))
+    assert "leaves at nine" in find(["ferry"])
+    link.unlink()
+    with pytest.raises(ToolError, match="the folder of the documents can't be read"):
+        find(["ferry"])
+    link.symlink_to("two")
+    assert "sails at noon" in find(["ferry"])
+    for path in ("times.md", str(link / "times.md"), str(tmp_path / "two/times.md")):
+        assert "sails at noon" in read([path], "ferry")
+    (tmp_path / "one" / "times.md").unlink()
+    assert "sails at noon" in find(["ferry"])
 
 
 def test_files_whose_names_are_not_utf8_are_found_and_read(tmp_path: Path) -> None:

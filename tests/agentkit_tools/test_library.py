@@ -1,5 +1,6 @@
 """The index of a folder's documents: found in any language, kept on disk, shared by processes."""
 
+import errno
 import gc
 import os
 import sqlite3
@@ -128,6 +129,39 @@ def test_what_another_process_indexed_is_seen(tmp_path: Path) -> None:
     (tmp_path / "seals.txt").unlink()
     assert found(tmp_path, "seals") == []
     assert "no results" in find(["seals"])
+
+
+@pytest.mark.parametrize("is_other", [False, True])
+def test_a_document_that_could_not_be_opened_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_other: bool
+) -> None:
+    """By the process that met it, and by another one that shares the index; less often each time."""
+    (tmp_path / "whales.txt").write_text("Whales eat krill.")
+    (tmp_path / "large.txt").write_text("Krill " * 100)
+    opened, now, is_short = [], [0.0], True
+
+    def content_of(path: Path, max_bytes: int) -> bytes:
+        opened.append(path.name)
+        if is_short:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return path.read_bytes()
+
+    monkeypatch.setattr("agentkit_tools.folder.content_of", content_of)
+    monkeypatch.setattr("agentkit_tools.library.time.monotonic", lambda: now[0])
+    find: Tool[Any, str] = documents(tmp_path, max_bytes=300)[0]
+    other: Tool[Any, str] = documents(tmp_path, max_bytes=300)[0]
+    other(["whales"])
+    assert "(whales.txt was not read: it can't be opened)" in find(["whales"])
+    for seconds, tries in ((4, 0), (2, 1), (6, 0), (5, 1), (15, 0)):
+        opened.clear()
+        now[0] += seconds
+        find(["whales"])
+        assert len(opened) == tries
+    is_short, now[0] = False, now[0] + 10
+    text = (other if is_other else find)(["whales"])
+    assert "source: whales.txt" in text
+    assert "(large.txt was not read: it is larger than 300 bytes)" in text
+    assert opened == ["whales.txt"]
 
 
 @pytest.mark.parametrize("damage", ["garbage", "cut"])

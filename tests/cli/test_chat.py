@@ -17,12 +17,17 @@ from tests.support import forked_cli
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 
 TOOLS = '''
-from agentkit import tool
+from agentkit import Image, tool
 
 @tool(approve=True)
 def pay(amount: int) -> str:
     """Pay an amount."""
     return f"paid {amount}"
+
+@tool(read_only=True)
+def photo(of: str) -> list:
+    """Take a photo."""
+    return ["here it is", Image(b"\\x89PNG\\r\\n\\x1a\\n" + bytes(30), "image/png", "p.png")]
 
 @tool(read_only=True)
 def look_up(topic: str) -> str:
@@ -97,6 +102,29 @@ def test_undo_removes_the_last_message(folder: Path, model: str) -> None:
     assert "nothing to undo" in done.stderr
     with SQLiteSessions(folder / "kept" / "sessions.db") as sessions:
         assert sessions["work"].messages == []
+
+
+@pytest.mark.parametrize(("asks", "options"), [("photo", ()), ("look", ("--max-turns", "1"))])
+def test_undo_removes_what_the_run_has_added_with_the_message(
+    folder: Path, asks: str, options: tuple[str, ...]
+) -> None:
+    """The images of a tool and what is said at a limit are messages of the role `user` too."""
+
+    def reply(asked: Asked) -> Answer:
+        messages = asked.body["messages"]
+        is_asked = messages[-1]["role"] == "user" and str(messages[-1]["content"]).startswith("please")
+        name, argument = ("photo", "of") if asks == "photo" else ("look_up", "topic")
+        return calls((name, {argument: "x"})) if is_asked and asked.body.get("tools") else whole("Done.")
+
+    with serve(reply) as server:
+        lines = (f"please {asks}", "/save before.json", "/undo", "/save after.json", "one")
+        chosen = ("--tool", "mytools:photo", "--session", "work", *options)
+        done = chat(folder, f"openai:m@{server.url}", *lines, options=chosen)
+        asked = [message["content"] for message in server.requests[-1].body["messages"] if message["role"] == "user"]
+    before = json.loads((folder / "before.json").read_text())
+    assert [message["role"] for message in before].count("user") == 2
+    assert json.loads((folder / "after.json").read_text()) == []
+    assert asked == ["one"], done.stderr
 
 
 def test_the_other_commands(folder: Path, model: str) -> None:

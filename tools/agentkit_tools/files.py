@@ -71,6 +71,11 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0))
 
 
+def unreadable(error: OSError) -> ToolError:
+    """The error of a folder of documents that can't be read."""
+    return ToolError(f"the folder of the documents can't be read: {error.strerror}")
+
+
 class Folder:
     """The files below a folder that may be documents.
 
@@ -104,7 +109,7 @@ class Folder:
                     folders += self._read_folder(entries, folder, prefix, rules, found)
             except OSError as error:
                 if not prefix:  # a folder that is gone for now keeps its index
-                    raise ToolError(f"the folder of the documents can't be read: {error.strerror}") from None
+                    raise unreadable(error) from None
                 if not isinstance(error, FileNotFoundError):  # else it was removed just now
                     self.closed.append(prefix)
         return self._shown(found)

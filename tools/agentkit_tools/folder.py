@@ -6,7 +6,9 @@ New and changed files are indexed at the next search or read.
 import difflib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -15,7 +17,7 @@ from agentkit.retrieval import Embedder, content_words, embedder
 from agentkit_tools.cutting import cut_for
 from agentkit_tools.excerpts import excerpt
 from agentkit_tools.file_text import FileText, read_file
-from agentkit_tools.files import Folder, State, as_typed, can_be_shown, content_of
+from agentkit_tools.files import Folder, State, as_typed, can_be_shown, content_of, unreadable
 from agentkit_tools.kinds import WITHOUT_TEXT
 from agentkit_tools.library import Contents, Document, Hit, Library, cache_file
 from agentkit_tools.reader_process import NO_RUN, numbering
@@ -71,7 +73,7 @@ def documents(
     if wrong:
         raise ConfigurationError(f"documents({str(folder)!r}): {wrong}")
     found = embedder(embeddings) if isinstance(embeddings, str) else embeddings
-    tools = _Documents(root.resolve(), results, max_bytes, max_characters, keep_index, found)
+    tools = _Documents(root.absolute(), results, max_bytes, max_characters, keep_index, found)
     return [tools.search_documents, tools.read_document]
 
 
@@ -88,6 +90,15 @@ def _unusable(root: Path) -> str:
     return ""
 
 
+@dataclass(frozen=True)
+class _Target:
+    """The folder that a path leads to, and the index of its documents."""
+
+    root: str
+    folder: Folder
+    library: Library
+
+
 class _Documents:
     """The two tools."""
 
@@ -100,12 +111,27 @@ class _Documents:
         self._max_bytes = max_bytes
         self._max_characters = max_characters
         self._meaning = None if embedder is None else Meaning(embedder)
-        self._folder = Folder(root)
-        self._library = Library(self._folder.states, self._text, cache_file(root) if keep else None)
+        self._keeps = keep
+        self._target: _Target | None = None
+        with suppress(ToolError):  # it may not be there yet, on another machine
+            self._current()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without the connection to the index."""
         return _Documents, self._options
+
+    def _current(self) -> _Target:
+        """What the folder is now: where it is a link, it may lead elsewhere since. Raises ToolError when it is gone."""
+        try:
+            root = os.path.realpath(self._root, strict=True)
+        except OSError as error:
+            raise unreadable(error) from None
+        target = self._target
+        if target is None or target.root != root:
+            folder = Folder(Path(root))
+            at = cache_file(Path(root)) if self._keeps else None
+            target = self._target = _Target(root, folder, Library(folder.states, partial(self._text, folder), at))
+        return target
 
     @tool(
         read_only=True,
@@ -136,10 +162,11 @@ class _Documents:
         """Returns the documents that match any of the queries, in the order found."""
         found: dict[str, tuple[Hit, str]] = {}
         without = []
-        with self._library.refreshed(context) as contents:
+        target = self._current()
+        with target.library.refreshed(context) as contents:
             unread = contents.unread()
             known = len(unread) + contents.count()
-            left_out = _left_out_notes(self._folder.left_out, known), _closed_notes(self._folder.closed)
+            left_out = _left_out_notes(target.folder.left_out, known), _closed_notes(target.folder.closed)
             asked = queries[:MAX_QUERIES]
             meant, doubts = self._meant(contents, asked)
             for query, passages in zip(asked, meant, strict=True):
@@ -171,8 +198,10 @@ class _Documents:
 
     def _read_all(self, paths: Sequence[str], goal: str, context: Context[Any]) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
-        with self._library.refreshed(context) as contents:
-            found = [(path, _document(self._as_in_hits(path), contents)) for path in paths[:MAX_SOURCES]]
+        target = self._current()
+        roots = (self._root.as_posix(), Path(target.root).as_posix())
+        with target.library.refreshed(context) as contents:
+            found = [(path, _document(_as_in_hits(path, roots), contents)) for path in paths[:MAX_SOURCES]]
             missing = [_unknown(path, contents) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
@@ -186,18 +215,22 @@ class _Documents:
         number = sources.source(document.path, document.title, document.text)
         return block(number, document.path, document.title, text)
 
-    def _as_in_hits(self, path: str) -> str:
-        """The path as a search returns it. It is only looked up, never opened."""
-        return path.strip().replace("\\", "/").removeprefix(f"{self._root.as_posix()}/").removeprefix("./")
-
-    def _text(self, path: str, state: State, context: Context[Any]) -> FileText:
+    def _text(self, folder: Folder, path: str, state: State, context: Context[Any]) -> FileText:
         if not can_be_shown(path):
             raise UnreadableError("its name contains unprintable characters")
-        content = b"" if state[1] > self._max_bytes else content_of(self._folder.file(path), self._max_bytes)
+        content = b"" if state[1] > self._max_bytes else content_of(folder.file(path), self._max_bytes)
         if max(state[1], len(content)) > self._max_bytes:
             raise NotNowError(f"it is larger than {self._max_bytes:,} bytes")
         found = read_file(path, content, context)
         return replace(found, title=shortened(found.title, TITLE) or path)
+
+
+def _as_in_hits(path: str, roots: Sequence[str]) -> str:
+    """The path as a search returns it. It is only looked up, never opened. roots: what it may begin with."""
+    found = path.strip().replace("\\", "/")
+    for root in roots:
+        found = found.removeprefix(f"{root}/")
+    return found.removeprefix("./")
 
 
 def _document(path: str, contents: Contents) -> Document | None:

@@ -6,6 +6,7 @@ together are better than either), each with its title and its path.
 
 import contextlib
 import hashlib
+import math
 import os
 import re
 import sqlite3
@@ -24,7 +25,7 @@ from agentkit_tools.cutting import split_into_passages
 from agentkit_tools.file_text import FileText
 from agentkit_tools.files import State
 from agentkit_tools.reader_process import check
-from agentkit_tools.unreadable import MissingReaderError, NotNowError, UnreadableError
+from agentkit_tools.unreadable import ForTheMomentError, MissingReaderError, NotNowError, UnreadableError
 from agentkit_tools.vectors import VectorTable, transaction
 
 VERSION = 4
@@ -32,6 +33,12 @@ VERSION = 4
 
 BATCH = 1.0
 """Seconds of reading and indexing that are stored together; other processes go on, or help, in between."""
+
+RETRY, MAX_RETRY = 5.0, 600.0
+"""Seconds after which a file that could not be opened (too many were open) is tried again, at first and at most."""
+
+NEXT_TIME, SOON = 1, 2
+"""When a file that could not be read is tried again: by the next process, or by this one too; 0: when it changes."""
 
 FORK_WAIT = 2.0
 """Maximum seconds that `os.fork` waits for a thread that reads or indexes."""
@@ -92,6 +99,7 @@ class Library:
         self._is_held = self._is_quiet = False
         self._connection: sqlite3.Connection | None = None
         self._seen: tuple[int, Mapping[str, State]] | None = None
+        self._retry_at, self._pause = math.inf, RETRY
         _LIBRARIES.add(self)
 
     def __del__(self) -> None:
@@ -164,11 +172,22 @@ class Library:
     def _refresh(self, database: sqlite3.Connection, context: Context[Any]) -> sqlite3.Connection:
         """Index new and changed files, and drop those that are gone; returns the database."""
         states = self._files()
-        if self._seen != (_version_of(database), states):
+        is_due = time.monotonic() >= self._retry_at
+        if is_due or self._seen != (_version_of(database), states):
+            if is_due:
+                database.execute("DELETE FROM file WHERE again = ?", (SOON,))
             while not self._batch(database, states, context):
                 pass
+            self._plan_retry(database, is_due)
             self._seen = (_version_of(database), states)
         return database
+
+    def _plan_retry(self, database: sqlite3.Connection, was_due: bool) -> None:
+        """Set when the files that can't be opened now are tried again: after a longer time each time."""
+        if database.execute("SELECT 1 FROM file WHERE again = ? LIMIT 1", (SOON,)).fetchone() is None:
+            self._retry_at, self._pause = math.inf, RETRY
+        elif was_due or self._retry_at == math.inf:
+            self._retry_at, self._pause = time.monotonic() + self._pause, min(MAX_RETRY, 2 * self._pause)
 
     def _batch(self, database: sqlite3.Connection, states: Mapping[str, State], context: Context[Any]) -> bool:
         """Store some of what changed; returns whether that was all."""
@@ -185,12 +204,12 @@ class Library:
         return next(new, None) is None
 
     def _add(self, database: sqlite3.Connection, path: str, state: State, context: Context[Any]) -> None:
-        why, again = None, False
+        why, again = None, 0
         try:
             found = self._read(path, state, context)
         except (UnreadableError, OSError) as error:
             why = str(error) if isinstance(error, UnreadableError) else _reason(error)
-            again = not isinstance(error, UnreadableError) or isinstance(error, NotNowError | MissingReaderError)
+            again = _when_again(error)
             found = FileText("", "")
         title = _encodable(found.title)
         number = database.execute(
@@ -292,6 +311,12 @@ def _reason(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return "there is no permission to read it"
     return "it was removed" if isinstance(error, FileNotFoundError) else "it can't be opened"
+
+
+def _when_again(error: UnreadableError | OSError) -> int:
+    if isinstance(error, OSError | ForTheMomentError):
+        return SOON
+    return NEXT_TIME if isinstance(error, NotNowError | MissingReaderError) else 0
 
 
 def cache_folder() -> Path:

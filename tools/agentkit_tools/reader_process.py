@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from agentkit import Context, ToolError, call_isolated
 from agentkit.errors import IsolationError, ToolDefinitionError
-from agentkit_tools.unreadable import NotNowError, TooComplexError
+from agentkit_tools.unreadable import ForTheMomentError, TooComplexError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -107,7 +107,9 @@ def in_reader_process(
         except ToolDefinitionError:  # a frozen program: its executable is no Python
             pass
     if size > WITHOUT_PROCESS:
-        raise NotNowError(f"it is larger than {WITHOUT_PROCESS:,} bytes, and no process can be started to read it")
+        raise ForTheMomentError(
+            f"it is larger than {WITHOUT_PROCESS:,} bytes, and no process can be started to read it"
+        )
     return read(*arguments)  # type: ignore[call-arg]
 
 

@@ -17,6 +17,10 @@ class NotNowError(UnreadableError):
     """A file is not read now, for a reason that is not in the file; it is tried again in the next process."""
 
 
+class ForTheMomentError(NotNowError):
+    """What is missing to read a file may be there in a moment; it is tried again by this process too."""
+
+
 class MissingReaderError(UnreadableError):
     """The package that reads a kind of file is not installed."""
 

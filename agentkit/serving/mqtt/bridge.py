@@ -39,7 +39,7 @@ OVERLOADED = "Server is overloaded. Please try again in a moment."
 TOO_FAST = "Error: Rate limit exceeded. Please slow down your requests."
 
 OFFLINE_SECONDS = 0.3
-"""After how many seconds a message is tried again that can't be answered because the broker can't be reached."""
+"""After how many seconds a message is tried again that can't be answered because the broker or the store is away."""
 IN_FLIGHT_SECONDS = 0.2
 """How long what a killed bridge has sent takes to be read by the broker, at most, in seconds."""
 HELLO_SECONDS = 0.3
@@ -56,7 +56,7 @@ class Bridge:
         self._projects = projects
         self._responder = Responder(service)
         self._settings = settings
-        self._intake = Intake(projects, self._responder.knows)
+        self._intake = Intake(projects, self._responder.knows, self._responder.is_delivered)
         self._answer_prefixes = answer_prefixes(projects)
         self._lock = threading.Lock()
         self._accepted: dict[str, Packet] = {}
@@ -239,6 +239,8 @@ class Bridge:
             self._intake.close(job)
             self._connection.acknowledge(job.packet)
         else:
+            if job.command is not None:
+                self._intake.forget_sessions(job.command)
             if self._group is not None:
                 self._group.expect(job)
             self._queue_up(job)
@@ -283,12 +285,17 @@ class Bridge:
                 return self._process_shared(job, self._group)
             self._answer_job(job)
         except BaseException as error:  # noqa: BLE001 - the error is reported to the client
+            if isinstance(error, SessionError) and (self._group is not None or job.command is not None):
+                logger.warning("can't use the session store: %s", error)
+                return OFFLINE_SECONDS  # nobody is told of a command that fails
             self.counts["errors"] += 1
             logger.error("failed to answer a message: %s", type(error).__name__)  # its text may quote the message
             messages.debug("failed", exc_info=True)
-            if job.message is not None:
-                self._intake.forget(job.message)
-                self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
+            if job.message is None:
+                self._acknowledge(job)
+                return None
+            self._intake.forget(job.message)
+            self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
         return None
 
     def _process_shared(self, job: Job, group: Group) -> float | None:
@@ -300,12 +307,8 @@ class Bridge:
             job.has_hesitated = True
             if pause := group.hesitation():
                 return pause
-        try:
-            with group.claim(job) as is_granted:
-                return self._process_claimed(job, group) if is_granted else job.refused()
-        except SessionError as error:  # it is answered when the store can be used again
-            logger.warning("can't use the session store: %s", error)
-            return OFFLINE_SECONDS
+        with group.claim(job) as is_granted:
+            return self._process_claimed(job, group) if is_granted else job.refused()
 
     def _process_claimed(self, job: Job, group: Group) -> float | None:
         if not self._connection.sync(SYNC_SECONDS):
@@ -436,6 +439,8 @@ class Bridge:
             self._group.close(job)
             if job.message is not None:  # whether it was answered before is known to the store
                 self._intake.forget(job.message)
+        elif job.message is not None:
+            self._intake.note_answered(job.message)
         self._intake.close(job)
         self._connection.acknowledge(job.packet)
         # Its echoes behind it: a bridge that is killed between the two gets the echo again, and not the message alone,

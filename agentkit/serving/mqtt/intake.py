@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from cachetools import FIFOCache
 
+from agentkit import SessionError
 from agentkit.serving.mqtt.broker import Packet
 from agentkit.serving.mqtt.maze import state_message
 from agentkit.serving.mqtt.payloads import (
@@ -79,15 +80,26 @@ class Job:
 
 
 class Intake:
-    """Parses packets for a bridge. Thread-safe. has_session: returns whether a session with a key exists."""
+    """Parses packets for a bridge. Thread-safe.
 
-    def __init__(self, projects: tuple[Project, ...], has_session: Callable[[str], bool]) -> None:
+    has_session: returns whether a session with a key exists. is_delivered: returns whether the store knows that the
+    answer to a message was delivered.
+    """
+
+    def __init__(
+        self,
+        projects: tuple[Project, ...],
+        has_session: Callable[[str], bool],
+        is_delivered: Callable[[UserMessage], bool],
+    ) -> None:
         self.routes = routes_of(projects)
         self._has_session = has_session
+        self._is_delivered = is_delivered
         self._lock = threading.Lock()
         self._open: dict[int, Job] = {}
         self._closed: FIFOCache[int, tuple[str, bytes]] = FIFOCache(MAX_REMEMBERED)
         self._seen: FIFOCache[tuple[str, str], bytes] = FIFOCache(MAX_REMEMBERED)
+        self._answered: FIFOCache[tuple[str, str], bytes] = FIFOCache(MAX_REMEMBERED)
 
     def read(self, job: Job) -> None:
         """Parse the packet of a job into its command or message; neither is set when the message is empty.
@@ -148,15 +160,46 @@ class Intake:
             if self._seen.get(key) == _digest(message):
                 del self._seen[key]
 
+    def note_answered(self, message: UserMessage) -> None:
+        """Record that the answer to a request was delivered: from now on the store says whether it is known."""
+        key = (message.key, message.log_id)
+        with self._lock:
+            if self._seen.get(key) == _digest(message):
+                self._answered[key] = self._seen.pop(key)
+
+    def forget_sessions(self, command: Command) -> None:
+        """Forget the requests of the sessions that a command clears: what comes behind it is new, though the command
+        may still wait for the requests before it."""
+        if command.keeps_sessions:
+            return
+        lane, prefix = _lane_of(command), f"{command.project.name}:"
+        is_all = command.session is None
+        with self._lock:
+            for requests in (self._seen, self._answered):
+                for key in [each for each in requests if each[0] == lane or (is_all and each[0].startswith(prefix))]:
+                    del requests[key]
+
     def is_known(self, message: UserMessage) -> bool:
-        """Whether the same request was accepted before; records it otherwise. Another message with its id is not the
-        same request: the turn of the session refuses it."""
+        """Whether the same request was accepted before; records it otherwise. One whose session was removed since is
+        new. Another message with its id is not the same request: the turn of the session refuses it."""
         if not message.request_id:
             return False
+        key, digest = (message.key, message.log_id), _digest(message)
         with self._lock:
-            known = self._seen.setdefault((message.key, message.log_id), digest := _digest(message))
-        is_new = known is digest
-        return not is_new and known == digest
+            is_answered = self._answered.get(key) == digest
+        if is_answered and self._is_still_delivered(message):
+            return True
+        with self._lock:
+            if is_answered:
+                self._answered.pop(key, None)
+            known = self._seen.setdefault(key, digest)
+        return known is not digest and known == digest
+
+    def _is_still_delivered(self, message: UserMessage) -> bool:
+        try:
+            return self._is_delivered(message)
+        except SessionError:
+            return False  # whoever answers it asks the store again, and tells the client of an error
 
     def _with_safe_reply_topic(self, message: UserMessage) -> UserMessage:
         """The message; its reply topic is replaced by the default one if it belongs to another existing session, or is

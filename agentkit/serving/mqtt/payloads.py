@@ -102,6 +102,11 @@ class Command:
     template: str = ""
     reset: bool = True
 
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether the sessions keep their histories."""
+        return self.kind == "template" and not self.reset
+
 
 def read_user_message(project: Project, payload: bytes, response_topic: str | None = None) -> UserMessage | None:
     """Parse a message on `P/user_input`, or a decision (`approve`); returns None for an empty one.

@@ -184,6 +184,10 @@ class Responder:
         except DecisionError:
             return False
 
+    def is_delivered(self, message: UserMessage) -> bool:
+        """Whether the store knows that the answer to a request was delivered. Raises SessionError."""
+        return self.sessions[message.key].is_delivered(message.log_id)
+
     def note_delivered(self, message: UserMessage) -> None:
         """Record that the answer to a request was delivered."""
         self.service.note_delivered(message.key, message.log_id)
@@ -199,7 +203,7 @@ class Responder:
             self.templates.set(project, session, command.template)
         if command.kind == "delete":
             self.templates.drop(project, session)
-        if command.kind != "template" or command.reset:
+        if not command.keeps_sessions:
             self.service.forget(self.sessions_of(project) if session is None else [session_key(project, session)])
 
     def sessions_of(self, project: Project) -> list[str]:

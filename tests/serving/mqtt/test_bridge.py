@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agentkit import SessionError
 from agentkit.backends import OpenAIBackend
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt import embedded
@@ -193,6 +194,49 @@ def test_the_same_request_is_answered_once(setting: Setting) -> None:
     assert len(answers) == 2
 
 
+@pytest.mark.parametrize("command", ["clear_history/m", "delete_session/m", "template/m", "clear_history"])
+def test_a_request_behind_a_command_that_clears_its_session_is_a_new_one(setting: Setting, command: str) -> None:
+    """A game that starts anew counts its requests from 1 again."""
+    first = {"sessionId": "m", "message": "Hello", "requestId": "1"}
+
+    def answers() -> int:
+        return sum(topic == "maze/assistant_response/m" for topic, _ in list(setting.client.got))
+
+    for count in (1, 2):
+        setting.client.publish("maze/user_input", first)
+        until(lambda count=count: answers() == count)
+        until(lambda: setting.sessions["maze:m"].messages)
+        setting.client.publish(f"maze/{command}", {"template": "You are a guide."})
+        until(lambda: "maze:m" not in setting.sessions)
+
+
+def test_a_request_may_be_sent_again_before_its_session_is_cleared(setting: Setting) -> None:
+    """The command waits for the answer to the first one, and is remembered in its place."""
+    for _ in range(2):
+        setting.client.publish("maze/user_input", {"sessionId": "m", "message": "slow", "requestId": "1"})
+        setting.client.publish("maze/clear_history/m", {})
+    until(lambda: [topic for topic, _ in setting.client.got].count("maze/assistant_response/m") == 2)
+
+
+def test_a_request_whose_session_was_dropped_elsewhere_is_a_new_one(setting: Setting) -> None:
+    first = {"sessionId": "s", "message": "Hello", "requestId": "1"}
+    key = f"{setting.project}:s"
+    setting.ask(**first)
+    setting.client.wait(1)
+    until(lambda: setting.sessions[key].messages)
+    setting.bridge._settings = replace(setting.bridge._settings, idle_seconds=-1)
+    setting.bridge.tidy()
+    setting.ask(**first)
+    assert len(setting.client.wait(2)) == 2
+    setting.sessions.delete(key)  # by another program that uses the store
+    setting.ask(**first)
+    setting.client.wait(3)
+    setting.ask(**first)
+    setting.ask(sessionId="s", message="end")
+    setting.client.wait(4)
+    assert [text for _, text in setting.client.got] == [*["You are a: Hello"] * 3, "You are a: Hello | end"]
+
+
 def test_a_failure_of_the_model_server_is_an_error_text_and_not_kept_in_the_history(broker: Broker) -> None:
     answers = [Answer(b'{"error": {"message": "no model"}}', status=404), whole("Here.")]
     with serve(answers) as server:
@@ -343,6 +387,36 @@ def test_templates_and_histories_are_changed_by_messages(setting: Setting) -> No
     assert setting.client.wait(1)[0] == ("maze/hint/m2", '{"hint": "Template updated"}')
     setting.client.publish("maze/clear_history", {"sessionId": "m2"})
     assert setting.client.wait(2)[1] == ("maze/hint/m2", '{"hint": "History cleared"}')
+
+
+@pytest.mark.parametrize("command", ["template/m", "clear_history/m", "clear_history", "delete_session/m"])
+def test_a_command_waits_for_a_store_that_is_away(setting: Setting, monkeypatch: Any, command: str) -> None:
+    """Nobody sends it again, and its client is told of no error."""
+    setting.client.publish("maze/user_input", {"sessionId": "m", "message": "Hello"})
+    setting.client.wait(1)
+    until(lambda: setting.sessions["maze:m"].messages)
+    failures = []
+
+    def obey(command: Any, obey: Any = setting.bridge._responder.obey) -> None:
+        if len(failures) < 2:
+            failures.append(command)
+            raise SessionError("the store can't be reached")
+        obey(command)
+
+    monkeypatch.setattr(setting.bridge._responder, "obey", obey)
+    setting.client.publish(f"maze/{command}", {"template": "You are a guide."})
+    until(lambda: "maze:m" not in setting.sessions)
+    until(lambda: not setting.bridge._intake.open_echo_ids())
+
+
+def test_a_command_that_fails_for_good_is_acknowledged(setting: Setting, monkeypatch: Any) -> None:
+    def obey(command: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(setting.bridge._responder, "obey", obey)
+    setting.client.publish("maze/clear_history/m", {})
+    until(lambda: setting.bridge.counts["errors"])
+    until(lambda: not setting.bridge._intake.open_echo_ids())
 
 
 def test_hostile_messages_do_no_harm(setting: Setting) -> None:

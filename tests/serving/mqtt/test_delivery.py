@@ -37,7 +37,7 @@ def test_what_is_confirmed_at_once_is_recorded_while_the_session_is_locked() -> 
     with MemorySessions() as sessions:
         responder = Responder(ChatService(backend, sessions))
         asked = {"sessionId": "s", "message": "Hi", "requestId": "1"}
-        message = read(Intake((PROJECT,), responder.knows), asked, "p/user_input").message
+        message = read(Intake((PROJECT,), responder.knows, responder.is_delivered), asked, "p/user_input").message
         assert message is not None
         delivery = Delivery(sending(sent, is_confirmed=True), threading.Event())
 
@@ -112,7 +112,11 @@ def test_an_error_behind_the_answer_is_no_answer() -> None:
     with MemorySessions() as sessions:
         service = ChatService(ScriptedBackend("One"), sessions)
         responder = Responder(service)
-        message = read(Intake((PROJECT,), responder.knows), {"sessionId": "s", "message": "Hi"}, "p/user_input").message
+        message = read(
+            Intake((PROJECT,), responder.knows, responder.is_delivered),
+            {"sessionId": "s", "message": "Hi"},
+            "p/user_input",
+        ).message
         assert message is not None
 
         def deliver(text: str, record: Callable[[], None]) -> None:

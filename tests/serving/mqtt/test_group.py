@@ -170,7 +170,11 @@ def test_the_number_of_a_message_follows_from_the_store_and_the_echoes() -> None
         one, two = Group(sessions, "one", notices.append), Group(sessions, "two", notices.append)
 
         def job() -> Job:
-            return read(Intake(project, lambda key: False), {"sessionId": "s", "message": "Hi"}, topic="p/user_input")
+            return read(
+                Intake(project, lambda key: False, lambda message: True),
+                {"sessionId": "s", "message": "Hi"},
+                topic="p/user_input",
+            )
 
         for number in range(9):
             first, second = job(), job()
@@ -197,7 +201,11 @@ def test_only_one_bridge_holds_a_request_or_a_session(tmp_path: Path) -> None:
     with MemorySessions() as sessions:
         one, two = (Group(sessions, name, lambda notice: None) for name in ("one", "two"))
         jobs = [
-            read(Intake(project, lambda key: False), {"sessionId": session, "message": "Hi"}, topic="p/user_input")
+            read(
+                Intake(project, lambda key: False, lambda message: True),
+                {"sessionId": session, "message": "Hi"},
+                topic="p/user_input",
+            )
             for session in ("s", "s", "other")
         ]
         with one.claim(jobs[0]) as first:
