@@ -418,6 +418,8 @@ class _Ask:
         options = {"deps": ctx.deps, "cancel": ctx.cancel}
         result = self.agent._run_within(ctx, task, options, self.output, f"{self.name}: ")
         ending = "" if result.stopped == "answer" else f"({self.name} stopped early: {result.stopped})"
+        if result.stopped == "cancelled":  # nobody reads this, and it is not to be kept
+            raise ToolError(ending)
         if self.output is str:
             return "\n".join(part for part in (result.output, ending) if part)
         if result.output is None and ending:

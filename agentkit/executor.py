@@ -80,8 +80,9 @@ class Executor:
 
     def leave_begun(self) -> None:
         """Nobody waits any more for the calls that were started for a reply and not claimed; none is started for it."""
-        left, self._early = self._early, EarlyCalls()
-        left.leave()
+        left, self._early = self._early.running, EarlyCalls()
+        if left is not None:
+            left.leave()
 
     def gains_from_stream(self) -> bool:
         """Whether a stream that nobody reads is worth its cost, since tools may start while the reply arrives."""
@@ -93,9 +94,12 @@ class Executor:
         may_begin = is_read_only and not self._latency.is_quick(name) and has_room
         if early is not self._early or not may_begin or self._why_tainted(name, arguments):
             return
-        early.begin(self, name, arguments)
-        if early is not self._early:  # it was left meanwhile, by the thread of the run
-            early.leave()
+        running = early.running
+        if running is None:
+            running = early.running = RunningCalls(self)
+        running.begin(name, arguments)
+        if early is not self._early:  # the thread of the run has left it meanwhile
+            running.leave()
 
     def _has_room(self, count: int) -> bool:
         budget = self.context.budget
@@ -131,7 +135,8 @@ class Executor:
                 place += len(group)
                 running = None  # they all stand in the first group
         finally:
-            begun.leave()
+            if begun.running is not None:
+                begun.running.leave()
 
     def _decided(
         self, group: list[ToolCall], decisions: Decisions, begun: RunningCalls | None

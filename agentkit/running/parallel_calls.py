@@ -157,20 +157,9 @@ class RunningCalls:
 
 
 class EarlyCalls:
-    """The calls that are started while one reply arrives. running: None before the first."""
+    """The calls that are started while one reply arrives. running: made with the first, as it holds their runner."""
 
     running: RunningCalls | None = None
-
-    def begin(self, runner: Runner, name: str, arguments: str) -> None:
-        """Start one; the first makes `running`, which holds the runner."""
-        if self.running is None:
-            self.running = RunningCalls(runner)
-        self.running.begin(name, arguments)
-
-    def leave(self) -> None:
-        """See `RunningCalls.leave`."""
-        if self.running is not None:
-            self.running.leave()
 
 
 @dataclass

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from agentkit import Agent, Context, Image, Limits, Tool, ToolError, tool
 from agentkit.errors import ToolDefinitionError
-from agentkit.event import ToolRecord
+from agentkit.event import ToolRecord, ToolStarted
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.outcome import Outcome
 from agentkit.tooling.result_cache import Key, ResultCache
@@ -376,6 +376,24 @@ def test_an_agent_as_a_tool_is_kept() -> None:
     asked = Agent(inner).as_tool("think", "Thinks.", read_only=True, cache=60)
     assert texts(ask(asked, {"task": "What?"}, {"task": "What?"})) == ["42", "42"]
     assert len(inner.requests) == 1
+
+
+def test_what_an_agent_says_that_was_stopped_is_not_kept() -> None:
+    begun = threading.Event()
+
+    def slowly(_: Any) -> str:
+        begun.set()
+        time.sleep(0.3)
+        return "too late"
+
+    asked = Agent(ScriptedBackend(slowly, "42")).as_tool("think", "Thinks.", read_only=True, cache=60)
+    agent = Agent(ScriptedBackend(("think", {"task": "What?"}), ("think", {"task": "What?"}), "Done."), tools=[asked])
+    run = agent.stream("Go.")
+    next(event for event in run if isinstance(event, ToolStarted))
+    assert begun.wait(5)
+    run.close()
+    time.sleep(0.6)
+    assert [call.response for call in agent.run("Go.").tool_calls] == ["42"]
 
 
 @dataclass(frozen=True)
