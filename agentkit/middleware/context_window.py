@@ -120,10 +120,11 @@ class ContextSize:
 
     def recall(self, transcript: Transcript) -> "TrimmedHistory | None":
         """The last view of a transcript that this one continues."""
-        if not self.views:
-            return None
-        found = [digest for digest in Digests().of(transcript) if digest in self.views]
-        return self.views[found[-1]] if found else None
+        found: TrimmedHistory | None = None
+        if self.views:
+            for digest in Digests().of(transcript):
+                found = self.views.get(digest, found)  # in one step: other runs push views out meanwhile
+        return found
 
     def query(self, backend: Backend) -> int | None:
         """The window in tokens, from the server where it reports it; queried once."""

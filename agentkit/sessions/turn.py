@@ -97,7 +97,8 @@ class Turn:
     left: frozenset[str] | None = None
     _decides: bool = False
     _open_unknown: Sequence[ToolCall] = ()
-    _undo: Sequence[dict[str, Any]] = ()
+    _stopped: Entry | None = None
+    _replaced: Entry | None = None
     _reads_all: bool = False
     _head: list[Message] | None = None
     _read_from: Entry | None = None
@@ -252,7 +253,7 @@ class Turn:
             return entries  # undone, or another question was asked since: it is asked anew
         self.state = "open"
         if made and made[-1].extra.get("stopped"):  # its answer was stopped in the middle: it is made again
-            self._undo = [{"undo": 1, "dropped_from": self._length}]
+            self._stopped = made[-1]  # and undone when there is something in its place
             entries = [*entries, Entry("undo", 1, "", extra={"dropped_from": self._length})]
             made = made[:-1]
         self.made = min(len(sent), len(made))
@@ -287,10 +288,10 @@ class Turn:
         if begins:
             state = DECIDED if self._decides else "begun"
             asked = [{"request": {"id": self.request_id, "state": state, "digest": self._digest}}, *asked]
-        begun = {f"request:{self.request_id}": len(self._undo) + len(before)} if begins else {}
-        self._first = self._length + len(self._undo) + len(before)
+        begun = {f"request:{self.request_id}": len(before)} if begins else {}
         self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
-        self._writer.write([*self._undo, *before, *asked], {**blobs, **images}, Marks(begun))
+        self._store(self._writer, [*before, *asked], {**blobs, **images}, begun)
+        self._first = self._length - len(asked)
         self._messages_written = len(question)
 
     def add(
@@ -313,8 +314,18 @@ class Turn:
             entries[0].update(extra or {})
         has_sources = bool(entries) and "sources" in entries[0]
         self._has_sources = self._has_sources or has_sources
-        self._writer.write(entries, {**images, **(blobs or {})}, Marks({"sources": 0} if has_sources else {}))
+        self._store(self._writer, entries, {**images, **(blobs or {})}, {"sources": 0} if has_sources else {})
         self._messages_written += len(messages)
+
+    def _store(
+        self, writer: "Writer", entries: Sequence[dict[str, Any]], blobs: Mapping[str, bytes], marks: Mapping[str, int]
+    ) -> None:
+        """Store entries and marks of them; the first are in the place of an answer that was stopped in the middle."""
+        undo = [{"undo": 1, "dropped_from": self._length}] if entries and self._stopped is not None else []
+        writer.write([*undo, *entries], blobs, Marks({name: place + len(undo) for name, place in marks.items()}))
+        self._length += len(undo) + len(entries)
+        if undo:
+            self._replaced, self._stopped = self._stopped, None
 
     def note_view(self, view: Mapping[str, Any]) -> None:
         """Store which part of the session is sent from now on. view: `begins` is the number of the first message that
@@ -326,6 +337,7 @@ class Turn:
             if begins not in self._begins_at:  # a long turn is cut many times, and begins at one message
                 self._begins_at = {begins: self._from(self._writer, begins)}
             self._writer.note_view({**self._begins_at[begins], **stored})
+            self._length += 1
 
     def _from(self, writer: "Writer", begins: int) -> dict[str, Any]:
         """Where reading starts in later turns: the entry of the message with that number, if all messages from it on
@@ -386,10 +398,11 @@ class Turn:
             self._writer.note_request(self.request_id, "delivered")
 
     def roll_back(self) -> None:
-        """The run has failed: undo what it has stored, unless it may have had an effect."""
+        """The run has failed: undo what it has stored, unless it may have had an effect. An answer in the place of
+        which that was is there again."""
         if self._writer is not None and self._messages_written and not self._had_effect:
             with suppress(SessionError):  # then the next try goes on from what is stored
-                self._writer.write_undo(self._messages_written, self._first, self._left)
+                self._writer.write_undo(self._messages_written, self._first, self._left, self._replaced)
         self._messages_written = 0
 
 

@@ -107,11 +107,9 @@ class Writer:
         """Append messages of another session, and which calls of the last reply were started there. entries: its log.
         copied: those of the messages; a copy has their times, their usage and what else is known of them. text: returns
         a text of a source, by its SHA-256."""
-        made, blobs = message_entries([entry.value for entry in copied])
+        made, blobs = _copies(copied)
         for entry, original in zip(made, copied, strict=True):
-            entry |= {"at": original.at} if original.at else {}
-            entry |= {"usage": original.usage} if original.usage else {}
-            entry |= {**original.extra, "copied": True}
+            entry["copied"] = True
             digests = [digest for kept in restored(original.extra.get("sources")) for digest in kept.texts]
             blobs |= {digest: found for digest in digests if (found := text(digest)) is not None}
         last = max((place for place, entry in enumerate(made) if entry.get("sources")), default=None)
@@ -142,9 +140,10 @@ class Writer:
             self.write_undo(len(undone), begin_of_last(entries, len(undone)), left)
         return undone
 
-    def write_undo(self, messages: int, dropped_from: int, left: int) -> None:
+    def write_undo(self, messages: int, dropped_from: int, left: int, restored: Entry | None = None) -> None:
         """The same. dropped_from: the number of the entry from which on the marks are removed. left: the number of
-        messages that are left. A view that was made later, and begins before, is kept."""
+        messages that are left. A view that was made later, and begins before, is kept. restored: the entry of a message
+        that was undone before, and is appended again."""
         entries: list[dict[str, Any]] = [{"undo": messages, "dropped_from": dropped_from}]
         places = {}
         place, view = self.view() or (0, {})
@@ -153,7 +152,8 @@ class Writer:
             places = {"view": 1}
         if self.mark("sources") is not None:
             places["sources"] = 0  # their numbers stay taken, also of those that are undone
-        self.write(entries, marks=Marks(places, dropped_from))
+        again, blobs = _copies([restored] if restored is not None else [])
+        self.write([*entries, *again], blobs, Marks(places, dropped_from))
 
     def note_request(self, request_id: str, state: str) -> None:
         """Record the state of a client's request: "delivered"."""
@@ -178,3 +178,14 @@ class Writer:
         """Append entries and images, all or none, and change marks with them."""
         if entries:
             self._store._append_marked(self.id, write_entries(entries), blobs or {}, self._lock, marks or Marks())
+
+
+def _copies(originals: Sequence[Entry]) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
+    """The entries of messages once more, with their times, their usage and what else is known of them; and their
+    images."""
+    made, blobs = message_entries([entry.value for entry in originals])
+    for entry, original in zip(made, originals, strict=True):
+        entry |= {"at": original.at} if original.at else {}
+        entry |= {"usage": original.usage} if original.usage else {}
+        entry |= original.extra
+    return made, blobs

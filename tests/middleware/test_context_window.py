@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, ConfigurationError, Limits, Window, tool
 from agentkit.backends import OpenAIBackend
-from agentkit.middleware.context_window import Digests
+from agentkit.middleware.context_window import ContextSize, Digests
 from agentkit.middleware.history_cut import TrimmedHistory, cut
 from agentkit.net.overflow import too_long
 from agentkit.sessions import MemorySessions
@@ -381,6 +381,35 @@ def test_a_cut_takes_as_much_work_as_what_is_sent_however_much_is_left_out_alrea
         assert len(list(again.messages(messages))) < 40
         reads.append(messages.read)
     assert reads[0] == reads[1]
+
+
+def test_a_view_that_other_conversations_push_out_meanwhile_is_found_or_not_but_no_error() -> None:
+    size, view = ContextSize(None), TrimmedHistory(note="Kept.")
+    messages = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
+
+    class Racing(Transcript):
+        """A transcript, while the second message of which is read, another run pushes all views out."""
+
+        def each_encoded(self, start: int = 0) -> Iterator[bytes]:
+            for place, encoded in enumerate(super().each_encoded(start)):
+                if place == 1:
+                    size.views.clear()
+                yield encoded
+
+    assert size.recall(Racing(messages)) is None
+    size.remember(Digests().of_all(Transcript(messages[:1])), view)
+    assert size.recall(Racing(messages)) is view
+    size.remember(Digests().of_all(Transcript(messages[:2])), view)
+    assert size.recall(Racing(messages)) is None
+
+
+def test_of_the_views_of_a_conversation_the_last_one_is_found() -> None:
+    size = ContextSize(None)
+    messages = [{"role": role, "content": "x"} for role in ("user", "assistant", "user")]
+    views = [TrimmedHistory(note=str(place)) for place in range(3)]
+    for place in (1, 0, 2):
+        size.remember(Digests().of_all(Transcript(messages[: place + 1])), views[place])
+    assert [size.recall(Transcript(messages[: place + 1])) for place in range(3)] == views
 
 
 def test_the_digest_of_a_conversation_reads_each_message_once() -> None:

@@ -15,6 +15,7 @@ from agentkit.errors import RequestConflictError, SessionBusyError
 from agentkit.event import ReplyFinished, RunFinished, TextDelta, ToolStarted
 from agentkit.session import Session, Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
+from agentkit.sessions.log import find_mark, last_view
 from agentkit.testing import ScriptedBackend
 from tests.support.redis_server import RedisServer, serve_redis
 
@@ -381,3 +382,61 @@ def test_an_id_that_means_nothing_later_is_new_also_when_the_whole_session_is_re
 
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "send", "arguments": '{"to": "x"}'}}
+
+
+def stopped(session: Session) -> list[Any]:
+    """What a session has after an answer was stopped in the middle."""
+    cancel = threading.Event()
+    for event in Agent(ScriptedBackend("High tide is at noon.")).stream(
+        "When?", session=session, request_id="r1", cancel=cancel
+    ):
+        if isinstance(event, TextDelta):
+            cancel.set()
+    assert str(session.messages[-1]["content"]).startswith("High")
+    return session.messages
+
+
+RETRIES: list[list[Any]] = [[ValueError("no server")], [("look_up", {"topic": "x"}), ValueError("no server")]]
+
+
+@pytest.mark.parametrize("steps", RETRIES, ids=["at once", "after a call"])
+def test_a_stopped_answer_is_kept_when_the_next_try_fails(sessions: Sessions, steps: list[Any]) -> None:
+    session = sessions["a"]
+    kept = stopped(session)
+    entry = session.entries()[-1]
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no server"):
+            Agent(ScriptedBackend(*steps), tools=[look_up]).run("When?", session=session, request_id="r1")
+        assert session.messages == kept
+    last = [each for each in session.entries() if each.kind == "message"][-1]
+    assert (last.value, last.at, last.extra, last.usage) == (entry.value, entry.at, entry.extra, entry.usage)
+    result = Agent(ScriptedBackend("At noon.")).run("When?", session=session, request_id="r1")
+    assert (result.output, result.replayed) == ("At noon.", False)
+    assert contents(session) == ["When?", "At noon."]
+    assert Agent(ScriptedBackend()).run("When?", session=session, request_id="r1").output == "At noon."
+
+
+def test_a_stopped_answer_is_kept_when_the_next_try_is_stopped_before_a_reply(session: Session) -> None:
+    kept = stopped(session)
+    cancel = threading.Event()
+    cancel.set()
+    agent = Agent(ScriptedBackend("At noon.", "At noon."))
+    assert agent.run("When?", session=session, request_id="r1", cancel=cancel).stopped == "cancelled"
+    agent.stream("When?", session=session, request_id="r1").close()
+    assert session.messages == kept
+    assert agent.run("When?", session=session, request_id="r1").output == "At noon."
+    assert contents(session) == ["When?", "At noon."]
+
+
+def test_a_view_that_is_made_before_a_stopped_answer_is_replaced_stays(session: Session) -> None:
+    roles = ("user", "assistant") * 100
+    session.append([{"role": role, "content": f"{place} {'x' * 300}"} for place, role in enumerate(roles)])
+    stopped(session)
+    agent = Agent(ScriptedBackend("At noon."), window=Window(4_000))
+    assert agent.run("When?", session=session, request_id="r1").output == "At noon."
+    entries = session.entries()
+    assert [entry.kind for entry in entries[-4:]] == ["message", "view", "undo", "message"]
+    assert last_view(entries)[0] is not None
+    with session.hold() as writer:
+        assert writer.mark("view") == find_mark(entries, "view") == len(entries) - 3
+    assert contents(session)[-2:] == ["When?", "At noon."]
