@@ -383,8 +383,8 @@ class Transport:
     # What is raised
 
     def broken(self, response: Response, error: Exception, may_be_repeated: bool = False) -> Exception:
-        """The openai package's error for a body that broke off; any other error as it is. may_be_repeated: whether it is
-        marked as one for which no client has sent the request again."""
+        """The openai package's error for a body that broke off; any other error as it is. may_be_repeated: whether it
+        is marked as one for which no client has sent the request again."""
         if not isinstance(error, failures()):
             return error
         from agentkit.net import api_errors
