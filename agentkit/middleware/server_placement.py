@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from weakref import WeakKeyDictionary
 
-from agentkit._forking import freed_by_forks
+from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit._text import json_bytes
 from agentkit.message import Message
 from agentkit.transcript import Transcript
@@ -22,7 +22,7 @@ MAX_CONVERSATIONS = 10_000
 
 class ServerPlacement:
     """The servers of conversations, by their index; shared by threads. names: of the servers, the same in all
-    processes."""
+    processes. In a forked child nothing is in flight."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._keys = [hashlib.blake2b(name.encode(), digest_size=32).digest() for name in names]
@@ -30,6 +30,11 @@ class ServerPlacement:
         self._of_runs: WeakKeyDictionary[Transcript, tuple[int, bytes]] = WeakKeyDictionary()
         self._of_beginnings: OrderedDict[bytes, int] = OrderedDict()
         self._lock = freed_by_forks(threading.Lock())
+        renewed_by_forks(self)
+
+    def renew_in_child(self) -> None:
+        """In a child: what is in flight is its parent's."""
+        self._in_flight = [0] * len(self._in_flight)
 
     def take(self, said: Transcript, ready: Sequence[int]) -> int:
         """The server for the next reply of a conversation, which counts as in flight there until `settle`. ready: the
@@ -47,7 +52,7 @@ class ServerPlacement:
     def move(self, said: Transcript, before: int, ready: Sequence[int]) -> int:
         """The same when the server `before` has failed: the one that is asked for the reply instead."""
         with self._lock:
-            self._in_flight[before] -= 1
+            self._end(before)
         return self._begun(said, ready)
 
     def _begun(self, said: Transcript, ready: Sequence[int]) -> int:
@@ -62,7 +67,7 @@ class ServerPlacement:
         """The reply is over. place: the server that was asked last. reply: the message of its reply, None when it gave
         none."""
         with self._lock:
-            self._in_flight[place] -= 1
+            self._end(place)
             known = self._of_runs.get(said, (-1, b""))
         if reply is None or (known[0] == place and known[1]):
             return
@@ -73,6 +78,9 @@ class ServerPlacement:
             self._of_beginnings.move_to_end(beginning)
             if len(self._of_beginnings) > MAX_CONVERSATIONS:
                 self._of_beginnings.popitem(last=False)
+
+    def _end(self, place: int) -> None:
+        self._in_flight[place] = max(0, self._in_flight[place] - 1)  # a child may go on with what its parent has begun
 
     def _rank(self, place: int, first: bytes) -> bytes:
         return hashlib.blake2b(first, key=self._keys[place], digest_size=16).digest()

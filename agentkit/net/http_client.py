@@ -10,10 +10,12 @@ import http.client
 import io
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from typing import Any, cast
 
+from agentkit._forking import freed_by_forks
 from agentkit._lazy.logs import DEBUG, logger_of
 from agentkit._text import json_bytes
 from agentkit.errors import ConfigurationError
@@ -99,11 +101,14 @@ class Transport:
         self._with_body = {"content-type": "application/json", **self._headers}
         self._connections = Connections(base_url)
         self._elsewhere: dict[str, Connections] = {}
+        self._lock = freed_by_forks(threading.Lock())
         self._targets: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the connections; a later request raises ConfigurationError."""
-        for each in (self._connections, *self._elsewhere.values()):
+        with self._lock:
+            made = [self._connections, *self._elsewhere.values()]
+        for each in made:
             each.close()
 
     def get(self, path: str, **options: Any) -> Any:
@@ -171,7 +176,7 @@ class Transport:
                     return
             except failures() as error:
                 if has_begun or not retries.after_failure():
-                    raise self._broken_off(response, error, has_begun) from error
+                    raise self.broken(response, error, has_begun) from error
             finally:
                 response.close()
 
@@ -266,13 +271,17 @@ class Transport:
         return self._exchanged(connections, method, url, data, headers, limits)
 
     def _to(self, url: str) -> Connections:
-        """The connections to the server of a URL to which this server redirects."""
+        """The connections to the server of a URL to which this server redirects. Those that are kept no longer are
+        closed when no thread uses them any more."""
         origin = origin_of(url)
-        found = self._connections if origin == origin_of(self.base_url) else self._elsewhere.get(origin)
-        if found is None:
-            found = self._elsewhere.setdefault(origin, Connections(url))
-            if len(self._elsewhere) > MAX_ELSEWHERE:
-                self._elsewhere.pop(next(iter(self._elsewhere))).close()
+        if origin == origin_of(self.base_url):
+            return self._connections
+        with self._lock:
+            found = self._elsewhere.get(origin)
+            if found is None:
+                found = self._elsewhere[origin] = Connections(url)
+                if len(self._elsewhere) > MAX_ELSEWHERE:
+                    del self._elsewhere[next(iter(self._elsewhere))]
         return found
 
     def _exchanged(
@@ -373,20 +382,15 @@ class Transport:
 
     # What is raised
 
-    def broken(self, response: Response, error: Exception) -> Exception:
-        """The openai package's error for a body that broke off; any other error as it is."""
+    def broken(self, response: Response, error: Exception, may_be_repeated: bool = False) -> Exception:
+        """The openai package's error for a body that broke off; any other error as it is. may_be_repeated: whether it
+        is marked as one for which no client has sent the request again."""
         if not isinstance(error, failures()):
             return error
         from agentkit.net import api_errors
 
-        return api_errors.connection_error(self.base_url, response.method, response.url, error, self.wording, True)
-
-    def _broken_off(self, response: Response, error: Exception, has_begun: bool) -> Exception:
-        """The error for a stream that broke off. has_begun: whether it had events, and so was not sent again here."""
-        from agentkit.net.api_errors import mark_in_body
-
-        broken: Any = self.broken(response, error)
-        return mark_in_body(broken) if has_begun and not is_timeout_error(broken) else broken
+        made = api_errors.connection_error(self.base_url, response.method, response.url, error, self.wording, True)
+        return api_errors.mark_in_body(made) if may_be_repeated and not is_timeout_error(made) else made
 
     def _unanswered(self, method: str, path: str, error: Exception) -> Exception:
         from agentkit.net import api_errors

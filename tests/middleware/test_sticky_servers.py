@@ -1,5 +1,6 @@
 """Several servers of one model: a conversation stays on its server, and moves when that fails."""
 
+import os
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -11,7 +12,11 @@ import pytest
 
 from agentkit import Agent, tool
 from agentkit.backends import OpenAIBackend
+from agentkit.message import user
+from agentkit.middleware.server_placement import ServerPlacement
 from agentkit.sessions import MemorySessions
+from agentkit.transcript import Transcript
+from tests.support.forks import in_child
 from tests.support.model_server import Answer, Asked, ModelServer, calls, serve, whole
 
 SERVERS, CONVERSATIONS, TURNS = 3, 40, 5
@@ -190,3 +195,19 @@ def test_a_long_conversation_is_cut_once_and_not_again_for_another_server(fleet:
     assert len(first) < 20
     assert second[: len(first)] == first
     assert len(second) == len(first) + 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_what_is_in_flight_in_the_parent_is_not_in_a_child() -> None:
+    placement = ServerPlacement(["a", "b"])
+    begun = [Transcript([user(f"Question {number}")]) for number in range(3)]
+    places = [placement.take(each, (0,)) for each in begun]
+
+    def in_the_child() -> tuple[list[int], list[int]]:
+        placement.settle(begun[0], places[0], None)  # it may go on with it
+        return list(placement._in_flight), [placement.take(Transcript([user(f"{n}")]), (0, 1)) for n in range(2)]
+
+    in_flight, taken = in_child(in_the_child)
+    assert in_flight == [0, 0]
+    assert sorted(taken) == [0, 1]
+    assert placement._in_flight == [3, 0]

@@ -26,7 +26,8 @@ from agentkit import Agent, ConfigurationError
 from agentkit.backends import OpenAIBackend
 from agentkit.net.abort import AbortableRequest, Aborted
 from agentkit.net.bounded import BoundedResponse
-from agentkit.net.http_client import Transport
+from agentkit.net.connections import Connections
+from agentkit.net.http_client import MAX_ELSEWHERE, Transport
 from agentkit.net.parsed_url import parsed_url
 from agentkit.net.plain_http import PlainConnection
 from tests.support.connect_proxy import serve_proxy
@@ -588,6 +589,25 @@ def test_a_request_is_sent_on_to_where_the_server_redirects_it() -> None:
             assert said(gateway.url, api_key=KEY) == "Here."
     assert server.requests[0].body["messages"]
     assert "authorization" not in server.requests[0].headers  # another server
+
+
+def test_connections_that_another_thread_uses_are_not_closed_for_those_of_another_redirect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    take = Connections.take
+
+    def taken(self: Connections, *arguments: Any, **options: Any) -> Any:
+        if self._url.startswith(server.url):
+            for number in range(MAX_ELSEWHERE):  # as other threads do meanwhile
+                transport._to(f"http://127.0.0.1:{number + 1}/")
+        return take(self, *arguments, **options)
+
+    with serve([whole("Here.")]) as server, serve([refused(307, location=f"{server.url}/chat/completions")]) as gateway:
+        transport = Transport(gateway.url, max_retries=0)
+        monkeypatch.setattr(Connections, "take", taken)
+        assert transport.post("/chat/completions", {})["choices"]
+        assert len(transport._elsewhere) == MAX_ELSEWHERE
+        transport.close()
 
 
 def test_a_redirect_that_would_change_the_request_is_told() -> None:

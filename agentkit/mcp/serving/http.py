@@ -55,10 +55,13 @@ class HTTPServing(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.server_close()
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A connection has come."""
+        """A connection has come. It is refused when there are too many, or no thread can be started for it."""
         if self._room.acquire(blocking=False):
-            super().process_request(request, client_address)
-            return
+            try:
+                super().process_request(request, client_address)
+                return
+            except RuntimeError:
+                self._room.release()
         try:
             request.settimeout(0.0)
             request.send(_BUSY)

@@ -409,6 +409,19 @@ def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         until(lambda: is_served(address), PATIENCE)
 
 
+def test_a_connection_for_which_no_thread_can_be_started_takes_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(http, "MAX_CONNECTIONS", 2)
+    with serving() as address:
+        with monkeypatch.context() as without_threads:
+            without_threads.setattr(threading.Thread, "start", refused)
+            for _ in range(3):
+                assert raw(address, b"").startswith(b"HTTP/1.1 503")
+        assert is_served(address)
+
+
 def is_served(address: Address) -> bool:
     try:
         return post(address, request("ping")).status == 200
