@@ -252,6 +252,30 @@ def test_a_mistake_in_the_configuration_is_one_sentence(tmp_path: Path, text: st
     assert CliRunner().invoke(app, ["config", "path"]).stdout.endswith("agentkit/config.toml\n")
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ask", "hi", "--docs", "~nosuchuser/x"),
+        ("tools", "--docs", "~nosuchuser/x"),
+        ("sessions", "list", "--store", "~nosuchuser/x.db"),
+        ("ask", "hi", "--session", "s", "--store", "sqlite:~nosuchuser/x.db"),
+        ("batch", "q.jsonl", "-o", "a.jsonl", "--docs", "~nosuchuser/x"),
+        ("batch", "q.jsonl", "-o", "a.jsonl", "--no-tools", "--sessions", "~nosuchuser/x.db"),
+        ("batch", "q.jsonl", "-o", "a.jsonl", "--agent", "~nosuchuser/x.py:make"),
+    ],
+)
+def test_a_home_directory_that_there_is_not_is_one_sentence(
+    server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "q.jsonl").write_text('{"id": "1", "question": "a?"}\n')
+    model = () if arguments[0] in ("sessions", "tools") or "--agent" in arguments else ("-m", f"openai:m@{server.url}")
+    done = CliRunner().invoke(app, [*arguments, *model])
+    assert done.exit_code == 2, done.output
+    assert isinstance(done.exception, SystemExit)
+    assert "~nosuchuser" in done.stderr
+
+
 def configure(folder: Path, text: str) -> None:
     (folder / "config" / "agentkit").mkdir(parents=True)
     (folder / "config" / "agentkit" / "config.toml").write_text(text, encoding="latin-1")
