@@ -51,6 +51,7 @@ LAYERS = [
         "net.trace_headers",
         "net.bounded",
         "net.wording",
+        "net.home_paths",
         "net.time_limits",
     ],
     ["net.error_text", "net.dialling", "net.parsed_url", "net.escapes"],

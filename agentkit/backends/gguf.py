@@ -25,6 +25,7 @@ from agentkit.backends.tool_arrival import LEFT_OUT, note_arrival, note_missing_
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.event import Reply
 from agentkit.net.abort import Aborted, stop_on_abort
+from agentkit.net.home_paths import expanded
 from agentkit.net.learned import Learned
 from agentkit.tooling.schema_dialects import Dialect
 
@@ -54,7 +55,7 @@ class GGUFBackend(MadeByName):
     ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
             raise MissingExtraError("a model in a GGUF file", "gguf")
-        self.path = Path(path).expanduser()
+        self.path = expanded(path)
         if not self.path.is_file():
             raise ConfigurationError(f"GGUF file {str(path)!r} not found: write gguf:PATH")
         self._context = context

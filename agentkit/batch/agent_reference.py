@@ -6,6 +6,7 @@ from typing import Any
 
 from agentkit import Agent, AgentkitError, ConfigurationError
 from agentkit.batch.program_files import is_file, loading, module_of_file
+from agentkit.net.home_paths import expanded
 from agentkit.serving.tool_loading import attribute_in, attribute_of, said
 
 HOW = "write module:name or path/to/file.py:name, of an Agent or of a function that makes one"
@@ -17,7 +18,7 @@ def checked_reference(reference: str, folder: str | Path = "") -> str:
     where, sign, name = reference.strip().rpartition(":")
     if not sign or not where or not name or not all(map(str.isidentifier, name.split("."))):
         raise ConfigurationError(f"--agent {reference!r:.200}: {HOW}")
-    return f"{(Path(folder) / Path(where).expanduser()).absolute()}:{name}" if is_file(where) else f"{where}:{name}"
+    return f"{(Path(folder) / expanded(where)).absolute()}:{name}" if is_file(where) else f"{where}:{name}"
 
 
 def agent_of_reference(reference: str) -> tuple[Agent, bool]:

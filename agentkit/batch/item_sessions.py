@@ -6,7 +6,6 @@ import json
 import re
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from agentkit.agent import Agent
@@ -14,6 +13,7 @@ from agentkit.batch.item import Item
 from agentkit.errors import ConfigurationError, SessionError, TranscriptError
 from agentkit.event import Result
 from agentkit.history.given import storable_messages
+from agentkit.net.home_paths import expanded
 from agentkit.session import Session, Sessions
 from agentkit.sessions.log import Marks, message_entries, messages_of
 from agentkit.sessions.opening import SCHEME, open_sessions
@@ -108,7 +108,7 @@ def placed_sessions(url: str) -> str:
     path = re.sub("^sqlite:", "", url.strip(), flags=re.IGNORECASE)
     if not path or path == ":memory:" or path.startswith("//") or SCHEME.match(path):
         return url
-    return f"sqlite:{Path(path).expanduser().absolute()}"
+    return f"sqlite:{expanded(path).absolute()}"
 
 
 def check_sessions(url: str, remote: bool = False) -> None:

@@ -16,6 +16,7 @@ from agentkit.batch.fingerprint import fingerprint_of
 from agentkit.batch.item_sessions import placed_sessions
 from agentkit.batch.made_agents import MADE
 from agentkit.batch.program_files import importable_from, is_loading
+from agentkit.net.home_paths import expanded
 from agentkit.serving.agent_loading import agent_of_options, checked_agent_options
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.tooling.toolset import Toolset
@@ -236,7 +237,7 @@ def _placed(options: dict[str, Any]) -> dict[str, Any]:
     placed: dict[str, Any] = {name: _plain(value) for name, value in options.items()}
     placed.setdefault("model", DEFAULT_MODEL)
     if "docs" in placed:
-        placed["docs"] = str(Path(placed["docs"]).expanduser().absolute()) if placed["docs"] else ""
+        placed["docs"] = str(expanded(placed["docs"]).absolute()) if placed["docs"] else ""
     if "mcp" in placed:
         placed["mcp"] = [_absolute_file(each) for each in placed["mcp"]]
     return placed

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 import typer
@@ -39,6 +38,7 @@ from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
 from agentkit.message import Message, text_of
 from agentkit.net.error_kinds import is_api_error
+from agentkit.net.home_paths import expanded
 from agentkit.serving.agent_loading import agent_of_options
 from agentkit.serving.environment import DEFAULT_MODEL
 from agentkit.serving.tool_loading import AnyTool, load_tools
@@ -139,7 +139,7 @@ class _Talk:
             return
         try:
             act(rest.strip())
-        except (AgentkitError, OSError) as error:
+        except (AgentkitError, OSError, ValueError) as error:  # ValueError: the name of a file has a null character
             self._say(f"agentkit: {error}")
 
     def _answer(self, line: str) -> None:
@@ -183,7 +183,7 @@ class _Talk:
         if not name:
             self._say("usage: /save FILE")
             return
-        path = Path(name).expanduser()
+        path = expanded(name)
         messages = self.session.messages
         path.write_text(markdown(messages) if path.suffix == ".md" else as_json(messages), encoding="utf-8")
         self._say(f"saved {len(messages)} messages to {path}")

@@ -98,6 +98,7 @@ def default_map() -> dict[str, Any]:
         "research": {key: value for key, value in values.items() if key != "max_turns"},  # that of one question is low
         "replay": values,
         "models": values,
+        "trace": values,
         "sessions": dict.fromkeys(commands, values),
     }
 

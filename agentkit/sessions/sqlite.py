@@ -12,13 +12,13 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from agentkit._forking import renewed_by_forks
 from agentkit._lazy.records import dataclass
 from agentkit._text import json_text
 from agentkit.errors import ConfigurationError, SessionError
+from agentkit.net.home_paths import expanded
 from agentkit.session import Log, SessionInfo, Sessions, busy
 from agentkit.sessions.file_lock import FileLocks, HeldLock
 from agentkit.sessions.group_commit import GroupCommit
@@ -367,7 +367,7 @@ def from_url(url: str) -> SQLiteSessions:
     if url.startswith("sqlite://") or not path.strip():
         shown = re.sub(r"//.*@", "//***@", url)
         raise ConfigurationError(f"{shown!r} is not a session store: write sqlite:PATH, such as sqlite:chat.db")
-    return SQLiteSessions(Path(path).expanduser())
+    return SQLiteSessions(expanded(path))
 
 
 def _time(seconds: float) -> datetime:

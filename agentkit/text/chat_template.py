@@ -15,6 +15,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from agentkit.errors import ConfigurationError, TranscriptError
+from agentkit.net.home_paths import expanded
 
 _JINJA, _CONFIG, _OLDER = "chat_template.jinja", "tokenizer_config.json", "chat_template.json"
 """The files of a model's folder that may have its template (Hugging Face's names); the last one is of models that see
@@ -62,7 +63,7 @@ class ChatTemplate:
 
         Raises ConfigurationError when the file can't be read or has no chat template.
         """
-        path = Path(path).expanduser()
+        path = expanded(path)
         if path.is_dir() or path.name == _CONFIG:
             return cls._from_folder(path if path.is_dir() else path.parent)
         if path.suffix == ".json":

@@ -136,6 +136,8 @@ def test_the_other_commands(folder: Path, model: str) -> None:
         "/save talk.json",
         f"/model {other}",
         "/model nonsense:x",
+        "/save ~nosuchuser/talk.md",
+        "/save a\0b",
         "/what",
         "/help",
     )
@@ -146,6 +148,8 @@ def test_the_other_commands(folder: Path, model: str) -> None:
         "saved 2 messages",
         "OpenAIBackend('n'",
         "no model provider",
+        "there is no home directory ~nosuchuser",
+        "null",
         "unknown command /what",
     ):
         assert text in done.stderr

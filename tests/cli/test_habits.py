@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from agentkit import __version__, tool
 from agentkit.cli import app, piped
+from agentkit.sessions import SQLiteSessions
 from tests.cli.test_ask import agentkit
 from tests.support.model_server import Answer, Asked, ModelServer, calls, serve, whole
 from tests.support.site import Site, png
@@ -250,6 +251,40 @@ def test_a_mistake_in_the_configuration_is_one_sentence(tmp_path: Path, text: st
     assert says in done.stderr
     assert "config.toml" in done.stderr
     assert CliRunner().invoke(app, ["config", "path"]).stdout.endswith("agentkit/config.toml\n")
+
+
+def test_the_store_of_the_configuration_is_that_of_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AGENTKIT_SESSIONS", raising=False)
+    configure(tmp_path, f'store = "{tmp_path}/kept.db"\n')
+    with SQLiteSessions(tmp_path / "kept.db") as sessions:
+        sessions["work"].append([{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi."}])
+    done = CliRunner().invoke(app, ["trace", "work", "-o", str(tmp_path / "page.html")])
+    assert done.exit_code == 0, done.stderr
+    assert "Hello" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("ask", "hi", "--docs", "~nosuchuser/x"),
+        ("tools", "--docs", "~nosuchuser/x"),
+        ("sessions", "list", "--store", "~nosuchuser/x.db"),
+        ("ask", "hi", "--session", "s", "--store", "sqlite:~nosuchuser/x.db"),
+        ("batch", "q.jsonl", "-o", "a.jsonl", "--docs", "~nosuchuser/x"),
+        ("batch", "q.jsonl", "-o", "a.jsonl", "--no-tools", "--sessions", "~nosuchuser/x.db"),
+        ("batch", "q.jsonl", "-o", "a.jsonl", "--agent", "~nosuchuser/x.py:make"),
+    ],
+)
+def test_a_home_directory_that_there_is_not_is_one_sentence(
+    server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "q.jsonl").write_text('{"id": "1", "question": "a?"}\n')
+    model = () if arguments[0] in ("sessions", "tools") or "--agent" in arguments else ("-m", f"openai:m@{server.url}")
+    done = CliRunner().invoke(app, [*arguments, *model])
+    assert done.exit_code == 2, done.output
+    assert isinstance(done.exception, SystemExit)
+    assert "~nosuchuser" in done.stderr
 
 
 def configure(folder: Path, text: str) -> None:

@@ -68,7 +68,7 @@ def documents(
     Raises ConfigurationError when the folder does not exist or can't be read, or the name of the embeddings names no
     model.
     """
-    root = Path(folder).expanduser()
+    root = Path(os.path.expanduser(folder))  # "~" stays where there is no home directory: there is no such folder
     wrong = "no folder is named" if folder == "" else _unusable(root)
     if wrong:
         raise ConfigurationError(f"documents({str(folder)!r}): {wrong}")

@@ -9,12 +9,13 @@ import json
 import os
 import re
 import secrets
-from contextlib import suppress
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from agentkit import ConfigurationError
+from agentkit.net.stored_keys import write_privately
 
 NAME = re.compile(r"[\w.@-]{1,64}")
 
@@ -31,7 +32,7 @@ class Keys:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._name = str(file)  # each request asks for it
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = None
         self._hashes: dict[str, str] = {}
 
     @property
@@ -57,19 +58,29 @@ class Keys:
         """Create a key for a name, and return it. Raises ConfigurationError for an invalid name or one with a key."""
         if not NAME.fullmatch(name):
             raise ConfigurationError(f"{name!r:.80} is not a valid name: use up to 64 letters, digits and '_.@-'")
-        hashes = self._read()
-        if name in hashes:
-            raise ConfigurationError(f"{name} has a key already: remove it first (agentkit serve keys remove {name})")
         key = f"ak-{secrets.token_urlsafe(32)}"
-        self._write({**hashes, name: hashlib.sha256(key.encode()).hexdigest()})
+
+        def added(hashes: dict[str, str]) -> dict[str, str]:
+            if name in hashes:
+                raise ConfigurationError(
+                    f"{name} has a key already: remove it first (agentkit serve keys remove {name})"
+                )
+            return {**hashes, name: hashlib.sha256(key.encode()).hexdigest()}
+
+        self._change(added)
         return key
 
     def remove(self, name: str) -> None:
         """Remove the key of a name. Raises ConfigurationError when it has none."""
-        hashes = self._read()
-        if name not in hashes:
+
+        def left(hashes: dict[str, str]) -> dict[str, str]:
+            if name not in hashes:
+                raise ConfigurationError(f"{name} has no key")
+            return {each: kept for each, kept in hashes.items() if each != name}
+
+        if name not in self._read():  # nothing is written where there is nothing to remove
             raise ConfigurationError(f"{name} has no key")
-        self._write({each: kept for each, kept in hashes.items() if each != name})
+        self._change(left)
 
     def _read(self) -> dict[str, str]:
         try:
@@ -77,7 +88,7 @@ class Keys:
         except OSError:
             self._stamp, self._hashes = None, {}
             return self._hashes
-        stamp = (status.st_mtime_ns, status.st_size)
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp != self._stamp:
             try:
                 kept: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
@@ -87,22 +98,14 @@ class Keys:
             self._stamp = stamp
         return self._hashes
 
-    def _write(self, hashes: dict[str, str]) -> None:
-        try:
-            self._replace(hashes)
-        except OSError as error:
-            raise ConfigurationError(
-                f"the key file {self._file} can't be written: {(error.strerror or str(error)).lower()}: "
-                "AGENTKIT_KEYS_FILE names another one"
-            ) from None
+    def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:
+        """Change the keys while no other program does. change: returns the new ones for those in the file."""
 
-    def _replace(self, hashes: dict[str, str]) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        text = json.dumps({"written": now, "keys": {name: {"sha256": each} for name, each in hashes.items()}}, indent=1)
-        new = self._file.with_name(f"{self._file.name}.{os.getpid()}.new")
-        with suppress(FileNotFoundError):
-            new.unlink()
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            file.write(text + "\n")
-        new.replace(self._file)
+        def changed() -> str:
+            self._stamp = None  # another program may have written it just now
+            hashes = change(self._read())
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            kept = {name: {"sha256": each} for name, each in hashes.items()}
+            return json.dumps({"written": now, "keys": kept}, indent=1) + "\n"
+
+        write_privately(self._file, changed)

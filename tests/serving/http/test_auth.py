@@ -2,9 +2,11 @@
 
 import json
 import os
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -378,6 +380,23 @@ def test_keys_are_created_listed_and_removed_at_the_command_line(tmp_path: Path)
     assert agentkit(tmp_path, "serve", "keys", "add", "a b").returncode == 2
     assert agentkit(tmp_path, "serve", "keys", "remove", "ann").returncode == 0
     assert agentkit(tmp_path, "serve", "keys", "list").stdout == ""
+
+
+def test_keys_that_are_changed_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    file = tmp_path / "keys.json"
+    gone = Keys(file).add("gone")
+
+    def change(number: int) -> str:
+        keys = Keys(file)
+        if number == 3:
+            keys.remove("gone")
+        return keys.add(f"user{number}")
+
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(change, range(8)))
+    assert [Keys(file).owner(key) for key in made] == [f"user{number}" for number in range(8)]
+    assert Keys(file).owner(gone) is None
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def test_the_service_listens_on_loopback_only_without_keys(tmp_path: Path) -> None:
