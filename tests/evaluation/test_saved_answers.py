@@ -23,7 +23,7 @@ def questions(name: str, count: int, answer: str = "Kendall") -> Rows:
     return [{**each, "answer": answer, "checks": ["contains"]} for each in made]
 
 
-def record(row: dict[str, Any], output: str = "", **fields: Any) -> dict[str, Any]:
+def record(row: dict[str, Any], output: str | None = "", **fields: Any) -> dict[str, Any]:
     columns = {name: value for name, value in row.items() if name != "id"}
     answer = output or row["answer"]
     made = {"id": row["id"], "ok": True, "output": answer, "usage": {}, "cost": None, "seconds": 1.0, "error": None}
