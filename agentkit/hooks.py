@@ -7,6 +7,7 @@ class Masked(Hook):
 agent = Agent("openai:gpt-5-mini", tools=[search], hooks=[Masked()])
 """
 
+import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -319,12 +320,22 @@ class Cache(Hook):
             raise ConfigurationError(f"Cache({seconds!r}): pass a number of seconds above 0")
         from agentkit.tooling.result_cache import ResultCache
 
+        self._seconds = seconds
         self._results = ResultCache(seconds)
         self._is_shared = shared
 
+    def __reduce__(self) -> Any:  # what it keeps stays in its process
+        return functools.partial(type(self), shared=self._is_shared), (self._seconds,)
+
+    def __copy__(self) -> "Cache":
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Cache":
+        return self
+
     def around_tool(self, call: ToolCallRequest, proceed: Proceed) -> Outcome:
         """See `Hook.around_tool`."""
-        if not call.read_only:
+        if not call.read_only or call.context.answer is not None:  # a person's answer is not for others
             return proceed(call)
         scope = () if self._is_shared else (call.context.deps, call.context.session)
         from agentkit.tooling.result_cache import Key

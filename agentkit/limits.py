@@ -49,7 +49,7 @@ class Limits:
     failures: how many calls in a row may fail. At either the model is warned once; if it continues, the run stops with
     "loop". on_limit: "answer" asks for the best answer, "raise" raises LimitError instead.
 
-    Raises LimitError when a limit is negative, or turns, repeats or failures is less than 1.
+    Raises LimitError when a limit is negative or no number (NaN), or turns, repeats or failures is less than 1.
     """
 
     turns: int | None = 25
@@ -68,7 +68,8 @@ class Limits:
             if name == "on_limit":
                 continue
             least = 1 if name in ("turns", "repeats", "failures") else 0
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or value < least):
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (is_number and value >= least):  # nor NaN
                 raise LimitError(f"Limits({name}={value!r}): use a number of at least {least}, or None")
 
 

@@ -237,6 +237,7 @@ RESPONSE_TAG = "<tool_response>"
 _OPENING_LINE, _CLOSING_LINE = f"{RESPONSE_TAG}\n", "\n</tool_response>"
 _WRAPPER_LENGTH = len(_OPENING_LINE) + len(_CLOSING_LINE)
 _CLOSING_TAG = pattern(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
+_ANY_TAG = pattern(r"<(?=\s*/?\s*tool_response)", re.IGNORECASE)
 _WRAPPED = pattern(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
 
 
@@ -244,6 +245,12 @@ def tool_response(text: str) -> str:
     """Returns a tool's result in the `<tool_response>` wrapper that the model reads. A closing tag inside the result
     is escaped, so that a web page can't end the wrapper and continue as another speaker."""
     return f"{_OPENING_LINE}{_CLOSING_TAG.sub('&lt;', text)}{_CLOSING_LINE}"
+
+
+def without_response_tags(text: str) -> str:
+    """Returns a text with the tags of the `<tool_response>` wrapper escaped, opening and closing ones, as it may stand
+    within one."""
+    return _ANY_TAG.sub("&lt;", text)
 
 
 def unwrapped_response(text: str) -> str:

@@ -850,6 +850,26 @@ def test_a_cache_keeps_the_results_of_all_read_only_tools_and_of_no_other(stream
     assert tools.done == [1, 1]
 
 
+def test_a_cache_does_not_keep_what_a_person_has_answered() -> None:
+    @tool(read_only=True)
+    def address(purpose: str, ctx: Context) -> str:
+        """The address of the user."""
+        return f"lives at {ctx.ask('Where do you live?', {'type': 'string'})}"
+
+    steps: list[Any] = [("address", {"purpose": "x"}), "Ok."]
+    agent = Agent(ScriptedBackend(*steps, *steps), tools=[address], hooks=[Cache(60, shared=True)])
+    ann = agent.run("I'm Ann.")
+    agent.resume(ann.messages, approve={ann.pending[0].id: "12 Main Street"})
+    assert agent.run("I'm Ben.").pending  # who is asked himself
+
+
+def test_an_agent_with_a_cache_can_be_pickled_and_copied() -> None:
+    cache = Cache(60, shared=True)
+    assert copy.deepcopy(cache) is cache
+    assert pickle.loads(pickle.dumps(Agent("extractive", hooks=[cache]))).run("Go.").stopped
+    assert pickle.loads(pickle.dumps(cache))._is_shared
+
+
 def test_two_tools_of_one_name_do_not_share_results() -> None:
     cache = Cache(60, shared=True)
     made = [Tool("look", "Look.", {"type": "object"}, lambda answer=answer: answer, read_only=True) for answer in "ab"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentkit import Agent, Limits, Prices, Usage, tool
+from agentkit import Agent, Context, Limits, Prices, Usage, tool
 from agentkit.backends import OpenAIBackend
 from agentkit.event import Reply
 from agentkit.limits import Budget
@@ -111,3 +111,16 @@ def test_prices_give_a_run_a_number_and_without_them_it_has_none() -> None:
             backend.close()
         assert result.usage.cost == pytest.approx(cost)
         assert result.usage.tool_calls == 1
+
+
+@pytest.mark.parametrize("seconds", [1e10, 1e300, float("inf")])
+def test_a_limit_beyond_what_threads_can_wait_is_no_error(seconds: float) -> None:
+    @tool(read_only=True, timeout=seconds)
+    def look(n: int, ctx: Context) -> str:
+        """Look."""
+        return "found"
+
+    calls: list[Any] = [("look", {"n": 1}), ("look", {"n": 2})]
+    agent = Agent(ScriptedBackend(calls, "Done."), tools=[look], limits=Limits(seconds=seconds), tool_timeout=seconds)
+    result = agent.run("Go.")
+    assert [each.response for each in result.tool_calls] == ["found", "found"]

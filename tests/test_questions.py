@@ -16,6 +16,7 @@ from agentkit.cli.approvals import decided
 from agentkit.event import ApprovalNeeded, ToolFinished
 from agentkit.hooks import Proceed, ToolCallRequest
 from agentkit.record import result_record
+from agentkit.sessions import MemorySessions
 from agentkit.sessions.sqlite import SQLiteSessions
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.outcome import Outcome
@@ -242,6 +243,7 @@ def test_a_stored_session_goes_on_with_the_answer(tmp_path: Path) -> None:
 DIES = """
 import os, sys
 from agentkit import Agent, Context, tool
+from agentkit.sessions import MemorySessions
 from agentkit.sessions.sqlite import SQLiteSessions
 from agentkit.testing import ScriptedBackend
 
@@ -302,3 +304,36 @@ def test_a_question_outside_of_a_run_is_an_error_that_says_what_was_asked() -> N
     assert (
         outcome.text == "Error: book asks a person: Which seat in ICE 5? Nobody can answer that here; it was not run."
     )
+
+
+@pytest.mark.parametrize("how", ["fork", "append"])
+def test_a_question_that_was_copied_does_not_count_for_a_later_call_with_its_id(how: str) -> None:
+    sent: list[tuple[int, str]] = []
+
+    @tool(approve=True)
+    def transfer(amount: int, to: str, ctx: Context) -> str:
+        """Transfer money."""
+        if amount > 100:
+            ctx.ask(f"Really {amount}?")
+        sent.append((amount, to))
+        return f"sent {amount} to {to}"
+
+    def call(amount: int, to: str) -> dict[str, Any]:  # of a server that numbers the calls of each reply anew
+        function = {"name": "transfer", "arguments": json.dumps({"amount": amount, "to": to})}
+        return {"content": None, "tool_calls": [{"id": "call_0", "type": "function", "function": function}]}
+
+    sessions = MemorySessions()
+    agent = Agent(ScriptedBackend(call(500, "Ann"), "Done.", call(20, "Bob"), "Done."), tools=[transfer])
+    agent.run("Send Ann 500.", session=sessions["a"])
+    asks = agent.resume(sessions["a"], approve={"call_0": True})
+    copy = sessions.fork("a", "b") if how == "fork" else sessions["b"]
+    if how == "append":
+        copy.append(asks.messages)
+    assert copy.messages[-1].get("open_question")
+    agent.resume(copy, approve={"call_0": True})
+    assert sent == [(500, "Ann")]
+    assert not any("open_question" in message for message in copy.messages)
+    agent.run("Send Bob 20.", session=copy)
+    result = agent.resume(copy, approve={"call_0": True})
+    assert sent == [(500, "Ann"), (20, "Bob")]
+    assert result.tool_calls[-1].response == "sent 20 to Bob"

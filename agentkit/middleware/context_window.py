@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
-from agentkit._lazy.logs import logger_of
+from agentkit._lazy.logs import INFO, WARNING, logger_of
 from agentkit._lazy.records import dataclass, field, replace
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
@@ -29,6 +29,7 @@ from agentkit.net.learned import Learned
 from agentkit.net.overflow import NoRoomError, tokens_counted
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
+from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.number_ranges import NumberRanges
 from agentkit.transcript import Transcript
 
@@ -131,7 +132,7 @@ class ContextSize:
             try:
                 self.known = backend.capabilities(ask=True).context_length
             except Exception as error:  # noqa: BLE001 - the run continues without knowing it
-                logger.info("the size of the model's context could not be queried: %s", error)
+                log_raised(logger, INFO, "the size of the model's context could not be queried:", error)
         return self.tokens
 
 
@@ -281,7 +282,7 @@ class FitToContext(Middleware):
         """Cut the history after the server rejected a prompt as too long. Returns whether there was something to cut.
         limit: the size of the window that the error reports, or 0."""
         self._learn(error, limit, transcript)
-        logger.info("the history is cut, since the server rejected it as too long: %s", error)
+        log_raised(logger, INFO, "the history is cut, since it was rejected as too long with", error)
         return self._cut(transcript)
 
     def _learn(self, error: Exception, limit: int, transcript: Transcript) -> None:
@@ -331,7 +332,7 @@ class FitToContext(Middleware):
         try:
             *_, reply = self._summaries.reply(Request(prompt))
         except Exception as error:  # noqa: BLE001 - without a summary the run continues as with "drop"
-            logger.warning("the turns that are left out could not be summarised: %s", error)
+            log_raised(logger, WARNING, "the summary of the turns that are left out failed with", error)
             return earlier or left_out
         assert isinstance(reply, Reply)
         self._before += reply.usage

@@ -29,7 +29,7 @@ class Prices:
     cached: float | None = None
 
     def __post_init__(self) -> None:
-        if min(self.input, self.output, self.cached or 0.0) < 0:
+        if not all(price >= 0 for price in (self.input, self.output, self.cached or 0.0)):  # nor NaN
             raise ConfigurationError(f"{self}: a price must be at least 0")
 
     @property

@@ -127,7 +127,8 @@ class _Replaying(Middleware):
             self._cache.forget(recording.key)  # what is kept can't be read
             if has_yielded:
                 raise
-            yield from self.reply(request)
+            is_there = self._cache.stored(recording.key) is not None  # in a file that can't be written
+            yield from (self.backend if is_there else self).reply(request)
         if not recording.key:
             self._cache.warn_of_no_request(self.backend)
 

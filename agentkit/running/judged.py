@@ -7,6 +7,7 @@ from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._lazy.records import replace
 from agentkit._text import cut
 from agentkit.evidence.citation import Citation
+from agentkit.message import without_response_tags
 from agentkit.tooling.error_log import log_raised
 from agentkit.tools import Context
 
@@ -62,8 +63,4 @@ def _pair(number: int, citation: Citation) -> str:
 
 def _plain(text: str) -> str:
     """A text on one line that can't end its wrapper."""
-    return (
-        " ".join(text.split())
-        .replace("<tool_response", "&lt;tool_response")
-        .replace("</tool_response", "&lt;/tool_response")
-    )
+    return without_response_tags(" ".join(text.split()))

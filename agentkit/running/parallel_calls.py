@@ -240,7 +240,8 @@ class ParallelCalls:
         if self.runner.context.cancel is not None:
             patience = min(patience, POLL_INTERVAL)
         try:
-            work, report = self.begun.inbox.get(timeout=None if patience == float("inf") else max(0.0, patience))
+            is_endless = patience >= threading.TIMEOUT_MAX
+            work, report = self.begun.inbox.get(timeout=None if is_endless else max(0.0, patience))
         except Empty:
             for work, deadline in list(self.running.items()):
                 if time.monotonic() >= deadline:

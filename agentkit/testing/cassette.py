@@ -18,13 +18,14 @@ from typing import Any
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError, MissingExtraError
 from agentkit.net.error_text import causes_of
+from agentkit.net.keys import is_secret_name
 from agentkit.testing.redaction import Redaction
 from agentkit.tooling.outcome import failures_watched_by
 
 MODES = ("none", "once", "new", "all")
 KEPT_OF_REQUESTS = ("accept", "content-type")
 KEPT_OF_RESPONSES = ("content-type", "retry-after", "location")
-SECRET_NAME = re.compile(r"(^|_)(key|token|secret|password|passwd|auth)s?$", re.IGNORECASE)
+_VARIABLE = re.compile(r"(^|_)(key|token|auth)s?$|password$", re.IGNORECASE)
 
 
 class CassetteError(AssertionError):
@@ -152,7 +153,12 @@ def redaction_here(secrets: Iterable[str] = ()) -> Redaction:
 
 
 def _secrets_of(environment: Mapping[str, str]) -> list[str]:
-    return [value for name, value in environment.items() if SECRET_NAME.search(name) and len(value.strip()) >= 8]
+    return [value for name, value in environment.items() if _is_secret(name) and len(value.strip()) >= 8]
+
+
+def _is_secret(variable: str) -> bool:
+    is_path = variable in ("PWD", "OLDPWD")  # of a folder
+    return not is_path and (is_secret_name(variable) or _VARIABLE.search(variable) is not None)
 
 
 def _recorded_request(redaction: Redaction, request: Any) -> Any:

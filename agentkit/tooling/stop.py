@@ -54,7 +54,7 @@ class Stop:
             patience = max(0.0, min(end, self.until, self.deadline) - time.monotonic())
             if self.cancel is not None:
                 patience = min(patience, POLL_INTERVAL)
-            if wait(None if patience == _NEVER else patience):
+            if wait(None if patience == _NEVER else min(patience, threading.TIMEOUT_MAX)):
                 return True
             if time.monotonic() >= end:
                 return False

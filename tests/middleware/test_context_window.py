@@ -213,15 +213,19 @@ def test_turns_that_go_may_be_summed_up() -> None:
         assert "They talked" in summed[1].body["messages"][0]["content"]
 
 
-def test_a_summary_that_fails_does_not_end_the_run() -> None:
+def test_a_summary_that_fails_does_not_end_the_run(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
     def reply(asked: Asked) -> Answer:
         if "Summarise the conversation" in asked.body["messages"][0]["content"]:
-            return Answer(b'{"error": {"message": "no"}}', status=400)
+            return Answer(b'{"error": {"message": "refused: what a user has said"}}', status=400)
         return chatting(asked)
 
     with serve(counting(2000, reply)) as server:
         with Agent(f"openai:m@{server.url}", window=Window(2000, compaction="summarise")) as agent:
             talk(agent, 30)
+    assert "the summary of the turns that are left out failed with" in caplog.text
+    assert "what a user has said" not in caplog.text
 
 
 def test_the_tokens_of_the_server_count_and_short_runs_ask_nothing() -> None:

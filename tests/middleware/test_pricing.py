@@ -99,8 +99,13 @@ def test_a_limit_raises_with_on_limit_raise() -> None:
     assert roles[:3] == ["user", "assistant", "tool"]
 
 
-def test_invalid_prices_and_limits_are_rejected() -> None:
-    with pytest.raises(ConfigurationError, match="at least 0"):
-        Prices(input=-1, output=1)
+@pytest.mark.parametrize("wrong", [-1, float("nan")])
+def test_invalid_prices_and_limits_are_rejected(wrong: float) -> None:
+    for prices in ({"input": wrong}, {"output": wrong}, {"cached": wrong}):
+        with pytest.raises(ConfigurationError, match="at least 0"):
+            Prices(**{"input": 1, "output": 1, **prices})
+    for name in ("turns", "tokens", "seconds", "cost", "tool_calls", "repeats", "failures"):
+        with pytest.raises(LimitError, match=f"{name}=.*at least"):
+            Limits(**{name: wrong})
     with pytest.raises(LimitError, match="on_limit"):
         Limits(on_limit="explode")  # type: ignore[arg-type]

@@ -370,6 +370,18 @@ def test_where_nothing_can_be_written_the_agent_goes_on(tmp_path: Path, caplog: 
     assert sum("nothing is kept" in record.message for record in caplog.records) == 1
 
 
+def test_a_damaged_reply_that_can_not_be_removed_is_asked_for_each_time(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve(numbered) as server:
+        agent(server, path).run("Hi?")
+        with closing(connect(path)) as database, database:
+            database.execute("UPDATE kept SET content = ?", (b'{"choices": [{"mess',))
+            database.execute("CREATE TRIGGER stays BEFORE DELETE ON kept BEGIN SELECT RAISE(ABORT, 'read-only'); END")
+        assert "Answer" in agent(server, path).run("Hi?").output
+        assert len(server.requests) == 2
+
+
 @pytest.mark.skipif(os.name != "posix", reason="a folder without rights")
 def test_what_a_file_has_that_can_not_be_written_is_replayed() -> None:
     with TemporaryDirectory() as folder, serve(numbered) as server:

@@ -94,6 +94,26 @@ def test_secrets_are_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert "SECRET" in ask(server.url + "?api_key=other", "My token is token-of-some-service.")
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["OPENAI_APIKEY", "SESSION_COOKIE", "GOOGLE_CREDENTIALS", "AUTHORIZATION", "PGPASSWORD", "SSH_KEY", "MY_AUTH"],
+)
+def test_the_environments_secrets_are_not_recorded(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "value-of-the-variable")
+    file = tmp_path / "run.yaml"
+    with serve([whole("It is value-of-the-variable.")]) as server, recorded(file, mode="once"):
+        ask(server.url, "Is it value-of-the-variable?")
+    assert "value-of-the-variable" not in file.read_text()
+
+
+def test_the_folder_in_which_a_test_runs_is_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PWD", "/home/somebody")
+    file = tmp_path / "run.yaml"
+    with serve([whole("It is /home/somebody.")]) as server, recorded(file, mode="once"):
+        ask(server.url)
+    assert "/home/somebody" in file.read_text()
+
+
 def test_a_request_that_differs_names_the_first_field(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     with serve([whole("Done.")]) as server, recorded(file, mode="once"):
