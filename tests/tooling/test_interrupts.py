@@ -95,7 +95,8 @@ def test_what_a_handler_of_a_signal_raises_ends_the_run(handler: Any, kind: type
     with signalled(handler), pytest.raises(kind) as raised:
         agent.run("Go.")
     messages: Any = raised.value.messages  # type: ignore[attr-defined]
-    assert [each["role"] for each in messages] == ["user", "assistant"]
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool"]
+    assert "whether it had an effect is not known" in messages[-1]["content"]
     agent = Agent(ScriptedBackend(("work", {"seconds": 0}), "Done."), tools=[work])
     assert agent.run("Again.", messages=messages).stopped == "answer"
 
@@ -253,13 +254,13 @@ killed = gevent.spawn(lambda: list(run))
 gevent.sleep(0.2)
 killed.kill(timeout=10)
 assert killed.ready() and run.result is None
-assert [each["role"] for each in run.messages] == ["user", "assistant"]
+assert [each["role"] for each in run.messages] == ["user", "assistant", "tool"]
 
 try:
     with gevent.Timeout(0.2):
         agent(("work", {"seconds": 30}), "Done.").run("Go.")
 except gevent.Timeout as error:
-    assert len(error.messages) == 2
+    assert len(error.messages) == 3
 else:
     raise AssertionError("the time limit had no effect")
 
