@@ -1,6 +1,7 @@
 """Empty and malformed replies: retried once, then a defined outcome; calls that a server left in the text."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import openai
@@ -228,11 +229,12 @@ def test_a_server_without_a_response_is_asked_as_often_for_a_stream_as_for_a_who
         with serve_raw(lambda made, _: made.sendall(sent) if read_request(made) else None) as server:
             url = f"http://127.0.0.1:{server.port}/v1"
             client = openai.OpenAI(base_url=url, api_key="none-key", max_retries=retries)
-            backend: Any = {
+            made: dict[str, Callable[[], Any]] = {
                 "own": lambda: OpenAIBackend("m", base_url=url, max_retries=retries),
                 "client": lambda: OpenAIBackend("m", client=client),
                 "lightllm": lambda: LightLLMBackend("qwen3", base_url=url, max_retries=retries),
-            }[kind]()
+            }
+            backend = made[kind]()
             with pytest.raises(openai.APIConnectionError):
                 list(Agent(backend).stream("Go.")) if stream else Agent(backend).run("Go.")
             backend.close()
