@@ -32,12 +32,12 @@ from agentkit.batch.append_file import AppendFile
 from agentkit.batch.begun import NEVER, Begun
 from agentkit.batch.id_set import IdMap, digest_of
 from agentkit.batch.item import Record
-from agentkit.batch.replaced_file import sync_folder
+from agentkit.batch.replaced_file import move_into_place, sync_folder
 from agentkit.batch.rewritten import rewrite
 from agentkit.batch.state_folder import NAME, StateFolder
 from agentkit.errors import AgentkitError, ConfigurationError
 
-__all__ = ["Journal", "JournalError", "read_records"]
+__all__ = ["Journal", "JournalError", "read_records", "replace_answers"]
 
 SYNC_SECONDS = 1.0
 """How often what was written is made to reach the disk."""
@@ -144,16 +144,11 @@ class Journal:
         if self._file.size > self._before:
             self._file.truncate(self._before)
         sync_folder(self.path.parent)
-        open_ = [id_ for id_, offset in self._begun.notes.items() if self._is_open(id_, offset)]
+        open_ = _open_notes(self._begun.notes, self._index)
         self._begun.keep(dict.fromkeys(open_, self._before))
         self.in_flight = [id_ for id_ in open_ if not self.is_answered(id_)]
         self._syncing = threading.Thread(target=self._keep_synced, name="agentkit-journal", daemon=True)
         self._syncing.start()
-
-    def _is_open(self, id_: str, offset: int) -> bool:
-        """Whether there is no record since an item was begun."""
-        value = self._index.get(digest_of(id_))
-        return value is None or (value & _STATE != OK and value >> STATE_BITS < offset)
 
     @property
     def state(self) -> Path:
@@ -292,3 +287,29 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def replace_answers(path: Path, new: Path, folder: StateFolder) -> None:
+    """Have a file with the same records, written anew, take the place of an answers file that nobody else writes.
+    folder: its own, held. What was begun without a record stays noted, though the records have other places. Raises
+    OSError, and ConfigurationError for a broken line."""
+    begun = Begun(folder.path / "begun")
+    notes: list[str] = []
+    if begun.notes:
+        with open(path, "rb") as file:
+            end, _ = end_of_whole_lines(file, path.name, is_ours=True)
+            notes = _open_notes(begun.notes, index_of(file, end, path.name)[0])
+        begun.keep(dict.fromkeys(notes, NEVER))
+    move_into_place(new, path)
+    if notes:
+        begun.keep(dict.fromkeys(notes, path.stat().st_size))
+
+
+def _open_notes(notes: Mapping[str, int], index: IdMap) -> list[str]:
+    """The ids of what was begun and has no record since."""
+
+    def is_open(id_: str, offset: int) -> bool:
+        value = index.get(digest_of(id_))
+        return value is None or (value & _STATE != OK and value >> STATE_BITS < offset)
+
+    return [id_ for id_, offset in notes.items() if is_open(id_, offset)]

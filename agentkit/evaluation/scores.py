@@ -13,7 +13,7 @@ from typing import Any
 
 from agentkit._text import in_a_line, json_bytes
 from agentkit.batch.item import Record
-from agentkit.batch.journal import read_records
+from agentkit.batch.journal import read_records, replace_answers
 from agentkit.batch.state_folder import StateFolder
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Check
@@ -190,11 +190,9 @@ def replaced(path: Path, scorer: Scorer, columns: Callable[[Record], Mapping[str
         records = [_record(each, columns(each), scorer) for each in read_records(path)]
         with new.open("wb") as out:
             out.writelines(_line(path, each) for each in records)
-            out.flush()
-            os.fsync(out.fileno())
         with suppress(OSError):
             shutil.copymode(path, new)
-        new.replace(path)
+        replace_answers(path, new, folder)
     except OSError as error:
         raise ConfigurationError(f"{path} can't be scored: {error.strerror or error}") from None
     finally:

@@ -1,6 +1,7 @@
 """Answers files of earlier evaluations: what is compared with them, and what files of others may have in them."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,27 @@ def test_a_file_that_is_being_written_is_not_scored_anew(tmp_path: Path) -> None
     assert len(list(read_records(path))) == 2
     rescored(path)
     assert all(each["scores"]["contains"]["passed"] for each in read_records(path))
+
+
+def test_what_was_begun_without_a_record_stays_known_where_a_file_is_scored_anew(tmp_path: Path) -> None:
+    path, rows, made_with = tmp_path / "a.jsonl", questions("h", 4), {"model": "x"}
+    error = {"type": "ValueError", "message": "no", "status": None}
+    failures = [record(each, ok=False, error=error) for each in rows]
+    with Journal.open(path, made_with) as running:
+        for each in failures[:3]:
+            running.write(each)
+    running = Journal.open(path, made_with, retry_failed=True)
+    running.begin([each["id"] for each in rows])
+    running.write(failures[0])  # it was asked again, and has failed again
+    running.write(record(rows[1]))
+    shutil.copytree(tmp_path, tmp_path / "killed")
+    running.close()
+    path = tmp_path / "killed" / "a.jsonl"
+    for _ in range(2):
+        rescored(path)
+    with Journal.open(path, made_with, retry_failed=True) as next_start:
+        assert next_start.in_flight == ["h2", "h3"]
+    assert all("scores" in each for each in read_records(path))
 
 
 def test_what_was_scored_anew_stays_where_it_was(tmp_path: Path) -> None:
