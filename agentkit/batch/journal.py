@@ -67,6 +67,7 @@ class Journal:
         self._index = IdMap()
         self._superseded = 0
         self._before = 0
+        self._retried_before = 0
         self.in_flight: list[str] = []
         """The ids of items that an earlier start had begun, and of which there is no record."""
         self.answered = 0
@@ -83,14 +84,15 @@ class Journal:
         anyway: bool = False,
         retry_failed: bool = False,
         retry_unknown: bool = False,
+        retry_new: bool = False,
         questions: object = None,
     ) -> "Journal":
         """Open an answers file, which is created when there is none, to go on with it.
 
         fingerprint: with what the answers are made, short texts by name; None for answers that were made elsewhere.
         anyway: accept another fingerprint than that of the answers in the file. retry_failed: records that failed count
-        as unanswered, but for those of the type "unknown_effect"; retry_unknown: those do. questions: the input, where
-        it is a path: it can't be the same file.
+        as unanswered, but for those of the type "unknown_effect"; retry_unknown: those do. retry_new: so do records
+        that are written from now on. questions: the input, where it is a path: it can't be the same file.
 
         Raises ConfigurationError when the file can't be used: no answers file, or a line in it is broken; written by
         another program at the moment; made with another fingerprint; not a file, or in a folder that can't be written.
@@ -102,7 +104,7 @@ class Journal:
         try:
             try:
                 journal = cls(place, folder, retried)
-                journal._load()
+                journal._load(retry_new)
                 if fingerprint is not None:
                     folder.check_fingerprint(dict(fingerprint), has_answers=len(journal._index) > 0, anyway=anyway)
                 journal._begin()
@@ -115,12 +117,13 @@ class Journal:
             raise
         return journal
 
-    def _load(self) -> None:
+    def _load(self, retry_new: bool) -> None:
         """Read what is answered. Changes nothing."""
         is_ours = (self._folder.path / "job.json").exists()
         with open(self.path, "rb", buffering=1 << 20) as file:
             self._before, torn = end_of_whole_lines(file, self.path.name, is_ours=is_ours)
             self._index, self._superseded = index_of(file, self._before, self.path.name)
+        self._retried_before = NEVER if retry_new else self._before
         if torn:
             with suppress(BrokenLineError):
                 self._begun.notes[record_of(torn)["id"]] = NEVER  # it lacks only its end: its effects were had
@@ -136,7 +139,7 @@ class Journal:
             self.failed += value & _STATE != OK
 
     def _is_asked_again(self, value: int) -> bool:
-        return value & _STATE in self._retried and value >> STATE_BITS < self._before
+        return value & _STATE in self._retried and value >> STATE_BITS < self._retried_before
 
     def _begin(self) -> None:
         """Begin to write: from here on the file is changed."""

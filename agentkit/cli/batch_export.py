@@ -100,7 +100,7 @@ def import_(
         path = answers_path(out)
         for name in replies:
             answers_path(path, name)
-        with Journal.open(path, None, retry_failed=True) as journal:
+        with Journal.open(path, None, retry_failed=True, retry_new=True) as journal:
             added, failed, left = _add(journal, replies)
     except ConfigurationError as error:
         leave(str(error), 2)

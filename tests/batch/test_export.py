@@ -307,6 +307,25 @@ def test_a_file_that_can_not_be_replaced_is_written_to(
     assert sorted(each.name for each in tmp_path.iterdir()) == ["answers.jsonl", "mounted.csv"]
 
 
+@pytest.mark.parametrize("files", [1, 2], ids=["in one file", "in two files"])
+def test_an_import_has_the_answer_to_what_has_failed_before_in_the_same_command(files: int, tmp_path: Path) -> None:
+    error = {"error": {"message": "oops", "type": "server_error"}}
+    given = [reply("a", error, 500), reply("b", chat("first")), reply("a", chat("Paris")), reply("b", chat("second"))]
+    given += [reply("a", error, 500), reply("c", error, 500), reply("c", error, 503)]
+    per_file = -(-len(given) // files)
+    outputs = [tmp_path / f"output{number}.jsonl" for number in range(files)]
+    for number, output in enumerate(outputs):
+        some = given[number * per_file : (number + 1) * per_file]
+        output.write_text("".join(f"{json.dumps(each)}\n" for each in some))
+    out = tmp_path / "answers.jsonl"
+    done = CliRunner().invoke(app, ["batch", "import", *map(str, outputs), "-o", str(out)])
+    assert (done.exit_code, "5 records added" in done.output) == (0, True)
+    found = {each["id"]: each for each in read_records(out)}
+    assert {name: each["output"] for name, each in found.items()} == {"a": "Paris", "b": "first", "c": None}
+    assert found["c"]["error"]["status"] == 503
+    assert len(out.read_bytes().splitlines()) == 3
+
+
 def test_the_commands_export_and_import(answers: Path, tmp_path: Path) -> None:
     output = tmp_path / "output.jsonl"
     given = [reply("a", chat("other")), reply("b", chat("now")), reply("d", {}, 0)]
