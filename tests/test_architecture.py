@@ -378,7 +378,7 @@ LAYERS = [
     ["evaluation.checks"],
     ["evaluation.sets"],
     ["evaluation.scores"],
-    ["evaluation.pairs", "evaluation.results"],
+    ["evaluation.pairs", "evaluation.results", "evaluation.saved_items"],
     ["evaluation.answer_files", "evaluation.preferences"],
     ["evaluation.comparison"],
     ["evaluation.running"],

@@ -12,7 +12,7 @@ from typing import Any
 from agentkit._text import in_a_line, joined_surrogates, without_credentials
 from agentkit.agent import Agent
 from agentkit.batch.driver import BatchRun, knows_prices, run_batch
-from agentkit.batch.item import Item, Record
+from agentkit.batch.item import Record
 from agentkit.batch.job import Job
 from agentkit.batch.journal import read_records
 from agentkit.errors import ConfigurationError
@@ -25,6 +25,7 @@ from agentkit.evaluation.pairs import Asked, PairJudge, answers_of
 from agentkit.evaluation.preferences import Preferences, preferences
 from agentkit.evaluation.replay import Recording, recorded_or_replayed
 from agentkit.evaluation.results import Configuration, configuration
+from agentkit.evaluation.saved_items import items_of, repeats_in, whole_id
 from agentkit.evaluation.scores import CHANGED, Outcome, Scorer, columns_of, not_asked, replaced
 from agentkit.evaluation.sets import ANSWER, ASKED, EvaluationSet, Line, Source, Spec
 from agentkit.evaluation.thresholds import Threshold
@@ -161,10 +162,11 @@ def rescored(
     path = Path(answers)
     if not path.is_file():
         raise ConfigurationError(f"{path}: there is no such file")
-    repeat = max((split_id(str(each.get("id")))[1] for each in read_records(path)), default=1)
-    source = list(_items_of(path)) if set is None else set
+    repeat = repeats_in(path)
+    split = split_id if set is not None or repeat > 1 else whole_id
+    source = list(items_of(path, split)) if set is None else set
     known = Known(judge=Judge("extractive"))  # which is never asked
-    given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat)
+    given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat, split=split)
     given.check()
     read = _Lines(given, by, cluster)
     read.expect(wanted)
@@ -173,16 +175,6 @@ def rescored(
     outcomes = read.outcomes(replaced(path, scorer, read.columns), scorer)
     name = path.name if set is None else given.name
     return made_of(read, [_Done(path.name, path.name, outcomes, lambda: read_records(path))], seed, name)
-
-
-def _items_of(path: Path) -> Iterator[Item]:
-    seen: set[str] = set()
-    for record in read_records(path):
-        item, _ = split_id(str(record.get("id")))
-        if item not in seen:
-            seen.add(item)
-            columns = columns_of(record)
-            yield Item(item, prompt=str(columns.get(ASKED) or "?"), columns=columns)
 
 
 @dataclass(frozen=True)
@@ -250,7 +242,7 @@ class _Lines:
     def columns(self, record: Record) -> Mapping[str, Any] | None:
         """The columns of the item of a record as the set has them now; None for one that it has not, or with another
         question."""
-        line = self.lines.get(split_id(str(record.get("id")))[0])
+        line = self.lines.get(self.of.split(str(record.get("id")))[0])
         return None if line is None or _is_changed(line, record) else line.item.columns
 
     def outcomes(self, records: Iterable[Record], scorer: Scorer) -> list[Outcome]:
@@ -258,7 +250,7 @@ class _Lines:
         could not be made."""
         found: dict[tuple[str, int], Outcome] = {}
         for record in records:
-            item, repeat = split_id(str(record.get("id")))
+            item, repeat = self.of.split(str(record.get("id")))
             if item in self.lines:
                 found[item, repeat] = self._outcome(record, scorer) or not_asked(self.lines[item], repeat, CHANGED)
         if scorer.problem is not None:
@@ -282,7 +274,10 @@ class _Lines:
 
     def _outcome(self, record: Record, scorer: Scorer) -> Outcome | None:
         columns = self.columns(record)
-        return None if columns is None else scorer.outcome({**record, "item": columns})
+        if columns is None:
+            return None
+        item, repeat = self.of.split(str(record.get("id")))
+        return replace(scorer.outcome({**record, "item": columns}), item=item, repeat=repeat)
 
 
 def _is_changed(line: Line, record: Record) -> bool:

@@ -1,7 +1,7 @@
 """The set of an evaluation: the questions of a batch, what is expected of each answer, and how often each is asked."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +12,7 @@ from agentkit.batch.items import open_items
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Check, Known, parse_check
 from agentkit.message import Message, text_of
+from agentkit.net.repeats import split_id
 
 QUESTION = 20_000
 """Characters of a question that a record keeps, beside the columns of its line: a judge reads it."""
@@ -26,6 +27,8 @@ OF_TEXTS = frozenset(("exact", "contains", "lacks", "f1", "number", "choice", "j
 
 Source = str | Path | Iterable[Any]
 Spec = str | Mapping[str, Any] | Check
+Split = Callable[[str], tuple[str, int]]
+"""What item and which of its repeats an id names."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,8 @@ class EvaluationSet:
     """The questions of a set, each asked `repeat` times; iterating gives the items of its batch, each time anew.
 
     source: a file or an iterable, as `agentkit.batch.items.open_items` takes it. question: the column of the question.
-    checks: those of all lines. known: what checks may name. Raises ConfigurationError for a source that can't be read
-    and checks that can't be made.
+    checks: those of all lines. known: what checks may name. split: the item and the repeat that an id names. Raises
+    ConfigurationError for a source that can't be read and checks that can't be made.
     """
 
     def __init__(
@@ -87,11 +90,13 @@ class EvaluationSet:
         known: Known | None = None,
         repeat: int = 1,
         skip_bad: bool = False,
+        split: Split = split_id,
     ) -> None:
         if isinstance(repeat, bool) or not isinstance(repeat, int) or repeat < 1:
             raise ConfigurationError(f"repeat={repeat!r}: use a whole number from 1 on")
         self.name = Path(source).name if isinstance(source, str | Path) else "questions"
         self.repeat = repeat
+        self.split = split
         self._is_table = isinstance(source, str | Path) and Path(source).suffix.lower() in TABLES
         self.checks = Checks(checks, known or Known())
         self._skip_bad = skip_bad
@@ -127,7 +132,7 @@ class EvaluationSet:
                 yield Line(item, ())
                 continue
             kept = replace(item, columns={**item.columns, ASKED: _question(item)})
-            if "#" in item.id:
+            if "#" in item.id and self.split is split_id:
                 yield Line(kept, (), f"the id {in_a_line(item.id, 60)!r} has a #, which is what repeats are named with")
                 continue
             try:

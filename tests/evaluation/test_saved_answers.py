@@ -133,6 +133,28 @@ def test_a_question_of_which_only_a_later_repeat_is_there_is_scored_anew(tmp_pat
     assert rescored(saved(tmp_path / "a.jsonl", rows)).first.items == 2
 
 
+@pytest.mark.parametrize(
+    "ids",
+    [["ticket#41230011", "ticket#41230012"], ["a", "a#4000"], ["a#1", "a#2"], ["a", "a#02"], ["a#b", "c"]],
+    ids=["of a tracker", "far away", "from one on", "written otherwise", "no number"],
+)
+def test_ids_that_name_no_repeats_are_scored_anew_as_they_are(ids: list[str], tmp_path: Path) -> None:
+    rows = [{"question": f"Who made {each}?", "answer": "Kendall", "checks": ["contains"], "id": each} for each in ids]
+    path = saved(tmp_path / "a.jsonl", [record(each) for each in rows])
+    found = rescored(path)
+    assert (found.repeat, found.first.items, [each.item for each in found.first.outcomes]) == (1, 2, ids)
+    assert found.first.summaries["contains"].mean == 1.0
+    assert [each["id"] for each in read_records(path)] == ids
+
+
+def test_repeats_of_an_evaluation_that_was_killed_are_scored_anew_as_repeats(tmp_path: Path) -> None:
+    one, two, three = questions("q", 3)
+    rows = [record({**one, "id": f"q0#{number}"}) for number in (2, 3, 5)]
+    rows += [record(each) for each in (one, two)] + [record({**three, "id": "q2#2"})]
+    found = rescored(saved(tmp_path / "a.jsonl", rows))
+    assert (found.repeat, found.first.items) == (5, 3)
+
+
 def test_a_changed_question_is_not_shown_beside_the_old_answer(agent: Agent, tmp_path: Path) -> None:
     one, two = questions("h", 2, "Nothing found")
     out = tmp_path / "r.jsonl"
