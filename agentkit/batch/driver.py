@@ -103,7 +103,7 @@ class BatchRun(Closable, Iterator[Record]):
         plan.fleet.start(plan.job, self._feed)
         threading.Thread(target=self._wait, name="agentkit-batch-end", daemon=True).start()
         if plan.limits.seconds is not None:
-            self._timer = threading.Timer(plan.limits.seconds, self._end_of_time)
+            self._timer = threading.Timer(plan.limits.seconds, self._feed.stop, ("budget",))
             self._timer.daemon = True
             self._timer.start()
 
@@ -142,10 +142,6 @@ class BatchRun(Closable, Iterator[Record]):
             self._feed.fail(error)
         finally:
             self._feed.end()
-
-    def _end_of_time(self) -> None:
-        self._feed.stop("budget")
-        self._cancel_after(self._plan.grace)
 
     def __iter__(self) -> Iterator[Record]:
         return self._records
@@ -286,8 +282,9 @@ def run_batch(
     retry_unknown: ask again what was in progress, with tools that have effects, when the program was killed. sessions:
     the path or URL of a session store: each item is a session of its own, whose book has each tool call once.
     limit_cost, limit_tokens, limit_seconds: what the batch may spend in all. attempts: how often an item is tried.
-    grace: seconds that runs in progress have when the batch is stopped. sampling: fields of each request. output: the
-    type of the answers. finish: changes each record before it is written.
+    grace: seconds that runs in progress have when the batch is stopped, or wait for a server that refuses when its time
+    is up. sampling: fields of each request. output: the type of the answers. finish: changes each record before it is
+    written.
 
     Raises ConfigurationError before anything is asked: for an option or a file that can't be used, an answers file of
     another agent; BadInputError for lines that are no questions.
@@ -313,7 +310,8 @@ def run_batch(
             again = {"retry_failed": retry_failed, "retry_unknown": retry_unknown}
             journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, questions=questions, **again)
             opened.callback(journal.close)
-        job = replace(job, name=_name_of(journal))
+        patient_until = None if limit_seconds is None else time.time() + limit_seconds + grace
+        job = replace(job, name=_name_of(journal), patient_until=patient_until)
         run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, retry_unknown, grace, finish))
         opened.pop_all()
         return run

@@ -149,8 +149,10 @@ class BatchFeed:
 
     def _is_outcome(self, item: Item, record: Record, kind: str) -> bool:
         """Whether a record is what came of its item, which stays unanswered otherwise."""
-        if kind == "cancelled":
+        if kind in ("cancelled", "given_up"):
             self._take_back(item, record)
+            if kind == "given_up":  # by another machine's clock perhaps before this one's
+                self.stop("budget")
         elif kind == "account" and self._is_asked_again(item, record):
             self._forget([item])
             self._later.append(item)

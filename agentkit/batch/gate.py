@@ -52,6 +52,11 @@ class Gate:
         """Whether nothing is sent, however little is in flight."""
         return now < self._closed_until
 
+    @property
+    def refuses_all(self) -> bool:
+        """Whether it has refused all that was in flight, and has not answered since."""
+        return self._rows > 0
+
     def send(self, now: float) -> int:
         """A request is sent. Returns how many are in flight then."""
         self.in_flight += 1

@@ -42,8 +42,9 @@ class Job:
     agent of this process. sampling: fields of each request. limits: of each run, over the agent's own. keep: of KEPT.
     attempts: how often an item is tried. at_once: runs in progress: least, at the start, most. sessions: the path or
     URL of a session store. output: the type of the answers; None: text. leave_after: the seconds after which a run is
-    left behind; None: GRACE after its own limit. name: of the batch, in the ids of its sessions. key: of this job.
-    folder: where the driver was started, in which modules are searched too. given: the agent of this process.
+    left behind; None: GRACE after its own limit. patient_until: the time (`time.time`) from which on no run waits for a
+    server that refuses. name: of the batch, in the ids of its sessions. key: of this job. folder: where the driver was
+    started, in which modules are searched too. given: the agent of this process.
     """
 
     agent: Mapping[str, Any] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Job:
     sessions: str | None = None
     output: Any = None
     leave_after: float | None = None
+    patient_until: float | None = None
     name: str = ""
     key: str = field(default_factory=lambda: secrets.token_hex(8))
     folder: str = ""
@@ -289,6 +291,7 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "at_once": _is_range,
     "sessions": lambda value: value is None or _is_text(value),
     "leave_after": _is_seconds,
+    "patient_until": _is_seconds,
     "name": _is_text,
     "key": _is_text,
     "folder": _is_text,

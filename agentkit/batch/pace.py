@@ -41,10 +41,14 @@ MAX_SERVERS = 1000
 class Tally(Gates):
     """One run, as a context manager: what is sent within it, also in threads of `WORKERS` that it starts, waits for its
     turns, and is counted. requests: to model servers, with those that were refused. refusals: because of a server's
-    load. place: of the run among all, in the order of which requests are sent."""
+    load. place: of the run among all, in the order of which requests are sent. patient_until: when (`time.monotonic`)
+    it no longer waits for a server that refuses. has_given_up: whether it has ended for that."""
 
-    def __init__(self, paces: "ServerPaces", place: int) -> None:
+    has_given_up = False
+
+    def __init__(self, paces: "ServerPaces", place: int, patient_until: float = NEVER) -> None:
         self.place = place
+        self.patient_until = patient_until
         self.requests = self.refusals = 0
         self._paces = paces
         self._begun_by = SUBMITTERS.get()
@@ -196,9 +200,9 @@ class ServerPaces:
         self._runs = itertools.count(1)
         self.width = self._told = self._limits[1]
 
-    def run(self) -> Tally:
+    def run(self, patient_until: float = NEVER) -> Tally:
         """A run that this thread begins; see `Tally`."""
-        return Tally(self, next(self._runs))
+        return Tally(self, next(self._runs), patient_until)
 
     def on_change(self, callback: Callable[[], object]) -> Callable[[], None]:
         """Have `callback` called when `width`, how many runs there should be, has changed. It is called in threads that
@@ -215,7 +219,7 @@ class ServerPaces:
 
     def turn(self, url: str, tally: Tally, others: frozenset[int]) -> _Turn:
         """Wait until a request may be sent. others: the threads that wait for it, but for this one. Raises Aborted when
-        it is aborted meanwhile."""
+        it is aborted meanwhile, or its run has given up."""
         with self._lock:
             server = self._by_url.get(url) or self._server(url)
             turn = _Turn(self, server, tally, others)
@@ -271,7 +275,7 @@ class ServerPaces:
                 if turn.sent:
                     return
                 with suppress(Empty):
-                    turn.inbox.get(timeout=patience)
+                    turn.inbox.get(timeout=_patience(turn, patience))
         except BaseException:
             with self._lock:
                 if turn in server.waiting:
@@ -366,6 +370,18 @@ def _seconds_without(told: Told) -> float | None:
     """The seconds for which nothing is left, of requests or of tokens; None: something is, or it is not said."""
     left = [each.seconds for each in (told.requests, told.tokens) if each is not None and each.remaining == 0]
     return max((seconds for seconds in left if 0 < seconds <= MAX_CLOSED), default=None)
+
+
+def _patience(turn: _Turn, seconds: float) -> float:
+    """The seconds that a request waits before it looks again, at most `seconds`. Raises Aborted where its run waits no
+    longer for a server that refuses."""
+    left = turn.tally.patient_until - time.monotonic()
+    if left > 0:
+        return min(seconds, left)
+    if turn.server.gate.refuses_all:
+        turn.tally.has_given_up = True
+        raise Aborted
+    return seconds
 
 
 def _is_no_connection(error: BaseException | None) -> bool:

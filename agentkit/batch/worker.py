@@ -1,6 +1,7 @@
 """Answers single items with the agent of a job, in any thread of any process."""
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ from agentkit.net.repeats import run_of
 
 KIND = "_kind"
 """A field of a record for the driver alone: "account" where the server refuses the account, "cancelled" where the run
-was stopped. It is removed before the record is written."""
+was stopped, "given_up" where it would have waited for a server that refuses after the time of the batch was up. It is
+removed before the record is written."""
 
 
 class Worker:
@@ -28,6 +30,8 @@ class Worker:
     def __init__(self, job: Job, paces: ServerPaces) -> None:
         self._job = job
         self._paces = paces
+        left = math.inf if job.patient_until is None else job.patient_until - time.time()
+        self._patient_until = time.monotonic() + left
         self._sessions = None if job.sessions is None else ItemSessions(job.sessions, job.name)
 
     def answer(self, item: Item, cancel: AbortingEvent) -> Record:
@@ -35,7 +39,7 @@ class Worker:
         if item.problem:
             return not_run(item, "bad_input", item.problem)
         try:
-            with run_of(item.id), self._paces.run() as tally:
+            with run_of(item.id), self._paces.run(self._patient_until) as tally:
                 return cancel.within(_Attempts(self, self._job, item, cancel, tally).record)
         except BaseException as error:
             if is_of_program(error):
@@ -125,6 +129,8 @@ class _Attempts:
         made = failed(self._item, error, self._spent, self._count, self._tally.refusals, self._job.keep)
         if self._cancel.is_set():
             return {**made, KIND: "cancelled"}
+        if self._tally.has_given_up:
+            return {**made, KIND: "given_up"}
         if kind == "account":
             return {**made, KIND: "account"}
         if kind != "passing" or self._count >= self._job.attempts:

@@ -212,6 +212,44 @@ def test_a_limit_of_time_ends_a_batch_that_waits(tmp_path: Path) -> None:
     assert lines(tmp_path / "answers.jsonl") == []
 
 
+def test_what_is_in_progress_when_the_time_is_up_is_finished(tmp_path: Path) -> None:
+    limit = threading.Event()
+
+    def slow(asked: Asked) -> Answer:
+        if asked.body["messages"][-1]["role"] != "tool":
+            return calls(("look", {}))
+        limit.wait(20)
+        return echo(asked)
+
+    @tool(read_only=True)
+    def look() -> str:
+        """Look."""
+        return "seen"
+
+    with serve(slow) as server:
+        agent = agent_of(server, tools=[look])
+        options: dict[str, Any] = {"at_once": 1, "limit_seconds": 0.3, "grace": 0.1}
+        run = run_batch(agent, ["a", "b"], out=tmp_path / "answers.jsonl", **options)
+        threading.Timer(1.5, limit.set).start()
+        assert ([each["output"] for each in run], run.ending) == (["Answer to a"], "budget")
+        assert len(server.requests) == 2
+
+
+def test_what_a_run_has_spent_that_waits_when_the_time_is_up_is_counted(tmp_path: Path) -> None:
+    def refusing(asked: Asked) -> Answer:
+        if asked.body["messages"][-1]["role"] != "tool":
+            return calls(("send", {"to": "Ada"}), usage=USAGE)
+        return Answer(status=429, body=b"{}", headers={"Retry-After": "30"})
+
+    out = tmp_path / "answers.jsonl"
+    with serve(refusing) as server:
+        agent = agent_of(server, tools=[send])
+        run = run_batch(agent, ["a"], out=out, limit_seconds=1.0, grace=0.1)
+        assert (list(run), run.ending, run.stats().input_tokens) == ([], "budget", 90)
+        (record,) = run_batch(agent, ["a"], out=out)  # it may have been sent
+    assert record["error"]["type"] == "unknown_effect"
+
+
 def test_stopping_waits_for_nobody_and_leaves_no_lock(tmp_path: Path) -> None:
     out = tmp_path / "answers.jsonl"
     with serve(lambda asked: Answer(status=429, body=b"{}", headers={"Retry-After": "30"})) as server:
