@@ -13,6 +13,8 @@ from agentkit.tooling.argument_readers import validator_of
 from agentkit.tooling.subprocess_pool import call_isolated
 
 MOST_SECONDS = 10.0
+DEEP = 32
+"""Levels of JSON; a schema takes several calls for each."""
 _SLOW = ('"pattern', '"uniqueItems"')
 """What may take longer than linear time over a value, and so is looked at in another process."""
 _NOTHING = object()
@@ -41,6 +43,14 @@ class Json(Grader):
             value = self._value(record)
         except (ValueError, RecursionError) as error:
             return right(False, f"is no JSON: {error}")
+        try:
+            return self._grade(value, answer)
+        except RecursionError:
+            if not _is_deep(value):  # it is the schema that never ends
+                raise
+            return right(False, "is nested too deeply")
+
+    def _grade(self, value: Any, answer: Any) -> Grade:
         wrong = _faults(self.schema, value) if self.schema else ""
         if wrong:
             return right(False, wrong)
@@ -54,6 +64,19 @@ class Json(Grader):
     def _value(record: Record) -> Any:
         output = record.get("output")
         return json.loads(_unfenced(output), parse_constant=_no_json) if isinstance(output, str) else output
+
+
+def _is_deep(value: Any) -> bool:
+    """Whether lists and objects are nested so deeply that looking at them may come to an end too early."""
+    level = [value]
+    for _ in range(DEEP):
+        level = [
+            inner
+            for each in level
+            if isinstance(each, Mapping | list)
+            for inner in (each.values() if isinstance(each, Mapping) else each)
+        ]
+    return bool(level)
 
 
 def check_schema(schema: Any) -> Mapping[str, Any]:

@@ -22,6 +22,19 @@ def value(spec: Any, said: Any, answer: Any = None, **fields: Any) -> float:
     return parse_check(spec).score(answered(said, **fields), answer).value
 
 
+@pytest.mark.parametrize("more", [{}, {"uniqueItems": True}], ids=["here", "in another process"])
+def test_an_answer_that_is_nested_too_deeply_is_wrong_and_no_fault_of_the_set(more: dict[str, Any]) -> None:
+    lists = {"type": "array", "items": {"$ref": "#/$defs/tree"}, **more}
+    schema = {"$ref": "#/$defs/tree", "$defs": {"tree": {"anyOf": [{"type": "integer"}, lists]}}}
+    check = parse_check({"check": "json", "schema": schema})
+    deep = check.score({"id": "a", "ok": True, "output": "[" * 300 + "1" + "]" * 300}, None)
+    assert (deep.value, deep.missing, deep.why) == (0.0, False, "is nested too deeply")
+    assert check.score({"id": "a", "ok": True, "output": "[[1], 2]"}, None).passed
+    endless = parse_check({"check": "json", "schema": {"$ref": "#"}})
+    with pytest.raises(CheckError, match="RecursionError"):
+        endless.score({"id": "a", "ok": True, "output": "[1]"}, None)
+
+
 @pytest.mark.parametrize(
     ("spec", "said", "answer", "expected"),
     [
