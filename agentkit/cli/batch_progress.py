@@ -57,12 +57,13 @@ class BatchProgress:
         if self._draws:
             self._line.draw(lambda width: in_a_line(printable(what), max(width - 1, 1)))
 
-    def begin(self, stats: Stats, out: str) -> None:
-        """Say what is asked. out: where the answers are written."""
+    def begin(self, stats: Stats, out: str = "", *, agent: str = "") -> None:
+        """Say what is asked. out: where the answers are written; or agent: which of several is asked."""
         left = stats.total - stats.before
         known = f", {stats.before:,} of them answered before" if stats.before else ""
+        whose = {"agent": agent} if agent else {"out": out}
         if self._as_json:
-            self._event("begin", {"total": stats.total, "before": stats.before, "out": out})
+            self._event("begin", {"total": stats.total, "before": stats.before, **whose})
         elif not self._quiet and not self._draws:
             self.say(f"{_counted(stats.total, 'question')}{known}: {left:,} to ask")
 
@@ -96,6 +97,26 @@ class BatchProgress:
         for number, reason in lines:
             self._print(f"line {number:,}: {in_a_line(reason, MAX_MESSAGE)}")
         self._print(f"agentkit: {text}")
+
+    def answered(self, stats: Stats, ending: str, agent: str) -> None:
+        """Show the summary of one of several agents. ending: see `BatchRun.ending`."""
+        self.rest()
+        if self._as_json:
+            self._event("answered", {"agent": agent, "ending": ending, **_fields(stats)})
+            return
+        for line in summary_of(stats) if not self._quiet else ():
+            self._print(line)
+
+    def evaluated(self, ending: str, message: str, failures: Sequence[str], code: int) -> None:
+        """Say last what an evaluation has come to. ending: "complete", or why not all was answered; message: what to do
+        then. failures: what does not hold, each a sentence, which is shown where it is quiet too. code: the exit
+        code."""
+        if self._as_json:
+            told = {"ending": ending, "message": message, "exit_code": code, "failures": [*failures]}
+            self._event("end", told)
+            return
+        for failure in failures:
+            self._print(f"agentkit: {failure}")
 
     def end(self, stats: Stats, ending: str, message: str, code: int) -> None:
         """Show the summary, and last what to do, which is shown where it is quiet too.

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 
@@ -238,16 +238,20 @@ def eval_(
                 write_report(found, file)
             stdout.write(printable(table(found, without_errors=without_errors)))
             failures = _failures(found, wanted, given)
-    raise typer.Exit(_code(found, failures, stdout))
+        code = _told(found, failures, progress)
+    raise typer.Exit(code)
 
 
-def _code(found: Evaluation, failures: list[str], stdout: TextIO) -> int:
-    for failure in failures:
-        typer.echo(f"agentkit: {printable(failure)}", err=True)
+def _told(found: Evaluation, failures: list[str], progress: BatchProgress) -> int:
+    """Say what does not hold; returns the exit code."""
     unfinished = found.unfinished
-    if unfinished is not None:
-        return CODES.get(unfinished.ending, MISSED)
-    return MISSED if failures else REACHED
+    if unfinished is None:
+        code = MISSED if failures else REACHED
+        progress.evaluated("complete", "", failures, code)
+    else:
+        code = CODES.get(unfinished.ending, MISSED)
+        progress.evaluated(unfinished.ending, unfinished.message, failures, code)
+    return code
 
 
 @contextmanager
@@ -375,10 +379,10 @@ class _Watch:
     def __call__(self, name: str, run: BatchRun) -> Iterator[Record]:
         self._signals.call(lambda: self._stop(run), lambda: run.cancel())
         with BatchProgress(quiet=self._quiet, as_json=self._as_json) as progress:
-            progress.begin(run.stats(), name)
+            progress.begin(run.stats(), agent=name)
             progress.watch(run.stats)
             yield from run
-            progress.end(run.stats(), run.ending, "", REACHED)
+            progress.answered(run.stats(), run.ending, name)
 
     def _stop(self, run: BatchRun) -> None:
         run.stop()

@@ -47,6 +47,39 @@ def test_the_scores_of_a_set_are_printed_and_kept_with_the_answers(tmp_path: Pat
         assert len(server.requests) == 20
 
 
+@pytest.mark.parametrize(
+    ("options", "code", "ending"),
+    [
+        (("--min", "contains>=.95", "--sure", "contains>=.1"), 1, "complete"),
+        (("--min", "contains>=.5"), 0, "complete"),
+        (("--limit-tokens", 500, "--at-once", 1), 3, "budget"),
+    ],
+    ids=["missed", "reached", "at a limit"],
+)
+def test_the_last_event_has_the_exit_code_and_what_does_not_hold(
+    options: tuple[object, ...], code: int, ending: str, tmp_path: Path
+) -> None:
+    given, out = written(tmp_path / "capitals.jsonl", lines()), tmp_path / "answers.jsonl"
+    known = knows(3, 4)
+
+    def answer(asked: Asked) -> Answer:
+        text = json.loads(known(asked).body)["choices"][0]["message"]["content"]
+        return whole(text, usage={"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100})
+
+    with serve(answer) as server:
+        done = agentkit(given, "-m", f"openai:tiny@{server.url}", "-o", out, "--json", *options)
+    events = [json.loads(line) for line in done.stderr.splitlines()]
+    kinds = [each["event"] for each in events if each["event"] != "progress"]
+    assert (done.exit_code, kinds) == (code, ["begin", "answered", "end"])
+    assert (events[-1]["exit_code"], events[-1]["ending"]) == (code, ending)
+    assert bool(events[-1]["message"]) == (ending != "complete")
+    assert [each[:8] for each in events[-1]["failures"]] == ["contains"] * (code == 1)
+    assert events[0]["agent"].startswith("openai:tiny")
+    assert "out" not in events[0]
+    again = rescored("--json", *options[:2], out) if code == 1 else None
+    assert again is None or json.loads(again.stderr)["exit_code"] == again.exit_code == 1
+
+
 def test_a_question_without_an_answer_counts_as_wrong_and_is_told(tmp_path: Path) -> None:
     """UKGovernmentBEIS/inspect_ai#2914, #4286, vibrantlabsai/ragas#2980"""
 
