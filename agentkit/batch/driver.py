@@ -1,5 +1,6 @@
 """One start of a batch: what is not answered yet goes to a fleet, and each record into the answers file."""
 
+import math
 import os
 import secrets
 import threading
@@ -102,7 +103,7 @@ class BatchRun(Closable, Iterator[Record]):
         self.ending: Ending = ""
         plan.fleet.start(plan.job, self._feed)
         threading.Thread(target=self._wait, name="agentkit-batch-end", daemon=True).start()
-        if plan.limits.seconds is not None:
+        if plan.limits.seconds is not None and plan.limits.seconds <= threading.TIMEOUT_MAX:
             self._timer = threading.Timer(plan.limits.seconds, self._feed.stop, ("budget",))
             self._timer.daemon = True
             self._timer.start()
@@ -206,7 +207,7 @@ class BatchRun(Closable, Iterator[Record]):
 
     def _cancel_after(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        is_done = self._plan.fleet.join(seconds)
+        is_done = self._plan.fleet.join(min(seconds, threading.TIMEOUT_MAX))
         if not is_done or not self._quarantine.join(max(0.0, until - time.monotonic())):
             self._cancel()
 
@@ -303,6 +304,8 @@ def run_batch(
             raise BadInputError(checked.bad, checked.bad_count)
         limits = BatchLimits(limit_cost, limit_tokens, limit_seconds)
         _check_limits(limits, job)
+        if not grace >= 0:
+            raise ConfigurationError(f"grace={grace!r}: give the seconds that runs in progress have, from 0 on")
         fleet = fleet_of(on, job)
         opened.callback(fleet.close)
         journal = None
@@ -310,8 +313,8 @@ def run_batch(
             again = {"retry_failed": retry_failed, "retry_unknown": retry_unknown}
             journal = Journal.open(Path(out), job.fingerprint(), anyway=anyway, questions=questions, **again)
             opened.callback(journal.close)
-        patient_until = None if limit_seconds is None else time.time() + limit_seconds + grace
-        job = replace(job, name=_name_of(journal), patient_until=patient_until)
+        until = math.inf if limit_seconds is None else time.time() + limit_seconds + grace
+        job = replace(job, name=_name_of(journal), patient_until=until if math.isfinite(until) else None)
         run = BatchRun(_Plan(job, items, checked, journal, fleet, limits, ordered, retry_unknown, grace, finish))
         opened.pop_all()
         return run

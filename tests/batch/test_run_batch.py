@@ -212,6 +212,22 @@ def test_a_limit_of_time_ends_a_batch_that_waits(tmp_path: Path) -> None:
     assert lines(tmp_path / "answers.jsonl") == []
 
 
+@pytest.mark.parametrize("seconds", [1e10, 1e300, float("inf")])
+def test_a_time_of_any_length_is_no_limit_at_worst(
+    seconds: float, server: ModelServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", failed.append)
+    run = run_batch(agent_of(server), ["a", "b"], out=tmp_path / "a.jsonl", limit_seconds=seconds, grace=seconds)
+    run.stop()
+    assert len(list(run)) <= 2
+    with run_batch(agent_of(server), ["a", "b"], out=tmp_path / "a.jsonl", limit_seconds=seconds) as rest:
+        assert len(list(rest)) <= 2
+    assert rest.ending == "complete"
+    assert len(lines(tmp_path / "a.jsonl")) == 2
+    assert failed == []
+
+
 def test_what_is_in_progress_when_the_time_is_up_is_finished(tmp_path: Path) -> None:
     limit = threading.Event()
 
@@ -491,6 +507,7 @@ def test_options_that_cannot_be_are_named(server: ModelServer, tmp_path: Path) -
         ({"at_once": 0}, "at_once"),
         ({"at_once": (9, 3)}, "at_once"),
         ({"limit_tokens": -1}, "limit on the tokens"),
+        ({"grace": float("nan")}, "grace"),
         ({"keep": ["everything"]}, "keep"),
         ({"attempts": 0}, "attempts"),
         ({"on": "moon"}, "moon"),
