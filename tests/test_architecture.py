@@ -326,6 +326,7 @@ LAYERS = [
         "batch.item_sessions",
         "batch.json_lines",
         "batch.records",
+        "batch.spent_file",
         "batch.state_folder",
     ],
     [

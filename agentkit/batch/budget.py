@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from agentkit._lazy.records import dataclass
@@ -17,6 +18,22 @@ class BatchLimits:
     seconds: float | None = None
 
 
+@dataclass
+class Spent:
+    """What runs have spent together. cost: in the currency of the prices. tokens: input and output together."""
+
+    runs: int = 0
+    cost: float = 0.0
+    tokens: int = 0
+
+    def count(self, record: Mapping[str, Any]) -> None:
+        """Add what the run of a record has spent."""
+        usage = record.get("usage") or {}
+        self.runs += 1
+        self.cost += record.get("cost") or 0.0
+        self.tokens += usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
+
+
 class BatchBudget:
     """Whether another item may begin. Not thread-safe: the feed guards it.
 
@@ -26,15 +43,18 @@ class BatchBudget:
 
     FIRST = 16
 
-    def __init__(self, limits: BatchLimits, before: Iterable[Mapping[str, Any]] = ()) -> None:
-        """before: the records of earlier starts, which are read where there is a limit on what is spent."""
+    def __init__(
+        self, limits: BatchLimits, before: Iterable[Mapping[str, Any]] = (), lost: Spent | None = None
+    ) -> None:
+        """before: the records of earlier starts, which are read where there is a limit on what is spent. lost: what
+        they have spent without a record."""
         self._limits = limits
         self.is_limited = vars(limits) != vars(BatchLimits())
         """Whether there is any limit: else nothing has to be asked, nor counted."""
         self._until = None if limits.seconds is None else time.monotonic() + limits.seconds
-        self._ended = 0
-        self.cost = 0.0
-        self.tokens = 0
+        self._spent = Spent() if lost is None else replace(lost)
+        self.count = self._spent.count
+        """Take what an item has spent."""
         if limits.cost is not None or limits.tokens is not None:
             for record in before:
                 self.count(record)
@@ -52,9 +72,9 @@ class BatchBudget:
         limits = self._limits
         if limits.cost is None and limits.tokens is None:
             return True
-        if not self._ended:
+        if not self._spent.runs:
             return in_progress < self.FIRST
-        coming = (in_progress + 1) / self._ended
+        coming = (in_progress + 1) / self._spent.runs
         has_money = limits.cost is None or self.cost * (1 + coming) <= limits.cost
         return has_money and (limits.tokens is None or self.tokens * (1 + coming) <= limits.tokens)
 
@@ -63,9 +83,12 @@ class BatchBudget:
         """Seconds in which items may begin; None without a limit."""
         return None if self._until is None else max(0.0, self._until - time.monotonic())
 
-    def count(self, record: Mapping[str, Any]) -> None:
-        """Take what an item has spent."""
-        usage = record.get("usage") or {}
-        self._ended += 1
-        self.cost += record.get("cost") or 0.0
-        self.tokens += usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
+    @property
+    def cost(self) -> float:
+        """What was spent, in the currency of the prices."""
+        return self._spent.cost
+
+    @property
+    def tokens(self) -> int:
+        """The tokens that were used, input and output together."""
+        return self._spent.tokens

@@ -25,7 +25,7 @@ from agentkit.batch.item import Item, Record
 from agentkit.batch.item_sessions import check_sessions
 from agentkit.batch.items import BadLine, Checked, Items, open_items
 from agentkit.batch.job import ATTEMPTS, Job
-from agentkit.batch.journal import Journal, JournalError, read_records
+from agentkit.batch.journal import Journal, JournalError
 from agentkit.batch.quarantine import Quarantine
 from agentkit.batch.records import copied
 from agentkit.batch.replaced_file import replace_file
@@ -90,7 +90,7 @@ class BatchRun(Closable, Iterator[Record]):
         )
         self._feed = BatchFeed(
             self._open_items(has_effects),
-            budget=BatchBudget(plan.limits, () if journal is None else read_records(journal.path)),
+            budget=_budget_of(plan),
             counting=self._counting,
             journal=journal,
             alone=lambda item: self._quarantine.add([item]),
@@ -341,6 +341,12 @@ def _name_of(journal: Journal | None) -> str:
         return place.read_text()
     replace_file(place, name.encode())
     return name
+
+
+def _budget_of(plan: _Plan) -> BatchBudget:
+    if plan.journal is None:
+        return BatchBudget(plan.limits)
+    return BatchBudget(plan.limits, plan.journal.all_records(), plan.journal.lost)
 
 
 def _check_limits(limits: BatchLimits, job: Job) -> None:

@@ -155,6 +155,7 @@ class BatchFeed:
                 self.stop("budget")
         elif kind == "account" and self._is_asked_again(item, record):
             self._forget([item])
+            self._count_lost(record)
             self._later.append(item)
         elif self._is_error_of_all(item, record):
             self.fail(ConfigurationError(record["error"]["message"]))
@@ -311,10 +312,17 @@ class BatchFeed:
 
     def _take_back(self, item: Item, record: Record) -> None:
         """An item that was stopped is asked again by the next start, unless a tool may have had its effect."""
-        self._budget.count(record)
-        self._counting.spent(record)
+        self._count_lost(record)
         if not self._has_effects or not record["usage"]:
             self._forget([item])
+
+    def _count_lost(self, record: Record) -> None:
+        """Take what a run has spent of which no record is kept."""
+        self._counting.spent(record)
+        if record["usage"]:
+            self._budget.count(record)
+            if self._journal is not None:
+                self._journal.lose(record)
 
     def _leave(self, count: int = 1) -> None:
         with self._lock:

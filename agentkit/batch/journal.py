@@ -21,8 +21,10 @@ from agentkit.batch.answer_lines import (
     BrokenLineError,
     broken_line,
     end_of_whole_lines,
+    head_of,
     index_of,
     line_of,
+    lines_of,
     read_records,
     record_of,
     state_of,
@@ -30,10 +32,12 @@ from agentkit.batch.answer_lines import (
 from agentkit.batch.answers_path import answers_path
 from agentkit.batch.append_file import AppendFile
 from agentkit.batch.begun import NEVER, Begun
-from agentkit.batch.id_set import IdMap, digest_of
+from agentkit.batch.budget import Spent
+from agentkit.batch.id_set import IdMap, digest, digest_of
 from agentkit.batch.item import Record
 from agentkit.batch.replaced_file import move_into_place, sync_folder
 from agentkit.batch.rewritten import rewrite
+from agentkit.batch.spent_file import SpentFile
 from agentkit.batch.state_folder import NAME, StateFolder
 from agentkit.errors import AgentkitError, ConfigurationError
 
@@ -60,8 +64,10 @@ class Journal:
         self._failure: OSError | None = None
         self._syncing: threading.Thread | None = None
         self._begun = Begun(folder.path / "begun")
+        self._spent = SpentFile(folder.path / "spent", path.stat().st_size if path.exists() else 0)
         if not path.exists():  # what is noted is of a file that was removed
             self._begun.notes.clear()
+            self._spent.forget()
             (folder.path / NAME).unlink(missing_ok=True)
         self._file = AppendFile(path, 0o666)
         self._index = IdMap()
@@ -230,9 +236,33 @@ class Journal:
                 self._folder.keep()
                 self._file.sync()
                 self._begun.sync()
+                self._keep_spent()
             except OSError as error:
                 self._failure = error
                 return
+
+    @property
+    def lost(self) -> Spent:
+        """What was spent for which there is no record."""
+        return self._spent.lost
+
+    def lose(self, record: Record) -> None:
+        """A run was stopped: it has no record, and what it has spent is kept."""
+        with self._lock:
+            self._spent.lost.count(record)
+
+    def all_records(self) -> Iterator[Record]:
+        """The records in the file, also those that are superseded. Raises ConfigurationError for a broken line."""
+        with open(self.path, "rb") as file:
+            for offset, line in lines_of(file, os.fstat(file.fileno()).st_size):
+                try:
+                    yield record_of(line)
+                except BrokenLineError as error:
+                    raise broken_line(file, offset, self.path.name, error) from None
+
+    def _keep_spent(self) -> None:
+        with self._lock:
+            self._spent.keep()
 
     def find(self, ids: Collection[str]) -> Iterator[Record]:
         """The records of items, the latest of each, in the order of the ids; those without one are left out. Raises
@@ -276,12 +306,25 @@ class Journal:
         if self._failure is not None:
             raise self._failure
         notes = self._begun.notes
+        if self._superseded:
+            self._spent.begin_rewriting(self._superseded_spent(), self.path.stat().st_size)
         if self._superseded or order is not None:
             self._begun.keep(dict.fromkeys(notes, NEVER))  # the offsets of their records change
             rewrite(self.path, self._folder.path / "rewritten", self._index, order)
             self._begun.keep(dict.fromkeys(notes, self.path.stat().st_size))
         elif not notes:
             self._begun.keep({})
+        self._keep_spent()
+
+    def _superseded_spent(self) -> Spent:
+        """What the records have spent that are superseded."""
+        spent = Spent()
+        with open(self.path, "rb") as file:
+            for offset, line in lines_of(file, os.fstat(file.fileno()).st_size):
+                value = self._index.get(digest(head_of(line)[0]))
+                if value is not None and value >> STATE_BITS != offset:
+                    _count(spent, record_of(line))
+        return spent
 
     def __enter__(self) -> "Journal":
         return self
@@ -316,3 +359,8 @@ def _open_notes(notes: Mapping[str, int], index: IdMap) -> list[str]:
         return value is None or (value & _STATE != OK and value >> STATE_BITS < offset)
 
     return [id_ for id_, offset in notes.items() if is_open(id_, offset)]
+
+
+def _count(spent: Spent, record: Record) -> None:
+    with suppress(TypeError, AttributeError):  # another program has written it
+        spent.count(record)

@@ -2,6 +2,7 @@
 
 job.json   {"v": 1, "fingerprint": {"model": ..., ...}}: with what the answers were made
 begun      the items in progress (agentkit/batch/begun.py); not there when there are none
+spent      what was spent for which the answers file has no record (agentkit/batch/spent_file.py)
 name       that of the batch in the ids of its sessions, as long as the answers file is the same
 lock       is locked as long as a program writes the answers file
 holder     which one that is, for the message to another

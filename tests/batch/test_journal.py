@@ -21,8 +21,10 @@ from hypothesis import strategies as st
 from agentkit.batch import answer_lines, begun
 from agentkit.batch import journal as journal_module
 from agentkit.batch.answer_lines import line_of, read_records
+from agentkit.batch.budget import BatchBudget, BatchLimits
 from agentkit.batch.id_set import IdMap
 from agentkit.batch.journal import Journal, JournalError
+from agentkit.batch.rewritten import rewrite
 from agentkit.errors import ConfigurationError
 
 MADE_WITH = {"model": "test-1", "instructions": "Answer."}
@@ -250,6 +252,43 @@ def test_a_failure_that_is_not_asked_again_keeps_its_line(path: Path) -> None:
     write_all(path, [failed("a"), failed("b")])
     write_all(path, [record("b")], retry_failed=True)
     assert [(each["id"], each["ok"]) for each in read_records(path)] == [("a", False), ("b", True)]
+
+
+@pytest.mark.parametrize("killed", ["never", "before", "after"])
+def test_what_was_spent_for_superseded_records_and_stopped_runs_is_kept_once(
+    killed: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spent(tokens: int) -> dict[str, Any]:
+        return {"usage": {"input_tokens": tokens, "output_tokens": 1}, "cost": 0.5}
+
+    def known(journal: Journal) -> tuple[int, int]:
+        budget = BatchBudget(BatchLimits(tokens=1), journal.all_records(), journal.lost)
+        return budget.tokens, int(budget.cost * 2)
+
+    def rewritten(*arguments: Any) -> None:
+        if killed == "after":
+            rewrite(*arguments)
+        raise SystemExit("killed")
+
+    write_all(path, [{**failed("a"), **spent(10)}, {**record("b"), **spent(20)}])
+    journal = opened(path, retry_failed=True)
+    journal.write({**record("a"), **spent(30)})
+    journal.lose({**record("c"), **spent(40)})
+    assert known(journal) == (104, 4)
+    if killed == "never":
+        journal.close()
+    else:
+        monkeypatch.setattr(journal_module, "rewrite", rewritten)
+        with pytest.raises(SystemExit):
+            journal.close()
+        monkeypatch.undo()
+    assert len(lines(path)) == (3 if killed == "before" else 2)
+    for _ in range(2):
+        with opened(path) as journal:
+            assert known(journal) == (104, 4)
+    path.unlink()
+    with opened(path) as journal:
+        assert known(journal) == (0, 0)
 
 
 def test_lines_can_be_put_in_the_order_of_the_input(path: Path) -> None:
@@ -604,7 +643,7 @@ def test_kills_while_the_file_is_written_anew_lose_no_line(path: Path) -> None:
     opened(path).close()
     assert len(lines(path)) == len(wanted)
     left = {each.name for each in path.with_name("answers.jsonl.state").iterdir()}
-    assert left <= {"job.json", "lock", "job.json.new", "begun.new", "holder.new"}
+    assert left <= {"job.json", "lock", "job.json.new", "begun.new", "holder.new", "spent", "spent.new"}
 
 
 class largest_file:

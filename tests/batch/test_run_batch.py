@@ -303,6 +303,41 @@ def test_a_budget_stops_the_batch_close_to_it_and_marks_nothing_failed(server: M
     assert run.ending == "budget"
 
 
+def test_what_was_spent_for_failures_that_are_asked_again_counts(tmp_path: Path) -> None:
+    out, endings = tmp_path / "answers.jsonl", []
+    with serve(lambda asked: whole("", usage=USAGE)) as server:
+        for _ in range(4):
+            options: dict[str, Any] = {"at_once": 1, "retry_failed": True, "limit_tokens": 1000}
+            run = run_batch(agent_of(server), ["a", "b", "c", "d"], out=out, **options)
+            assert all(each["error"]["type"] == "empty" for each in run)
+            endings.append(run.ending)
+        assert len(server.requests) == 10
+    assert endings[-2:] == ["budget"] * 2
+
+
+def test_what_was_spent_for_runs_that_were_stopped_counts(tmp_path: Path) -> None:
+    begun, hung = threading.Semaphore(0), threading.Event()
+
+    def held(asked: Asked) -> Answer:
+        if asked.body["messages"][-1]["role"] != "tool":
+            return calls(("_look_up", {"topic": "tides"}), usage=USAGE)
+        begun.release()
+        hung.wait(20)
+        return echo(asked)
+
+    out = tmp_path / "answers.jsonl"
+    with serve(held) as server:
+        agent = agent_of(server, tools=[_look_up])
+        run = run_batch(agent, ["a", "b"], out=out, at_once=2)
+        for _ in range(2):
+            assert begun.acquire(timeout=20)
+        run.cancel()
+        assert list(run) == []
+        hung.set()
+        run = run_batch(agent, ["a", "b"], out=out, limit_tokens=200)
+        assert (list(run), run.ending, len(server.requests)) == ([], "budget", 4)
+
+
 def test_a_limit_on_the_cost_of_a_model_without_a_price_is_refused(server: ModelServer) -> None:
     with pytest.raises(ConfigurationError, match="prices of the model are not known"):
         run_batch(agent_of(server), ["a"], limit_cost=1.0)
