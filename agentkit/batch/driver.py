@@ -294,8 +294,8 @@ def run_batch(
     the path or URL of a session store: each item is a session of its own, whose book has each tool call once.
     limit_cost, limit_tokens, limit_seconds: what the batch may spend in all. attempts: how often an item is tried.
     grace: seconds that runs in progress have when the batch is stopped, or wait for a server that refuses when its time
-    is up. sampling: fields of each request. output: the
-    type of the answers. finish: changes each record before it is written.
+    is up. sampling: fields of each request. output: the type of the answers. finish: changes each record before it is
+    written.
 
     Raises ConfigurationError before anything is asked: for an option or a file that can't be used, an answers file of
     another agent; BadInputError for lines that are no questions.

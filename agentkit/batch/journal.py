@@ -323,7 +323,7 @@ class Journal:
             for offset, line in lines_of(file, os.fstat(file.fileno()).st_size):
                 value = self._index.get(digest(head_of(line)[0]))
                 if value is not None and value >> STATE_BITS != offset:
-                    spent.count(record_of(line))
+                    _count(spent, record_of(line))
         return spent
 
     def __enter__(self) -> "Journal":
@@ -359,3 +359,8 @@ def _open_notes(notes: Mapping[str, int], index: IdMap) -> list[str]:
         return value is None or (value & _STATE != OK and value >> STATE_BITS < offset)
 
     return [id_ for id_, offset in notes.items() if is_open(id_, offset)]
+
+
+def _count(spent: Spent, record: Record) -> None:
+    with suppress(TypeError, AttributeError):  # another program has written it
+        spent.count(record)

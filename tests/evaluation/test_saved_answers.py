@@ -99,7 +99,7 @@ def test_a_file_that_is_being_written_is_not_scored_anew(tmp_path: Path) -> None
 def test_what_was_begun_without_a_record_stays_known_where_a_file_is_scored_anew(tmp_path: Path) -> None:
     path, rows, made_with = tmp_path / "a.jsonl", questions("h", 4), {"model": "x"}
     error = {"type": "ValueError", "message": "no", "status": None}
-    failures = [record(each, ok=False, output=None, error=error) for each in rows]
+    failures = [record(each, ok=False, error=error) for each in rows]
     with Journal.open(path, made_with) as running:
         for each in failures[:3]:
             running.write(each)
