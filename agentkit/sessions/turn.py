@@ -398,8 +398,8 @@ class Turn:
             self._writer.note_request(self.request_id, "delivered")
 
     def roll_back(self) -> None:
-        """The run has failed: undo what it has stored, unless it may have had an effect. An answer in the place of
-        which that was is there again."""
+        """The run has failed: undo what it has stored, unless it may have had an effect. A stopped answer that
+        it has replaced is there again."""
         if self._writer is not None and self._messages_written and not self._had_effect:
             with suppress(SessionError):  # then the next try goes on from what is stored
                 self._writer.write_undo(self._messages_written, self._first, self._left, self._replaced)
