@@ -38,3 +38,6 @@ class Outage:
 
 STORE_OUTAGE = Outage("the session store")
 """That of the store of this process, in which a Redis server counts requests as well."""
+
+KEYS_OUTAGE = Outage("the key file")
+"""That of the API keys of the HTTP service."""

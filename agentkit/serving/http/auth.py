@@ -6,7 +6,7 @@ from typing import Any
 
 import jwt
 
-from agentkit.serving.http.keys import Keys
+from agentkit.serving.http.keys import KeyFileError, Keys
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.http.token_keys import keys_at
 
@@ -33,8 +33,12 @@ class Authenticator:
     @property
     def is_open(self) -> bool:
         """Whether authentication is disabled: no JWT is configured and no API key was ever created. Once enabled, it
-        stays enabled, even after the last key is removed and after a restart, because the empty key file remains."""
-        self._was_open = self._was_open and not self._keys.exist
+        stays enabled, even after the last key is removed and after a restart, because the empty key file remains.
+        Raises KeyFileError when that can't be seen."""
+        try:
+            self._was_open = self._was_open and not self._keys.exist
+        except OSError as error:
+            raise KeyFileError(f"the key file can't be looked at: {error}") from None
         return self._was_open
 
     @property
@@ -43,7 +47,7 @@ class Authenticator:
         return self._token_keys is not None and self._token_keys.is_remote
 
     def subject(self, authorization: str | None) -> str | None:
-        """Return the subject for an Authorization header; None when authentication fails."""
+        """Return the subject for an Authorization header; None when authentication fails. Raises KeyFileError."""
         if self.is_open:
             return LOCAL
         scheme, _, token = (authorization or "").partition(" ")

@@ -19,10 +19,11 @@ from agentkit.running.append_only import ReplyChangedError
 from agentkit.serving.decisions import DecisionError
 from agentkit.serving.http.addresses import without_addresses
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
+from agentkit.serving.http.keys import KeyFileError
 from agentkit.serving.http.page.recording import SlowReaderError, StoppedBeforeError
 from agentkit.serving.http.runs import ClientDisconnectedError, StoppingError, TooManyRunsError
 from agentkit.serving.http.validation import problems_of
-from agentkit.serving.outage import STORE_OUTAGE
+from agentkit.serving.outage import KEYS_OUTAGE, STORE_OUTAGE
 
 logger = logging.getLogger("agentkit.http")
 
@@ -94,8 +95,9 @@ def status_and_detail(error: Exception) -> tuple[int, str]:
         return 409, in_a_line(str(error), 500)
     if isinstance(error, SessionBusyError):
         return 409, "the session is busy with another message; try again when it is answered"
-    if isinstance(error, SessionError):
-        return 503, "the session store is temporarily unavailable"
+    if isinstance(error, SessionError | KeyFileError):
+        what = "the session store is" if isinstance(error, SessionError) else "the API keys are"
+        return 503, f"{what} temporarily unavailable"
     if isinstance(error, APIError):
         return _model_server_status(error), f"model server error: {in_a_line(without_address(error), 500)}"
     if isinstance(error, AgentkitError):
@@ -123,6 +125,8 @@ def logged_status_and_detail(error: Exception) -> tuple[int, str]:
     status, detail = status_and_detail(error)
     if isinstance(error, SessionError) and status == 503:
         STORE_OUTAGE.note(f"requests with a session get 503: {in_a_line(str(error), 500)}")
+    elif isinstance(error, KeyFileError):
+        KEYS_OUTAGE.note(f"requests get 503: {in_a_line(str(error), 500)}")
     elif status >= 500 and not isinstance(error, StoppingError):
         text = in_a_line(error.message, 500) if isinstance(error, APIError) else detail
         logger.warning("%s: %s", type(error).__name__, text, exc_info=status == 500)

@@ -8,6 +8,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from agentkit.serving.http.auth import TOKEN
 from agentkit.serving.http.dependencies import Service, Subject
 from agentkit.serving.http.errors import error_responses
+from agentkit.serving.http.keys import KeyFileError
 from agentkit.serving.http.metrics import CONTENT_TYPE
 from agentkit.serving.http.schemas import ErrorResponse, Health
 
@@ -34,7 +35,7 @@ def health(
     found = Health(
         status="unavailable" if problem else "degraded" if degradation else "ok", detail=problem or degradation
     )
-    if authorization is None or state.authenticator.subject(authorization) is None:
+    if not _is_trusted(state, authorization):
         return found
     return found.model_copy(
         update={
@@ -43,6 +44,14 @@ def health(
             "max_tokens": state.settings.llm_max_tokens,
         }
     )
+
+
+def _is_trusted(state: Service, authorization: str | None) -> bool:
+    """Whether a caller has a valid key; nobody has one while the keys can't be read."""
+    try:
+        return authorization is not None and state.authenticator.subject(authorization) is not None
+    except KeyFileError:
+        return False
 
 
 @routes.get("/livez", tags=["health"], summary="Liveness probe", response_class=PlainTextResponse)

@@ -16,6 +16,7 @@ from typing import Any
 
 from agentkit import ConfigurationError
 from agentkit.net.stored_keys import write_privately
+from agentkit.serving.outage import KEYS_OUTAGE
 
 NAME = re.compile(r"[\w.@-]{1,64}")
 
@@ -24,6 +25,10 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return (error.strerror or str(error)).lower()
     return "it is not one that agentkit serve keys has written"
+
+
+class KeyFileError(ConfigurationError):
+    """The key file can't be read; the message names it, and is not for clients."""
 
 
 class Keys:
@@ -94,8 +99,9 @@ class Keys:
                 kept: dict[str, Any] = json.loads(self._file.read_text(encoding="utf-8"))
                 self._hashes = {str(name): str(each["sha256"]) for name, each in kept["keys"].items()}
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                raise ConfigurationError(f"the key file {self._file} can't be read: {_reason(error)}") from None
+                raise KeyFileError(f"the key file {self._file} can't be read: {_reason(error)}") from None
             self._stamp = stamp
+            KEYS_OUTAGE.end()
         return self._hashes
 
     def _change(self, change: Callable[[dict[str, str]], dict[str, str]]) -> None:

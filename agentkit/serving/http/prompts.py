@@ -10,11 +10,18 @@ weight = 3
 """
 
 import hashlib
+import logging
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 from agentkit import ConfigurationError
+from agentkit._text import in_a_line
+
+logger = logging.getLogger("agentkit.http")
+
+MAX_WEIGHT = 1_000_000_000
+"""Maximum weight of a version: infinity, and sums that become it, would choose none."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,7 @@ class Prompts:
     def __init__(self, file: Path | None) -> None:
         self._file = file
         self._stamp = 0
+        self._is_lost = False  # whether the log knows that the file can't be looked at
         self._versions: dict[str, tuple[Version, ...]] = {}
         if file is not None:
             self._versions = _read(file)
@@ -44,12 +52,19 @@ class Prompts:
     def all(self) -> dict[str, tuple[Version, ...]]:
         """Return the versions of each prompt by name."""
         try:
-            if self._file is not None and self._file.stat().st_mtime_ns != self._stamp:
-                self._stamp = self._file.stat().st_mtime_ns
+            if self._file is not None and (stamp := self._file.stat().st_mtime_ns) != self._stamp:
+                self._stamp = stamp
                 self._versions = _read(self._file)
-        except (OSError, ConfigurationError):
-            pass
+                self._is_lost = False
+        except (OSError, ConfigurationError) as error:
+            self._warn(error)
         return self._versions
+
+    def _warn(self, error: Exception) -> None:
+        """Log that the previous prompts stay in use: once for each state of the file."""
+        if isinstance(error, ConfigurationError) or not self._is_lost:
+            logger.warning("the prompts that were read before stay in use: %s", in_a_line(str(error), 500))
+        self._is_lost = isinstance(error, OSError)
 
     def choose(self, name: str, who: str) -> Version | None:
         """Choose a version of a prompt; None when it does not exist. name: "name@version" selects that version; "name"
@@ -64,7 +79,8 @@ class Prompts:
             point -= each.weight
             if point < 0:
                 return each
-        return versions[-1] if versions else None
+        weighted = [each for each in versions if each.weight] or versions  # rounding has left a rest, or all are 0
+        return weighted[-1] if weighted else None
 
 
 def _read(file: Path) -> dict[str, tuple[Version, ...]]:
@@ -79,6 +95,6 @@ def _version(prompt: str, version: str, fields: dict[str, object]) -> Version:
     text, weight = fields.get("text"), fields.get("weight", 1.0)
     if not isinstance(text, str) or not text.strip():
         raise ValueError(f"{prompt}.{version} has no text")
-    if isinstance(weight, bool) or not isinstance(weight, int | float) or weight < 0:
-        raise ValueError(f"{prompt}.{version}: weight={weight!r} is not a number of at least 0")
+    if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 <= weight <= MAX_WEIGHT:
+        raise ValueError(f"{prompt}.{version}: weight={weight!r} is not a number from 0 to {MAX_WEIGHT:,}")
     return Version(prompt, version, text, float(weight))

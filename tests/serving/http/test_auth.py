@@ -22,7 +22,7 @@ from pydantic import ValidationError
 from agentkit.serving.http.app import create_app
 from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.token_keys import TokenKeys
-from agentkit.serving.outage import STORE_OUTAGE
+from agentkit.serving.outage import KEYS_OUTAGE, STORE_OUTAGE
 from tests.support import forked_cli
 from tests.support.http_service import Service, serve_http, settings_for, talk
 from tests.support.model_server import ModelServer, running
@@ -79,6 +79,29 @@ def test_a_key_file_that_can_not_be_looked_at_is_no_service_without_keys(tmp_pat
         create_app(settings_for(tmp_path, model.url, agentkit_keys_file=file))
     assert not Keys(tmp_path / "none.json").exist
     assert not Keys(tmp_path / "none" / "none.json").exist
+
+
+def test_a_key_file_that_can_not_be_read_is_one_line_of_the_log_and_told_to_nobody(
+    tmp_path: Path, model: ModelServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(KEYS_OUTAGE, "_logged", None)
+    file = tmp_path / "keys.json"
+    key = Keys(file).add("ann")
+    with serve_http(settings_for(tmp_path, model.url, agentkit_keys_file=file)) as service:
+        kept = file.read_text()
+        file.write_text("{")
+        for path in ("/v1/models", "/api/llm/chat/sessions", "/metrics"):
+            asked = service.ask("GET", path, key=key)
+            assert asked.status_code == 503
+            assert str(tmp_path) not in asked.text
+            assert "the API keys are temporarily unavailable" in asked.text
+        health = service.ask("GET", "/api/llm/health", key=key)
+        assert (health.status_code, "server_url" in health.json()) == (200, False)
+        file.write_text(kept)
+        assert service.ask("GET", "/v1/models", key=key).status_code == 200
+    lines = [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+    assert [line.getMessage().startswith("the key file can't be used; requests get 503: ") for line in lines] == [True]
+    assert lines[0].exc_info is None
 
 
 def test_health_requires_no_token(keyed: tuple[Service, str, str]) -> None:
