@@ -587,8 +587,10 @@ export class LLMAPI {
     const isFile = body instanceof Blob;
     if (body !== undefined) headers["Content-Type"] = isFile ? "application/octet-stream" : "application/json";
     if (key) headers["Authorization"] = `Bearer ${key}`;
-    if (requestId) headers["Idempotency-Key"] = `"${requestId.replace(/["\\]/g, "\\$&")}"`;
-    const content = body === undefined || isFile ? body : JSON.stringify(body);
+    const isHeader = /^[ -~]*$/.test(requestId ?? ""); // headers can't have other characters
+    if (requestId && isHeader) headers["Idempotency-Key"] = `"${requestId.replace(/["\\]/g, "\\$&")}"`;
+    const fields = isHeader ? body : { ...(body as object), requestId };
+    const content = body === undefined || isFile ? body : JSON.stringify(fields);
     const text = content === undefined ? {} : { body: content };
     const length = content instanceof Blob ? content.size : (content?.length ?? 0);
     const seconds = silence && silence + length / SLOWEST;

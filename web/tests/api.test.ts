@@ -75,6 +75,10 @@ test("a message whose response is lost is sent once more, and answered once", as
   expect((await losing.sessionChat(id, "one")).data.response).toBe("You are a: one");
   expect(text(await all(losing.sessionStream(id, "two")))).toBe("You are a: one | two");
   expect((await losing.sessionChat(id, "one", { requestId: 'a "key"' })).data.usage.requests).toBe(0);
+  for (const requestId of ["订单-7", "naïve", "tab\there"]) {
+    expect((await losing.sessionChat(fresh(), requestId, { requestId })).data.response).toBe(`You are a: ${requestId}`);
+    expect(keys.at(-1)).toBeNull(); // it is in the body: headers can't have such characters
+  }
   expect(keys[0]).toBe(keys[1]);
   expect(keys[1]).not.toBe(keys[2]);
   expect(keys[4]).toBe('"a \\"key\\""');
