@@ -237,7 +237,7 @@ RESPONSE_TAG = "<tool_response>"
 _OPENING_LINE, _CLOSING_LINE = f"{RESPONSE_TAG}\n", "\n</tool_response>"
 _WRAPPER_LENGTH = len(_OPENING_LINE) + len(_CLOSING_LINE)
 _CLOSING_TAG = pattern(r"<(?=\s*/\s*tool_response)", re.IGNORECASE)
-_ANY_TAG = pattern(r"<(?=\s*/?\s*tool_response)", re.IGNORECASE)
+_ANY_TAG = pattern(r"<(?=\s*+(?:/\s*+)?tool_response)", re.IGNORECASE)
 _WRAPPED = pattern(r"\s*<tool_response>\n?(.*?)\n?</tool_response>\s*", re.DOTALL)
 
 

@@ -131,7 +131,8 @@ def _is_broken_stream(error: Exception, has_yielded: bool) -> bool:
     """Whether the connection broke during a stream; what failed before has been retried by the HTTP client."""
     if not is_connection_error(error) or is_timeout_error(error):
         return False
-    return has_yielded or getattr(error, "in_body", False)
+    # Without a cause, it is the error of a backend that has no HTTP client.
+    return has_yielded or getattr(error, "in_body", False) or error.__cause__ is None
 
 
 def _is_transient_in_body(error: Exception) -> bool:

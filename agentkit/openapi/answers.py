@@ -23,7 +23,7 @@ _SHOWN_HEADERS = ("content-type", "content-length", "last-modified", "etag")
 _TEXT = ("text/", "application/xml", "application/javascript", "application/x-ndjson", "application/yaml")
 _TEXT_ENDS = ("+xml", "+yaml", "json", "+text", "json-seq", "jsonl", "/xml", "/yaml", "x-www-form-urlencoded", "/csv")
 
-_STRING_OR_SPACE = pattern(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|\s++')
+_STRING_OR_SPACE = pattern(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\Z)|\s++')
 
 Blotting = Callable[[str], str]
 """Returns a text without what is secret."""
