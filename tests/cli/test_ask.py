@@ -249,7 +249,7 @@ def test_ctrl_c_in_a_tool_stops_within_a_second_and_lists_completed_calls(folder
         _, stderr, seconds = interrupted(process, "→ view_slowly")
     assert process.returncode == 130
     assert seconds < 10  # one second on a machine that does nothing else; the tool takes 60
-    assert "interrupted; completed tool calls: verify (0.0 s)" in stderr
+    assert re.search(r"interrupted; completed tool calls: verify \(0\.\d s\)", stderr)
     assert "Traceback" not in stderr
 
 

@@ -32,8 +32,8 @@ def serve_raw(handle: Handler, host: str = "127.0.0.1", port: int = 0) -> Iterat
                 while True:
                     connection, _ = listening.accept()
                     server.open.append(connection)
-                    threading.Thread(target=answer, args=(connection, server.count), daemon=True).start()
-                    server.count += 1
+                    server.count += 1  # before it is answered
+                    threading.Thread(target=answer, args=(connection, server.count - 1), daemon=True).start()
 
         def answer(connection: socket.socket, number: int) -> None:
             with connection, contextlib.suppress(OSError):
