@@ -250,14 +250,20 @@ def read_records(path: str | os.PathLike[str]) -> Iterator[Record]:
     with file:
         end, torn = end_of_whole_lines(file, name, is_ours=False)
         index, superseded = index_of(file, end, name)
-        for offset, line in lines_of(file, end):
-            try:
-                record = record_of(line)
-            except BrokenLineError as error:
-                raise broken_line(file, offset, name, error) from None
+        for offset, record in records_in(file, end, name):
             if not superseded or _is_last(index, record, offset):
                 yield record
         yield from _record_without_end(torn)
+
+
+def records_in(file: BinaryIO, end: int, name: str) -> Iterator[tuple[int, Record]]:
+    """The records of the whole lines up to `end`, also those that are superseded, each with its offset. name: of the
+    file. Raises ConfigurationError for a broken line, with its number."""
+    for offset, line in lines_of(file, end):
+        try:
+            yield offset, record_of(line)
+        except BrokenLineError as error:
+            raise broken_line(file, offset, name, error) from None
 
 
 def _is_last(index: IdMap, record: Record, offset: int) -> bool:

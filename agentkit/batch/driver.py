@@ -231,9 +231,8 @@ class BatchRun(Closable, Iterator[Record]):
         is_complete = self.ending == "complete"
         with ExitStack() as closing:
             if self._plan.journal is not None:
-                closing.callback(
-                    self._plan.journal.close, self._order() if self._plan.ordered and is_complete else None
-                )
+                order = self._order() if self._plan.ordered and is_complete else None
+                closing.callback(self._plan.journal.close, order)
             closing.callback(self._quarantine.close)
             closing.callback(self._plan.fleet.close)
             if self._timer is not None:

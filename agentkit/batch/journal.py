@@ -27,6 +27,7 @@ from agentkit.batch.answer_lines import (
     lines_of,
     read_records,
     record_of,
+    records_in,
     state_of,
 )
 from agentkit.batch.answers_path import answers_path
@@ -254,11 +255,7 @@ class Journal:
     def all_records(self) -> Iterator[Record]:
         """The records in the file, also those that are superseded. Raises ConfigurationError for a broken line."""
         with open(self.path, "rb") as file:
-            for offset, line in lines_of(file, os.fstat(file.fileno()).st_size):
-                try:
-                    yield record_of(line)
-                except BrokenLineError as error:
-                    raise broken_line(file, offset, self.path.name, error) from None
+            yield from (record for _, record in records_in(file, os.fstat(file.fileno()).st_size, self.path.name))
 
     def _keep_spent(self) -> None:
         with self._lock:

@@ -120,7 +120,7 @@ class RunningCalls:
 
     def begin(self, name: str, arguments: str, context: Context | None = None) -> None:
         """Start a call, unless an identical one waits to be claimed. context: instead of the run's."""
-        if not any((work.name, work.arguments) == (name, arguments) for work in self._unclaimed):
+        if self._like(name, arguments) is None:
             self._unclaimed.append(self._started(name, arguments, context))
             if self._is_left:  # meanwhile, by another thread
                 self.leave()
@@ -133,21 +133,20 @@ class RunningCalls:
 
     def claim(self, call: ToolCall) -> _Work:
         """The running call: the one that was started with this name and these arguments, or a new one."""
-        work = self._like(call)
+        function = call["function"]
+        work = self._like(function["name"], function["arguments"])
         if work is None:
-            context = self._runner.context_of(call)
-            return self._started(call["function"]["name"], call["function"]["arguments"], context)
+            return self._started(function["name"], function["arguments"], self._runner.context_of(call))
         self._unclaimed.remove(work)
         return work
 
     def reclaim(self, call: ToolCall) -> bool:
         """Whether no thread has started this call yet, so that it can be run here."""
-        work = self._like(call)
+        work = self._like(call["function"]["name"], call["function"]["arguments"])
         return work is None or work.take()
 
-    def _like(self, call: ToolCall) -> _Work | None:
-        like = (call["function"]["name"], call["function"]["arguments"])
-        return next((work for work in self._unclaimed if (work.name, work.arguments) == like), None)
+    def _like(self, name: str, arguments: str) -> _Work | None:
+        return next((work for work in self._unclaimed if (work.name, work.arguments) == (name, arguments)), None)
 
     def _started(self, name: str, arguments: str, context: Context | None = None) -> _Work:
         context = context or self._runner.context
