@@ -166,3 +166,39 @@ def test_a_fork_does_not_know_of_calls_of_earlier_replies() -> None:
     forked = sessions.fork("a", "b")
     result = agent.run("Pay again.", session=forked)
     assert (result.output, result.unknown_calls, paid) == ("Done twice.", [], [100, 100])
+
+
+def test_a_fork_at_an_earlier_reply_does_not_take_the_calls_of_later_ones_for_its_own() -> None:
+    @tool
+    def pay(amount: int) -> str:
+        """Pay."""
+        paid.append(amount)
+        return "paid"
+
+    @tool(read_only=True)
+    def look(topic: str) -> str:
+        """Look."""
+        return "found"
+
+    def reply(name: str, arguments: str) -> dict[str, Any]:  # of a server that numbers the calls of each reply anew
+        function = {"name": name, "arguments": arguments}
+        return {"content": None, "tool_calls": [{"id": "call_0", "type": "function", "function": function}]}
+
+    sessions = MemorySessions()
+    steps: list[Any] = [reply("look", '{"topic": "x"}'), reply("pay", '{"amount": 100}'), "Done."]
+    Agent(ScriptedBackend(*steps), tools=[pay, look]).run("Look, and pay.", session=sessions["a"])
+    result = Agent(ScriptedBackend("Found."), tools=[pay, look]).resume(sessions.fork("a", "b", at=2))
+    assert ([each.response for each in result.tool_calls], result.unknown_calls) == (["found"], [])
+
+
+@pytest.mark.parametrize("forks", [False, True])
+def test_a_call_that_was_started_before_a_message_that_is_undone_is_reported(forks: bool) -> None:
+    sessions, pay = killed_in_a_payment()
+    count = len(sessions["a"].messages)
+    with sessions["a"].hold() as writer:
+        writer.append([{"role": "user", "content": "Are you there?"}])
+        writer.undo(1)
+    assert len(sessions["a"].messages) == count
+    session = sessions.fork("a", "b") if forks else sessions["a"]
+    result = Agent(ScriptedBackend("It may be paid."), tools=[pay]).resume(session)
+    assert ([call.name for call in result.unknown_calls], paid) == (["pay"], [100])

@@ -172,21 +172,37 @@ def messages_of(entries: Sequence[Entry]) -> tuple[list[Message], list[Message]]
 def _asked(entries: Sequence[Entry], sent: Sequence[Entry]) -> OpenCall | None:
     """The call of the last reply that has asked a person something, and was not begun again since. sent: the entries
     of the messages."""
-    reply = next((entry for entry in reversed(sent) if entry.value.get("role") == "assistant"), None)
-    found: list[tuple[int, Mapping[str, Any]]] = []
-    is_behind = False
-    for number, entry in enumerate(entries):
-        is_behind = is_behind or entry is reply
-        if entry.kind == "undo":
-            found = [each for each in found if each[0] < entry.extra.get("dropped_from", number)]
-        elif entry.kind == "started" and is_behind:
-            found.append((number, entry.value))
+    reply = last_reply(sent)
     if reply is None:
         return None
-    if not found:
+    begun = begun_after(entries, reply)
+    if not begun:
         return asked_in(reply.value, reply.value.get(QUESTION))  # of a reply that was appended as a message
-    last = found[-1][1]
-    return asked_in(reply.value, last) if last.get("waits") else None
+    return asked_in(reply.value, begun[-1]) if begun[-1].get("waits") else None
+
+
+def last_reply(sent: Sequence[Entry]) -> Entry | None:
+    """The entry of the last reply among those of messages; None where there is none."""
+    return next((entry for entry in reversed(sent) if entry.value.get("role") == "assistant"), None)
+
+
+def begun_after(entries: Sequence[Entry], reply: Entry) -> list[Mapping[str, Any]]:
+    """What the log says of the calls of a reply that were started, as the values of its entries "started"; what was
+    undone does not count."""
+    found: list[int] = []
+    later_replies: list[int] = []
+    is_behind = False
+    for number, entry in enumerate(entries):
+        if entry.kind == "undo":
+            left = entry.extra.get("dropped_from", number)
+            found, later_replies = ([each for each in part if each < left] for part in (found, later_replies))
+        elif entry is reply:
+            is_behind = True
+        elif is_behind and entry.kind == "message" and entry.value.get("role") == "assistant":
+            later_replies.append(number)
+        elif is_behind and entry.kind == "started" and not later_replies:
+            found.append(number)
+    return [entries[number].value for number in found]
 
 
 def begins_turn(entry: Entry) -> bool:
@@ -257,31 +273,16 @@ PLACES = ("left_out", "stubs")
 
 def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
     """The calls of the last reply that were started, by id, including those with a result."""
+    if not any(entry.kind == "started" for entry in entries):
+        return {}
+    reply = last_reply(ordered(entries)[0])
     found: dict[str, ToolCall] = {}
-    for entry in entries:
-        if entry.kind == "undo" or (entry.kind == "message" and entry.value.get("role") == "assistant"):
-            found = {}  # servers reuse ids in later replies
-        elif entry.kind == "started":
-            value = entry.value
-            if value.get("waits"):
-                found.pop(value["id"], None)
-                continue
-            function: Any = {"name": value["name"], "arguments": value["arguments"]}
-            found[value["id"]] = {"id": value["id"], "type": "function", "function": function}
-    return found
-
-
-def begun_after(entries: Sequence[Entry], reply: Entry) -> list[Mapping[str, Any]]:
-    """What the log says of the calls of a reply that were started, as the values of its entries "started"."""
-    found: list[Mapping[str, Any]] = []
-    is_behind = False
-    for entry in entries:
-        if entry.kind == "undo":
-            found = []
-        elif entry.kind == "message" and entry.value.get("role") == "assistant":
-            is_behind = entry is reply
-        elif entry.kind == "started" and is_behind:
-            found.append(entry.value)
+    for value in () if reply is None else begun_after(entries, reply):
+        if value.get("waits"):
+            found.pop(value["id"], None)
+            continue
+        function: Any = {"name": value["name"], "arguments": value["arguments"]}
+        found[value["id"]] = {"id": value["id"], "type": "function", "function": function}
     return found
 
 

@@ -18,6 +18,7 @@ from agentkit.sessions.log import (
     Marks,
     begin_of_last,
     begun_after,
+    last_reply,
     message_entries,
     messages_of,
     read_entries,
@@ -113,7 +114,7 @@ class Writer:
             digests = [digest for kept in restored(original.extra.get("sources")) for digest in kept.texts]
             blobs |= {digest: found for digest in digests if (found := text(digest)) is not None}
         last = max((place for place, entry in enumerate(made) if entry.get("sources")), default=None)
-        reply = next((entry for entry in reversed(copied) if entry.value.get("role") == "assistant"), None)
+        reply = last_reply(copied)
         begun = [] if reply is None else begun_after(entries, reply)
         made += [{"started": dict(each)} for each in begun]
         self.write(made, blobs, Marks({} if last is None else {"sources": last}))
