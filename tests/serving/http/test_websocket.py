@@ -121,8 +121,8 @@ def test_a_removed_key_or_an_expired_token_ends_the_connection_at_the_next_messa
     keys = Keys(tmp_path / "keys.json")
     key = keys.add("ann")
     secret = "s" * 40
-    claims = {"sub": "bob", "aud": "me", "exp": int(time.time()) + 3}
-    token = jwt.encode(claims, secret, algorithm="HS256")
+    expires = int(time.time()) + 3
+    token = jwt.encode({"sub": "bob", "aud": "me", "exp": expires}, secret, algorithm="HS256")
     settings = {"agentkit_jwt_secret": secret, "agentkit_jwt_audience": "me", "agentkit_jwt_leeway": 0}
     body = {"messages": [{"role": "user", "content": "Hello"}]}
     with served(tmp_path, reply, **settings) as (service, server):
@@ -131,7 +131,7 @@ def test_a_removed_key_or_an_expired_token_ends_the_connection_at_the_next_messa
             introduced.send(json.dumps({"authorization": f"Bearer {token}"}))
             assert "error" not in str(frames(introduced, body)) + str(frames(ann, body))
             keys.remove("ann")
-            until(lambda: time.time() > claims["exp"] + 1)
+            until(lambda: time.time() > expires + 1)
             before = len(server.requests)
             for socket in (introduced, ann):
                 assert next(each for each in frames(socket, body) if "error" in each)["status"] == 401
