@@ -76,19 +76,23 @@ class CheckedFirst(Middleware):
         held: list[str] = []
         try:
             with closing(self.backend.reply(request)) as deltas:
-                for delta in deltas:
-                    if isinstance(delta, TextDelta):
-                        held.append(delta.text)
-                        continue
-                    if isinstance(delta, ReplyDiscarded) or (isinstance(delta, Reply) and delta.then):
-                        held.clear()
-                    elif isinstance(delta, Reply):
-                        yield from _said(held)
-                    yield delta
+                yield from _checked_first(deltas, held)
         except Exception:
             yield from _said(held)
             raise
         yield from _said(held)  # it was stopped
+
+
+def _checked_first(deltas: ReplyStream, held: list[str]) -> ReplyStream:
+    for delta in deltas:
+        if isinstance(delta, TextDelta):
+            held.append(delta.text)
+            continue
+        if isinstance(delta, ReplyDiscarded) or (isinstance(delta, Reply) and delta.then):
+            held.clear()
+        elif isinstance(delta, Reply):
+            yield from _said(held)
+        yield delta
 
 
 def _said(held: list[str]) -> Iterator[TextDelta]:
