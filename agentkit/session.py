@@ -5,6 +5,7 @@ The entries of the log are described in agentkit/sessions/log.py.
 
 import contextlib
 import functools
+import threading
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from agentkit.evidence.sources import Sources
 from agentkit.message import Message
 from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, ordered, read_entries
 from agentkit.sessions.turn import Turn, is_after
+from agentkit.sessions.waiting_line import WaitingLines
 
 if TYPE_CHECKING:
     from agentkit.sessions.writer import Writer
@@ -62,6 +64,7 @@ class Sessions(Closable):
 
     def __init__(self, wait: float = 30.0) -> None:
         self.wait = wait
+        self._waiting = WaitingLines()
 
     def __getitem__(self, session_id: str) -> "Session":
         """A session, which is created at the first write. Raises SessionError for an invalid id."""
@@ -266,12 +269,13 @@ class Session:
         """Lock the session and yield its writer.
 
         wait: seconds to wait for another writer; None: the store's setting. gives_up: called about ten times a second
-        while it waits; True ends the waiting. Raises SessionBusyError when another writer does not finish in time.
+        while it waits; True ends the waiting. The threads of a process that wait for a session get it in the order in
+        which they came. Raises SessionBusyError when another writer does not finish in time.
         """
         from agentkit.sessions.writer import Writer
 
-        wait = self._sessions.wait if wait is None else wait
-        with self._sessions._lock(self.id, wait) if gives_up is None else self._locked(wait, gives_up) as lock:
+        with contextlib.ExitStack() as stack:
+            lock = self._locked(stack, self._sessions.wait if wait is None else wait, gives_up)
             yield Writer(self._sessions, self.id, lock)
 
     @contextmanager
@@ -313,22 +317,29 @@ class Session:
         """Whether a turn with this request id was ever begun. Reads no messages. Raises SessionError."""
         return self._sessions._mark(self.id, f"request:{request_id}") is not None
 
-    @contextmanager
-    def _locked(self, wait: float, gives_up: Callable[[], bool]) -> Iterator[Any]:
-        with contextlib.ExitStack() as stack:
-            yield self._waited_for(stack, wait, gives_up)
+    def _locked(self, stack: contextlib.ExitStack, wait: float, gives_up: Callable[[], bool] | None) -> Any:
+        """Lock the session until the stack is closed. Returns what the store yields."""
+        if not self._sessions._waiting.has_some(self.id):
+            with contextlib.suppress(SessionBusyError):
+                return stack.enter_context(self._sessions._lock(self.id, 0.0))
+        if wait <= 0:
+            raise busy(self.id, wait)
+        with self._sessions._waiting.place(self.id) as is_first:
+            return self._waited_for(stack, is_first, wait, gives_up)
 
-    def _waited_for(self, stack: contextlib.ExitStack, wait: float, gives_up: Callable[[], bool]) -> Any:
-        """Lock the session, asking again and again whether to give up."""
+    def _waited_for(
+        self, stack: contextlib.ExitStack, is_first: threading.Event, wait: float, gives_up: Callable[[], bool] | None
+    ) -> Any:
+        """Lock the session as soon as those before have had it, asking again and again whether to give up."""
         end = time.monotonic() + wait
         while True:
-            try:
-                left = max(0.0, end - time.monotonic())
-                return stack.enter_context(self._sessions._lock(self.id, min(left, WAIT_INTERVAL)))
-            except SessionBusyError:
-                if time.monotonic() >= end:
-                    raise busy(self.id, wait) from None
-            if gives_up():
+            left = min(max(0.0, end - time.monotonic()), WAIT_INTERVAL)
+            with contextlib.suppress(SessionBusyError):
+                if is_first.wait(left):
+                    return stack.enter_context(self._sessions._lock(self.id, left))
+            if time.monotonic() >= end:
+                raise busy(self.id, wait)
+            if gives_up is not None and gives_up():
                 raise SessionBusyError(
                     f"session {self.id!r} is locked by another writer, and the run that waited for it was cancelled or "
                     "its time was up"

@@ -25,6 +25,7 @@ from agentkit._threads import SUBMITTERS
 from agentkit.batch.gate import MAX_CLOSED, NEVER, Gate
 from agentkit.batch.limit import MAXIMUM, MINIMUM, START, Limit
 from agentkit.net.abort import Aborted, stop_on_abort
+from agentkit.net.error_text import causes_of
 from agentkit.net.gates import REFUSALS, Gates
 from agentkit.net.rate_headers import Told, told_by
 
@@ -386,11 +387,7 @@ def _patience(turn: _Turn, seconds: float) -> float:
 
 def _is_no_connection(error: BaseException | None) -> bool:
     """Whether the server has no open port."""
-    for _ in range(4):
-        if error is None or isinstance(error, ConnectionRefusedError):
-            break
-        error = error.__cause__ or error.__context__
-    return isinstance(error, ConnectionRefusedError)
+    return any(isinstance(each, ConnectionRefusedError) for each in causes_of(error))
 
 
 class HasLimits(Protocol):

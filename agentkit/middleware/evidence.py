@@ -1,11 +1,12 @@
 """Final answers that their sources don't support: the model is told once (`evidence="ask again"`)."""
 
+from collections.abc import Iterator
 from contextlib import closing
 
 from agentkit._lazy.records import replace
 from agentkit._text import cut
 from agentkit.backend import Backend, ReplyStream, Request
-from agentkit.event import Reply
+from agentkit.event import Reply, ReplyDiscarded, TextDelta
 from agentkit.evidence.citation import Citation
 from agentkit.executor import Executor
 from agentkit.limits import Budget
@@ -47,11 +48,59 @@ class SupportedAnswers(Middleware):
         self._has_asked = True
         return replace(reply, then=(_complaint(wrong),))
 
+    @property
+    def may_ask(self) -> bool:
+        """Whether the next reply may be one that the model is asked to write again."""
+        return not self._has_asked and bool(self._executor.context.sources.as_mapping())
+
     def _wrong(self, text: str) -> list[Citation]:
         found: list[Citation] = []
         with FAILURES_LOGGED:
             found = citations_of(text, relevant(text, self._executor))
         return [each for each in found if each.verdict in ("not found", "no source")]
+
+
+class CheckedFirst(Middleware):
+    """Emits the text of a reply when it is complete and was checked, so that nobody is shown sentences that are taken
+    back; that of a reply which breaks off or is stopped before, as it has arrived. It surrounds what stops a reply."""
+
+    def __init__(self, backend: Backend, answers: SupportedAnswers) -> None:
+        super().__init__(backend)
+        self._answers = answers
+
+    def reply(self, request: Request) -> ReplyStream:
+        """See `agentkit.backend.Backend.reply`."""
+        return self._held(request) if self._answers.may_ask else self.backend.reply(request)
+
+    def _held(self, request: Request) -> ReplyStream:
+        held: list[str] = []
+        try:
+            with closing(self.backend.reply(request)) as deltas:
+                yield from _checked_first(deltas, held)
+        except Exception:
+            yield from _said(held)
+            raise
+        yield from _said(held)  # it was stopped
+
+
+def _checked_first(deltas: ReplyStream, held: list[str]) -> ReplyStream:
+    for delta in deltas:
+        if isinstance(delta, TextDelta):
+            held.append(delta.text)
+            continue
+        if isinstance(delta, ReplyDiscarded) or (isinstance(delta, Reply) and delta.then):
+            held.clear()
+        elif isinstance(delta, Reply):
+            yield from _said(held)
+        yield delta
+
+
+def _said(held: list[str]) -> Iterator[TextDelta]:
+    """What was held as one piece, which is held no longer."""
+    text = "".join(held)
+    held.clear()
+    if text:
+        yield TextDelta(text)
 
 
 def _complaint(wrong: list[Citation]) -> Message:

@@ -21,6 +21,7 @@ from agentkit.sessions.turn import Turn
 from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
+    from agentkit.middleware.evidence import SupportedAnswers
     from agentkit.middleware.pricing import ModelPrices
 
 _RUN_LOG = logger_of("agentkit.run")
@@ -32,7 +33,8 @@ class RunScope:
 
     sampling: fields for each request. answer: what the run has to answer with. is_repaired: whether the transcript
     differs from the session. prices, window, sizes (of the contexts of its models; one for all servers of a model),
-    early_start, evidence: of the agent. place: the index of the model that is wrapped.
+    early_start, evidence: of the agent. place: the index of the model that is wrapped. supported: what checks the
+    answers of the run, once it was made.
     """
 
     sampling: Mapping[str, Any]
@@ -47,6 +49,7 @@ class RunScope:
     early_start: bool
     evidence: Evidence
     place: int = 0
+    supported: "SupportedAnswers | None" = None
 
 
 def _priced(backend: Backend, run: RunScope) -> Backend:
@@ -135,7 +138,8 @@ def _supported(backend: Backend, run: RunScope) -> Backend:
         return backend
     from agentkit.middleware.evidence import SupportedAnswers
 
-    return SupportedAnswers(backend, run.executor, run.budget)
+    run.supported = SupportedAnswers(backend, run.executor, run.budget)
+    return run.supported
 
 
 def _chosen(backend: Backend, run: RunScope) -> Backend:
@@ -154,6 +158,14 @@ def _cancellable(backend: Backend, run: RunScope) -> Backend:
     context = run.executor.context
     cancel = context.cancel if context.closing is None else context.closing.cancel
     return Cancellable(backend, cancel, run.budget.reply_deadline, context.closing)
+
+
+def _checked_first(backend: Backend, run: RunScope) -> Backend:
+    if run.supported is None:
+        return backend
+    from agentkit.middleware.evidence import CheckedFirst
+
+    return CheckedFirst(backend, run.supported)
 
 
 Wrap = Callable[[Backend, RunScope], Backend]
@@ -185,7 +197,8 @@ STACK: tuple[Wrap, ...] = (
     _supported,  # outside of the program's own check of an answer, which comes first
     _chosen,  # inside sampling, whose tool_choice it sees; the tool that takes a typed answer is offered here already
     _sampled,
-    _cancellable,  # outermost: it stops all of the others, in whatever they are waiting for
+    _cancellable,  # outside of all that takes time: it stops the others, in whatever they are waiting for
+    _checked_first,  # outermost: it has what had arrived of a reply that was stopped
 )
 """What surrounds the model, or the models, innermost first. Each returns the backend that it was given where the run
 has no use for it."""

@@ -21,7 +21,7 @@ from agentkit.errors import AgentkitError, Remade
 from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
 from agentkit.net.bounded import CHUNK_BYTES, BoundedResponse
 from agentkit.net.content_coding import accepted
-from agentkit.net.error_text import cause_of
+from agentkit.net.error_text import cause_of, causes_of
 from agentkit.net.fetch import user_agent
 from agentkit.net.outgoing import REQUESTS, requests_options, route_hint
 from agentkit.net.pinned import pinned
@@ -280,11 +280,7 @@ def _dialled(connection: Any, target: Target) -> socket.socket:
 
 
 def _not_answered(request: ApiRequest, error: Exception) -> NotAnsweredError:
-    causes: list[BaseException] = [error]
-    while inner := causes[-1].__cause__ or causes[-1].__context__ or getattr(causes[-1], "reason", None):
-        if not isinstance(inner, BaseException) or inner in causes:
-            break
-        causes.append(inner)
+    causes = list(causes_of(error))
     if request.signing is not None and isinstance(causes[-1], requests.RequestException):
         return _not_made(error, True)  # perhaps of a hook's own request, with its address
     if any(isinstance(each, NOT_SENT) for each in causes):

@@ -1,10 +1,9 @@
 """Final answers that are compared with the sources of their run."""
 
 from collections.abc import Collection, Iterator, Mapping
-from types import TracebackType
 from typing import Any
 
-from agentkit._lazy.logs import WARNING, logger_of
+from agentkit._lazy.logs import logger_of
 from agentkit.backend import NO_ANSWER, newest_question
 from agentkit.event import CitationsChecked, Event, Result, RunFinished
 from agentkit.evidence.citation import Citation
@@ -13,7 +12,7 @@ from agentkit.evidence.settings import Evidence
 from agentkit.evidence.source import Source
 from agentkit.executor import Executor
 from agentkit.message import response_of
-from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.error_log import FailuresLogged
 
 logger = logger_of("agentkit")
 
@@ -35,22 +34,7 @@ def with_citations(event: RunFinished, executor: Executor, evidence: Evidence) -
     yield event
 
 
-class _FailuresLogged:
-    """A block whose errors are logged, and go no further."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        log_raised(logger, WARNING, "the check of the answer raised", error)
-        return True
-
-
-FAILURES_LOGGED = _FailuresLogged()
+FAILURES_LOGGED = FailuresLogged(logger, "the check of the answer raised")
 """For the check of an answer, which is not lost for it where the check fails, such as that of a damaged session."""
 
 

@@ -9,7 +9,6 @@ import functools
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from types import TracebackType
 from typing import Any, TypeVar
 
 from opentelemetry import propagate, trace
@@ -18,6 +17,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, Status, StatusCode
 
 from agentkit._lazy.logs import logger_of
 from agentkit.net.trace_headers import TRACE_HEADERS
+from agentkit.tooling.error_log import FailuresLogged
 
 T = TypeVar("T")
 
@@ -27,32 +27,11 @@ _END = object()
 
 _ERROR = Status(StatusCode.ERROR)  # without a description: that of an exception is content
 
-
-class _Logged:
-    """Logs what the OpenTelemetry SDK, or a processor or exporter of the program, raises: it is no failure of the run.
-    what: could not be done then."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        logger.warning("telemetry could not %s: %s", self._what, type(error).__name__)
-        logger.debug("the error of the telemetry", exc_info=error)
-        return True
-
-
-_DESCRIBING = _Logged("say what a span is about")
-_BEGINNING = _Logged("begin a span")
-_ENDING = _Logged("end a span")
-_MEASURING = _Logged("record a metric")
-_SENDING = _Logged("make the headers of a request")
+_DESCRIBING = FailuresLogged(logger, "telemetry could not say what a span is about:")
+_BEGINNING = FailuresLogged(logger, "telemetry could not begin a span:")
+_ENDING = FailuresLogged(logger, "telemetry could not end a span:")
+_MEASURING = FailuresLogged(logger, "telemetry could not record a metric:")
+_SENDING = FailuresLogged(logger, "telemetry could not make the headers of a request:")
 
 
 def described(describe: Callable[..., Mapping[str, Any]], *given: Any) -> Mapping[str, Any]:

@@ -3,8 +3,11 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.logs import WARNING
+
 if TYPE_CHECKING:
     import logging
+    from types import TracebackType
 
 _PACKAGE = os.path.dirname(os.path.dirname(__file__))
 
@@ -32,6 +35,24 @@ def log_raised(
             logger.debug("%s %s (its message is not shown):\n%s", what, type(error).__name__, frames, stacklevel=2)
         else:
             logger.debug("%s %s:", what, type(error).__name__, exc_info=error, stacklevel=2)
+
+
+class FailuresLogged:
+    """A block whose errors are logged, with their type and place, and go no further. what: see `log_raised`."""
+
+    def __init__(self, logger: "logging.Logger", what: str) -> None:
+        self._logger, self._what = logger, what
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        log_raised(self._logger, WARNING, self._what, error)
+        return True
 
 
 def _place(error: BaseException, function: Any) -> str:

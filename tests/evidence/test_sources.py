@@ -4,13 +4,15 @@ import copy
 import json
 import pickle
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agentkit import Agent, ConfigurationError, Context, Hook, Limits, SessionError, ToolError, tool
-from agentkit.event import CitationsChecked, RunFinished, ToolFinished
+from agentkit.backend import ReplyStream, Request
+from agentkit.event import CitationsChecked, ReplyFinished, RunFinished, TextDelta, ToolFinished
 from agentkit.evidence.history import CITE
 from agentkit.hooks import Proceed, ToolCallRequest
 from agentkit.record import event_record, frame_of, result_record
@@ -463,3 +465,36 @@ def test_an_answer_is_not_lost_when_its_sources_can_not_be_read(mode: Any, caplo
     result = Agent(ScriptedBackend(cites()), evidence=mode).run("Sure?", session=session)
     assert (result.output, result.citations) == (cites(), [])
     assert "the check of the answer raised" in caplog.text
+
+
+def test_with_ask_again_nobody_is_shown_the_answer_that_is_taken_back() -> None:
+    def agent() -> Agent:
+        backend = ScriptedBackend(("read", OSLO), "Oslo has 2,000,000 inhabitants [1].", cites())
+        return Agent(backend, tools=[read], evidence="ask again")
+
+    assert "".join(agent().stream_text("Capital?")) == cites()
+    events = list(agent().stream("Capital?"))
+    assert "".join(event.text for event in events if isinstance(event, TextDelta)) == cites()
+    replies = [event.reply for event in events if isinstance(event, ReplyFinished)]
+    assert [bool(reply.then) for reply in replies] == [False, True, False]
+    assert replies[1].text == "Oslo has 2,000,000 inhabitants [1]."  # the transcript has it
+
+
+def test_with_ask_again_what_has_arrived_of_a_stopped_answer_is_kept() -> None:
+    cancel = threading.Event()
+
+    class Slow(ScriptedBackend):
+        def reply(self, request: Request) -> ReplyStream:
+            if request.transcript[-1]["role"] != "tool":
+                yield from super().reply(request)
+                return
+            yield TextDelta("Oslo is the capital ")
+            cancel.set()
+            for _ in range(2000):  # until it is stopped
+                time.sleep(0.01)
+                yield TextDelta(" ")
+
+    run = Agent(Slow(("read", OSLO)), tools=[read], evidence="ask again").stream("Capital?", cancel=cancel)
+    list(run)
+    assert run.result is not None
+    assert (run.result.stopped, run.result.output) == ("cancelled", "Oslo is the capital")

@@ -28,6 +28,7 @@ from agentkit.sessions.log import last_view
 from tests.sessions.conftest import Store
 from tests.support.many_writers import write_many
 from tests.support.redis_server import RedisServer, serve_redis
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 HELLO = {"role": "user", "content": "Hello"}
@@ -474,3 +475,28 @@ def test_lists_are_of_the_prefix_only(store: Store) -> None:
     sessions.delete("ann:2")
     assert listed("ann:") == set()
     assert listed("b") == {"b", "b:1"}
+
+
+def test_those_who_wait_for_a_session_get_it_in_the_order_in_which_they_came(store: Store) -> None:
+    made, order = store(), list[int]()
+    session = made["line"]
+
+    def write(number: int) -> None:
+        with session.hold(gives_up=(lambda: False) if number % 2 else None) as writer:
+            order.append(number)
+            writer.append([{"role": "user", "content": str(number)}])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
+    with session.hold():
+        for place, thread in enumerate(threads, start=1):
+            thread.start()
+            until(lambda place=place: len(made._waiting._lines.get("line", ())) == place)  # type: ignore[misc]
+        with pytest.raises(SessionBusyError), session.hold(wait=0.05):
+            pass
+        with pytest.raises(SessionBusyError, match="was cancelled"), session.hold(gives_up=lambda: True):
+            pass
+    for thread in threads:
+        thread.join()
+    assert order == list(range(8))
+    assert [entry.value["content"] for entry in session.entries()] == [str(number) for number in range(8)]
+    assert not made._waiting.has_some("line")

@@ -29,13 +29,13 @@ def citing(request: Asked) -> Answer:
     """Read the pages, then cite them; "thanks" has an answer of its own."""
     last = request.body["messages"][-1]
     if "thanks" in str(last["content"]):
-        return _said(request, "You are welcome.")
+        return said(request, "You are welcome.")
     if last["role"] == "user":
         return calls(("read_pages", {}))
-    return _said(request, CITING)
+    return said(request, CITING)
 
 
-def _said(request: Asked, text: str) -> Answer:
+def said(request: Asked, text: str) -> Answer:
     if not request.body.get("stream"):
         return whole(text)
     return streamed(*(delta(content=text[start : start + 7]) for start in range(0, len(text), 7)))

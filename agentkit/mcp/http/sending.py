@@ -25,6 +25,7 @@ from agentkit.mcp.headers import checked_headers
 from agentkit.mcp.secrets import keys_in_url
 from agentkit.net.abort import AbortableRequest, disown, record_owner
 from agentkit.net.drain import drain
+from agentkit.net.error_text import innermost
 from agentkit.net.keys import blotted_beginning
 from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
 from agentkit.net.tracked_pools import TrackingAdapter, TrackingPool
@@ -387,11 +388,7 @@ def _checked_url(url: object) -> SplitResult:
 
 def _cause_of(error: BaseException) -> str:
     """The innermost cause, without the addresses and paths that libraries put into their messages."""
-    inner: BaseException | None = error
-    while inner is not None:
-        error = inner
-        inner = error.__cause__ or error.__context__ or getattr(error, "reason", None)
-        inner = inner if isinstance(inner, BaseException) else None
+    error = innermost(error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__

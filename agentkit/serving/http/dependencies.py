@@ -1,9 +1,10 @@
 """Request dependencies: the service state and the authenticated subject."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import Depends, HTTPException, Request
 
 from agentkit import SessionError
@@ -21,10 +22,13 @@ from agentkit.serving.http.runs import Runs
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.usage_history import UsageHistory
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class State:
-    """The components of one service. fingerprint: of the configuration that makes its answers."""
+    """The components of one service. fingerprint: of the configuration that makes its answers. limiters: see
+    `in_few_threads`."""
 
     settings: HttpSettings
     conversations: Conversations
@@ -38,6 +42,7 @@ class State:
     responses: Responses
     upstream: Upstream
     fingerprint: str
+    limiters: dict[str, CapacityLimiter] = field(default_factory=dict)
 
     def noting(self, subject: str, prompt: tuple[str, str] | None = None) -> Callable[[Answer], None]:
         """Return a function that counts an answer, and what it took, for a subject; from any thread. prompt: name and
@@ -54,6 +59,12 @@ class State:
         """Count what a request took that the model server has answered itself."""
         self.metrics.note_usage(usage, subject)
         self.usage.note(subject, usage)
+
+    async def in_few_threads(self, name: str, at_once: int, work: Callable[[], T]) -> T:
+        """Do blocking work that may take seconds, `at_once` of its kind at the same time: the rest waits without a
+        thread, so that those of other requests stay free. name: of the kind."""
+        limiter = self.limiters.setdefault(name, CapacityLimiter(at_once))
+        return await to_thread.run_sync(work, limiter=limiter)
 
     def sessions_problem(self) -> str | None:
         """Return what is wrong with the session store; None when it can be read."""

@@ -1,16 +1,20 @@
 """Health, liveness, readiness and metrics endpoints."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
 from agentkit.serving.http.auth import TOKEN
-from agentkit.serving.http.dependencies import Service, Subject
+from agentkit.serving.http.dependencies import Service, State, Subject
 from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.keys import KeyFileError
 from agentkit.serving.http.metrics import CONTENT_TYPE
 from agentkit.serving.http.schemas import ErrorResponse, Health
+
+CHECKS, AT_ONCE = "checks", 4
+"""How many checks a process does at a time: nobody needs a key for them, and a server that hangs takes seconds."""
 
 routes = APIRouter()
 
@@ -22,16 +26,21 @@ routes = APIRouter()
     responses={503: {"model": Health, "description": "The model server is unavailable"}},
     response_model_exclude_unset=True,
 )
-def health(
+async def health(
     state: Service, response: Response, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
 ) -> Health:
     """Returns the state of the model server: 200 if it is reachable, otherwise 503. `degraded` means that it answers,
     but that the tools of the service do not reach the model. Only callers with a valid key are told its address and
     the settings."""
+    found = await state.in_few_threads(CHECKS, AT_ONCE, partial(_health, state, authorization))
+    if found.status == "unavailable":
+        response.status_code = 503
+    return found
+
+
+def _health(state: State, authorization: str | None) -> Health:
     problem = state.model_server.problem()
     degradation = None if problem else state.model_server.degradation()
-    if problem:
-        response.status_code = 503
     found = Health(
         status="unavailable" if problem else "degraded" if degradation else "ok", detail=problem or degradation
     )
@@ -46,7 +55,7 @@ def health(
     )
 
 
-def _is_trusted(state: Service, authorization: str | None) -> bool:
+def _is_trusted(state: State, authorization: str | None) -> bool:
     """Whether a caller has a valid key; nobody has one while the keys can't be read."""
     try:
         return authorization is not None and state.authenticator.subject(authorization) is not None
@@ -63,14 +72,18 @@ async def live() -> str:
 @routes.get(
     "/readyz", tags=["health"], summary="Readiness probe", responses={503: {"description": "The service is not ready"}}
 )
-def ready(state: Service) -> JSONResponse:
+async def ready(state: Service) -> JSONResponse:
     """Returns whether requests can be answered: the session store is readable, the model server is reachable, and the
     maximum number of concurrent answers is not reached."""
+    found = await state.in_few_threads(CHECKS, AT_ONCE, partial(_problems, state))
+    return JSONResponse({"status": "unavailable" if found else "ok", **found}, 503 if found else 200)
+
+
+def _problems(state: State) -> dict[str, str]:
     problems = {"model": state.model_server.problem(), "sessions": state.sessions_problem()}
     if state.runs.is_full:
         problems["runs"] = "the maximum number of concurrent answers is reached"
-    found = {name: problem for name, problem in problems.items() if problem}
-    return JSONResponse({"status": "unavailable" if found else "ok", **found}, 503 if found else 200)
+    return {name: problem for name, problem in problems.items() if problem}
 
 
 @routes.get("/metrics", tags=["metrics"], summary="Prometheus metrics", responses=error_responses(ErrorResponse, 401))

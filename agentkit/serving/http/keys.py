@@ -90,9 +90,11 @@ class Keys:
     def _read(self) -> dict[str, str]:
         try:
             status = self._file.stat()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             self._stamp, self._hashes = None, {}
             return self._hashes
+        except OSError as error:
+            raise KeyFileError(f"the key file {self._file} can't be read: {_reason(error)}") from None
         stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
         if stamp != self._stamp:
             try:

@@ -81,6 +81,7 @@ class ModelServer:
         self._display_url = configured_url or url
         self._checked = float("-inf")
         self._problem: str | None = None
+        self._checking = threading.Lock()
 
     @property
     def display_url(self) -> str:
@@ -88,12 +89,18 @@ class ModelServer:
         return without_credentials(self._display_url) if self._display_url else "in this process"
 
     def problem(self) -> str | None:
-        """Return what is wrong with the server; None when it is available."""
+        """Return what is wrong with the server; None when it is available. While one caller asks it, which takes
+        seconds if it hangs, the others get what was found before."""
         if self._url is None:
             return None
-        if time.monotonic() - self._checked > CACHE_SECONDS:
-            self._problem = self._check(self._url)
-            self._checked = time.monotonic()
+        is_known = self._checked != float("-inf")
+        if time.monotonic() - self._checked > CACHE_SECONDS and self._checking.acquire(blocking=not is_known):
+            try:
+                if time.monotonic() - self._checked > CACHE_SECONDS:  # else another caller has asked it meanwhile
+                    self._problem = self._check(self._url)
+                    self._checked = time.monotonic()
+            finally:
+                self._checking.release()
         return self._problem
 
     def degradation(self) -> str | None:

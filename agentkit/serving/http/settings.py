@@ -93,6 +93,10 @@ class HttpSettings(BaseSettings):
     agentkit_sharing: bool = Field(
         default=False, description="Whether a conversation can be shared by a link that needs no key."
     )
+    agentkit_title_requests: bool = Field(
+        default=True,
+        description="Whether what chat front ends ask for a title, tags and the like is answered without tools.",
+    )
     agentkit_cors: Names = Field(default=(), description="Allowed CORS origins, comma-separated.")
     agentkit_image_hosts: Names = Field(
         default=(), description="Hosts that images may be fetched from although they are not public, comma-separated."

@@ -5,7 +5,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, WebSocket
 from pydantic import ValidationError
@@ -31,6 +31,7 @@ MAX_UNKNOWN = 2
 MAX_KEY = 20_000
 """Characters of the message with the key."""
 
+NOT_VALID = "Could not validate credentials"
 _BEARER = "bearer."
 _POLICY = 1008
 
@@ -48,20 +49,20 @@ async def chat_socket(socket: WebSocket) -> None:
     state: State = socket.app.state.service
     offered = socket.scope.get("subprotocols", ())
     given = _authorization(socket, offered)
-    subject = await _subject(state, given)
-    if subject is None and given is not None:
-        await socket.send_denial_response(response_of(PATH, 401, "Could not validate credentials"))
+    caller = await _known(state, given)
+    if caller is None and given is not None:
+        await socket.send_denial_response(response_of(PATH, 401, NOT_VALID))
         return
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-    received = _Received(socket, MAX_WAITING if subject is not None else MAX_UNKNOWN)
+    received = _Received(socket, MAX_WAITING if caller is not None else MAX_UNKNOWN)
     reading = asyncio.create_task(received.read())
     try:
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):  # RuntimeError: it is closed already
-            if subject is None:
-                subject = await _introduced(socket, state, received)
+            if caller is None:
+                caller = await _introduced(socket, state, received)
                 received.limit = MAX_WAITING
-            while subject is not None and (text := await received.take()) is not None:
-                await _answer_noted(socket, state, subject, text, received)
+            while caller is not None and (text := await received.take()) is not None:
+                await _answer_noted(socket, state, caller, text, received)
     finally:
         reading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -75,8 +76,21 @@ def _authorization(socket: WebSocket, offered: Sequence[str]) -> str | None:
     return header if header is not None or in_protocol is None else f"Bearer {in_protocol}"
 
 
-async def _subject(state: State, authorization: str | None) -> str | None:
-    return await run_in_threadpool(state.authenticator.subject, authorization)
+class _Caller(NamedTuple):
+    """Who sends messages, and the authorization by which that is known."""
+
+    subject: str
+    authorization: str | None
+
+    async def check(self, state: State) -> None:
+        """Raises Refusal when a key was removed, or a token has expired, since the connection was opened."""
+        if await _known(state, self.authorization) != self:
+            raise Refusal(401, NOT_VALID)
+
+
+async def _known(state: State, authorization: str | None) -> _Caller | None:
+    subject = await run_in_threadpool(state.authenticator.subject, authorization)
+    return None if subject is None else _Caller(subject, authorization)
 
 
 class _Received:
@@ -117,18 +131,18 @@ class _Received:
         return self._has_left
 
 
-async def _introduced(socket: WebSocket, state: State, received: _Received) -> str | None:
-    """The subject of a client that sends its key in the first message; None, and the end, for any other."""
+async def _introduced(socket: WebSocket, state: State, received: _Received) -> _Caller | None:
+    """A client that sends its key in the first message; None, and the end, for any other."""
     text: str | None = None
     with contextlib.suppress(TimeoutError):
         text = await asyncio.wait_for(received.take(), state.settings.agentkit_head_seconds)
     value = _object(text) if text is not None and len(text) <= MAX_KEY else None
     given = value.get("authorization") if value is not None else None
-    subject = await _subject(state, given) if isinstance(given, str) else None
-    if subject is None:
-        await _send(socket, {"error": "Could not validate credentials", "status": 401})
+    caller = await _known(state, given) if isinstance(given, str) else None
+    if caller is None:
+        await _send(socket, {"error": NOT_VALID, "status": 401})
         await socket.close(_POLICY)
-    return subject
+    return caller
 
 
 def _object(text: str) -> dict[str, Any] | None:
@@ -139,23 +153,26 @@ def _object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-async def _answer_noted(socket: WebSocket, state: State, subject: str, text: str, received: _Received) -> None:
+async def _answer_noted(socket: WebSocket, state: State, caller: _Caller, text: str, received: _Received) -> None:
     connection = socket.scope.get("state", {}).get(SOCKET)
     if connection is None:  # another server than ours
-        await _answer(socket, state, subject, text, received)
+        await _answer(socket, state, caller, text, received)
         return
     connection.begin()
     try:
-        await _answer(socket, state, subject, text, received)
+        await _answer(socket, state, caller, text, received)
     finally:
         connection.finish()
 
 
-async def _answer(socket: WebSocket, state: State, subject: str, text: str, received: _Received) -> None:
-    """Send the frames of the answer to one message; errors are frames."""
+async def _answer(socket: WebSocket, state: State, caller: _Caller, text: str, received: _Received) -> None:
+    """Send the frames of the answer to one message; errors are frames. The connection ends with the validity of the
+    caller's key or token."""
+    subject = caller.subject
     session: dict[str, str] = {}
     error: dict[str, Any] | None = None
     try:
+        await caller.check(state)
         await state.gate.check_rate(subject)
         user_input, session, meta = await run_in_threadpool(_asked, state, subject, text)
         async with aclosing(answer_frames(state, received.has_left, user_input, session, meta, subject)) as frames:
@@ -176,6 +193,8 @@ async def _answer(socket: WebSocket, state: State, subject: str, text: str, rece
     if not await received.has_left():
         for each in last_frames(error, session):
             await _send(socket, each)
+        if error is not None and error["status"] == 401:
+            await socket.close(_POLICY)
 
 
 def _asked(state: State, subject: str, text: str) -> tuple[UserInput, dict[str, str], SessionMeta | None]:

@@ -81,6 +81,21 @@ def test_a_key_file_that_can_not_be_looked_at_is_no_service_without_keys(tmp_pat
     assert not Keys(tmp_path / "none" / "none.json").exist
 
 
+def test_a_folder_of_the_key_file_that_can_not_be_entered_is_an_outage_and_no_lack_of_keys(
+    tmp_path: Path, model: ModelServer
+) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    key = Keys(folder / "keys.json").add("ann")
+    with serve_http(settings_for(tmp_path, model.url, agentkit_keys_file=folder / "keys.json")) as service:
+        folder.rename(tmp_path / "away")
+        folder.symlink_to(folder.name)  # a loop of links, as rights or a share that hangs would be
+        assert service.ask("GET", "/v1/models", key=key).status_code == 503
+        folder.unlink()
+        (tmp_path / "away").rename(folder)
+        assert service.ask("GET", "/v1/models", key=key).status_code == 200
+
+
 def test_a_key_file_that_can_not_be_read_is_one_line_of_the_log_and_told_to_nobody(
     tmp_path: Path, model: ModelServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,9 +9,9 @@ import openai
 import pytest
 from websockets.sync.client import connect
 
-from tests.support.cited_tools import CITING, READ, citing
+from tests.support.cited_tools import CITING, READ, citing, said
 from tests.support.http_service import Service, serve_http, settings_for, talk
-from tests.support.model_server import ModelServer, serve
+from tests.support.model_server import Answer, Asked, ModelServer, calls, serve
 from tests.support.scripted_agent import agent
 
 OSLO, BERGEN = "https://a.example/oslo", "notes/bergen.txt"
@@ -169,3 +169,43 @@ def test_nothing_is_checked_where_that_is_turned_off(tmp_path: Path, model: Mode
     with serve_http(settings_for(tmp_path, model.url)) as service:  # what was not kept can't be checked later
         history = service.ask("POST", "/api/llm/chat/session/history", {"session_id": "off"}).json()
         assert history["messages"][1]["citations"] == []
+
+
+DRAFT, CORRECTED = "The mayor of Oslo founded 42 zoos in 1999 [1].", "Oslo is the capital of Norway [1]."
+
+
+def corrected(request: Asked) -> Answer:
+    """Read the pages, then say what they don't, until it is told so."""
+    last = request.body["messages"][-1]
+    if last["role"] == "tool":
+        return said(request, DRAFT)
+    return (
+        said(request, CORRECTED) if "not backed by the sources" in str(last["content"]) else calls(("read_pages", {}))
+    )
+
+
+def test_an_answer_that_the_model_is_told_to_correct_is_in_no_api(folder: Path) -> None:
+    with agent(folder, corrected, agentkit_tools=(READ,), agentkit_evidence="ask-again") as (service, model):
+        messages: Any = [{"role": "user", "content": "Norway?"}]
+        assert service.ask("POST", "/api/llm/chat", {"messages": messages}).json()["response"] == CORRECTED
+        for path, body in (
+            ("/api/llm/chat/stream", {"messages": messages}),
+            ("/api/llm/chat/session/stream", {"session_id": "corrected", "message": "Norway?", "requestId": "one"}),
+            ("/api/llm/chat/session/stream", {"session_id": "corrected", "message": "Norway?", "requestId": "one"}),
+        ):
+            frames = service.frames(path, body)
+            text = "".join(frame.get("content", "") for frame in frames)
+            assert text == CORRECTED
+            (citations,) = [frame["citations"] for frame in frames if "citations" in frame]
+            stand_in(text, citations)
+        _, answer = service.ask("GET", "/api/llm/chat/session/corrected/history").json()["messages"]
+        assert (answer["content"], answer["stopped"], len(answer["tool_calls"])) == (CORRECTED, "answer", 1)
+        assert answer["usage"]["requests"] == 3
+        client = openai.OpenAI(base_url=f"{service.url}/v1", api_key="none", max_retries=0)
+        made: Any = client.chat.completions.create(model="agentkit", messages=messages)
+        chunks: Any = client.chat.completions.create(model="agentkit", messages=messages, stream=True)
+        parts = [chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices]
+        assert made.choices[0].message.content == "".join(parts) == CORRECTED
+        response = client.responses.create(model="agentkit", input="Norway?")
+        assert response.output_text == CORRECTED
+        assert any(DRAFT in str(request.body["messages"]) for request in model.requests)

@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import requests
 
 from agentkit.serving.exchange import Answer, UserInput
+from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.sse import EventStream
 from agentkit.serving.http.updates import Ending, Updates
 from tests.support.http_service import Service, reply, serve_http, settings_for
@@ -112,3 +114,15 @@ def test_clients_that_leave_before_the_response_begins_leave_no_place_taken(tmp_
                 client.sendall(sent)
         until(lambda: service.ask("POST", COMPLETIONS, asked("hi", stream=stream)).status_code == 200)
         until(lambda: service.app.state.service.runs.count == 0)
+
+
+def test_checks_of_a_model_server_that_hangs_leave_threads_to_others(tmp_path: Path) -> None:
+    hung = socket.create_server(("127.0.0.1", 0), backlog=512)  # accepts, and never answers
+    key = Keys(tmp_path / "keys.json").add("ann")
+    with hung, serve_http(settings_for(tmp_path, f"http://127.0.0.1:{hung.getsockname()[1]}")) as service:
+        with ThreadPoolExecutor(80) as checks:
+            asked = [checks.submit(service.ask, "GET", "/readyz", key="") for _ in range(80)]
+            until(lambda: service.app.state.service.limiters["checks"].statistics().tasks_waiting > 0)
+            assert service.ask("GET", "/api/llm/chat/sessions", key=key).status_code == 200
+            assert not all(each.done() for each in asked)
+            assert {each.result().status_code for each in asked} == {503}

@@ -19,6 +19,25 @@ CASES = {
 }
 """Requests that front ends send beside a conversation ("aside"), and questions that look a little like them."""
 
+QUESTIONS = (
+    "Create a Jira ticket from this conversation with a short title and a description.",
+    "Give me the title of the most cited paper on dialogue systems, only the title.",
+    "Create a calendar event from the following message with a short title: Lunch with Ann tomorrow at 12.",
+    "Generate a title for this text and post it to the CMS; keep it short.",
+    "Return only the titles of all documents about conversations with suppliers.",
+    "Write a short title for this conversation and email the summary to Bob.",
+    "Find the brief title of the session on dialogue at the conference.",
+    "Open an issue with a brief title for the question in this thread.",
+    "Create a concise page title for the chat widget on our site",
+    "Give a brief title of the thread in the forum about tides",
+    "Write only the title of the exchange-traded fund",
+    "Give me only the title of the first question in the exam paper",
+)
+INSTRUCTIONS = (
+    "You help with our documents. Give each new conversation a short title as its first line.",
+    "You are helpful. Start with a short title for the conversation and then answer the question.",
+)
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -54,13 +73,38 @@ def test_such_a_request_costs_one_model_call_and_a_question_runs_tools(service: 
         for name in ("open-webui title", "librechat", "lobechat"):
             before = len(model.requests)
             body = {"messages": CASES[name]["messages"], "stream": stream, "max_tokens": 50}
-            assert service.ask("POST", "/v1/chat/completions", body).status_code == 200
+            got = service.ask("POST", "/v1/chat/completions", body)
+            assert got.status_code == 200
+            assert got.headers["X-Tools-Not-Offered"] == "all"
             (sent,) = model.requests[before:]
             assert "tools" not in sent.body
     before = len(model.requests)
     body = {"messages": CASES["after a title"]["messages"], "tools": [], "tool_choice": "auto"}
-    assert service.ask("POST", "/v1/chat/completions", body).status_code == 200
+    got = service.ask("POST", "/v1/chat/completions", body)
+    assert got.status_code == 200
+    assert "X-Tools-Not-Offered" not in got.headers
     assert len(model.requests) - before == 2
+
+
+def test_where_it_is_switched_off_tools_are_offered_for_a_title_too(folder: Path, model: ModelServer) -> None:
+    settings = settings_for(folder, model.url, agentkit_tools=(LOOK_UP,), agentkit_title_requests=False)
+    with serve_http(settings) as service:
+        body = {"messages": CASES["librechat"]["messages"]}
+        got = service.ask("POST", "/v1/chat/completions", body)
+    assert got.status_code == 200
+    assert "X-Tools-Not-Offered" not in got.headers
+    assert model.requests[0].body["tools"]
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_question_about_titles_is_no_request_for_that_of_the_conversation(question: str) -> None:
+    assert not is_title_request([{"role": "user", "content": question}])
+
+
+@pytest.mark.parametrize("told", INSTRUCTIONS)
+def test_instructions_that_mention_titles_take_no_tools(told: str) -> None:
+    question = {"role": "user", "content": "How many people live in Oslo? Look it up."}
+    assert not is_title_request([{"role": "system", "content": told}, question])
 
 
 @pytest.mark.parametrize("piece", ["title ", "1 ", "\n \n", "analyze this conversation and provide:  "], ids=range(4))

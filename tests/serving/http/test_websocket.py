@@ -2,11 +2,13 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
 from agentkit.serving.http.keys import Keys
@@ -113,6 +115,30 @@ def test_a_client_that_does_not_show_its_key_is_disconnected(tmp_path: Path) -> 
     Keys(settings_for(tmp_path, "http://127.0.0.1:1").agentkit_keys_file).add("ann")
     with served(tmp_path, reply, agentkit_head_seconds=0.2) as (service, _), opened(service) as socket:
         assert json.loads(socket.recv(timeout=20))["status"] == 401
+
+
+def test_a_removed_key_or_an_expired_token_ends_the_connection_at_the_next_message(tmp_path: Path) -> None:
+    keys = Keys(tmp_path / "keys.json")
+    key = keys.add("ann")
+    secret = "s" * 40
+    expires = int(time.time()) + 3
+    token = jwt.encode({"sub": "bob", "aud": "me", "exp": expires}, secret, algorithm="HS256")
+    settings = {"agentkit_jwt_secret": secret, "agentkit_jwt_audience": "me", "agentkit_jwt_leeway": 0}
+    body = {"messages": [{"role": "user", "content": "Hello"}]}
+    with served(tmp_path, reply, **settings) as (service, server):
+        with_key = opened(service, additional_headers={"Authorization": f"Bearer {key}"})
+        with opened(service) as introduced, with_key as ann:
+            introduced.send(json.dumps({"authorization": f"Bearer {token}"}))
+            assert "error" not in str(frames(introduced, body)) + str(frames(ann, body))
+            keys.remove("ann")
+            until(lambda: time.time() > expires + 1)
+            before = len(server.requests)
+            for socket in (introduced, ann):
+                assert next(each for each in frames(socket, body) if "error" in each)["status"] == 401
+                with pytest.raises(exceptions.ConnectionClosed) as ended:
+                    socket.recv(timeout=20)
+                assert ended.value.rcvd.code == 1008
+            assert len(server.requests) == before
 
 
 def test_a_websocket_outlives_the_times_of_requests(tmp_path: Path) -> None:

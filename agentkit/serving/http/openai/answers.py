@@ -53,6 +53,11 @@ class Said(Protocol):
         ...
 
 
+def is_refused(event: ReplyFinished) -> bool:
+    """Whether the text of a reply is no part of the answer: a check has refused it, and the model answers again."""
+    return bool(event.reply.then) and not event.reply.message.get("tool_calls")
+
+
 class SaidAtOnce:
     """The parts of an answer that is sent whole: one for its text, one for its reasoning."""
 
@@ -72,6 +77,8 @@ class SaidAtOnce:
         elif isinstance(event, ReplyFinished):
             if not any(self._arriving.values()):
                 self._arrive_whole(event.reply.message)
+            if is_refused(event):
+                self._arriving["content"].clear()
             self._finish()
         elif isinstance(event, ReplyStarted):
             self._finish()

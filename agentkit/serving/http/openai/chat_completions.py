@@ -80,8 +80,11 @@ async def complete(body: CompletionRequest, request: Request) -> Response:
         asked = await run_in_threadpool(asked_of, body, subject, state)
     head = head_of(model, state.fingerprint)
     if body.stream:
-        return await streamed(_chunks(state, request, asked, subject, head, body.wants_usage), _last_frames, _text_of)
-    return json_response(await _whole(state, request, asked, subject, head))
+        frames = _chunks(state, request, asked, subject, head, body.wants_usage)
+        response: Response = await streamed(frames, _last_frames, _text_of)
+        response.headers.update(asked.headers())
+        return response
+    return json_response(await _whole(state, request, asked, subject, head), asked.headers())
 
 
 def json_response(content: Any, headers: Mapping[str, str] | None = None) -> Response:

@@ -163,11 +163,17 @@ class CompletionRequest(BaseModel):
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
+NOT_OFFERED = "X-Tools-Not-Offered"
+"""The header of a response that names the types of tools in the request which the model was not offered; "all": it was
+offered none."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A request as it is run. user_input: for the run. client_names: names of the client's tools. fields: names of the
     fields that are passed on to the model. json: the form of the answer, None for a text. answers: how many are made.
-    custom_names: names of the client's tools whose input is a text.
+    custom_names: names of the client's tools whose input is a text. offers_none: whether no tool is offered, since a
+    front end asks for something beside a conversation.
     """
 
     user_input: UserInput
@@ -176,6 +182,12 @@ class Asked:
     json: JsonAnswer | None = None
     answers: int = 1
     custom_names: frozenset[str] = frozenset()
+    offers_none: bool = False
+
+    def headers(self, left_out: Iterable[str] = ()) -> dict[str, str]:
+        """Those of a response that say what the model was not offered. left_out: types of tools in the request."""
+        names = [*left_out, *(["all"] if self.offers_none else [])]
+        return {NOT_OFFERED: ", ".join(names)} if names else {}
 
     def each(self) -> "Iterator[Asked]":
         """The request once for each answer: with a seed of its own, where there is one."""
@@ -198,8 +210,8 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
     client = client_tools(body.tools, own_names if answer is None else [*own_names, FINAL])
     client_names = [tool.name for tool in client]
     messages = [message.as_dict() for message in body.messages]
-    wants_none = own and not client and body.tool_choice in (None, "auto") and is_title_request(messages)
-    choice = tool_choice("none" if wants_none else body.tool_choice, [*own_names, *client_names], client_names)
+    offers_none = bool(own) and not client and body.tool_choice in (None, "auto") and _is_aside(messages, state)
+    choice = tool_choice("none" if offers_none else body.tool_choice, [*own_names, *client_names], client_names)
     with_images(messages, state.settings.agentkit_image_hosts)
     tools = (*own, *client)
     if choice.allowed is not None:
@@ -225,7 +237,12 @@ def asked_of(body: CompletionRequest, subject: str, state: State, earlier: Seque
     )
     fields = {name for name, value in sampling.items() if value is not None}
     passed = frozenset({*fields, "response_format"})
-    return Asked(user_input, frozenset(client_names), passed, answer, answers, custom_names(body.tools))
+    custom = custom_names(body.tools)
+    return Asked(user_input, frozenset(client_names), passed, answer, answers, custom, offers_none)
+
+
+def _is_aside(messages: Sequence[Mapping[str, Any]], state: State) -> bool:
+    return state.settings.agentkit_title_requests and is_title_request(messages)
 
 
 def _check_no_effects(tools: Iterable[Tool[..., Any]], client_names: Collection[str]) -> None:

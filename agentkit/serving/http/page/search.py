@@ -7,8 +7,7 @@ from functools import partial
 from itertools import chain, islice
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from agentkit.errors import SessionError
@@ -79,15 +78,7 @@ async def search(body: SearchRequest, request: Request) -> SearchOut:
     that are not shown in the list."""
     state, subject = caller_of(request)
     work = partial(_searched, state.conversations, subject, words_of(body.query))
-    return await to_thread.run_sync(work, limiter=_limiter(request.app))
-
-
-def _limiter(app: FastAPI) -> CapacityLimiter:
-    """What searches wait for, without a thread meanwhile: those of other requests stay free."""
-    if not hasattr(app.state, "searches"):
-        app.state.searches = CapacityLimiter(AT_ONCE)
-    limiter: CapacityLimiter = app.state.searches
-    return limiter
+    return await state.in_few_threads("searches", AT_ONCE, work)
 
 
 @dataclass

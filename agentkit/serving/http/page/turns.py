@@ -9,7 +9,15 @@ from agentkit.backend import ending_of
 from agentkit.event import CutOff
 from agentkit.executor import open_call
 from agentkit.limits import LAST_WORDS, Usage, is_remark_of_the_run
-from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, user, without_stop_note
+from agentkit.message import (
+    INVALID_ANSWER,
+    Message,
+    is_shown_by_a_tool,
+    response_of,
+    text_of,
+    user,
+    without_stop_note,
+)
 from agentkit.record import amount_of, call_record, usage_from, usage_record
 from agentkit.serving.attachments import with_attachments
 from agentkit.serving.exchange import UserInput
@@ -69,7 +77,7 @@ class _Turns:
         self._stop: Entry | None = None  # what says that the run was stopped here, until a later try goes on
         self._open_calls: dict[str, TurnCallOut] = {}  # of the last reply: servers may reuse ids in later replies
         self._pending = TurnOut(role="assistant", content="")
-        self._spent = _Spent()
+        self._spent = self._spent_before = _Spent()
         self._count = 0
 
     def add(self, entry: Entry, message: Message) -> None:
@@ -95,6 +103,8 @@ class _Turns:
             self._add_result(entry, message)
         elif is_shown_by_a_tool(message):
             self._pending.images += _images(message)
+        elif text_of(message).startswith(INVALID_ANSWER):
+            self._take_back()
         elif reached := _LIMITS.get(text_of(message)):
             self._spent = replace(self._spent, limit=reached)
 
@@ -114,6 +124,13 @@ class _Turns:
         pending.reasoning = "\n\n".join(text for text in (pending.reasoning, _reasoning(message)) if text)
         if not calls:
             self.close(_why(entry, pending.content, self._spent.limit))
+
+    def _take_back(self) -> None:
+        """A check has refused the last answer, and the model writes it again: it is no turn of its own."""
+        if self.turns and self.turns[-1].role == "assistant" and not self._pending.tool_calls:
+            refused = self.turns.pop()
+            self._pending = refused.model_copy(update={"content": "", "stopped": "", "usage": None})
+            self._spent = self._spent_before
 
     def _add_result(self, entry: Entry, message: Message) -> None:
         call = self._open_calls.get(message.get("tool_call_id", ""))
@@ -148,7 +165,7 @@ class _Turns:
                 pending.usage = UsageOut(**usage_record(usage))
             self.turns.append(pending)
         self._pending = TurnOut(role="assistant", content="")
-        self._spent = replace(spent, usage=None, begun=spent.ended)
+        self._spent, self._spent_before = replace(spent, usage=None, begun=spent.ended), spent
 
 
 def _is_of_the_run(message: Message) -> bool:

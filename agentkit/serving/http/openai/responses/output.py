@@ -13,7 +13,7 @@ from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished,
 from agentkit.message import ToolCall
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.openai.annotations import Annotation
-from agentkit.serving.http.openai.answers import Delta, EndingResult, Paragraphs
+from agentkit.serving.http.openai.answers import Delta, EndingResult, Paragraphs, is_refused
 from agentkit.serving.http.openai.responses.tools import Form
 
 StreamEvent = dict[str, Any]
@@ -48,6 +48,8 @@ class SaidInOrder:
         elif isinstance(event, ReplyDiscarded):
             self._arriving.clear()
         elif isinstance(event, ReplyStarted | ReplyFinished):
+            if isinstance(event, ReplyFinished) and is_refused(event):
+                self._arriving = [each for each in self._arriving if each[0] != "content"]
             self._finish()
         elif text := self._ending.take(event):
             self._arriving.append(("content", text))

@@ -40,9 +40,6 @@ BEGIN_SECONDS = 1.0
 """Seconds that a stream waits for the first part of the answer before it says that the response is created: an error
 in this time is told by the HTTP status."""
 
-NOT_OFFERED = "X-Tools-Not-Offered"
-"""The header of a response that names the types of tools in the request which the model was not offered."""
-
 ResponseId = Annotated[str, Path(description="Response ID.")]
 
 routes = APIRouter(
@@ -60,7 +57,7 @@ async def create(body: ResponseRequest, request: Request) -> Response:
     check_model(body.model or MODEL)
     call = await run_in_threadpool(asked_response, body, subject, state)
     output = Output(call.response, call.summarizes, call.offered.forms)
-    headers = {NOT_OFFERED: ", ".join(call.offered.left_out)} if call.offered.left_out else {}
+    headers = call.asked.headers(call.offered.left_out)
     if not body.stream:
         return json_response(await _whole(state, request, call, subject, output), headers=headers)
 
