@@ -25,6 +25,7 @@ def ask(url: str, question: str, model: str = "m", **options: Any) -> str:
         run = Agent(backend, **options).stream(question)  # `run` streams or not by how long tools take
         for _ in run:
             pass
+        assert run.result is not None
         return str(run.result.output)
     finally:
         backend.close()

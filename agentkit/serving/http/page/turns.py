@@ -9,7 +9,7 @@ from agentkit.backend import ending_of
 from agentkit.event import CutOff
 from agentkit.executor import open_call
 from agentkit.limits import LAST_WORDS, Usage, is_remark_of_the_run
-from agentkit.message import Message, is_shown_by_a_tool, response_of, text_of, user, without_stop_note
+from agentkit.message import Message, is_shown_by_a_tool, reasoning_of, response_of, text_of, user, without_stop_note
 from agentkit.record import amount_of, call_record, usage_from, usage_record
 from agentkit.serving.attachments import with_attachments
 from agentkit.serving.exchange import UserInput
@@ -184,8 +184,7 @@ def _seconds(at: str) -> float | None:
 
 
 def _reasoning(message: Message) -> str:
-    text = message.get("reasoning_content") or message.get("reasoning")
-    return text.strip() if isinstance(text, str) else ""
+    return reasoning_of(message).strip()
 
 
 def _images(message: Message) -> list[str]:
