@@ -30,7 +30,7 @@ class Answer(Protocol):
         """Yield the body as it arrives. Raises what `ModelServer.is_break` knows."""
 
     def drain(self) -> None:
-        """Read what is behind the end of a stream, if it comes soon."""
+        """The reply has arrived: read what is behind it, if it comes soon."""
 
     def close(self) -> None:
         """Close it."""
@@ -78,6 +78,7 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
     except BrokenEventError as error:
         if not is_finished():
             raise _not_an_event(error, answer, reader) from error.__cause__
+        answer.drain()
     except EventTooLongError as error:
         raise _api_error(str(error)) from None
     except Exception as error:
@@ -87,6 +88,7 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
         if not is_finished():
             marked = broken if is_timeout_error(broken) else _in_body(broken)
             raise marked from (error if broken is not error else error.__cause__)
+        answer.drain()
     _check(answer, reader, has_choices=has_choices, is_finished=is_finished())
 
 

@@ -18,7 +18,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.net.abort import track_connections
 from agentkit.net.attempts import retries_allowed
 from agentkit.net.drain import drain
-from agentkit.net.exchanges import Stored, exchanged, heard
+from agentkit.net.exchanges import Stored, completed, exchanged, heard
 from agentkit.net.trace_headers import trace_headers
 
 
@@ -112,6 +112,7 @@ class ClientAnswer:
 
     def drain(self) -> None:
         """Read what is behind the end of a stream, if it comes soon."""
+        completed(self.response)
         network = self.response.extensions.get("network_stream")
         drain(self._rest, network and network.get_extra_info("socket"))
 
