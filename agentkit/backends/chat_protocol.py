@@ -365,7 +365,7 @@ def _of_completion(choice: Mapping[str, Any]) -> dict[str, Any]:
 def _as_calls(key: str, value: Any) -> Sequence[Mapping[str, Any]]:
     """The entries of `tool_calls`, or of its predecessor `function_call`, which some servers send empty."""
     if key == "tool_calls":
-        return [_nested(each) for each in ([value] if isinstance(value, Mapping) else value) if each is not None]
+        return [_nested(each) for each in ([value] if isinstance(value, Mapping) else value)]
     has_content = value.get("name") or value.get("arguments")
     return [{"index": FUNCTION_CALL, "function": value}] if has_content else []
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from agentkit._text import without_credentials
 from agentkit.net.error_body import error_in
 from agentkit.net.error_kinds import is_connection_error, is_timeout_error
 from agentkit.net.error_text import display_url
@@ -134,7 +133,7 @@ def _not_an_event(error: BrokenEventError, answer: Answer, reader: EventReader) 
 def _cut_off(answer: Answer) -> Exception:
     import openai
 
-    text = f"the stream ended before the reply was finished: {without_credentials(answer.url)}"
+    text = f"the stream ended before the reply was finished: {display_url(answer.url)}"
     return _in_body(openai.APIConnectionError(message=text, request=answer.as_httpx().request))
 
 
@@ -147,7 +146,7 @@ def _no_completion(answer: Answer, reader: EventReader) -> Exception:
     return openai.APIResponseValidationError(
         answer.as_httpx(),
         None,
-        message=f"{without_credentials(answer.url)} answered {answer.status_code} with {what}, which is "
+        message=f"{display_url(answer.url)} answered {answer.status_code} with {what}, which is "
         f"not a chat completion (is the base URL right? it usually ends in /v1): {_excerpt(answer, reader)!r}",
     )
 

@@ -178,7 +178,7 @@ def test_the_entries_of_a_complete_response_stay_as_they_are() -> None:
 
 def test_calls_in_other_forms_are_read() -> None:
     flat = {"id": "c1", "name": "look", "arguments": '{"city": "Oslo"}'}
-    _, _, messages, _ = shown(reply("tool_calls", tool_calls=[None, flat]), reply(content="Done."))
+    _, _, messages, _ = shown(reply("tool_calls", tool_calls=[flat]), reply(content="Done."))
     assert messages[1]["tool_calls"][0]["function"] == {"name": "look", "arguments": '{"city": "Oslo"}'}
     assert messages[2]["tool_call_id"] == "c1"
 

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 from agentkit import Agent, Limits, Pace
+from agentkit.backend import Backend
 from agentkit.backends import LightLLMBackend, OpenAIBackend
 from tests.support.lightllm_server import Says, serve_lightllm
 from tests.support.model_server import Answer, serve, whole
@@ -100,6 +101,6 @@ def test_a_text_server_is_not_waited_for_either() -> None:
     closed = Says("", status=429, headers={"Retry-After": "300"})
     with serve_lightllm([closed]) as first, serve([whole("B answers")]) as second:
         for _ in range(2):
-            backends = [LightLLMBackend("Qwen3-8B", first.url), OpenAIBackend("b", base_url=second.url)]
+            backends: list[Backend] = [LightLLMBackend("Qwen3-8B", first.url), OpenAIBackend("b", base_url=second.url)]
             result = Agent(backends, middleware=[pace]).run("Go.", limits=PATIENCE)
             assert result.output == "B answers"
