@@ -79,9 +79,7 @@ class ChatServer:
             for event in _noting_end(events, ends):
                 choices = event.get("choices")
                 if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-                    with _as_api_error(event):
-                        chunks = list(repair.repaired(event))
-                    yield from chunks
+                    yield from repair.all_of(event)
                 elif event.get("usage") and wants_usage:
                     yield event
         if not repair.is_finished:
@@ -113,6 +111,11 @@ class _ChunkRepair:
         self._has_arguments: dict[int, bool] = {}
         self._last: Mapping[str, Any] = {}
         self.is_finished = False
+
+    def all_of(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        """What a chunk becomes. Raises APIError for one of an odd form."""
+        with _as_api_error(event):
+            return list(self.repaired(event))
 
     def rest(self) -> Iterator[dict[str, Any]]:
         """Yield what is behind the last chunk of a stream that has ended well without a finish reason."""
