@@ -6,7 +6,7 @@ servers add and expect back (reasoning, thought signatures) stay in it.
 
 import base64
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from typing import Any, Literal, NotRequired, Required, TypedDict, TypeGuard, get_args
 from urllib.parse import unquote, urlsplit
@@ -51,8 +51,29 @@ class Message(TypedDict, total=False):
     reasoning_content: str
     reasoning: str
     reasoning_details: list[Any]
+    reasoning_text: str
+    reasoning_opaque: str
+    reasoning_signature: str
+    thinking: str
+    thinking_blocks: list[Any]
     extra_content: Any
     thought_signature: str
+
+
+REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+"""Names under which servers send the reasoning of a reply, as a text; the first of them that a reply has is shown."""
+PROVIDER_FIELDS = (
+    *REASONING_FIELDS,
+    *("reasoning_details", "reasoning_opaque", "reasoning_signature", "thinking_blocks"),
+    *("extra_content", "thought_signature"),
+)
+"""Keys of assistant messages that are their provider's own, and that it wants back: reasoning and its signatures."""
+
+
+def reasoning_of(message: Mapping[str, object]) -> str:
+    """The reasoning of a message, "" for none."""
+    found = (message.get(name) for name in REASONING_FIELDS)
+    return next((text for text in found if text and isinstance(text, str)), "")
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from agentkit.net.connections import _is_played
 from agentkit.net.dialling import failures
+from agentkit.net.unpatched import is_recorded
 from agentkit.running.run_hooks import _guard_among
 from agentkit.tooling.description import _is_model
 from agentkit.tooling.result_cache import _is_path
@@ -15,7 +15,7 @@ from agentkit.tooling.settling import called
 from agentkit.tooling.stop import Stop
 
 ASKED: dict[str, tuple[Callable[[], object], object]] = {
-    "urllib3.connectionpool": (_is_played, False),
+    "urllib3.connectionpool": (is_recorded, False),
     "urllib3.exceptions": (lambda: OSError in failures(), True),
     "agentkit.taint.guard": (lambda: _guard_among([]), None),
     "asyncio": (lambda: called(lambda: 7, Stop.of("f", None, None, None)), 7),

@@ -10,12 +10,12 @@ from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.backends.plain_chunks import plain_text
 from agentkit.backends.plain_replies import plain_reply
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
-from agentkit.backends.streamed_parts import StreamedParts, text_of_part
+from agentkit.backends.streamed_parts import THOUGHTS, StreamedParts, parts_of, text_of_part, thought_in
 from agentkit.backends.streamed_text import StreamedText
 from agentkit.backends.usage import usage_in, usage_of
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, ReasoningDelta, Reply, TextDelta
-from agentkit.message import Message, Part
+from agentkit.message import PROVIDER_FIELDS, REASONING_FIELDS, Message, Part
 from agentkit.tooling.schema_dialects import Dialect, response_format_for
 
 Delta = TextDelta | ReasoningDelta | CallDelta
@@ -79,7 +79,7 @@ def chat_completions_body(
     return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
 
 
-ECHOED_FIELDS = ("refusal", "reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature")
+ECHOED_FIELDS = ("refusal", *PROVIDER_FIELDS)
 """Fields of a reply that its server expects back in the next request; servers reject many others."""
 CALL_FIELDS = ("tool_calls", "function_call")
 
@@ -162,7 +162,7 @@ class Accumulator:
                 self._note_end(reason)
             if choice.get("logprobs"):
                 self._note_logprobs(choice["logprobs"])
-            delta = choice.get("delta")
+            delta = choice.get("delta") or _of_completion(choice)
             if delta:
                 self._has_deltas = True
                 yield from self._feed(delta, self._text.add)
@@ -264,18 +264,27 @@ class Accumulator:
                 continue
             elif key in CALL_FIELDS:
                 yield from self._calls.feed(_as_calls(key, value), at_end=bool(self.finish_reason))
+            elif key == "content":
+                yield from self._feed_content(value)
             else:
-                yield from self._feed_field(key, value)
+                yield from self._feed_field(key, self._plain(key, value))
 
     def _feed_field(self, key: str, value: Any) -> Iterator[Delta]:
-        if key == "content":
-            yield from self._feed_content(value)
-        elif key in ECHOED_FIELDS and isinstance(value, str):
+        if key in ECHOED_FIELDS and isinstance(value, str):
             text = self._string(key).add(value) if value else ""
             if text and self._is_reasoning(key):
                 yield ReasoningDelta(text)
         else:
             (self._kept if key in ECHOED_FIELDS else self._extra).add(key, value)
+
+    def _plain(self, key: str, value: Any) -> Any:
+        """The value of a field: reasoning as a text, whatever its form (Bedrock's are objects)."""
+        if key not in REASONING_FIELDS or isinstance(value, str):
+            return value
+        text, more = thought_in(value)
+        if more:
+            self._extra.add(key, more)
+        return text
 
     def _feed_message(self, message: Mapping[str, Any]) -> Iterator[Delta]:
         """Process a complete message; what was streamed of it before is not added again."""
@@ -286,10 +295,10 @@ class Accumulator:
                 yield from self._restated_content(value)
             elif key in CALL_FIELDS:
                 yield from self._calls.feed_whole(_as_calls(key, value))
-            elif key in ECHOED_FIELDS and isinstance(value, str):
+            elif key in ECHOED_FIELDS and isinstance(value := self._plain(key, value), str):
                 yield from self._restated_string(key, value)
             elif key not in self._kept and key not in self._extra:
-                yield from self._feed_field(key, value)
+                (self._kept if key in ECHOED_FIELDS else self._extra).put(key, value)
 
     def _restated_string(self, key: str, value: str) -> Iterator[ReasoningDelta]:
         if any(str(text) == value for other, text in self._strings.items() if other != key):
@@ -298,13 +307,13 @@ class Accumulator:
         if text and self._is_reasoning(key):
             yield ReasoningDelta(text)
 
-    def _restated_content(self, content: str | list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
+    def _restated_content(self, content: Any) -> Iterator[TextDelta | ReasoningDelta]:
         if isinstance(content, str) and not self._parts:
             text = self._text.restate(content, is_message=self._has_deltas)
             if text:
                 yield TextDelta(text)
         elif not self._has_deltas or not (self._text or self._parts):
-            yield from self._feed_content([{"type": "text", "text": content}] if isinstance(content, str) else content)
+            yield from self._feed_content(content)
 
     def _string(self, key: str) -> StreamedText:
         found = self._strings.get(key)
@@ -313,13 +322,17 @@ class Accumulator:
         return found
 
     def _is_reasoning(self, key: str) -> bool:
-        return key == "reasoning_content" or (key == "reasoning" and "reasoning_content" not in self._strings)
+        """Whether a field is the reasoning that is shown: the first of its names that the reply has."""
+        return key in REASONING_FIELDS and key == next(name for name in REASONING_FIELDS if name in self._strings)
 
-    def _feed_content(self, content: list[Part]) -> Iterator[TextDelta | ReasoningDelta]:
-        for part in content:
+    def _feed_content(self, content: Any) -> Iterator[TextDelta | ReasoningDelta]:
+        for part in parts_of(content):
+            if part["type"] == "refusal":
+                self._string("refusal").add(str(part.get("refusal") or ""))
+                continue
             text = text_of_part(part)
             if text:
-                yield ReasoningDelta(text) if part.get("type") == "thinking" else TextDelta(text)
+                yield ReasoningDelta(text) if part["type"] in THOUGHTS else TextDelta(text)
             self._add_part(part)
 
     def add_text(self, text: str) -> None:
@@ -344,12 +357,25 @@ class Accumulator:
         return text or (None if has_calls else "")
 
 
+def _of_completion(choice: Mapping[str, Any]) -> dict[str, Any]:
+    """What a choice in the form of a completion, which is no chat, would have as its delta."""
+    return {"content": choice["text"]} if choice.get("text") and not choice.get("message") else {}
+
+
 def _as_calls(key: str, value: Any) -> Sequence[Mapping[str, Any]]:
     """The entries of `tool_calls`, or of its predecessor `function_call`, which some servers send empty."""
     if key == "tool_calls":
-        return [value] if isinstance(value, Mapping) else cast(Sequence[Mapping[str, Any]], value)
+        return [_nested(each) for each in ([value] if isinstance(value, Mapping) else value)]
     has_content = value.get("name") or value.get("arguments")
     return [{"index": FUNCTION_CALL, "function": value}] if has_content else []
+
+
+def _nested(call: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A call whose name and arguments stand in its `function`, and not beside its id."""
+    if "function" in call or not ("name" in call or "arguments" in call):
+        return call
+    function = {key: call[key] for key in ("name", "arguments") if key in call}
+    return {**{key: value for key, value in call.items() if key not in function}, "function": function}
 
 
 def context_length_in(models: Any, model: str) -> int | None:

@@ -14,6 +14,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.lightllm.defaults import DEFAULTS
 from agentkit.limits import Usage
 from agentkit.message import Message, without_images
+from agentkit.net.error_text import display_url
 from agentkit.net.keys import checked_key
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class LightLLMBackend(MadeByName):
         parameters_of(stops=(), **self._sampling)  # an option of the wrong type raises here, not at the first request
 
     def __repr__(self) -> str:
-        return f"LightLLMBackend({self.model!r}, base_url={self.base_url!r})"
+        return f"LightLLMBackend({self.model!r}, base_url={display_url(self.base_url)!r})"
 
     def reply(self, request: Request) -> ReplyStream:
         """See `agentkit.backend.Backend.reply`."""

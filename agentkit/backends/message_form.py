@@ -12,17 +12,14 @@ from urllib.parse import urlsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, replace
-from agentkit.message import Message, is_plain_call
+from agentkit.message import PROVIDER_FIELDS, Message, is_plain_call
 from agentkit.tooling.call_names import short_id
 
 _PLAIN = {"role", "content", "name"}
 _OF_TOOL = {*_PLAIN, "tool_call_id"}
 _OF_CALLS = {"role", "content", "tool_calls"}
 _OF_ANY = {*_PLAIN, "cache_control"}
-_OF_ASSISTANT = {
-    *(*_OF_ANY, "tool_calls", "refusal", "audio", "prefix", "partial"),
-    *("reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature"),
-}
+_OF_ASSISTANT = {*_OF_ANY, "tool_calls", "refusal", "audio", "prefix", "partial", *PROVIDER_FIELDS}
 _KNOWN = {"assistant": _OF_ASSISTANT, "tool": {*_OF_ANY, *_OF_TOOL}}
 _MAY_GO = _OF_ASSISTANT - {"role", "content", "tool_calls"}
 _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")

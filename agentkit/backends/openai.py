@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from agentkit._forking import awaited_by_forks, notice_fork
-from agentkit._text import json_bytes, without_credentials
+from agentkit._text import json_bytes
 from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request
 from agentkit.backends.adapting import Adapting
 from agentkit.backends.chat_protocol import (
@@ -26,6 +26,7 @@ from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, 
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.net.error_kinds import is_api_error
+from agentkit.net.error_text import display_url
 from agentkit.net.hosted import is_hosted
 from agentkit.net.keys import checked_key
 from agentkit.net.learned import Learned
@@ -109,7 +110,7 @@ class OpenAIBackend(MadeByName):
         self._context_length: int | None = None
 
     def __repr__(self) -> str:
-        where = f", base_url={without_credentials(self.base_url)!r}" if self.base_url else ""
+        where = f", base_url={display_url(self.base_url)!r}" if self.base_url else ""
         return f"OpenAIBackend({self.model!r}{where})"
 
     def reply(self, request: Request) -> ReplyStream:

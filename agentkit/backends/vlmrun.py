@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from agentkit._closing import Closable
 from agentkit._forking import awaited_by_forks
-from agentkit._text import without_credentials
 from agentkit.backend import Backend
 from agentkit.backends.openai import OpenAIBackend
 from agentkit.errors import ConfigurationError, DependencyError
+from agentkit.net.error_text import display_url
 from agentkit.net.keys import checked_key
 from agentkit.net.outgoing import HTTPX, async_httpx_client, check_environment, httpx_client
 
@@ -71,7 +71,7 @@ class VLMRun(Closable):
         self.agent = VLMRunAgent(self)
 
     def __repr__(self) -> str:
-        return f"VLMRun(base_url={without_credentials(self.base_url)!r})"
+        return f"VLMRun(base_url={display_url(self.base_url)!r})"
 
     @property
     def openai(self) -> "OpenAI":

@@ -5,15 +5,17 @@ in the content when the server uses the wrong parser. Calls in reasoning that is
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
+from agentkit._text import in_a_line
 from agentkit.backend import is_broken_off
 from agentkit.backends.text_reply import StreamDeltas, whole_message
-from agentkit.lightllm.generate_api import TextServer
+from agentkit.lightllm.generate_api import TextServer, ended_early
 from agentkit.lightllm.over_requests import checked_completion
 from agentkit.lightllm.request import CreateRequest
+from agentkit.net.api_errors import api_error
 from agentkit.net.http_client import Events
 from agentkit.text.parser import ReplyParser
 from agentkit.text.prompt import PromptMaker
@@ -36,14 +38,16 @@ class ChatServer:
         openai package's errors."""
         maker = self._server.maker(request.model, renders=False)
         headers, answer = self._server.transport.exchange(PATH + query, self._body(request, maker), **options)
-        for choice in checked_completion(answer)["choices"]:
-            _repair(choice, maker, request.body)
+        with _as_api_error(answer):
+            for choice in checked_completion(answer)["choices"]:
+                _repair(choice, maker, request.body)
         return headers, answer
 
     def streamed(
         self, request: CreateRequest, *, query: str = "", **options: Any
     ) -> tuple[Mapping[str, str], Iterator[dict[str, Any]]]:
         """Return the headers of the response and the JSON of the chunks. Raises the openai package's errors."""
+        request.refuse_several_streams()
         maker = self._server.maker(request.model, renders=False)
         headers, events = self._server.transport.streamed(PATH + query, self._body(request, maker), **options)
         wants_usage = bool(request.stream_options.get("include_usage"))
@@ -69,15 +73,33 @@ class ChatServer:
         address = image.get("url", "") if isinstance(image, Mapping) else str(image)
         return {"type": "image_url", "image_url": {"url": self._server.images.data_url(address)}}
 
-    @staticmethod
-    def _chunks(events: Events, repair: "_ChunkRepair", wants_usage: bool) -> Iterator[dict[str, Any]]:
+    def _chunks(self, events: Events, repair: "_ChunkRepair", wants_usage: bool) -> Iterator[dict[str, Any]]:
+        ends: list[bool] = []
         with closing(events):
-            for event in events:
+            for event in _noting_end(events, ends):
                 choices = event.get("choices")
                 if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-                    yield from repair.repaired(event)
+                    yield from repair.all_of(event)
                 elif event.get("usage") and wants_usage:
                     yield event
+        if not repair.is_finished:
+            if not any(ends):
+                raise ended_early(self._server.transport.base_url + PATH)
+            yield from repair.rest()
+
+
+def _noting_end(events: Events, ends: list[bool]) -> Iterator[dict[str, Any]]:
+    """The events; what they return is added to `ends`."""
+    ends.append((yield from events))
+
+
+@contextmanager
+def _as_api_error(answer: object) -> Iterator[None]:
+    """Have what the form of an answer causes be an error of the server."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        raise api_error(f"the server's response is not a chat completion: {in_a_line(str(answer), 200)}") from error
 
 
 class _ChunkRepair:
@@ -87,6 +109,17 @@ class _ChunkRepair:
         self._parser = _parser(maker, request)
         self._deltas = StreamDeltas(maker.family.new_call_id)
         self._has_arguments: dict[int, bool] = {}
+        self._last: Mapping[str, Any] = {}
+        self.is_finished = False
+
+    def all_of(self, event: dict[str, Any]) -> list[dict[str, Any]]:
+        """What a chunk becomes. Raises APIError for one of an odd form."""
+        with _as_api_error(event):
+            return list(self.repaired(event))
+
+    def rest(self) -> Iterator[dict[str, Any]]:
+        """Yield what is behind the last chunk of a stream that has ended well without a finish reason."""
+        yield from self.repaired({**self._last, "choices": [{"delta": {}, "finish_reason": "stop"}]})
 
     def repaired(self, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
         choice = event["choices"][0]
@@ -101,8 +134,9 @@ class _ChunkRepair:
         segments = self._parser.feed(content) if isinstance(content, str) else []
         if content:
             delta.pop("content")
-        reason = choice.get("finish_reason")
+        reason, self._last = choice.get("finish_reason"), event
         if reason:
+            self.is_finished = True
             segments += self._parser.finish(cut_off=is_broken_off(reason))
         if delta or not (reason or segments):
             yield self._event(event, delta)

@@ -21,6 +21,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.lightllm.chosen_family import Chosen, chosen_family, with_placeholder
 from agentkit.message import RESPONSE_TAG
 from agentkit.net.api_errors import api_error, mark_in_body, status_error
+from agentkit.net.error_text import display_url
 from agentkit.net.http_client import Events, Transport
 from agentkit.net.images import ImageLoader
 from agentkit.net.time_limits import Timeout
@@ -162,10 +163,7 @@ class TextServer:
                 is_finished = bool(event.get("finished"))
         if is_finished:
             return
-        raise openai.APIConnectionError(
-            message="the stream ended before the reply was finished (is the server busy or shutting down?): retry",
-            request=httpx2.Request("POST", self.transport.base_url + "/generate_stream"),
-        )
+        raise ended_early(self.transport.base_url + "/generate_stream")
 
     def count(self, prompt: RenderedPrompt) -> int:
         """Count the tokens of a prompt with the server's tokenizer."""
@@ -177,6 +175,12 @@ class TextServer:
         if not isinstance(count, int):
             raise api_error(f"the server did not return a number of tokens: {answer!r:.200}", answer)
         return count
+
+
+def ended_early(url: str) -> openai.APIConnectionError:
+    """The error for a stream that ends before the reply does. url: of the request, whose secrets are left out."""
+    text = "the stream ended before the reply was finished (is the server busy or shutting down?): retry"
+    return openai.APIConnectionError(message=text, request=httpx2.Request("POST", display_url(url)))
 
 
 def root_of(base_url: str) -> str:

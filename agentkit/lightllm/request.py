@@ -89,6 +89,10 @@ class CreateRequest:
             if self.parameters.pop(name, None) not in harmless:
                 instead = _INSTEAD.get(name, "leave it out, or ask a server that supports it")
                 raise status_error(400, f"{name}= can't be followed by LightLLM's /generate: {instead}")
+        self.refuse_several_streams()
+
+    def refuse_several_streams(self) -> None:
+        """Raise BadRequestError for a stream of more than one reply."""
         if self.stream and self.n > 1:
             raise status_error(400, f"n={self.n} with stream=True: LightLLM streams only one reply per request")
 

@@ -15,15 +15,13 @@ from weakref import WeakKeyDictionary
 from agentkit._forking import freed_by_forks
 from agentkit._text import json_bytes
 from agentkit.backend import Capabilities, Request, newest_question, told_schema, with_text
-from agentkit.message import Message
+from agentkit.message import PROVIDER_FIELDS, Message
 from agentkit.transcript import Transcript
 
 MAX_FIELDS = 50_000
 """Fields of replies whose maker is remembered, by digests of 16 bytes."""
 
-_OF_PROVIDER = frozenset(
-    {"reasoning_content", "reasoning", "reasoning_details", "extra_content", "thought_signature", "audio"}
-)
+_OF_PROVIDER = frozenset({*PROVIDER_FIELDS, "audio"})
 """Keys of assistant messages that are one provider's own: reasoning, signatures, encrypted content, ids."""
 _OF_CALL = frozenset({"id", "type", "index", "function"})
 _THOUGHTS = frozenset({"thinking", "redacted_thinking", "reasoning"})

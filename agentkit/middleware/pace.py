@@ -19,10 +19,11 @@ from agentkit.errors import ConfigurationError
 from agentkit.event import Reply
 from agentkit.limits import Usage
 from agentkit.middleware.base import Middleware
+from agentkit.net.attempts import may_wait
 from agentkit.net.exchanges import Onlooker, Sent, seen_by
-from agentkit.net.pacing import PaceQueue
+from agentkit.net.pacing import ClosedError, PaceQueue
 from agentkit.net.rate_headers import Told, told_by
-from agentkit.net.rate_limits import Slot
+from agentkit.net.rate_limits import NEVER, Slot
 
 logger = logger_of("agentkit.run")
 
@@ -35,7 +36,7 @@ REPLY_TOKENS = 256.0
 LEARNING = 0.2
 """How much the last reply counts in what is expected of the next."""
 LONG_WAIT = 1.0
-"""Seconds from which on a wait is logged."""
+"""Seconds from which on a wait is logged, and a server is not waited for while another model is ready."""
 
 _ENCODED = re.compile(rb"[A-Za-z0-9+/_=-]{2000,}")
 _MAX_TOKENS = re.compile(rb'"max_(?:completion_|new_|output_)?tokens":\s?(\d{1,9})')
@@ -164,6 +165,17 @@ class _Paced(Middleware):
                 yield delta
 
 
+def _refused(address: str, seconds: float) -> Exception:
+    """What a server would answer that is not asked, since it takes no requests for so long."""
+    import httpx2
+
+    from agentkit.net.api_errors import status_error
+
+    said = f"{address} has said that it takes no requests for {seconds:.0f} s: it was not asked, another model is ready"
+    headers = {"retry-after": str(math.ceil(seconds))}
+    return status_error(429, said, httpx2.Response(429, headers=headers, request=httpx2.Request("POST", address)))
+
+
 class _Turns(Onlooker):
     """Waits for the turn of each request of one reply. has_seen: whether there was a request."""
 
@@ -184,7 +196,11 @@ class _Turns(Onlooker):
         self._size = _size(body)
         tokens = self._pace.estimate.tokens(body, *self._size)
         started = time.monotonic()
-        self._slot = self._queue.turn(self._place, address, self._model, tokens)
+        patience = NEVER if may_wait() else LONG_WAIT  # else another model is ready
+        try:
+            self._slot = self._queue.turn(self._place, address, self._model, tokens, patience)
+        except ClosedError as closed:
+            raise _refused(address, closed.seconds) from None
         waited = time.monotonic() - started
         if waited >= LONG_WAIT:
             logger.info("the request was held back for %.1f s by %r", waited, self._pace)

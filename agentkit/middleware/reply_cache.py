@@ -176,6 +176,10 @@ class _Recording(Onlooker):
         """See `Onlooker.broke`."""
         self._is_broken = True
 
+    def ended(self) -> None:
+        """See `Onlooker.ended`."""
+        self._is_broken = False
+
     def finished(self, reply: Reply, request: Request) -> Reply:
         """Keep the response if the reply is complete; one that was kept before costs nothing."""
         if self.is_replayed:

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from agentkit._text import without_credentials
 from agentkit.net.error_body import error_in
 from agentkit.net.error_kinds import is_connection_error, is_timeout_error
 from agentkit.net.error_text import display_url
@@ -30,7 +29,7 @@ class Answer(Protocol):
         """Yield the body as it arrives. Raises what `ModelServer.is_break` knows."""
 
     def drain(self) -> None:
-        """Read what is behind the end of a stream, if it comes soon."""
+        """The reply has arrived: read what is behind it, if it comes soon."""
 
     def close(self) -> None:
         """Close it."""
@@ -78,6 +77,7 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
     except BrokenEventError as error:
         if not is_finished():
             raise _not_an_event(error, answer, reader) from error.__cause__
+        answer.drain()
     except EventTooLongError as error:
         raise _api_error(str(error)) from None
     except Exception as error:
@@ -87,6 +87,7 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
         if not is_finished():
             marked = broken if is_timeout_error(broken) else _in_body(broken)
             raise marked from (error if broken is not error else error.__cause__)
+        answer.drain()
     _check(answer, reader, has_choices=has_choices, is_finished=is_finished())
 
 
@@ -132,7 +133,7 @@ def _not_an_event(error: BrokenEventError, answer: Answer, reader: EventReader) 
 def _cut_off(answer: Answer) -> Exception:
     import openai
 
-    text = f"the stream ended before the reply was finished: {without_credentials(answer.url)}"
+    text = f"the stream ended before the reply was finished: {display_url(answer.url)}"
     return _in_body(openai.APIConnectionError(message=text, request=answer.as_httpx().request))
 
 
@@ -145,7 +146,7 @@ def _no_completion(answer: Answer, reader: EventReader) -> Exception:
     return openai.APIResponseValidationError(
         answer.as_httpx(),
         None,
-        message=f"{without_credentials(answer.url)} answered {answer.status_code} with {what}, which is "
+        message=f"{display_url(answer.url)} answered {answer.status_code} with {what}, which is "
         f"not a chat completion (is the base URL right? it usually ends in /v1): {_excerpt(answer, reader)!r}",
     )
 

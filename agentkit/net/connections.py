@@ -16,7 +16,6 @@ from typing import Any
 
 from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._lazy.logs import logger_of
-from agentkit._lazy.modules import loaded
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import Aborted, disown, is_aborted, record_owner
 from agentkit.net.bounded import BoundedResponse
@@ -24,6 +23,7 @@ from agentkit.net.dialling import dialled
 from agentkit.net.outgoing import URLLIB3, is_tls, proxy_for
 from agentkit.net.parsed_url import parsed_url
 from agentkit.net.server_urls import basic_authorization
+from agentkit.net.unpatched import HTTPConnection, is_played, is_recorded
 from agentkit.net.watcher import WATCHER, Watched, shut_down_after
 
 logger = logger_of("agentkit.http")
@@ -63,7 +63,7 @@ class Connection:
         self._limit: Watched | None = None
         self._head: tuple[tuple[str, str], dict[str, str], bytes] | None = None
         self._http = pool._new_conn()
-        self.is_real = isinstance(self._http, http.client.HTTPConnection)  # and not one that vcrpy plays
+        self.is_real = not is_played(self._http)
         self._prefix = prefix
         self._for_proxy = dict(pool.proxy_headers or {}) if prefix else {}
 
@@ -125,10 +125,10 @@ class Connection:
             else:  # each slice has the limit of time for itself
                 slices = (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
                 headers = {**headers, "content-length": str(len(body))}
-                http.client.HTTPConnection.request(made, method, self._prefix + target, slices, headers)
+                HTTPConnection.request(made, method, self._prefix + target, slices, headers)
         except REFUSED_WHILE_SENDING:  # it may have answered before it has read all
             pass
-        return http.client.HTTPConnection.getresponse(made)
+        return HTTPConnection.getresponse(made)
 
     def _send_at_once(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> None:
         """Send the headers and the body in one piece: `http.client` sends two, for each of which the server wakes. The
@@ -140,8 +140,8 @@ class Connection:
         made.send = pieces.append
         try:
             if known is not None and known[0] == line and known[1] == headers:
-                http.client.HTTPConnection.putrequest(made, *line, skip_host=True, skip_accept_encoding=True)
-                http.client.HTTPConnection.endheaders(made)  # the next step of `made`; the head is written already
+                HTTPConnection.putrequest(made, *line, skip_host=True, skip_accept_encoding=True)
+                HTTPConnection.endheaders(made)  # the next step of `made`; the head is written already
                 head = known[2]
             else:
                 _put_headers(made, *line, headers)
@@ -275,7 +275,7 @@ class Connections:
                 found = self._idle.pop()
             except IndexError:  # another thread was quicker
                 return None
-            if found.is_usable and not _is_played():
+            if found.is_usable and not is_recorded():
                 found.was_idle = time.monotonic() - found.idle_since
                 return found
             found.close()
@@ -310,8 +310,8 @@ class Connections:
         """What knows how to connect now, a pool of urllib3 but for plain HTTP; no connection is kept in it."""
         proxy = proxy_for(self._url, URLLIB3)
         options: dict[str, Any] = {"socket_options": _OPTIONS}
-        if proxy is None and self._origin.startswith("http:") and not _is_played():
-            from agentkit.net.plain_http import PlainPool  # a class of `http.client`, which vcrpy may replace
+        if proxy is None and self._origin.startswith("http:") and not is_recorded():
+            from agentkit.net.plain_http import PlainPool
 
             parts = parsed_url(self._url)
             return PlainPool(parts.host, parts.port or 80, _OPTIONS)
@@ -329,12 +329,11 @@ class Connections:
 def _put_headers(made: Any, method: str, target: str, headers: dict[str, str]) -> None:
     """Have `http.client` write the head of a request, but for the length of its body. Raises ValueError for what can't
     stand in one."""
-    kind = http.client.HTTPConnection
     skips = {"skip_host": "host" in headers, "skip_accept_encoding": "accept-encoding" in headers}
-    kind.putrequest(made, method, target, **skips)
+    HTTPConnection.putrequest(made, method, target, **skips)
     for name, value in headers.items():
-        kind.putheader(made, name, value)
-    kind.endheaders(made)
+        HTTPConnection.putheader(made, name, value)
+    HTTPConnection.endheaders(made)
 
 
 def _manager(proxy: str | None, options: dict[str, Any]) -> Any:
@@ -364,9 +363,3 @@ def _innermost(made: Any) -> Any:
 
 def _is_socks(connection: Any) -> bool:
     return "SOCKS" in type(connection).__name__
-
-
-def _is_played() -> bool:
-    """Whether vcrpy stands before urllib3 now."""
-    pool = loaded("urllib3.connectionpool", "HTTPConnectionPool")
-    return pool is not None and not issubclass(pool.ConnectionCls, http.client.HTTPConnection)

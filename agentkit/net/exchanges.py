@@ -37,7 +37,8 @@ class Stored:
 class Onlooker:
     """Sees the requests of one reply. A subclass overrides what it needs. The methods are called in the thread that
     sends, in this order: `stored`; then `replayed`, or `sending` and then `answered` or `failed`; after `answered`
-    `received` with each piece of the body, and `ended` or perhaps `broke`. methods: which requests it sees."""
+    `received` with each piece of the body, and `ended` or perhaps `broke`; `ended` after `broke` where all of the reply
+    had arrived before. methods: which requests it sees."""
 
     methods: ClassVar[tuple[str, ...]] = ("POST",)
 
@@ -64,7 +65,7 @@ class Onlooker:
         """The body of the last response broke off."""
 
     def ended(self) -> None:
-        """The body of the last response was received to its end."""
+        """The body of the last response was received to its end, or as far as the reply in it goes."""
 
 
 class _Current(threading.local):
@@ -152,19 +153,31 @@ _ONLOOKERS = "agentkit_onlookers"
 
 def heard(response: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The pieces of the body of a response, which those who saw its request see too."""
-    onlookers = getattr(response, _ONLOOKERS, ())
-    return _passed_on(onlookers, chunks) if onlookers else iter(chunks)
+    return _passed_on(response, chunks) if _onlookers_of(response) else iter(chunks)
 
 
-def _passed_on(onlookers: tuple[Onlooker, ...], chunks: Iterable[bytes]) -> Iterator[bytes]:
-    try:
-        for chunk in chunks:
-            for each in onlookers:
-                each.received(chunk)
-            yield chunk
+def completed(response: Any) -> None:
+    """The reply in a response has arrived: what is behind it, and when its body ends, does not matter to anybody."""
+    onlookers = _onlookers_of(response)
+    if onlookers:
+        setattr(response, _ONLOOKERS, ())
         for each in onlookers:
             each.ended()
+
+
+def _onlookers_of(response: Any) -> tuple[Onlooker, ...]:
+    found: tuple[Onlooker, ...] = getattr(response, _ONLOOKERS, ())
+    return found
+
+
+def _passed_on(response: Any, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    try:
+        for chunk in chunks:
+            for each in _onlookers_of(response):
+                each.received(chunk)
+            yield chunk
     except Exception:
-        for each in onlookers:
+        for each in _onlookers_of(response):
             each.broke()
         raise
+    completed(response)

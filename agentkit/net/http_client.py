@@ -42,7 +42,7 @@ logger = logger_of("agentkit.http")
 
 MAX_BYTES = 200_000_000
 MAX_REDIRECTS = 5
-Events = Generator[dict[str, Any], None, None]
+Events = Generator[dict[str, Any], None, bool]
 
 _STALE = (http.client.RemoteDisconnected, ConnectionAbortedError, *REFUSED_WHILE_SENDING)
 _FOR_ANY_SERVER = ("content-type", "accept", "accept-encoding", "user-agent", "traceparent", "tracestate")
@@ -159,21 +159,22 @@ class Transport:
 
     def _events(
         self, path: str, body: Mapping[str, Any] | bytes, retries: Retries, options: Mapping[str, Any]
-    ) -> Generator[Any, None, None]:
-        """Yield the headers once the server has responded, then the events."""
+    ) -> Generator[Any, None, bool]:
+        """Yield the headers once the server has responded, then the events; return whether the server has said that
+        they were all."""
         has_answered = False
         while True:
             response = self.answered("POST", path, body, retries=retries, **options)
-            has_begun = False
+            has_begun, reader = False, EventReader(self.max_bytes)
             try:
                 if not has_answered:
                     has_answered = True
                     yield response.headers
-                for event in self._events_of(response):
+                for event in self._events_of(response, reader):
                     has_begun = True
                     yield event
                 if has_begun or not retries.after_failure():
-                    return
+                    return reader.is_done
             except failures() as error:
                 if has_begun or not retries.after_failure():
                     raise self.broken(response, error, has_begun) from error
@@ -357,10 +358,9 @@ class Transport:
 
         raise not_json(response, content[:300].decode("utf-8", "replace"))
 
-    def _events_of(self, response: Response) -> Iterator[dict[str, Any]]:
+    def _events_of(self, response: Response, reader: EventReader) -> Iterator[dict[str, Any]]:
         from agentkit.net import api_errors
 
-        reader = EventReader(self.max_bytes)
         try:
             for event in reader.read(response.pieces()):
                 _raise_if_error(event, response.key)

@@ -9,7 +9,7 @@ from typing import Any
 from agentkit.net.content_coding import FIRST_BYTES, compressions, corrected
 from agentkit.net.dialling import failures
 from agentkit.net.drain import DRAIN_SECONDS
-from agentkit.net.exchanges import heard
+from agentkit.net.exchanges import completed, heard
 from agentkit.net.gates import Turn
 
 PIECE_BYTES = 1 << 16
@@ -93,6 +93,7 @@ class Response:
     def drain(self) -> None:
         """Read the rest of a body whose content has arrived, so that the connection can be used again; see
         `net.drain`."""
+        completed(self)
         if not self._is_over and self._connection is not None:
             self._connection.limit(DRAIN_SECONDS)
             with contextlib.suppress(Exception):  # the content is complete already

@@ -1,7 +1,7 @@
 """Names of models, `provider:model[@url]`, and where the providers with OpenAI's API are."""
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._text import without_credentials
@@ -63,9 +63,10 @@ def key_variable(provider: str) -> str:
 
 def _with_path(url: str | None) -> str | None:
     """Add the common path "/v1" to a base URL without a path. Raises ConfigurationError for what is not a URL."""
+    if url is None:
+        return None
     try:
-        if url is None or urlsplit(url).path.strip("/"):
-            return url
+        parts = urlsplit(url)
     except ValueError:
         raise ConfigurationError(f"{without_credentials(url)!r} is not a valid URL") from None
-    return url.rstrip("/") + "/v1"
+    return url if parts.path.strip("/") else urlunsplit(parts._replace(path="/v1"))

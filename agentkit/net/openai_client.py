@@ -13,12 +13,12 @@ import httpx2
 import openai
 
 import agentkit.net.pickled_errors  # noqa: F401 - whatever the client raises
-from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError
 from agentkit.net.abort import track_connections
 from agentkit.net.attempts import retries_allowed
 from agentkit.net.drain import drain
-from agentkit.net.exchanges import Stored, exchanged, heard
+from agentkit.net.error_text import display_url
+from agentkit.net.exchanges import Stored, completed, exchanged, heard
 from agentkit.net.trace_headers import trace_headers
 
 
@@ -83,7 +83,7 @@ class OpenAIClient:
             raise
 
     def _with_address(self, error: openai.APIConnectionError) -> openai.APIConnectionError:
-        error.message = f"{error.message.rstrip('.')}: {without_credentials(error.request.url)}"
+        error.message = f"{error.message.rstrip('.')}: {display_url(error.request.url)}"
         error.args = (error.message,)
         return error
 
@@ -112,6 +112,7 @@ class ClientAnswer:
 
     def drain(self) -> None:
         """Read what is behind the end of a stream, if it comes soon."""
+        completed(self.response)
         network = self.response.extensions.get("network_stream")
         drain(self._rest, network and network.get_extra_info("socket"))
 

@@ -17,6 +17,14 @@ MAX_SERVERS = 1000
 """Of how many servers it is known what they said."""
 
 
+class ClosedError(Exception):
+    """A server takes no request for longer than it may be waited for. seconds: how long."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the server takes no request for {seconds:.1f} s")
+        self.seconds = seconds
+
+
 @dataclass(eq=False)
 class Place:
     """A reply that is requested: it holds one of the places of those that are received at once, from its first request
@@ -87,9 +95,10 @@ class PaceQueue:
             self._count += 1
             return Place(self._count)
 
-    def turn(self, place: Place, address: str, model: str, tokens: float) -> Slot:
+    def turn(self, place: Place, address: str, model: str, tokens: float, patience: float = NEVER) -> Slot:
         """Wait until a request may be sent. address: of the server, "" for one that is not known. tokens: how many it
-        will take. Raises Aborted when the request is aborted meanwhile."""
+        will take. patience: seconds for which the server may have said that it takes none. Raises ClosedError when it
+        is longer, and Aborted when the request is aborted meanwhile."""
         place.thread = threading.get_ident()
         place.threads = SUBMITTERS.get() | {place.thread}
         with self._lock:
@@ -99,13 +108,16 @@ class PaceQueue:
             insort(self._waiting, ticket, key=lambda each: each.place.number)
         try:
             while True:
-                patience = self._settle(ticket)
+                sleep = self._settle(ticket)
                 if ticket.is_stopped:
                     raise Aborted
                 if ticket.slot is not None:
                     return ticket.slot
+                closed = ticket.server.closed_until(tokens) - time.monotonic()
+                if closed > patience:
+                    raise ClosedError(closed)
                 try:
-                    ticket.inbox.get(timeout=patience)
+                    ticket.inbox.get(timeout=sleep)
                 except Empty:
                     continue
         except BaseException:
@@ -141,6 +153,8 @@ class PaceQueue:
                 slot.server.note(slot, status, told, now)
                 if status >= 400 and told.retry_after is not None:
                     self._close(slot.server)
+                for each in self._waiting if status >= 400 else ():
+                    each.inbox.put(None)  # it may be one that does not wait for a server that is closed
             if not 0 < status < 400:
                 self._correct(slot, 0.0)
         self._settle()

@@ -1,7 +1,6 @@
 """Connections over plain HTTP without a proxy, of `http.client` alone: a program that asks a server on its own machine
 then does without urllib3, which takes longer to import than the request takes."""
 
-import http.client
 import select
 import socket
 from collections.abc import Callable
@@ -9,9 +8,10 @@ from functools import partial
 from typing import Any
 
 from agentkit.net.dialling import dialled
+from agentkit.net.unpatched import HTTPConnection
 
 
-class PlainConnection(http.client.HTTPConnection):
+class PlainConnection(HTTPConnection):
     """A connection with the attributes that those of urllib3 have. socket_options: arguments of `setsockopt`."""
 
     def __init__(self, host: str, port: int, socket_options: list[tuple[int, int, int]]) -> None:

@@ -143,6 +143,12 @@ class _Heard:
         self._last = now
         self._has_probe = False
 
+    def is_short_until(self, amount: float) -> float:
+        """Until when less is left than an amount, whatever the requests take that are on their way; 0.0: it is not."""
+        least = amount if self._limit is None else min(amount, self._limit)
+        is_short = self._remaining is not None and self._remaining < least and self._until < NEVER
+        return self._until if is_short else 0.0
+
     @property
     def exhausted_until(self) -> float:
         """When there is something again; 0.0 when there is something now."""
@@ -198,6 +204,10 @@ class Server:
     def block(self, until: float) -> None:
         """Send nothing until then."""
         self._blocked_until = max(self._blocked_until, until)
+
+    def closed_until(self, tokens: float) -> float:
+        """Until when it takes no request of so many tokens, by what it has said."""
+        return max(self._blocked_until, self.requests.is_short_until(1), self.tokens.is_short_until(tokens))
 
     @property
     def blocked_until(self) -> float:

@@ -18,7 +18,8 @@ MAX_OUT_SECONDS = 600.0
 """The longest time that a server's Retry-After is obeyed: the end of a quota may be a day away, or be raised now."""
 MAX_SHOWN = 300
 
-_MOVES_ON = frozenset({401, 402, 403, 404, 408, 409, 425, 429})
+_OF_THE_REQUEST = frozenset({400, 413, 422})
+"""Statuses that another server would answer too, unless the words say otherwise."""
 _REASONS = {
     401: "its key was refused",
     402: "its account has no credit",
@@ -26,6 +27,7 @@ _REASONS = {
     404: "the server has no such model or address",
     408: "the server waited too long for the request",
     409: "the server reported a conflict",
+    410: "the server no longer has the model",
     429: "it is asked too often, or its quota is spent",
 }
 _NOT_THE_REQUEST = pattern(
@@ -38,14 +40,15 @@ _NOT_THE_REQUEST = pattern(
     r"(?:account|organization|project) [^|]{0,80}?(?:not active|deactivated|suspended|disabled|has not activated)|"
     r"not allowed for this (?:account|organization|project)|"
     r"user location is not supported|not (?:available|supported) in your (?:country|region)|"
+    r"budget has been exceeded|over budget|budget_exceeded|"
     r"model_(?:not_found|decommissioned|not_available|not_supported)|not a valid model|"
     r"invalid model(?: (?:id|identifier|name)\b|[:'\"` ]{1,2}['\"`])|invalid model:|invalid_model\b|"
     r"model identifier is invalid|with on-demand throughput isn't supported|does not work with the specified model|"
     r"requested model (?:(?!parameter)[^|]){0,100}?is not supported|"
-    r"failed to load model|could not find (?:real )?model|"
+    r"reached its end of life|failed to load model|could not find (?:real )?model|"
     r"model [^|]{0,80}?(?:does not exist|not found|not loaded|"
     r"(?:been|was) (?:decommissioned|deprecated|removed|retired)|"
-    r"is (?:not available|overloaded|deprecated|still loading|loading\b))|"
+    r"is (?:not available|no longer available|overloaded|deprecated|still loading|loading\b))|"
     r"overloaded_error|server_overloaded|模型不存在|模型已下线|未开通"
 )
 """What some servers say with a 400 although nothing is wrong with the request: the key (Gemini), the account
@@ -92,7 +95,7 @@ def _reason_of(error: Exception) -> str | None:
         return "the server reported an error" if getattr(error, "in_body", False) else "the server sent no valid reply"
     if status >= 500:
         return f"the server failed (status {status})"
-    if status in _MOVES_ON:
+    if status not in _OF_THE_REQUEST:
         return _REASONS.get(status, f"the server refused the request (status {status})")
     words = words_of(error)
     if _NOT_THE_REQUEST.search(words) or is_of_account(words):

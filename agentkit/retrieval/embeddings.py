@@ -13,6 +13,7 @@ from agentkit._forking import awaited_by_forks
 from agentkit._text import without_credentials
 from agentkit.errors import ConfigurationError, ToolError
 from agentkit.net.error_kinds import is_api_error
+from agentkit.net.error_text import display_url
 from agentkit.net.kept_keys import keyless_address
 from agentkit.net.keys import blotted, checked_key
 from agentkit.net.model_names import (
@@ -85,7 +86,7 @@ class OpenAIEmbedder:
         self._key_variable = "OPENAI_API_KEY"
 
     def __repr__(self) -> str:
-        return f"OpenAIEmbedder({self._model!r}, base_url={without_credentials(self._url)!r})"
+        return f"OpenAIEmbedder({self._model!r}, base_url={display_url(self._url)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickled without its connections and its key, which is read from the environment again."""
@@ -112,7 +113,7 @@ class OpenAIEmbedder:
             if not is_api_error(error):
                 raise
             message = blotted(str(error), self._key) if self._key != NO_KEY else str(error)
-            raise ToolError(f"{message.rstrip('.')} ({without_credentials(self._url)})") from None
+            raise ToolError(f"{message.rstrip('.')} ({display_url(self._url)})") from None
 
     def _taken(self, texts: list[str]) -> list[list[float]]:
         """The vectors of a batch; what the server refuses as too large is sent in halves."""
@@ -131,7 +132,7 @@ class OpenAIEmbedder:
         try:
             return _vectors(self._connected().post("/embeddings", body), len(texts))
         except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
-            raise ToolError(f"the answer of {without_credentials(self._url)} is no list of embeddings") from None
+            raise ToolError(f"the answer of {display_url(self._url)} is no list of embeddings") from None
 
     def _connected(self) -> "Transport":
         with self._lock:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from agentkit._forking import freed_by_forks
 from agentkit.backend import Backend, ReplyStream, Request, ending_of
 from agentkit.event import ReasoningDelta, Reply, TextDelta
+from agentkit.message import reasoning_of
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.tool_choice import has_called
 from agentkit.serving.exchange import CACHED
@@ -33,8 +34,6 @@ MAX_BYTES = 32_000_000
 """Size of all answers together that are kept in memory."""
 RETRY_SECONDS = 2.0
 """Seconds without a request to a Redis server that has just failed."""
-
-_REASONING = ("reasoning_content", "reasoning")
 
 # KEYS: the answer, the index of all. ARGV: the answer's text, seconds that it is kept, how many are kept.
 KEEP = """
@@ -207,8 +206,7 @@ def _reply_in(text: str | None) -> Reply | None:
 
 
 def _deltas(reply: Reply) -> Iterator[ReasoningDelta | TextDelta]:
-    message: Mapping[str, Any] = reply.message
-    reasoning = next((message[name] for name in _REASONING if isinstance(message.get(name), str)), "")
+    reasoning = reasoning_of(reply.message)
     if reasoning:
         yield ReasoningDelta(reasoning)
-    yield TextDelta(str(message["content"]))
+    yield TextDelta(str(reply.message["content"]))

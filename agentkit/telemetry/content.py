@@ -6,7 +6,7 @@ from typing import Any
 
 from agentkit._lazy.patterns import pattern
 from agentkit._text import joined_surrogates, json_text
-from agentkit.message import response_of
+from agentkit.message import reasoning_of, response_of
 from agentkit.telemetry import names
 
 MAX_TEXT = 8_000
@@ -94,11 +94,8 @@ def _message(message: Any) -> dict[str, Any]:
         text = response_of(message)
         part = {"type": "tool_call_response", "id": message.get("tool_call_id"), "response": cut_text(text)}
         return {"role": role, "parts": [part]}
-    parts = [
-        {"type": "reasoning", "content": cut_text(message[field])}
-        for field in ("reasoning_content", "reasoning")
-        if isinstance(message.get(field), str) and message[field]
-    ][:1]
+    reasoning = reasoning_of(message)
+    parts = [{"type": "reasoning", "content": cut_text(reasoning)}] if reasoning else []
     parts += _texts(message.get("content"))
     if isinstance(message.get("refusal"), str):
         parts += _texts(message["refusal"])

@@ -8,6 +8,7 @@ redacted, and so are the secrets in environment variables wherever they occur.
 import json
 import os
 import re
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache, partial
@@ -21,6 +22,7 @@ from agentkit.net.error_text import causes_of
 from agentkit.net.keys import is_secret_name
 from agentkit.testing.cassette_file import CassetteFile
 from agentkit.testing.redaction import Redaction
+from agentkit.testing.reset_window import narrowed
 from agentkit.tooling.outcome import failures_watched_by
 
 MODES = ("none", "once", "new", "all")
@@ -66,8 +68,9 @@ def recorded(path: str | os.PathLike[str], *, mode: str | None = None, secrets: 
     misses: list[CassetteError] = []
     modes = {"none": "none", "once": "once", "new": "new_episodes", "all": "all"}
     used = player.use_cassette(str(file), record_mode=modes[mode], match_on=["agentkit"])
-    with _reported(misses), used as cassette:
+    with _reported(misses), narrowed(), used as cassette:
         cassette.can_play_response_for = partial(_can_play, cassette, file.name, misses)
+        cassette.play_response = partial(_play, cassette, file.name, misses, threading.Lock())
         yield cassette
 
 
@@ -103,10 +106,26 @@ def _can_play(cassette: Any, file: str, misses: list[CassetteError], request: An
     if type(cassette).can_play_response_for(cassette, request):
         return True
     if cassette.write_protected:
-        miss = _miss(f"a request is not in the recording {file}: {_reason(cassette, request)}")
-        misses.append(miss)
-        raise miss
+        raise _noted(misses, cassette, file, request)
     return False
+
+
+def _play(cassette: Any, file: str, misses: list[CassetteError], playing: threading.Lock, request: Any) -> Any:
+    """The response that is recorded for a request, for one thread. Raises CassetteError where another thread, which has
+    sent the same request, has just got the last one."""
+    from vcr.errors import UnhandledHTTPRequestError
+
+    with playing:
+        try:
+            return type(cassette).play_response(cassette, request)
+        except UnhandledHTTPRequestError:
+            raise _noted(misses, cassette, file, request) from None
+
+
+def _noted(misses: list[CassetteError], cassette: Any, file: str, request: Any) -> CassetteError:
+    miss = _miss(f"a request is not in the recording {file}: {_reason(cassette, request)}")
+    misses.append(miss)
+    return miss
 
 
 def _miss(message: str) -> CassetteError:

@@ -21,6 +21,7 @@ MIN_BARE = 4
 
 _NAME = r"""(?P<quote>\\{0,7}["'])(?P<name>[^"'\\\s]{2,60})(?P=quote)"""
 _FIELD = pattern(_NAME + r"\s*:\s*(?P<list>\[\s*)?(?P=quote)")
+_NUMBER = pattern(rf"(?P<begin>{_NAME}\s*:\s*)(?P<value>-?\d{{4,}}+)(?=\s*[,}}\]])")
 _PLAIN_VALUE = pattern(r"""(?:[^"\\]|\\.)*""", re.DOTALL)
 _LIST_END = pattern(r"[^\[\]{}]*(?=\])")
 _HAS_PROBABILITY = pattern(r"""\\{0,7}["']\s*,\s*\\{0,7}["'](?:logprob|bytes|top_logprobs|special)\b""")
@@ -77,7 +78,7 @@ class Redaction:
 
 
 def _without_fields(text: str) -> str:
-    text = "".join(_pieces(text))
+    text = _NUMBER.sub(_numbered, "".join(_pieces(text)))
     for each in (_PAIR, _PART, _ELEMENT):
         text = each.sub(_named, text)
     text = _in_parameters(text)
@@ -120,6 +121,13 @@ def _end_of_value(text: str, found: re.Match[str]) -> int:
 
 def _named(found: re.Match[str]) -> str:
     return found["begin"] + (REDACTED if is_secret_name(found["name"]) else found["value"])
+
+
+def _numbered(found: re.Match[str]) -> str:
+    """A number stays one, since the tool that gets it as an argument takes no text. That of a `token` is its place in
+    the vocabulary of a model."""
+    is_secret = found["name"].lower() != "token" and is_secret_name(found["name"])
+    return found["begin"] + ("0" if is_secret else found["value"])
 
 
 def _parameter(found: re.Match[str]) -> str:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentkit._lazy.patterns import pattern
-from agentkit.message import inside_response, is_plain_call, map_response
+from agentkit.message import REASONING_FIELDS, inside_response, is_plain_call, map_response
 from agentkit.text.computed_once import ComputedOnce
 
 if TYPE_CHECKING:
@@ -105,12 +105,14 @@ def neutral_message(
     elif isinstance(content, str):
         is_result = is_wrapped and message.get("role") == "tool"
         made["content"] = map_response(content, change) if is_result else change(content)
+    if isinstance(call_id := message.get("tool_call_id"), str):
+        made["tool_call_id"] = without_turns(call_id, more)  # as that of its call
     if message.get("tool_calls"):
         made["tool_calls"] = [_neutral_call(call, more) for call in message["tool_calls"]]
     return {**message, **made} if any(message[key] != value for key, value in made.items()) else message
 
 
-_TEXT_FIELDS = ("name", "reasoning_content", "reasoning")
+_TEXT_FIELDS = ("name", *REASONING_FIELDS)
 
 
 def _is_plain_message(message: Mapping[str, Any], is_wrapped: bool) -> bool:

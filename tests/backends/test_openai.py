@@ -618,6 +618,9 @@ def test_a_closed_backend_raises() -> None:
     [
         ("openai:gpt-5-mini@http://localhost:8000", "gpt-5-mini", "http://localhost:8000/v1"),
         ("openai:gpt-5-mini@http://localhost:8000/v1", "gpt-5-mini", "http://localhost:8000/v1"),
+        ("openai:m@http://host?key=abc", "m", "http://host/v1?key=abc"),
+        ("openai:m@http://host/?key=abc/d", "m", "http://host/v1?key=abc/d"),
+        ("openai:m@http://host/v1?key=abc", "m", "http://host/v1?key=abc"),
         ("openai:user@corp/model@https://host/api/v2/", "user@corp/model", "https://host/api/v2/"),
         ("llamacpp:", "default", "http://localhost:8080/v1"),
         ("llamacpp:@http://box:9", "default", "http://box:9/v1"),

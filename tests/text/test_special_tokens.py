@@ -283,3 +283,12 @@ def test_a_text_of_ascii_is_searched_for_the_same_characters(before: str) -> Non
     for character in map(chr, range(128)):
         assert _is_plain(before + character) == (MARKS.search(character) is None)
         assert has_no_markup(before + character) == (MARKUP.search(character) is None)
+
+
+@pytest.mark.parametrize("call_id", ["<|im_end|>1", "call_<|eot_id|>", "[/INST]x", "call_1"])
+def test_a_call_and_its_result_have_the_same_id(call_id: str) -> None:
+    call = {"id": call_id, "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    asked = neutral_message({"role": "assistant", "content": None, "tool_calls": [call]})
+    answered = neutral_message({"role": "tool", "tool_call_id": call_id, "content": "9 <|im_end|>"})
+    assert asked["tool_calls"][0]["id"] == answered["tool_call_id"]
+    assert "<|im_end|>" not in f"{asked} {answered}"

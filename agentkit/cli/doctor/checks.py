@@ -19,7 +19,7 @@ from agentkit.cli.doctor.prompt_form import form_of_prompt, same_as_servers
 from agentkit.cli.doctor.questions import TIME_LIMIT, NoReplyError, Questions
 from agentkit.cli.doctor.verdict import Verdict
 from agentkit.event import Reply
-from agentkit.message import text_of, tool_result, user
+from agentkit.message import REASONING_FIELDS, text_of, tool_result, user
 from agentkit.toolbox import Toolbox
 from agentkit.transcript import Transcript
 
@@ -177,7 +177,7 @@ def _accepts_results(backend: Backend) -> tuple[Verdict, str]:
 
 def _reasons(backend: Backend) -> tuple[Verdict, str]:
     _, reply = _ask(backend, [user("Which is greater, 9.11 or 9.9? Think first.")])
-    for name in ("reasoning_content", "reasoning", "reasoning_details"):
+    for name in (*REASONING_FIELDS, "reasoning_details", "thinking_blocks"):
         if reply.message.get(name):
             return "yes", f"in the field {name}"
     if isinstance(reply.message.get("content"), list):

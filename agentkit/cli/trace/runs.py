@@ -9,6 +9,7 @@ from typing import Any
 from agentkit._text import cut
 from agentkit.cli.trace.records import Record, of_whole, text_in
 from agentkit.limits import Usage
+from agentkit.message import reasoning_of
 from agentkit.record import amount_of, usage_from
 
 SHOWN, SHOWN_LATER, PAGE = 20_000, 300, 30_000_000
@@ -222,7 +223,7 @@ class Runs:
         self._parts = {}
         turn.ended, turn.is_complete = at, True
         turn.text = self.shown(text_in(message.get("content")))
-        turn.reasoning = self.shown(message.get("reasoning_content") or message.get("reasoning")) or turn.reasoning
+        turn.reasoning = self.shown(reasoning_of(message)) or turn.reasoning
         turn.finish_reason = _word(reply.get("finish_reason"))
         turn.model = _word(record.get("model") or reply.get("model"))
         if isinstance(reply.get("usage"), dict):

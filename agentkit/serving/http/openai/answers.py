@@ -12,7 +12,7 @@ from typing import Any, Protocol, get_args
 
 from agentkit._text import json_bytes
 from agentkit.backend import ending_of
-from agentkit.backends.streamed_parts import text_of_part
+from agentkit.backends.streamed_parts import THOUGHTS, text_of_part
 from agentkit.event import (
     CutOff,
     Event,
@@ -24,7 +24,7 @@ from agentkit.event import (
     ToolFinished,
 )
 from agentkit.limits import Usage
-from agentkit.message import Message, ToolCall, text_of
+from agentkit.message import Message, ToolCall, reasoning_of, text_of
 from agentkit.running.append_only import AppendOnlyText, LateReasoningSeen, ReplyChangedError
 from agentkit.serving.exchange import Answer
 from agentkit.serving.http.openai.client_tools import cut_off_text
@@ -95,11 +95,10 @@ class SaidAtOnce:
 
     def _arrive_whole(self, message: Message) -> None:
         """Take the texts of a reply that was not streamed."""
-        reasoning = message.get("reasoning_content") or message.get("reasoning")
-        self._arriving["reasoning_content"].append(reasoning if isinstance(reasoning, str) else "")
+        self._arriving["reasoning_content"].append(reasoning_of(message))
         content = message.get("content")
-        thoughts = [part for part in content if part.get("type") == "thinking"] if isinstance(content, list) else []
-        self._arriving["reasoning_content"] += [text_of_part(part) or "" for part in thoughts]
+        thoughts = [part for part in content if part.get("type") in THOUGHTS] if isinstance(content, list) else []
+        self._arriving["reasoning_content"] += [text_of_part(part) for part in thoughts]
         self._arriving["content"].append(text_of(message))
 
     def _finish(self) -> None:

@@ -13,6 +13,7 @@ from agentkit.message import (
     INVALID_ANSWER,
     Message,
     is_shown_by_a_tool,
+    reasoning_of,
     response_of,
     text_of,
     user,
@@ -201,8 +202,7 @@ def _seconds(at: str) -> float | None:
 
 
 def _reasoning(message: Message) -> str:
-    text = message.get("reasoning_content") or message.get("reasoning")
-    return text.strip() if isinstance(text, str) else ""
+    return reasoning_of(message).strip()
 
 
 def _images(message: Message) -> list[str]:
