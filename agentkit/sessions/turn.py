@@ -8,6 +8,7 @@ try of the same request goes on from there.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -36,13 +37,12 @@ from agentkit.sessions.log import (
     Entry,
     Marks,
     begins_turn,
-    last_view,
     message_entries,
     messages_of,
     ordered,
-    shortened,
     started_calls,
 )
+from agentkit.sessions.views import begins_at, is_sound, last_view, shortened
 from agentkit.sessions.waiting import DECIDED, Waiting, goes_on, left_of, waiting_in
 from agentkit.transcript import whats_due
 
@@ -110,6 +110,8 @@ class Turn:
     _had_effect: bool = False
     _has_sources: bool = False
     _is_used: bool = False
+    _added: int = 0
+    _same_from: int = 0
     _begins_at: Mapping[int, dict[str, Any]] = MappingProxyType({})
 
     def __init__(
@@ -136,8 +138,9 @@ class Turn:
     @property
     def offset(self) -> int:
         """The index of the message with the number 0 in the transcript of the run: the session's first one, negative
-        where its beginning was not read; without a session the first one behind the system message."""
-        return self.instructed - self.first_number
+        where its beginning was not read; without a session the first one behind the system message. In a transcript
+        that a repair has made longer or shorter it holds for the messages behind that."""
+        return self.instructed - self.first_number + self._added
 
     @property
     def is_settled(self) -> bool:
@@ -192,6 +195,9 @@ class Turn:
         seen, self.spent = last_view(entries)
         count = self.first_number + len(self.messages) + len(self.held)
         self.view = shortened(view, count) if view is not None and self._start else seen
+        if self.view is not None and not is_sound(self.view, self.messages, self.first_number):
+            self.read_all()
+            self.view = self.spent = None  # what is sent is selected anew
 
     def _not_begun(self, messages: Sequence[Message]) -> list[str]:
         due, begun = whats_due(messages), {call["id"] for call in self._open_unknown}
@@ -278,6 +284,8 @@ class Turn:
         if self._writer is None:
             return
         is_longer = list(repaired[: len(earlier)]) == list(earlier)
+        if not is_longer:
+            self._align([*earlier, *unknown_results], repaired)
         before, blobs = message_entries(repaired[len(earlier) :] if is_longer else unknown_results)
         told = {message["tool_call_id"] for message in unknown_results}
         for entry in before:
@@ -293,6 +301,15 @@ class Turn:
         self._store(self._writer, [*before, *asked], {**blobs, **images}, begun)
         self._first = self._length - len(asked)
         self._messages_written = len(question)
+
+    def _align(self, stored: Sequence[Mapping[str, Any]], repaired: Sequence[Mapping[str, Any]]) -> None:
+        """Note by how many messages a repair that is not stored has changed the length of the history, and from which
+        number on the session's messages are those of the run."""
+        self._added = len(repaired) - len(stored)
+        if self._added:
+            pairs = zip(reversed(stored), reversed(repaired), strict=False)
+            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            self._same_from = self.first_number + len(stored) - same
 
     def add(
         self,
@@ -331,26 +348,14 @@ class Turn:
         """Store which part of the session is sent from now on. view: `begins` is the number of the first message that
         is sent, behind which all others are left out."""
         self.was_cut = True
-        if self._writer is not None:
+        if self._writer is not None and view["begins"] >= self._same_from:  # else its numbers are not the session's
             stored = {name: value for name, value in view.items() if name != "begins"}
             begins = view["begins"]
             if begins not in self._begins_at:  # a long turn is cut many times, and begins at one message
-                self._begins_at = {begins: self._from(self._writer, begins)}
+                entries = self._writer.entries(self._start)
+                self._begins_at = {begins: begins_at(entries, self._start, self.first_number, begins)}
             self._writer.note_view({**self._begins_at[begins], **stored})
             self._length += 1
-
-    def _from(self, writer: "Writer", begins: int) -> dict[str, Any]:
-        """Where reading starts in later turns: the entry of the message with that number, if all messages from it on
-        are stored behind all others."""
-        entries = writer.entries(self._start)
-        sent, held = ordered(entries)
-        place = begins - self.first_number
-        if not begins or not 0 <= place < len(sent):
-            return {}
-        numbers = {id(entry): number for number, entry in enumerate(entries)}
-        before, after = ([numbers[id(entry)] for entry in part] for part in (sent[:place], [*sent[place:], *held]))
-        is_apart = max(before, default=-1) < min(after)
-        return {"from": {"entry": self._start + min(after), "message": begins}} if is_apart else {}
 
     def note(self, event: Event) -> None:
         """Store what an event adds, before the event is emitted."""

@@ -22,9 +22,9 @@ from agentkit.sessions.log import (
     message_entries,
     messages_of,
     read_entries,
-    shortened,
     write_entries,
 )
+from agentkit.sessions.views import shortened
 from agentkit.sessions.waiting import Waiting
 
 

@@ -24,7 +24,7 @@ from agentkit.errors import SessionBusyError
 from agentkit.limits import Usage
 from agentkit.session import Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions, open_sessions
-from agentkit.sessions.log import last_view
+from agentkit.sessions.views import last_view
 from tests.sessions.conftest import Store
 from tests.support.many_writers import write_many
 from tests.support.redis_server import RedisServer, serve_redis

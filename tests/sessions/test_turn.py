@@ -15,7 +15,8 @@ from agentkit.errors import RequestConflictError, SessionBusyError
 from agentkit.event import ReplyFinished, RunFinished, TextDelta, ToolStarted
 from agentkit.session import Session, Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
-from agentkit.sessions.log import find_mark, last_view
+from agentkit.sessions.log import find_mark
+from agentkit.sessions.views import last_view
 from agentkit.testing import ScriptedBackend
 from tests.support.redis_server import RedisServer, serve_redis
 
