@@ -37,10 +37,12 @@ from typing import Any, cast
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, field
 from agentkit._text import json_bytes
+from agentkit.backend import is_broken_off
 from agentkit.errors import SessionError
-from agentkit.event import OpenCall
+from agentkit.event import OpenCall, Reply, ToolFinished
+from agentkit.evidence.history import stored
 from agentkit.limits import Usage
-from agentkit.message import Message, ToolCall
+from agentkit.message import STOP_NOTES, Message, ToolCall, stop_reason
 from agentkit.record import stored_usage
 from agentkit.running.open_questions import QUESTION, asked_in, still_open, with_question
 from agentkit.sessions.damage import damage_of, damage_of_message
@@ -377,6 +379,23 @@ def message_entries(
     if made and usage is not None:
         made[0]["usage"] = stored_usage(usage)
     return made, blobs
+
+
+def of_reply(reply: Reply) -> dict[str, Any]:
+    """What the entry of a reply says of it: which model wrote it, and how it ended when that was not done."""
+    reason, made = reply.finish_reason, {"model": reply.model} if reply.model else {}
+    if reason in STOP_NOTES and stop_reason(reply.message) == reason:
+        return {**made, "stopped": reason}
+    return {**made, "finish_reason": reason} if is_broken_off(reason) else made
+
+
+def of_result(event: ToolFinished) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the entry of a result says of it, and the texts of its sources."""
+    sources, texts = stored(event.record.sources)
+    made: dict[str, Any] = {"ends": True} if event.ends_run else {}
+    if seconds := round(event.record.seconds, 3):
+        made["seconds"] = seconds
+    return {**made, "sources": sources} if sources else made, texts
 
 
 def _data_url(url: str, number: int, session_id: str, blob: Callable[[str], bytes | None]) -> str:

@@ -13,32 +13,32 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from agentkit._text import json_bytes
-from agentkit.backend import is_broken_off
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
 from agentkit.event import (
     ApprovalNeeded,
     Event,
     OpenCall,
-    Reply,
     ReplyFinished,
     TextDelta,
     ToolFinished,
     ToolRecord,
     ToolStarted,
 )
-from agentkit.evidence.history import restored, stored
+from agentkit.evidence.history import restored
 from agentkit.evidence.ledger import Kept
 from agentkit.limits import Usage
-from agentkit.message import STOP_NOTES, Message, ToolCall, stop_reason, tool_result
+from agentkit.message import Message, ToolCall, tool_result
 from agentkit.running.held_messages import with_held
 from agentkit.running.open_questions import with_question
-from agentkit.sessions.answers import is_answered, records_of, told_unknown, unknown_of
+from agentkit.sessions.answers import is_answered, may_have_effects, records_of, told_unknown, unknown_of
 from agentkit.sessions.log import (
     Entry,
     Marks,
     begins_turn,
     message_entries,
     messages_of,
+    of_reply,
+    of_result,
     ordered,
     started_calls,
 )
@@ -73,8 +73,8 @@ class Turn:
     None when none does. left: of a decision (`decides`) that an earlier try has taken, the calls for which it still
     counts, by their ids; None for another one.
 
-    Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
-    be read.
+    Raises RequestConflictError when the request id was used with another content, or another question was asked since
+    the calls of the request may have had effects; SessionError when the session can't be read.
     """
 
     # what a turn without a session has
@@ -255,6 +255,8 @@ class Turn:
             self.records = records_of(made, before)
             return entries[:end]
         has_begun = made or (is_decision and any(map(goes_on, entries[place + 1 : end])))
+        if end < len(entries) and may_have_effects(entries[place:end]):
+            raise self._overtaken()
         if not has_begun or end < len(entries):
             return entries  # undone, or another question was asked since: it is asked anew
         self.state = "open"
@@ -265,6 +267,14 @@ class Turn:
         self.made = min(len(sent), len(made))
         self.records = records_of(made, before)
         return entries
+
+    def _overtaken(self) -> RequestConflictError:
+        error = RequestConflictError(
+            f"the request {self.request_id!r:.80} has called tools that may have had effects, and another question was "
+            "asked before it had its answer: it is not asked again; to ask it all the same, use a new id"
+        )
+        error.was_overtaken = True
+        return error
 
     # ---- writing
 
@@ -366,9 +376,9 @@ class Turn:
         if self._writer is None:
             return
         if isinstance(event, ReplyFinished):
-            self.add(event.adds, event.reply.usage, _of_reply(event.reply))
+            self.add(event.adds, event.reply.usage, of_reply(event.reply))
         elif isinstance(event, ToolFinished):
-            self.add(event.adds, None, *_of_result(event))
+            self.add(event.adds, None, *of_result(event))
         elif event.adds:
             self.add(event.adds)
         elif isinstance(event, ToolStarted) and not event.read_only:
@@ -414,23 +424,6 @@ class Turn:
 def is_after(delivered: int | None, begun: int | None) -> bool:
     """Whether an answer was delivered since its request was begun, by the numbers of the entries that say so."""
     return delivered is not None and (begun is None or delivered > begun)
-
-
-def _of_reply(reply: Reply) -> dict[str, Any]:
-    """What the entry of a reply says of it: which model wrote it, and how it ended when that was not done."""
-    reason, made = reply.finish_reason, {"model": reply.model} if reply.model else {}
-    if reason in STOP_NOTES and stop_reason(reply.message) == reason:
-        return {**made, "stopped": reason}
-    return {**made, "finish_reason": reason} if is_broken_off(reason) else made
-
-
-def _of_result(event: ToolFinished) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What the entry of a result says of it, and the texts of its sources."""
-    sources, texts = stored(event.record.sources)
-    made: dict[str, Any] = {"ends": True} if event.ends_run else {}
-    if seconds := round(event.record.seconds, 3):
-        made["seconds"] = seconds
-    return {**made, "sources": sources} if sources else made, texts
 
 
 def _digest(content: object) -> str:

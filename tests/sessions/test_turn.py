@@ -145,6 +145,26 @@ def test_a_request_that_was_overtaken_by_another_question_is_asked_anew(session:
     assert contents(session) == ["A?", "B?", "To B.", "A?", "To A."]
 
 
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_request_that_was_overtaken_behind_an_effect_is_not_asked_anew(session: Session, has_ended: bool) -> None:
+    failure: BaseException = ValueError("no server") if has_ended else KeyboardInterrupt()
+    with pytest.raises(type(failure)):
+        Agent(ScriptedBackend(("send", {"to": "x"}), failure), tools=[send]).run(
+            "Send it.", session=session, request_id="r1"
+        )
+    assert Agent(ScriptedBackend("Hello.")).run("Hi.", session=session, request_id="r2").output == "Hello."
+    before = contents(session)
+    for _ in range(2):
+        with pytest.raises(RequestConflictError, match="'r1' has called tools that may have had effects") as raised:
+            Agent(ScriptedBackend(("send", {"to": "x"}), "Sent."), tools=[send]).run(
+                "Send it.", session=session, request_id="r1"
+            )
+        assert raised.value.was_overtaken
+    assert effects == ["x"]
+    assert contents(session) == before
+    assert Agent(ScriptedBackend("Sent.")).run("Send it.", session=session, request_id="r3").output == "Sent."
+
+
 def killed(session: Session, prompt: str, request_id: str) -> None:
     """A process is killed after it has stored a question."""
     with session.turn(request_id, content=prompt) as turn:

@@ -32,6 +32,10 @@ MAX_TEMPLATES = 1000
 
 RESET = "[Session history was too long and was reset]\n\n"
 NO_ANSWER = "Error: the model gave no answer."
+OVERTAKEN = (
+    "is that of a message which has called tools that may have had effects, before another message was answered: it is "
+    "not asked again; to ask it all the same, use a new one"
+)
 
 
 Deliver = Callable[[str, Callable[[], None]], object]
@@ -181,6 +185,10 @@ class Responder:
         another message."""
         try:
             return self.service.is_answered(self._user_input(message, message.text, ()))
+        except RequestConflictError as error:
+            if error.was_overtaken:
+                return False
+            raise
         except DecisionError:
             return False
 
@@ -277,7 +285,8 @@ def _error_text(message: UserMessage, error: BaseException) -> str:
     logger.warning("failed to answer a message of session %s: %s %s", message.key, type(error).__name__, status)
     messages.debug("failed", exc_info=error)
     if isinstance(error, RequestConflictError):  # the id in its text is the one in the log
-        return f"Error: the requestId {message.request_id!r:.80} was used before with another message: use a new one"
+        what = OVERTAKEN if error.was_overtaken else "was used before with another message: use a new one"
+        return f"Error: the requestId {message.request_id!r:.80} {what}"
     return f"Error: {in_a_line(str(error), 300)}"
 
 
