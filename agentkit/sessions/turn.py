@@ -42,7 +42,7 @@ from agentkit.sessions.log import (
     ordered,
     started_calls,
 )
-from agentkit.sessions.views import begins_at, is_sound, last_view, shortened
+from agentkit.sessions.views import begins_at, is_sound, last_view, settled, shortened
 from agentkit.sessions.waiting import DECIDED, Waiting, goes_on, left_of, waiting_in
 from agentkit.transcript import whats_due
 
@@ -307,7 +307,8 @@ class Turn:
             state = DECIDED if self._decides else "begun"
             asked = [{"request": {"id": self.request_id, "state": state, "digest": self._digest}}, *asked]
         begun = {f"request:{self.request_id}": len(before)} if begins else {}
-        self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
+        left: list[Any] = [*(self.messages or ()), *(entry["message"] for entry in before), *self.held]
+        self._left = self.first_number + settled(left)
         self._store(self._writer, [*before, *asked], {**blobs, **images}, begun)
         self._first = self._length - len(asked)
         self._messages_written = len(question)

@@ -13,7 +13,6 @@ from agentkit.limits import Usage
 from agentkit.message import Message
 from agentkit.record import usage_from
 from agentkit.sessions.log import Entry, ordered
-from agentkit.transcript import whats_due
 
 PLACES = ("left_out", "stubs")
 
@@ -50,10 +49,14 @@ def shortened(view: Mapping[str, Any], messages: int) -> dict[str, Any]:
 
 
 def settled(messages: Sequence[Message]) -> int:
-    """The number of messages before the reply that has open calls; all of them where none has."""
-    if not isinstance(whats_due(messages), tuple):
-        return len(messages)
-    return max(place for place, message in enumerate(messages) if message["role"] == "assistant")
+    """The number of messages before the last reply where that has calls without a result; else of all."""
+    results = 0
+    for place in reversed(range(len(messages))):
+        message = messages[place]
+        if message["role"] == "assistant":
+            return place if len(message.get("tool_calls") or ()) > results else len(messages)
+        results += message["role"] == "tool"
+    return len(messages)
 
 
 def is_sound(view: Mapping[str, Any], messages: Sequence[Message], first: int) -> bool:

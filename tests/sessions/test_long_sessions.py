@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, Limits, SessionError, Window, tool
+from agentkit.event import ReplyFinished
 from agentkit.session import Session
 from agentkit.sessions import MemorySessions
 from agentkit.sessions.views import last_view
@@ -311,3 +312,44 @@ def test_a_view_that_parts_a_call_from_its_result_is_made_anew(view: dict[str, A
     result = Agent(backend).run("Three?", session=session)
     assert [each["role"] for each in backend.requests[0].messages] == [each["role"] for each in session.messages[:-1]]
     assert result.messages == session.messages
+
+
+def test_a_request_whose_try_was_rolled_back_behind_an_open_call_can_be_tried_again() -> None:
+    """The call was left out by the try, and its result was another message in the next one."""
+    session, window = MemorySessions()["a"], Window(700)
+    for number in range(4):
+        Agent(ScriptedBackend("Aye. " + "z" * 900), window=window).run(f"Hello {number}.", session=session)
+
+    def asked(*steps: Any) -> Any:
+        agent = Agent(ScriptedBackend(*steps), tools=[look_up], window=window)
+        return agent.stream("Research this.", session=session, request_id="r1")
+
+    with asked(("look_up", {"topic": "t1"})) as run:  # killed while the first call runs
+        next(event for event in run if isinstance(event, ReplyFinished))
+    before = session.messages
+    with pytest.raises(ValueError, match="no server"):
+        list(asked(*[("look_up", {"topic": f"t{number}"}) for number in range(2, 6)], ValueError("no server")))
+    assert session.messages == before
+    assert any(entry.kind == "undo" for entry in session.entries())
+    view = last_view(session.entries())[0]
+    assert view is not None
+    assert (view["left_out"], view["stubs"]) == ([], [])  # nothing of the reply with the open call
+    assert [*asked("Done.")][-1].result.output == "Done."
+
+
+@pytest.mark.parametrize("undone", range(1, 12))
+def test_a_session_can_be_gone_on_with_wherever_an_undo_ends(undone: int) -> None:
+    session, window = MemorySessions()["a"], Window(700)
+    for number in range(4):
+        Agent(ScriptedBackend("Aye. " + "z" * 900), window=window).run(f"Hello {number}.", session=session)
+    calls: list[Any] = [("look_up", {"topic": f"t{number}"}) for number in range(6)]
+    Agent(ScriptedBackend(*calls, "Done."), tools=[look_up], window=window).run("Research this.", session=session)
+    view = last_view(session.entries())[0]
+    assert view is not None
+    assert len(view["left_out"]) > 4
+    with session.hold() as writer:
+        writer.undo(undone)
+    left = session.messages
+    for text in ("One.", "Two."):
+        assert Agent(ScriptedBackend(text), tools=[look_up], window=window).run("And?", session=session).output == text
+    assert session.messages[: len(left)] == left
