@@ -1,5 +1,6 @@
 """Produces the responses to clients: answers to user messages, and hints for states of the maze."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.backends.chat_protocol import laid_over
-from agentkit.errors import RequestConflictError
+from agentkit.errors import RequestConflictError, SessionError
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
@@ -205,14 +206,16 @@ class Responder:
         return key in self.sessions
 
     def obey(self, command: Command) -> None:
-        """Change the sessions that a command names."""
+        """Change the sessions that a command names. Raises SessionError; it may be called again then."""
         project, session = command.project, command.session
         if command.kind == "template":
             self.templates.set(project, session, command.template)
         if command.kind == "delete":
             self.templates.drop(project, session)
         if not command.keeps_sessions:
-            self.service.forget(self.sessions_of(project) if session is None else [session_key(project, session)])
+            if not command.left:
+                command.left.extend(self.sessions_of(project) if session is None else [session_key(project, session)])
+            self.service.forget(command.left)
 
     def sessions_of(self, project: Project) -> list[str]:
         """The ids of a project's sessions in the store."""
@@ -226,7 +229,8 @@ class Responder:
         infos = self._session_infos(project)
         now = datetime.now(UTC)
         old = [info.id for info in infos if (now - info.updated).total_seconds() > idle_seconds]
-        self.service.forget({*old, *(info.id for info in infos[max_sessions:])})
+        with contextlib.suppress(SessionError):
+            self.service.forget([*{*old, *(info.id for info in infos[max_sessions:])}])
 
     def _user_input(
         self,
