@@ -106,7 +106,7 @@ class Turn:
     _length: int = 0
     _first: int = 0
     _left: int = 0
-    _messages_written: int = 0
+    _is_over: bool = False
     _had_effect: bool = False
     _has_sources: bool = False
     _is_used: bool = False
@@ -309,9 +309,8 @@ class Turn:
         begun = {f"request:{self.request_id}": len(before)} if begins else {}
         left: list[Any] = [*(self.messages or ()), *(entry["message"] for entry in before), *self.held]
         self._left = self.first_number + settled(left)
+        self._first += len(before)
         self._store(self._writer, [*before, *asked], {**blobs, **images}, begun)
-        self._first = self._length - len(asked)
-        self._messages_written = len(question)
 
     def _align(self, stored: Sequence[Mapping[str, Any]], repaired: Sequence[Mapping[str, Any]]) -> None:
         """Note by how many messages a repair that is not stored has changed the length of the history, and from which
@@ -343,7 +342,6 @@ class Turn:
         has_sources = bool(entries) and "sources" in entries[0]
         self._has_sources = self._has_sources or has_sources
         self._store(self._writer, entries, {**images, **(blobs or {})}, {"sources": 0} if has_sources else {})
-        self._messages_written += len(messages)
 
     def _store(
         self, writer: "Writer", entries: Sequence[dict[str, Any]], blobs: Mapping[str, bytes], marks: Mapping[str, int]
@@ -416,10 +414,18 @@ class Turn:
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect. A stopped answer that
         it has replaced is there again."""
-        if self._writer is not None and self._messages_written and not self._had_effect:
+        if self._writer is not None and not self._is_over and not self._had_effect:
             with suppress(SessionError):  # then the next try goes on from what is stored
-                self._writer.write_undo(self._messages_written, self._first, self._left, self._replaced)
-        self._messages_written = 0
+                self._undo(self._writer)
+        self._is_over = True
+
+    def _undo(self, writer: "Writer") -> None:
+        stored = writer.entries(self._first)  # also what the store has kept and could not say so
+        messages = sum(entry.kind == "message" for entry in stored)
+        if self._stopped is not None and any(entry.kind == "undo" for entry in stored):
+            self._replaced = self._stopped
+        if messages:
+            writer.write_undo(messages, self._first, self._left, self._replaced)
 
 
 def is_after(delivered: int | None, begun: int | None) -> bool:

@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from agentkit import Agent, ConfigurationError, Image, Limits, SessionError, Window, tool
 from agentkit.errors import RequestConflictError, SessionBusyError
 from agentkit.event import ReplyFinished, RunFinished, TextDelta, ToolStarted
+from agentkit.run import Run
 from agentkit.session import Session, Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
 from agentkit.sessions.log import find_mark
@@ -122,6 +124,60 @@ def test_a_request_that_failed_before_an_effect_leaves_no_trace_and_is_asked_ane
         agent.run("Go.", session=session, request_id="r1")
     assert session.messages == []
     assert agent.run("Another.", session=session, request_id="r1").output == "Done."  # nothing is known of r1
+
+
+class Unheard(MemorySessions):
+    """A store that keeps what it is given and can't say so, once."""
+
+    appends = -1
+
+    def _append_marked(self, *given: Any) -> None:
+        super()._append_marked(*given)
+        self.appends -= 1
+        if self.appends == 0:
+            raise SessionError("the connection broke")
+
+
+@pytest.mark.parametrize("lost", range(1, 5))
+@pytest.mark.parametrize("request_id", [None, "r1"])
+def test_a_failed_run_leaves_no_trace_of_what_was_stored_unheard(lost: int, request_id: str | None) -> None:
+    sessions = Unheard()
+    session = sessions["a"]
+    Agent(ScriptedBackend("Oslo.")).run("Norway?", session=session)
+    sessions.appends = lost
+    with pytest.raises(SessionError, match="the connection broke"):
+        output_of(asked(session, request_id))
+    assert contents(session) == ["Norway?", "Oslo."]
+    assert output_of(asked(session, request_id)) == "Paris."
+    assert contents(session)[2::3] == ["France?", "Paris."]
+
+
+@pytest.mark.parametrize("lost", range(1, 4))
+def test_a_stopped_answer_is_there_again_whatever_was_stored_unheard_in_its_place(lost: int) -> None:
+    sessions = Unheard()
+    session = sessions["a"]
+    with suppress(KeyboardInterrupt), asked(session, "r1", "Paris is the capital.") as run:
+        for event in run:
+            if isinstance(event, TextDelta):
+                raise KeyboardInterrupt
+    before = contents(session)
+    assert len(before) == 4
+    sessions.appends = lost
+    with pytest.raises(SessionError, match="the connection broke"):
+        output_of(asked(session, "r1"))
+    assert contents(session) == before
+    assert output_of(asked(session, "r1")) == "Paris."
+
+
+def asked(session: Session, request_id: str | None, answer: str = "Paris.") -> Run:
+    steps = ScriptedBackend(("look_up", {"topic": "x"}), answer)
+    return Agent(steps, tools=[look_up]).stream("France?", session=session, request_id=request_id)
+
+
+def output_of(run: Run) -> str:
+    *_, last = run
+    assert isinstance(last, RunFinished)
+    return str(last.result.output)
 
 
 def test_a_request_that_failed_after_an_effect_goes_on_from_there(sessions: Sessions) -> None:
