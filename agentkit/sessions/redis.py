@@ -65,6 +65,12 @@ redis.call('ZADD', KEYS[6], now, ARGV[2])
 redis.call('ZADD', KEYS[7], 0, ARGV[2])
 return have + count
 """
+# KEYS: lock. ARGV: token, milliseconds. Whoever did not receive the answer and asks again has the lock already.
+ACQUIRE = """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
+"""
 RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 # KEYS: all sessions by time, by name, then what is stored of the session. ARGV: id.
@@ -278,8 +284,7 @@ class RedisSessions(Sessions):
 
     def _acquire(self, session_id: str, key: str, token: str, wait: float) -> None:
         end = time.monotonic() + wait
-        lease = int(self._lease * 1000)
-        while not self._do(lambda server: server.set(key, token, nx=True, px=lease)):
+        while not self._run(ACQUIRE, [key], [token, int(self._lease * 1000)]):
             if time.monotonic() >= end:
                 raise busy(session_id, wait)
             time.sleep(POLL)

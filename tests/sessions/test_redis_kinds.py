@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentkit import ConfigurationError, SessionError
+from agentkit.errors import SessionBusyError
 from agentkit.session import Sessions
 from agentkit.sessions import RedisSessions, open_sessions
 from tests.support.ports import refusing_port
@@ -115,6 +117,20 @@ def test_a_server_that_became_a_replica_is_left_for_the_one_that_took_over(tmp_p
         assert sessions["a"].messages == [HELLO, HI]
         client.close()
         sessions.close()
+
+
+def test_commands_whose_answers_are_lost_may_be_done_twice(tmp_path: Path, redis: RedisServer) -> None:
+    sessions = RedisSessions(redis.url, prefix=f"{tmp_path.name}:")
+    do: Any = sessions._client.do
+
+    def twice(action: Any) -> Any:
+        do(action)  # its answer does not arrive, and redis-py sends it again
+        return do(action)
+
+    sessions._client.do = twice  # type: ignore[method-assign]
+    with sessions["a"].hold(0.0), pytest.raises(SessionBusyError):
+        RedisSessions(redis.url, prefix=f"{tmp_path.name}:").delete_all(["a"], wait=0.0)
+    works(sessions)
 
 
 # redis-developer/langgraph-redis#24: answers were taken for bytes.
