@@ -12,7 +12,7 @@ from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from agentkit._text import json_bytes
+from agentkit._text import canonical_json, joined_surrogates, json_bytes
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
 from agentkit.event import (
     ApprovalNeeded,
@@ -125,6 +125,7 @@ class Turn:
         self.request_id = request_id
         self._decides = decides
         self._writer = writer
+        self._content = content
         self._digest = _digest(content) if request_id else ""
         self._is_retry = is_retry
         if writer is not None:
@@ -239,7 +240,8 @@ class Turn:
     def _read_request(self, entries: list[Entry], place: int) -> list[Entry]:
         """Read the state of the request that begins at `place`. Returns the entries that count for this turn."""
         digest, is_decision = entries[place].value.get("digest"), entries[place].value.get("state") == DECIDED
-        if digest is not None and digest != self._digest:
+        as_it_came = _digest_of(json_bytes(self._content))  # that of older versions
+        if digest is not None and digest not in (self._digest, as_it_came):
             raise RequestConflictError(
                 f"the request id {self.request_id!r:.80} was used before with another content: use a new id"
             )
@@ -434,6 +436,11 @@ def is_after(delivered: int | None, begun: int | None) -> bool:
 
 
 def _digest(content: object) -> str:
+    """A digest of JSON values; the order of the keys of objects means nothing."""
+    return _digest_of(joined_surrogates(canonical_json(content)).encode())
+
+
+def _digest_of(text: bytes) -> str:
     import hashlib
 
-    return hashlib.sha256(json_bytes(content)).hexdigest()[:32]
+    return hashlib.sha256(text).hexdigest()[:32]

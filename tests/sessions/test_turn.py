@@ -1,5 +1,7 @@
 """One turn of a session: a client's request is answered once, whatever fails, and however often it is sent."""
 
+import hashlib
+import json
 import multiprocessing
 import threading
 import time
@@ -17,7 +19,7 @@ from agentkit.event import ReplyFinished, RunFinished, TextDelta, ToolStarted
 from agentkit.run import Run
 from agentkit.session import Session, Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
-from agentkit.sessions.log import find_mark
+from agentkit.sessions.log import Marks, find_mark
 from agentkit.sessions.views import last_view
 from agentkit.testing import ScriptedBackend
 from tests.support.redis_server import RedisServer, serve_redis
@@ -189,6 +191,29 @@ def test_a_request_that_failed_after_an_effect_goes_on_from_there(sessions: Sess
     result = agent.run("Send it.", session=session, request_id="r1")
     assert (result.output, effects) == ("Sent.", ["x"])
     assert [each["role"] for each in session.messages] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_a_request_is_the_same_whatever_order_the_keys_of_its_content_have(session: Session) -> None:
+    content = {"text": "Hi", "seat": {"row": 4, "column": ["a", {"x": 1, "y": 2}]}}
+    in_another = {"seat": {"column": ["a", {"y": 2, "x": 1}], "row": 4}, "text": "Hi"}
+    agent = Agent(ScriptedBackend("Hello."))
+    for each in (content, in_another, content):
+        with session.turn("r1", content=each) as turn:
+            assert agent.run("Hi", session=turn).output == "Hello."
+    with pytest.raises(RequestConflictError), session.turn("r1", content={**content, "text": "Ho"}):
+        pass
+
+
+def test_a_request_that_an_older_agentkit_has_begun_is_known(session: Session) -> None:
+    """Its digest is that of the content with the keys as they came."""
+    content = {"text": "Hi", "seat": 4}
+    digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()[:32]
+    with session.hold() as writer:
+        request = {"request": {"id": "r1", "state": "begun", "digest": digest}}
+        writer.write([request, {"message": {"role": "user", "content": "Hi"}}], marks=Marks({"request:r1": 0}))
+        writer.append([{"role": "assistant", "content": "Hello."}])
+    with session.turn("r1", content=content) as turn:
+        assert turn.state == "answered"
 
 
 def test_a_request_that_was_overtaken_by_another_question_is_asked_anew(session: Session) -> None:
