@@ -20,7 +20,7 @@ from agentkit.net.kept_keys import keyless_address
 from agentkit.session import SessionInfo, Sessions, busy
 from agentkit.sessions.log import Marks
 from agentkit.sessions.redis_client import RedisClient
-from agentkit.sessions.redis_url import parse_redis_url
+from agentkit.sessions.redis_url import is_lease, parse_redis_url
 
 if TYPE_CHECKING:
     import redis
@@ -145,6 +145,10 @@ class RedisSessions(Sessions):
                     f"instead of {self._prefix!r}"
                 )
         self._lease = next(each for each in (lease, address.lease, LEASE) if each is not None)
+        if not is_lease(self._lease):
+            raise ConfigurationError(
+                f"RedisSessions(lease={lease!r:.40}): must be a number of seconds, above 0 and below a day"
+            )
         self._client = RedisClient(address)
 
     def __repr__(self) -> str:
@@ -229,6 +233,8 @@ class RedisSessions(Sessions):
         return [None if place is None else int(place) for place in places]
 
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
+        if count == 0:  # an end of -1 is that of the list
+            return []
         end = -1 if count is None else start + count - 1
         found: Any = self._do(lambda server: server.lrange(self._key(session_id, "entries"), start, end))
         return [body.decode() for body in found]

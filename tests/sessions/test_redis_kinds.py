@@ -152,6 +152,14 @@ def test_an_option_without_sense_is_refused(query: str) -> None:
         RedisSessions(f"redis://localhost:1/0?{query}")
 
 
+@pytest.mark.parametrize("lease", [0, -1, 1e-6, 1e9, float("nan")])
+def test_a_lease_without_sense_is_refused(lease: float) -> None:
+    with pytest.raises(ConfigurationError, match="lease="):
+        RedisSessions("redis://localhost:1/0", lease=lease)
+    with pytest.raises(ConfigurationError, match="lease="):
+        RedisSessions(f"redis://localhost:1/0?lease={lease}")
+
+
 def test_a_user_needs_only_the_rights_to_the_keys_of_the_store(redis: RedisServer) -> None:
     admin = redis_py.Redis(port=redis.port)
     commands = "get set del pexpire llen rpush lrange hget hset hsetnx hmget zadd zrem zcard zunionstore zscore"
