@@ -406,7 +406,7 @@ LAYERS = [
     ["serving.stopped_runs"],
     ["serving.chat_service"],
     ["serving.mqtt.settings", "serving.mqtt.limits", "serving.mqtt.model_fields", "serving.mqtt.session_queue"],
-    ["serving.mqtt.client_id", "serving.mqtt.tls", "serving.mqtt.projects", "serving.mqtt.maze"],
+    ["serving.mqtt.client_id", "serving.mqtt.tls", "serving.mqtt.projects", "serving.mqtt.maze", "serving.mqtt.idle"],
     ["serving.mqtt.payloads", "serving.mqtt.sender", "serving.mqtt.probe"],
     ["serving.mqtt.broker", "serving.mqtt.client", "serving.mqtt.responder"],
     ["serving.mqtt.intake", "serving.mqtt.checking", "serving.mqtt.delivery"],

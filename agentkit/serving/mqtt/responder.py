@@ -1,16 +1,14 @@
 """Produces the responses to clients: answers to user messages, and hints for states of the maze."""
 
-import contextlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.backends.chat_protocol import laid_over
-from agentkit.errors import RequestConflictError, SessionError
+from agentkit.errors import RequestConflictError
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, TextDelta
 from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
@@ -21,6 +19,7 @@ from agentkit.serving.decisions import DecisionError, checked_decisions, waiting
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
+from agentkit.serving.mqtt.idle import IdleTimes
 from agentkit.serving.mqtt.payloads import Command, UserMessage, session_key
 from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.tool_loading import AnyTool, load
@@ -93,6 +92,7 @@ class Responder:
         self.service = service
         self.sessions = service.sessions
         self.templates = Templates(service.sessions)
+        self.idle_times = IdleTimes()
         self._tools: dict[str, tuple[AnyTool, ...]] = {}
 
     def answer(
@@ -225,12 +225,13 @@ class Responder:
         return self.sessions.list(prefix=f"{project.name}:")
 
     def tidy(self, project: Project, max_sessions: int, idle_seconds: float) -> None:
-        """Drop a project's histories that are idle for over `idle_seconds`, and the oldest beyond `max_sessions`."""
+        """Drop a project's histories that are idle for over `idle_seconds`, and the oldest beyond `max_sessions`; those
+        that are written to meanwhile stay."""
+        self.idle_times.look()
         infos = self._session_infos(project)
-        now = datetime.now(UTC)
-        old = [info.id for info in infos if (now - info.updated).total_seconds() > idle_seconds]
-        with contextlib.suppress(SessionError):
-            self.service.forget([*{*old, *(info.id for info in infos[max_sessions:])}])
+        old = [info for info in infos if self.idle_times.seconds(info.updated) > idle_seconds]
+        for info in {info.id: info for info in (*old, *infos[max_sessions:])}.values():
+            self.service.drop(info)
 
     def _user_input(
         self,
