@@ -234,7 +234,7 @@ def test_a_damaged_store_is_an_error_when_the_beginning_is_asked_for() -> None:
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": '{"topic": "t"}'}}
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
-REPAIRED = {
+REPAIRED: dict[str, list[dict[str, Any]]] = {
     "a call without a result": [{"role": "assistant", "content": None, "tool_calls": [CALL]}],
     "two of them": [
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
