@@ -89,7 +89,10 @@ class SessionError(AgentkitError):
 
 
 class RequestConflictError(SessionError):
-    """The id of a request was used before, in the same session, for a request with another content."""
+    """The id of a request was used before, in the same session, for a request with another content. Or its calls may
+    have had effects, and another question was asked since (was_overtaken): it can't go on, and is not asked anew."""
+
+    was_overtaken = False
 
 
 class SessionBusyError(SessionError):

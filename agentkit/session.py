@@ -245,6 +245,9 @@ class Session:
         wrong shape, instead of raising the error that names the first. images: False leaves their data URLs empty, and
         reads none. Raises SessionError when it can't be read, or was written by a newer agentkit."""
         blob = functools.partial(self._sessions._blob, self.id) if images else _no_image
+        start = max(0, start)
+        if count is not None and count < 1:
+            return []
         return read_entries(
             self._sessions._read(self.id, start, count), start, self.id, blob, skip_damaged=skip_damaged
         )

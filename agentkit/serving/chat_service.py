@@ -1,15 +1,14 @@
 """Answers one user message: the core shared by the HTTP chat service and the MQTT bridge."""
 
-import contextlib
 import functools
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from agentkit import Agent, Limits, SessionError, Window
+from agentkit import Agent, Limits, Window
 from agentkit._forking import renewed_by_forks
 from agentkit.backend import Backend, Capabilities, Request
 from agentkit.errors import SessionBusyError
@@ -23,7 +22,7 @@ from agentkit.running.options import RunOptions
 from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.stopped_runs import StoppedRun
-from agentkit.session import Sessions
+from agentkit.session import SessionInfo, Sessions
 from agentkit.sessions.turn import Turn
 from agentkit.taint.settings import TaintMode
 from agentkit.transcript import Transcript
@@ -248,11 +247,26 @@ class ChatService:
         if request_id:
             self.sessions[session].note_delivered(request_id)
 
-    def forget(self, keys: Iterable[str]) -> None:
-        """Delete sessions."""
-        for key in keys:
-            with contextlib.suppress(SessionError):
-                self.sessions.delete(key)
+    def forget(self, keys: list[str]) -> None:
+        """Delete sessions, some of which may be gone already, and take them out of `keys`. Raises SessionBusyError when
+        a writer holds one for longer than the store waits, with the others deleted, SessionError."""
+        held: SessionBusyError | None = None
+        for key in tuple(keys):
+            try:
+                if key in self.sessions:
+                    self.sessions.delete_all([key])
+                keys.remove(key)
+            except SessionBusyError as error:
+                held = error
+        if held is not None:
+            raise held
+
+    def drop(self, listed: SessionInfo) -> None:
+        """Delete a session as it was listed: one that was written to since stays, or that a writer holds. Raises
+        SessionError."""
+        with suppress(SessionBusyError), self.sessions._lock(listed.id, 0.0):
+            if listed in self.sessions.list(listed.id):
+                self.sessions._delete(listed.id)
 
 
 def _both(first: Callable[[Event], object], second: Callable[[Event], object] | None) -> Callable[[Event], object]:

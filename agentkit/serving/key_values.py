@@ -7,6 +7,7 @@ from typing import Any
 from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit.message import text_of
 from agentkit.session import Sessions
+from agentkit.sessions.log import Entry
 
 
 class KeyValueStore:
@@ -17,11 +18,15 @@ class KeyValueStore:
         self._lock = freed_by_forks(threading.Lock())
         self._known: dict[str, str] = {}
         self._read = 0
+        self._last: Entry | None = None
         renewed_by_forks(self)
 
     def renew_in_child(self) -> None:
         """In a child: read everything again, since another thread may have been about to note what it had read."""
-        self._known, self._read = {}, 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._known, self._read, self._last = {}, 0, None
 
     def set(self, name: str, text: str, *, alone: bool = False) -> None:
         """Set the text of a name; "" deletes the name. alone: delete all other names. Raises SessionError."""
@@ -60,11 +65,18 @@ class KeyValueStore:
             return dict(self._known)
 
     def _catch_up(self) -> None:
-        """Read the entries written since the last read."""
-        new = self._session.entries(self._read)
-        self._read += len(new)
+        """Read the entries written since the last read. Where the log is not the one that was read, since the store has
+        lost its data or the session was deleted, it is read from its beginning."""
+        new = self._session.entries(max(0, self._read - 1))
+        if self._last is not None and new[:1] != [self._last]:
+            self._begin()
+            new = self._session.entries()
+        elif self._last is not None:
+            new = new[1:]
         for entry in new:
             self._apply(entry.value)
+        self._read += len(new)
+        self._last = new[-1] if new else self._last
 
     def _apply(self, stored: dict[str, object]) -> None:
         name, text = str(stored.get("name")), text_of(stored)  # type: ignore[arg-type]

@@ -23,6 +23,11 @@ def is_answered(made: Sequence[Entry], before: Sequence[Entry] = ()) -> bool:
     return has_ended and not isinstance(whats_due([entry.value for entry in (*before, *made)]), tuple)
 
 
+def may_have_effects(entries: Sequence[Entry]) -> bool:
+    """Whether a call with an effect was started, also where it was undone since: that takes no effect back."""
+    return any(entry.kind == "started" and not entry.value.get("waits") for entry in entries)
+
+
 def records_of(made: Sequence[Entry], before: Sequence[Entry] = ()) -> list[ToolRecord]:
     """The answered calls of a request. before: the messages before its own, the last reply of which has made calls of
     it."""

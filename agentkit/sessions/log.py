@@ -37,11 +37,13 @@ from typing import Any, cast
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, field
 from agentkit._text import json_bytes
+from agentkit.backend import is_broken_off
 from agentkit.errors import SessionError
-from agentkit.event import OpenCall
+from agentkit.event import OpenCall, Reply, ToolFinished
+from agentkit.evidence.history import stored
 from agentkit.limits import Usage
-from agentkit.message import Message, ToolCall
-from agentkit.record import stored_usage, usage_from
+from agentkit.message import STOP_NOTES, Message, ToolCall, stop_reason
+from agentkit.record import stored_usage
 from agentkit.running.open_questions import QUESTION, asked_in, still_open, with_question
 from agentkit.sessions.damage import damage_of, damage_of_message
 from agentkit.sessions.waiting import BEGINS
@@ -135,8 +137,8 @@ def find_mark(entries: Sequence[Entry], name: str) -> int | None:
 
 def ordered(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
     """The entries of the messages of a log that are not undone, in the order in which they are sent: a user message (or
-    an image of a tool) that arrived while calls were open comes after the last of their results. The second list has
-    those that still wait for it."""
+    an image of a tool) that arrived while calls were open comes after the last of their results, or where another reply
+    came instead before that. The second list has those that still wait for it."""
     sent: list[Entry] = []
     held: list[Entry] = []
     waiting = 0
@@ -154,6 +156,8 @@ def ordered(entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
             waiting = max(0, waiting - 1)
         else:
             waiting = len(message.get("tool_calls") or ())
+            sent += held
+            held = []
         sent.append(entry)
         if waiting <= 0:
             sent += held
@@ -235,40 +239,6 @@ def begin_of_last(entries: Sequence[Entry], messages: int) -> int:
     first = min((numbers[id(entry)] for entry in [*sent, *held][-messages:]), default=len(entries))
     has_request = first > 0 and entries[first - 1].kind == "request" and begins_turn(entries[first - 1])
     return first - 1 if has_request else first
-
-
-def last_view(entries: Sequence[Entry]) -> tuple[Mapping[str, Any] | None, Usage | None]:
-    """The view in effect at the end of a log, and the usage of the last reply. Messages that are undone go from the
-    view."""
-    view: Mapping[str, Any] | None = None
-    reply: Entry | None = None
-    count = 0
-    for number, entry in enumerate(entries):
-        if entry.kind == "undo":
-            count, reply = max(0, count - entry.value), None
-            if view is not None:
-                is_undone = entry.extra.get("dropped_from", 0) <= view["number"]
-                view = None if is_undone else shortened(view, count)
-        elif entry.kind == "view":
-            view = {**entry.value, "number": number}
-        elif entry.kind == "message":
-            count += 1
-            if entry.usage:  # of a copy, it is that of a request with what the other session sent
-                reply = None if entry.extra.get("copied") else entry
-            elif entry.value.get("role") == "tool":
-                reply = None
-    if view is not None:
-        view = shortened(view, count)
-    spent = None if reply is None else usage_from(reply.usage)
-    return view, spent if spent is not None and spent.input_tokens else None
-
-
-def shortened(view: Mapping[str, Any], messages: int) -> dict[str, Any]:
-    """The view of a session of which only the first `messages` messages are left."""
-    return {**view, **{name: [place for place in view.get(name) or () if place < messages] for name in PLACES}}
-
-
-PLACES = ("left_out", "stubs")
 
 
 def started_calls(entries: Sequence[Entry]) -> dict[str, ToolCall]:
@@ -409,6 +379,23 @@ def message_entries(
     if made and usage is not None:
         made[0]["usage"] = stored_usage(usage)
     return made, blobs
+
+
+def of_reply(reply: Reply) -> dict[str, Any]:
+    """What the entry of a reply says of it: which model wrote it, and how it ended when that was not done."""
+    reason, made = reply.finish_reason, {"model": reply.model} if reply.model else {}
+    if reason in STOP_NOTES and stop_reason(reply.message) == reason:
+        return {**made, "stopped": reason}
+    return {**made, "finish_reason": reason} if is_broken_off(reason) else made
+
+
+def of_result(event: ToolFinished) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """What the entry of a result says of it, and the texts of its sources."""
+    sources, texts = stored(event.record.sources)
+    made: dict[str, Any] = {"ends": True} if event.ends_run else {}
+    if seconds := round(event.record.seconds, 3):
+        made["seconds"] = seconds
+    return {**made, "sources": sources} if sources else made, texts
 
 
 def _data_url(url: str, number: int, session_id: str, blob: Callable[[str], bytes | None]) -> str:

@@ -121,7 +121,7 @@ class MemorySessions(Sessions):
         while True:
             with self._guard:
                 lock = self._locks.setdefault(session_id, threading.Lock())
-            if not lock.acquire(timeout=max(0.0, end - time.monotonic())):
+            if not lock.acquire(timeout=min(max(0.0, end - time.monotonic()), threading.TIMEOUT_MAX)):
                 raise busy(session_id, wait)
             with self._guard:
                 if self._locks.get(session_id) is lock:

@@ -20,7 +20,7 @@ from agentkit.net.kept_keys import keyless_address
 from agentkit.session import SessionInfo, Sessions, busy
 from agentkit.sessions.log import Marks
 from agentkit.sessions.redis_client import RedisClient
-from agentkit.sessions.redis_url import parse_redis_url
+from agentkit.sessions.redis_url import is_lease, parse_redis_url
 
 if TYPE_CHECKING:
     import redis
@@ -64,6 +64,12 @@ end
 redis.call('ZADD', KEYS[6], now, ARGV[2])
 redis.call('ZADD', KEYS[7], 0, ARGV[2])
 return have + count
+"""
+# KEYS: lock. ARGV: token, milliseconds. Whoever did not receive the answer and asks again has the lock already.
+ACQUIRE = """
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0
 """
 RENEW = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end return 0"
 RELEASE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -139,6 +145,10 @@ class RedisSessions(Sessions):
                     f"instead of {self._prefix!r}"
                 )
         self._lease = next(each for each in (lease, address.lease, LEASE) if each is not None)
+        if not is_lease(self._lease):
+            raise ConfigurationError(
+                f"RedisSessions(lease={lease!r:.40}): must be a number of seconds, above 0 and below a day"
+            )
         self._client = RedisClient(address)
 
     def __repr__(self) -> str:
@@ -223,6 +233,8 @@ class RedisSessions(Sessions):
         return [None if place is None else int(place) for place in places]
 
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]:
+        if count == 0:  # an end of -1 is that of the list
+            return []
         end = -1 if count is None else start + count - 1
         found: Any = self._do(lambda server: server.lrange(self._key(session_id, "entries"), start, end))
         return [body.decode() for body in found]
@@ -278,8 +290,7 @@ class RedisSessions(Sessions):
 
     def _acquire(self, session_id: str, key: str, token: str, wait: float) -> None:
         end = time.monotonic() + wait
-        lease = int(self._lease * 1000)
-        while not self._do(lambda server: server.set(key, token, nx=True, px=lease)):
+        while not self._run(ACQUIRE, [key], [token, int(self._lease * 1000)]):
             if time.monotonic() >= end:
                 raise busy(session_id, wait)
             time.sleep(POLL)

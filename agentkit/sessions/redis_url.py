@@ -155,9 +155,14 @@ def _seconds(text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = 0.0
-    if not 0 < seconds < 86_400:
+    if not is_lease(seconds):
         raise invalid("lease= is a number of seconds")
     return seconds
+
+
+def is_lease(seconds: float) -> bool:
+    """Whether a lock can have a lease of so many seconds: Redis counts whole milliseconds."""
+    return 0.001 <= seconds < 86_400
 
 
 def invalid(reason: str = "") -> ConfigurationError:

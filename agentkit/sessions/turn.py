@@ -8,41 +8,41 @@ try of the same request goes on from there.
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
-from agentkit._text import json_bytes
-from agentkit.backend import is_broken_off
+from agentkit._text import canonical_json, joined_surrogates, json_bytes
 from agentkit.errors import ConfigurationError, RequestConflictError, SessionError
 from agentkit.event import (
     ApprovalNeeded,
     Event,
     OpenCall,
-    Reply,
     ReplyFinished,
     TextDelta,
     ToolFinished,
     ToolRecord,
     ToolStarted,
 )
-from agentkit.evidence.history import restored, stored
+from agentkit.evidence.history import restored
 from agentkit.evidence.ledger import Kept
 from agentkit.limits import Usage
-from agentkit.message import STOP_NOTES, Message, ToolCall, stop_reason, tool_result
+from agentkit.message import Message, ToolCall, tool_result
 from agentkit.running.held_messages import with_held
 from agentkit.running.open_questions import with_question
-from agentkit.sessions.answers import is_answered, records_of, told_unknown, unknown_of
+from agentkit.sessions.answers import is_answered, may_have_effects, records_of, told_unknown, unknown_of
 from agentkit.sessions.log import (
     Entry,
     Marks,
     begins_turn,
-    last_view,
     message_entries,
     messages_of,
+    of_reply,
+    of_result,
     ordered,
-    shortened,
     started_calls,
 )
+from agentkit.sessions.views import begins_at, is_sound, last_view, settled, shortened
 from agentkit.sessions.waiting import DECIDED, Waiting, goes_on, left_of, waiting_in
 from agentkit.transcript import whats_due
 
@@ -73,8 +73,8 @@ class Turn:
     None when none does. left: of a decision (`decides`) that an earlier try has taken, the calls for which it still
     counts, by their ids; None for another one.
 
-    Raises RequestConflictError when the request id was used with another content, SessionError when the session can't
-    be read.
+    Raises RequestConflictError when the request id was used with another content, or another question was asked since
+    the calls of the request may have had effects; SessionError when the session can't be read.
     """
 
     # what a turn without a session has
@@ -106,10 +106,12 @@ class Turn:
     _length: int = 0
     _first: int = 0
     _left: int = 0
-    _messages_written: int = 0
+    _is_over: bool = False
     _had_effect: bool = False
     _has_sources: bool = False
     _is_used: bool = False
+    _added: int = 0
+    _same_from: int = 0
     _begins_at: Mapping[int, dict[str, Any]] = MappingProxyType({})
 
     def __init__(
@@ -123,6 +125,7 @@ class Turn:
         self.request_id = request_id
         self._decides = decides
         self._writer = writer
+        self._content = content
         self._digest = _digest(content) if request_id else ""
         self._is_retry = is_retry
         if writer is not None:
@@ -136,8 +139,9 @@ class Turn:
     @property
     def offset(self) -> int:
         """The index of the message with the number 0 in the transcript of the run: the session's first one, negative
-        where its beginning was not read; without a session the first one behind the system message."""
-        return self.instructed - self.first_number
+        where its beginning was not read; without a session the first one behind the system message. In a transcript
+        that a repair has made longer or shorter it holds for the messages behind that."""
+        return self.instructed - self.first_number + self._added
 
     @property
     def is_settled(self) -> bool:
@@ -192,6 +196,9 @@ class Turn:
         seen, self.spent = last_view(entries)
         count = self.first_number + len(self.messages) + len(self.held)
         self.view = shortened(view, count) if view is not None and self._start else seen
+        if self.view is not None and not is_sound(self.view, self.messages, self.first_number):
+            self.read_all()
+            self.view = self.spent = None  # what is sent is selected anew
 
     def _not_begun(self, messages: Sequence[Message]) -> list[str]:
         due, begun = whats_due(messages), {call["id"] for call in self._open_unknown}
@@ -233,7 +240,8 @@ class Turn:
     def _read_request(self, entries: list[Entry], place: int) -> list[Entry]:
         """Read the state of the request that begins at `place`. Returns the entries that count for this turn."""
         digest, is_decision = entries[place].value.get("digest"), entries[place].value.get("state") == DECIDED
-        if digest is not None and digest != self._digest:
+        as_it_came = _digest_of(json_bytes(self._content))  # that of older versions
+        if digest is not None and digest not in (self._digest, as_it_came):
             raise RequestConflictError(
                 f"the request id {self.request_id!r:.80} was used before with another content: use a new id"
             )
@@ -249,6 +257,8 @@ class Turn:
             self.records = records_of(made, before)
             return entries[:end]
         has_begun = made or (is_decision and any(map(goes_on, entries[place + 1 : end])))
+        if end < len(entries) and may_have_effects(entries[place:end]):
+            raise self._overtaken()
         if not has_begun or end < len(entries):
             return entries  # undone, or another question was asked since: it is asked anew
         self.state = "open"
@@ -259,6 +269,14 @@ class Turn:
         self.made = min(len(sent), len(made))
         self.records = records_of(made, before)
         return entries
+
+    def _overtaken(self) -> RequestConflictError:
+        error = RequestConflictError(
+            f"the request {self.request_id!r:.80} has called tools that may have had effects, and another question was "
+            "asked before it had its answer: it is not asked again; to ask it all the same, use a new id"
+        )
+        error.was_overtaken = True
+        return error
 
     # ---- writing
 
@@ -278,6 +296,8 @@ class Turn:
         if self._writer is None:
             return
         is_longer = list(repaired[: len(earlier)]) == list(earlier)
+        if not is_longer:
+            self._align([*earlier, *unknown_results], repaired)
         before, blobs = message_entries(repaired[len(earlier) :] if is_longer else unknown_results)
         told = {message["tool_call_id"] for message in unknown_results}
         for entry in before:
@@ -289,10 +309,19 @@ class Turn:
             state = DECIDED if self._decides else "begun"
             asked = [{"request": {"id": self.request_id, "state": state, "digest": self._digest}}, *asked]
         begun = {f"request:{self.request_id}": len(before)} if begins else {}
-        self._left = self.first_number + len(self.messages or ()) + len(self.held) + len(before)
+        left: list[Any] = [*(self.messages or ()), *(entry["message"] for entry in before), *self.held]
+        self._left = self.first_number + settled(left)
+        self._first += len(before)
         self._store(self._writer, [*before, *asked], {**blobs, **images}, begun)
-        self._first = self._length - len(asked)
-        self._messages_written = len(question)
+
+    def _align(self, stored: Sequence[Mapping[str, Any]], repaired: Sequence[Mapping[str, Any]]) -> None:
+        """Note by how many messages a repair that is not stored has changed the length of the history, and from which
+        number on the session's messages are those of the run."""
+        self._added = len(repaired) - len(stored)
+        if self._added:
+            pairs = zip(reversed(stored), reversed(repaired), strict=False)
+            same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            self._same_from = self.first_number + len(stored) - same
 
     def add(
         self,
@@ -315,7 +344,6 @@ class Turn:
         has_sources = bool(entries) and "sources" in entries[0]
         self._has_sources = self._has_sources or has_sources
         self._store(self._writer, entries, {**images, **(blobs or {})}, {"sources": 0} if has_sources else {})
-        self._messages_written += len(messages)
 
     def _store(
         self, writer: "Writer", entries: Sequence[dict[str, Any]], blobs: Mapping[str, bytes], marks: Mapping[str, int]
@@ -331,26 +359,14 @@ class Turn:
         """Store which part of the session is sent from now on. view: `begins` is the number of the first message that
         is sent, behind which all others are left out."""
         self.was_cut = True
-        if self._writer is not None:
+        if self._writer is not None and view["begins"] >= self._same_from:  # else its numbers are not the session's
             stored = {name: value for name, value in view.items() if name != "begins"}
             begins = view["begins"]
             if begins not in self._begins_at:  # a long turn is cut many times, and begins at one message
-                self._begins_at = {begins: self._from(self._writer, begins)}
+                entries = self._writer.entries(self._start)
+                self._begins_at = {begins: begins_at(entries, self._start, self.first_number, begins)}
             self._writer.note_view({**self._begins_at[begins], **stored})
             self._length += 1
-
-    def _from(self, writer: "Writer", begins: int) -> dict[str, Any]:
-        """Where reading starts in later turns: the entry of the message with that number, if all messages from it on
-        are stored behind all others."""
-        entries = writer.entries(self._start)
-        sent, held = ordered(entries)
-        place = begins - self.first_number
-        if not begins or not 0 <= place < len(sent):
-            return {}
-        numbers = {id(entry): number for number, entry in enumerate(entries)}
-        before, after = ([numbers[id(entry)] for entry in part] for part in (sent[:place], [*sent[place:], *held]))
-        is_apart = max(before, default=-1) < min(after)
-        return {"from": {"entry": self._start + min(after), "message": begins}} if is_apart else {}
 
     def note(self, event: Event) -> None:
         """Store what an event adds, before the event is emitted."""
@@ -361,9 +377,9 @@ class Turn:
         if self._writer is None:
             return
         if isinstance(event, ReplyFinished):
-            self.add(event.adds, event.reply.usage, _of_reply(event.reply))
+            self.add(event.adds, event.reply.usage, of_reply(event.reply))
         elif isinstance(event, ToolFinished):
-            self.add(event.adds, None, *_of_result(event))
+            self.add(event.adds, None, *of_result(event))
         elif event.adds:
             self.add(event.adds)
         elif isinstance(event, ToolStarted) and not event.read_only:
@@ -400,10 +416,18 @@ class Turn:
     def roll_back(self) -> None:
         """The run has failed: undo what it has stored, unless it may have had an effect. A stopped answer that
         it has replaced is there again."""
-        if self._writer is not None and self._messages_written and not self._had_effect:
+        if self._writer is not None and not self._is_over and not self._had_effect:
             with suppress(SessionError):  # then the next try goes on from what is stored
-                self._writer.write_undo(self._messages_written, self._first, self._left, self._replaced)
-        self._messages_written = 0
+                self._undo(self._writer)
+        self._is_over = True
+
+    def _undo(self, writer: "Writer") -> None:
+        stored = writer.entries(self._first)  # also what the store has kept and could not say so
+        messages = sum(entry.kind == "message" for entry in stored)
+        if self._stopped is not None and any(entry.kind == "undo" for entry in stored):
+            self._replaced = self._stopped
+        if messages:
+            writer.write_undo(messages, self._first, self._left, self._replaced)
 
 
 def is_after(delivered: int | None, begun: int | None) -> bool:
@@ -411,24 +435,12 @@ def is_after(delivered: int | None, begun: int | None) -> bool:
     return delivered is not None and (begun is None or delivered > begun)
 
 
-def _of_reply(reply: Reply) -> dict[str, Any]:
-    """What the entry of a reply says of it: which model wrote it, and how it ended when that was not done."""
-    reason, made = reply.finish_reason, {"model": reply.model} if reply.model else {}
-    if reason in STOP_NOTES and stop_reason(reply.message) == reason:
-        return {**made, "stopped": reason}
-    return {**made, "finish_reason": reason} if is_broken_off(reason) else made
-
-
-def _of_result(event: ToolFinished) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """What the entry of a result says of it, and the texts of its sources."""
-    sources, texts = stored(event.record.sources)
-    made: dict[str, Any] = {"ends": True} if event.ends_run else {}
-    if seconds := round(event.record.seconds, 3):
-        made["seconds"] = seconds
-    return {**made, "sources": sources} if sources else made, texts
-
-
 def _digest(content: object) -> str:
+    """A digest of JSON values; the order of the keys of objects means nothing."""
+    return _digest_of(joined_surrogates(canonical_json(content)).encode())
+
+
+def _digest_of(text: bytes) -> str:
     import hashlib
 
-    return hashlib.sha256(json_bytes(content)).hexdigest()[:32]
+    return hashlib.sha256(text).hexdigest()[:32]

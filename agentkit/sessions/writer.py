@@ -22,9 +22,9 @@ from agentkit.sessions.log import (
     message_entries,
     messages_of,
     read_entries,
-    shortened,
     write_entries,
 )
+from agentkit.sessions.views import settled, shortened
 from agentkit.sessions.waiting import Waiting
 
 
@@ -137,14 +137,15 @@ class Writer:
         sent, held = messages_of(entries)
         undone = [*sent, *held][-messages:] if messages > 0 else []
         if undone:
-            left = len(sent) + len(held) - len(undone)
-            self.write_undo(len(undone), begin_of_last(entries, len(undone)), left)
+            left = [*sent, *held][: -len(undone)]
+            self.write_undo(len(undone), begin_of_last(entries, len(undone)), settled(left))
         return undone
 
     def write_undo(self, messages: int, dropped_from: int, left: int, restored: Entry | None = None) -> None:
-        """The same. dropped_from: the number of the entry from which on the marks are removed. left: the number of
-        messages that are left. A view that was made later, and begins before, is kept. restored: the entry of a message
-        that was undone before, and is appended again."""
+        """The same. dropped_from: the number of the entry from which on the marks are removed. left: how many of the
+        messages that are left have no open calls (`agentkit.sessions.views.settled`). A view that was made later, and
+        begins before, is kept as far as it is of these. restored: the entry of a message that was undone before, and is
+        appended again."""
         entries: list[dict[str, Any]] = [{"undo": messages, "dropped_from": dropped_from}]
         places = {}
         place, view = self.view() or (0, {})

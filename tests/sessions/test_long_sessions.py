@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, Limits, SessionError, Window, tool
+from agentkit.event import ReplyFinished
 from agentkit.session import Session
 from agentkit.sessions import MemorySessions
+from agentkit.sessions.views import last_view
 from agentkit.testing import ScriptedBackend
 
 TEXT = "The tide is high at noon and low in the evening, as the moon wants it. " * 4
@@ -228,3 +230,126 @@ def test_a_damaged_store_is_an_error_when_the_beginning_is_asked_for() -> None:
     assert result.output == "Aye."
     with pytest.raises(SessionError, match="entry"):
         _ = result.messages
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": '{"topic": "t"}'}}
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+REPAIRED: dict[str, list[dict[str, Any]]] = {
+    "a call without a result": [{"role": "assistant", "content": None, "tool_calls": [CALL]}],
+    "two of them": [
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "user", "content": "And?"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL, {**CALL, "id": "c2"}]},
+    ],
+    "a picture that only a user may show": [{"role": "assistant", "content": [PICTURE]}],
+    "a result too many": [
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "tool_call_id": "c1", "content": "Seen."},
+        {"role": "tool", "tool_call_id": "c1", "content": "Seen."},
+    ],
+}
+"""Messages of other programs which each run repairs, so that its transcript is longer or shorter than the session."""
+
+
+@pytest.mark.parametrize("what", REPAIRED)
+@pytest.mark.parametrize("with_tools", [True, False])
+def test_a_session_that_each_run_repairs_can_be_gone_on_with_when_it_gets_long(what: str, with_tools: bool) -> None:
+    session = MemorySessions()["a"]
+    before = [{"role": "user", "content": "Imported."}, *REPAIRED[what], {"role": "user", "content": "Go on."}]
+    session.append([*before, {"role": "assistant", "content": "Yes."}])
+    assert [each["content"] for each in session.messages[-2:]] == ["Go on.", "Yes."]
+    for turn in range(8):
+        calls: list[Any] = [("look_up", {"topic": f"t{turn}.{step}"}) for step in range(3)] if with_tools else []
+        backend = ScriptedBackend(*calls, f"Answer {turn}. {TEXT * 3}")
+        Agent(backend, tools=[look_up], window=Window(600)).run(f"Question {turn}? {TEXT * 2}", session=session)
+        view = last_view(session.entries())[0]
+        if turn and view is not None:
+            begins = session.messages[view["from"]["message"]]
+            first = next(each for each in backend.requests[-1].messages if each["role"] == "user")
+            assert str(first["content"]).endswith(str(begins["content"]))  # a note stands before it
+    assert view is not None
+    backend = ScriptedBackend("Fine.")
+    result = Agent(backend, window=Window(600)).run("Still there?", session=session)
+    assert (result.output, result.repairs) == ("Fine.", [])  # what is sent needs no repair
+    sent = [str(each["content"]) for each in backend.requests[-1].messages if each["role"] != "tool"]
+    stored = [str(each["content"]) for each in session.messages if each["role"] != "tool"]
+    assert sent[1:] == stored[len(stored) - len(sent) : -1] or with_tools
+
+
+def test_the_number_of_an_earlier_result_is_that_in_the_session_also_behind_a_repair() -> None:
+    session = MemorySessions()["a"]
+    session.append([{"role": "user", "content": "One?"}, *REPAIRED["a call without a result"]])
+    session.append([{"role": "user", "content": "Two?"}, {"role": "assistant", "content": "Two."}])
+
+    @tool(read_only=True, max_result=1000)
+    def log() -> str:
+        """Read the log."""
+        return "".join(f"line {number}\n" for number in range(5000))
+
+    Agent(ScriptedBackend(("log", {}), "Long."), tools=[log]).run("Three?", session=session)
+    told = str(session.messages[-2]["content"])
+    number = int(told.split("with number ")[1].split()[0])
+    assert session.messages[number] == session.messages[-2]
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        {"left_out": [3], "stubs": []},  # a call without its result
+        {"left_out": [4], "stubs": []},
+        {"left_out": [], "stubs": [2]},  # no result
+        {"from": {"entry": 2, "message": 2}, "left_out": [3], "stubs": []},
+        {"from": {"entry": 2, "message": 2}, "left_out": [], "stubs": [5]},
+    ],
+)
+def test_a_view_that_parts_a_call_from_its_result_is_made_anew(view: dict[str, Any]) -> None:
+    session = MemorySessions()["a"]
+    session.append([{"role": "user", "content": "One?"}, {"role": "assistant", "content": "One."}])
+    Agent(ScriptedBackend(("look_up", {"topic": "t"}), "Two."), tools=[look_up]).run("Two?", session=session)
+    with session.hold() as writer:
+        writer.note_view({**view, "note": "(Cut.)"})
+    backend = ScriptedBackend("Three.")
+    result = Agent(backend).run("Three?", session=session)
+    assert [each["role"] for each in backend.requests[0].messages] == [each["role"] for each in session.messages[:-1]]
+    assert result.messages == session.messages
+
+
+def test_a_request_whose_try_was_rolled_back_behind_an_open_call_can_be_tried_again() -> None:
+    """The call was left out by the try, and its result was another message in the next one."""
+    session, window = MemorySessions()["a"], Window(700)
+    for number in range(4):
+        Agent(ScriptedBackend("Aye. " + "z" * 900), window=window).run(f"Hello {number}.", session=session)
+
+    def asked(*steps: Any) -> Any:
+        agent = Agent(ScriptedBackend(*steps), tools=[look_up], window=window)
+        return agent.stream("Research this.", session=session, request_id="r1")
+
+    with asked(("look_up", {"topic": "t1"})) as run:  # killed while the first call runs
+        next(event for event in run if isinstance(event, ReplyFinished))
+    before = session.messages
+    with pytest.raises(ValueError, match="no server"):
+        list(asked(*[("look_up", {"topic": f"t{number}"}) for number in range(2, 6)], ValueError("no server")))
+    assert session.messages == before
+    assert any(entry.kind == "undo" for entry in session.entries())
+    view = last_view(session.entries())[0]
+    assert view is not None
+    assert (view["left_out"], view["stubs"]) == ([], [])  # nothing of the reply with the open call
+    assert [*asked("Done.")][-1].result.output == "Done."
+
+
+@pytest.mark.parametrize("undone", range(1, 12))
+def test_a_session_can_be_gone_on_with_wherever_an_undo_ends(undone: int) -> None:
+    session, window = MemorySessions()["a"], Window(700)
+    for number in range(4):
+        Agent(ScriptedBackend("Aye. " + "z" * 900), window=window).run(f"Hello {number}.", session=session)
+    calls: list[Any] = [("look_up", {"topic": f"t{number}"}) for number in range(6)]
+    Agent(ScriptedBackend(*calls, "Done."), tools=[look_up], window=window).run("Research this.", session=session)
+    view = last_view(session.entries())[0]
+    assert view is not None
+    assert len(view["left_out"]) > 4
+    with session.hold() as writer:
+        writer.undo(undone)
+    left = session.messages
+    for text in ("One.", "Two."):
+        assert Agent(ScriptedBackend(text), tools=[look_up], window=window).run("And?", session=session).output == text
+    assert session.messages[: len(left)] == left

@@ -3,10 +3,12 @@
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agentkit import ConfigurationError, SessionError
+from agentkit.errors import SessionBusyError
 from agentkit.session import Sessions
 from agentkit.sessions import RedisSessions, open_sessions
 from tests.support.ports import refusing_port
@@ -117,6 +119,20 @@ def test_a_server_that_became_a_replica_is_left_for_the_one_that_took_over(tmp_p
         sessions.close()
 
 
+def test_commands_whose_answers_are_lost_may_be_done_twice(tmp_path: Path, redis: RedisServer) -> None:
+    sessions = RedisSessions(redis.url, prefix=f"{tmp_path.name}:")
+    do: Any = sessions._client.do
+
+    def twice(action: Any) -> Any:
+        do(action)  # its answer does not arrive, and redis-py sends it again
+        return do(action)
+
+    sessions._client.do = twice  # type: ignore[method-assign]
+    with sessions["a"].hold(0.0), pytest.raises(SessionBusyError):
+        RedisSessions(redis.url, prefix=f"{tmp_path.name}:").delete_all(["a"], wait=0.0)
+    works(sessions)
+
+
 # redis-developer/langgraph-redis#24: answers were taken for bytes.
 @pytest.mark.parametrize("query", ["decode_responses=true", "decode_responses=yes&encoding=latin-1", "protocol=3"])
 def test_a_url_that_is_shared_with_other_programs_works(query: str, tmp_path: Path, redis: RedisServer) -> None:
@@ -134,6 +150,14 @@ def test_the_options_of_the_store_are_in_the_url(redis: RedisServer, tmp_path: P
 def test_an_option_without_sense_is_refused(query: str) -> None:
     with pytest.raises(ConfigurationError, match="not a valid Redis URL"):
         RedisSessions(f"redis://localhost:1/0?{query}")
+
+
+@pytest.mark.parametrize("lease", [0, -1, 1e-6, 1e9, float("nan")])
+def test_a_lease_without_sense_is_refused(lease: float) -> None:
+    with pytest.raises(ConfigurationError, match="lease="):
+        RedisSessions("redis://localhost:1/0", lease=lease)
+    with pytest.raises(ConfigurationError, match="lease="):
+        RedisSessions(f"redis://localhost:1/0?lease={lease}")
 
 
 def test_a_user_needs_only_the_rights_to_the_keys_of_the_store(redis: RedisServer) -> None:

@@ -1,6 +1,7 @@
 """Sessions: stored data is read back, with one writer at a time, in agentkit's stores and another package's."""
 
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -24,7 +25,7 @@ from agentkit.errors import SessionBusyError
 from agentkit.limits import Usage
 from agentkit.session import Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions, open_sessions
-from agentkit.sessions.log import last_view
+from agentkit.sessions.views import last_view
 from tests.sessions.conftest import Store
 from tests.support.many_writers import write_many
 from tests.support.redis_server import RedisServer, serve_redis
@@ -69,6 +70,29 @@ def test_a_session_is_deleted_with_its_images(store: Store) -> None:
     with pytest.raises(SessionError, match="session 'a' not found"):
         sessions.delete("a")
     sessions["a"].append([HELLO])
+    assert sessions["a"].messages == [HELLO]
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_entries_are_read_where_none_are_asked_for(store: Store, count: int) -> None:
+    session = store()["a"]
+    session.append([HELLO, HI])
+    assert session.entries(count=count) == []
+    assert session.entries(1, count=count) == []
+    with session.hold() as writer:
+        assert writer.entries(0, 0) == []
+    assert len(session.entries(-1)) == len(session.entries()) == 2
+
+
+@pytest.mark.parametrize("wait", [math.inf, 1e12])
+def test_a_writer_may_wait_without_end(store: Store, wait: float) -> None:
+    sessions = store(wait=wait)
+    with sessions["a"].hold():
+        writer = threading.Thread(target=sessions["a"].append, args=([HELLO],))
+        writer.start()
+        writer.join(0.2)
+        assert writer.is_alive()
+    writer.join(10)
     assert sessions["a"].messages == [HELLO]
 
 

@@ -1,9 +1,12 @@
 """One turn of a session: a client's request is answered once, whatever fails, and however often it is sent."""
 
+import hashlib
+import json
 import multiprocessing
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,11 @@ from pydantic import BaseModel
 from agentkit import Agent, ConfigurationError, Image, Limits, SessionError, Window, tool
 from agentkit.errors import RequestConflictError, SessionBusyError
 from agentkit.event import ReplyFinished, RunFinished, TextDelta, ToolStarted
+from agentkit.run import Run
 from agentkit.session import Session, Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
-from agentkit.sessions.log import find_mark, last_view
+from agentkit.sessions.log import Marks, find_mark
+from agentkit.sessions.views import last_view
 from agentkit.testing import ScriptedBackend
 from tests.support.redis_server import RedisServer, serve_redis
 
@@ -123,6 +128,60 @@ def test_a_request_that_failed_before_an_effect_leaves_no_trace_and_is_asked_ane
     assert agent.run("Another.", session=session, request_id="r1").output == "Done."  # nothing is known of r1
 
 
+class Unheard(MemorySessions):
+    """A store that keeps what it is given and can't say so, once."""
+
+    appends = -1
+
+    def _append_marked(self, *given: Any) -> None:
+        super()._append_marked(*given)
+        self.appends -= 1
+        if self.appends == 0:
+            raise SessionError("the connection broke")
+
+
+@pytest.mark.parametrize("lost", range(1, 5))
+@pytest.mark.parametrize("request_id", [None, "r1"])
+def test_a_failed_run_leaves_no_trace_of_what_was_stored_unheard(lost: int, request_id: str | None) -> None:
+    sessions = Unheard()
+    session = sessions["a"]
+    Agent(ScriptedBackend("Oslo.")).run("Norway?", session=session)
+    sessions.appends = lost
+    with pytest.raises(SessionError, match="the connection broke"):
+        output_of(asked(session, request_id))
+    assert contents(session) == ["Norway?", "Oslo."]
+    assert output_of(asked(session, request_id)) == "Paris."
+    assert contents(session)[2::3] == ["France?", "Paris."]
+
+
+@pytest.mark.parametrize("lost", range(1, 4))
+def test_a_stopped_answer_is_there_again_whatever_was_stored_unheard_in_its_place(lost: int) -> None:
+    sessions = Unheard()
+    session = sessions["a"]
+    with suppress(KeyboardInterrupt), asked(session, "r1", "Paris is the capital.") as run:
+        for event in run:
+            if isinstance(event, TextDelta):
+                raise KeyboardInterrupt
+    before = contents(session)
+    assert len(before) == 4
+    sessions.appends = lost
+    with pytest.raises(SessionError, match="the connection broke"):
+        output_of(asked(session, "r1"))
+    assert contents(session) == before
+    assert output_of(asked(session, "r1")) == "Paris."
+
+
+def asked(session: Session, request_id: str | None, answer: str = "Paris.") -> Run:
+    steps = ScriptedBackend(("look_up", {"topic": "x"}), answer)
+    return Agent(steps, tools=[look_up]).stream("France?", session=session, request_id=request_id)
+
+
+def output_of(run: Run) -> str:
+    *_, last = run
+    assert isinstance(last, RunFinished)
+    return str(last.result.output)
+
+
 def test_a_request_that_failed_after_an_effect_goes_on_from_there(sessions: Sessions) -> None:
     backend = ScriptedBackend(("send", {"to": "x"}), ValueError("no server"), ValueError("still none"), "Sent.")
     agent, session = Agent(backend, tools=[send]), sessions["a"]
@@ -134,6 +193,29 @@ def test_a_request_that_failed_after_an_effect_goes_on_from_there(sessions: Sess
     assert [each["role"] for each in session.messages] == ["user", "assistant", "tool", "assistant"]
 
 
+def test_a_request_is_the_same_whatever_order_the_keys_of_its_content_have(session: Session) -> None:
+    content = {"text": "Hi", "seat": {"row": 4, "column": ["a", {"x": 1, "y": 2}]}}
+    in_another = {"seat": {"column": ["a", {"y": 2, "x": 1}], "row": 4}, "text": "Hi"}
+    agent = Agent(ScriptedBackend("Hello."))
+    for each in (content, in_another, content):
+        with session.turn("r1", content=each) as turn:
+            assert agent.run("Hi", session=turn).output == "Hello."
+    with pytest.raises(RequestConflictError), session.turn("r1", content={**content, "text": "Ho"}):
+        pass
+
+
+def test_a_request_that_an_older_agentkit_has_begun_is_known(session: Session) -> None:
+    """Its digest is that of the content with the keys as they came."""
+    content = {"text": "Hi", "seat": 4}
+    digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()[:32]
+    with session.hold() as writer:
+        request = {"request": {"id": "r1", "state": "begun", "digest": digest}}
+        writer.write([request, {"message": {"role": "user", "content": "Hi"}}], marks=Marks({"request:r1": 0}))
+        writer.append([{"role": "assistant", "content": "Hello."}])
+    with session.turn("r1", content=content) as turn:
+        assert turn.state == "answered"
+
+
 def test_a_request_that_was_overtaken_by_another_question_is_asked_anew(session: Session) -> None:
     """A request was killed after its question was stored; another was answered since: it got the other's answer."""
     agent = Agent(ScriptedBackend("To B.", "To A."))
@@ -142,6 +224,26 @@ def test_a_request_that_was_overtaken_by_another_question_is_asked_anew(session:
     assert agent.run("A?", session=session, request_id="r1").output == "To A."
     assert agent.run("A?", session=session, request_id="r1").replayed
     assert contents(session) == ["A?", "B?", "To B.", "A?", "To A."]
+
+
+@pytest.mark.parametrize("has_ended", [True, False])
+def test_a_request_that_was_overtaken_behind_an_effect_is_not_asked_anew(session: Session, has_ended: bool) -> None:
+    failure: BaseException = ValueError("no server") if has_ended else KeyboardInterrupt()
+    with pytest.raises(type(failure)):
+        Agent(ScriptedBackend(("send", {"to": "x"}), failure), tools=[send]).run(
+            "Send it.", session=session, request_id="r1"
+        )
+    assert Agent(ScriptedBackend("Hello.")).run("Hi.", session=session, request_id="r2").output == "Hello."
+    before = contents(session)
+    for _ in range(2):
+        with pytest.raises(RequestConflictError, match="'r1' has called tools that may have had effects") as raised:
+            Agent(ScriptedBackend(("send", {"to": "x"}), "Sent."), tools=[send]).run(
+                "Send it.", session=session, request_id="r1"
+            )
+        assert raised.value.was_overtaken
+    assert effects == ["x"]
+    assert contents(session) == before
+    assert Agent(ScriptedBackend("Sent.")).run("Send it.", session=session, request_id="r3").output == "Sent."
 
 
 def killed(session: Session, prompt: str, request_id: str) -> None:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from cachetools import FIFOCache
 
 from agentkit import ConfigurationError
-from agentkit.errors import SessionBusyError
+from agentkit.errors import SessionBusyError, SessionError
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt.intake import Job
 from agentkit.session import INTERNAL, Session, Sessions
@@ -54,6 +54,7 @@ class Group:
         self._echoes: FIFOCache[str, bool] = FIFOCache(MAX_REMEMBERED)
         self._answered: FIFOCache[tuple[str, str], bool] = FIFOCache(MAX_REMEMBERED)
         self._members: dict[str, str] = {}
+        self._differing: deque[tuple[str, str, bool]] = deque()
         self._store = ""
         self._claims = 0
 
@@ -181,9 +182,12 @@ class Group:
 
     def greet(self) -> None:
         """Tell the group that this bridge runs. Raises SessionError."""
-        if not self._store:
-            self._store = KeyValueStore(self._sessions, f"{INTERNAL}bridges").add("store", secrets.token_hex(8))
+        self._store = self._store_id()
         self._say_hello(is_reply=False)
+
+    def _store_id(self) -> str:
+        """What all bridges on a session store call it. Raises SessionError."""
+        return KeyValueStore(self._sessions, f"{INTERNAL}bridges").add("store", secrets.token_hex(8))
 
     def leave(self) -> None:
         """Tell the group that this bridge stops."""
@@ -210,8 +214,35 @@ class Group:
         if kind == "bye":
             self._members.pop(client, None)
         elif kind == "hello":
-            self._meet(client, str(notice.get("store")), is_reply=notice.get("is_reply") is True)
+            self._meet_after_a_look(client, str(notice.get("store")), notice.get("is_reply") is True)
         return None
+
+    def _meet_after_a_look(self, client: str, store: str, is_reply: bool) -> None:
+        """Meet a bridge. Where it names another store, this one may have lost its data since, and with them its id."""
+        if not self._store or store == self._store:
+            self._meet(client, store, is_reply=is_reply)
+            return
+        with self._lock:
+            if len(self._differing) < MAX_REMEMBERED:
+                self._differing.append((client, store, is_reply))
+            if len(self._differing) > 1:  # the thread that is at work takes it too
+                return
+        threading.Thread(target=self._look, name="agentkit-store-id", daemon=True).start()
+
+    def _look(self) -> None:
+        """Read the id of the store, which takes long while that is away, and meet the bridges that named another."""
+        while True:
+            with self._lock:
+                differing = list(self._differing)
+            with suppress(SessionError):
+                self._store = self._store_id()
+            for client, store, is_reply in differing:
+                self._meet(client, store, is_reply=is_reply)
+            with self._lock:
+                for _ in differing:
+                    self._differing.popleft()
+                if not self._differing:
+                    return
 
     def _meet(self, client: str, store: str, *, is_reply: bool) -> None:
         if self._store and store != self._store and self._members.get(client) != store:

@@ -93,7 +93,8 @@ class Command:
     """A command that changes sessions.
 
     kind: "template", "clear" or "delete". session: None means all sessions of the project. template: the new system
-    prompt. reset: whether a new template also clears the history.
+    prompt. reset: whether a new template also clears the history. left: the ids of the sessions that are still to be
+    deleted, once that has begun: the next try leaves what was begun anew since.
     """
 
     project: Project
@@ -101,6 +102,7 @@ class Command:
     session: str | None
     template: str = ""
     reset: bool = True
+    left: list[str] = field(default_factory=list, compare=False)
 
     @property
     def keeps_sessions(self) -> bool:

@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from agentkit._text import in_a_line
@@ -20,6 +19,7 @@ from agentkit.serving.decisions import DecisionError, checked_decisions, waiting
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
+from agentkit.serving.mqtt.idle import IdleTimes
 from agentkit.serving.mqtt.payloads import Command, UserMessage, session_key
 from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.tool_loading import AnyTool, load
@@ -32,6 +32,10 @@ MAX_TEMPLATES = 1000
 
 RESET = "[Session history was too long and was reset]\n\n"
 NO_ANSWER = "Error: the model gave no answer."
+OVERTAKEN = (
+    "is that of a message which has called tools that may have had effects, before another message was answered: it is "
+    "not asked again; to ask it all the same, use a new one"
+)
 
 
 Deliver = Callable[[str, Callable[[], None]], object]
@@ -88,6 +92,7 @@ class Responder:
         self.service = service
         self.sessions = service.sessions
         self.templates = Templates(service.sessions)
+        self.idle_times = IdleTimes()
         self._tools: dict[str, tuple[AnyTool, ...]] = {}
 
     def answer(
@@ -181,6 +186,10 @@ class Responder:
         another message."""
         try:
             return self.service.is_answered(self._user_input(message, message.text, ()))
+        except RequestConflictError as error:
+            if error.was_overtaken:
+                return False
+            raise
         except DecisionError:
             return False
 
@@ -197,14 +206,16 @@ class Responder:
         return key in self.sessions
 
     def obey(self, command: Command) -> None:
-        """Change the sessions that a command names."""
+        """Change the sessions that a command names. Raises SessionError; it may be called again then."""
         project, session = command.project, command.session
         if command.kind == "template":
             self.templates.set(project, session, command.template)
         if command.kind == "delete":
             self.templates.drop(project, session)
         if not command.keeps_sessions:
-            self.service.forget(self.sessions_of(project) if session is None else [session_key(project, session)])
+            if not command.left:
+                command.left.extend(self.sessions_of(project) if session is None else [session_key(project, session)])
+            self.service.forget(command.left)
 
     def sessions_of(self, project: Project) -> list[str]:
         """The ids of a project's sessions in the store."""
@@ -214,11 +225,13 @@ class Responder:
         return self.sessions.list(prefix=f"{project.name}:")
 
     def tidy(self, project: Project, max_sessions: int, idle_seconds: float) -> None:
-        """Drop a project's histories that are idle for over `idle_seconds`, and the oldest beyond `max_sessions`."""
+        """Drop a project's histories that are idle for over `idle_seconds`, and the oldest beyond `max_sessions`; those
+        that are written to meanwhile stay."""
+        self.idle_times.look()
         infos = self._session_infos(project)
-        now = datetime.now(UTC)
-        old = [info.id for info in infos if (now - info.updated).total_seconds() > idle_seconds]
-        self.service.forget({*old, *(info.id for info in infos[max_sessions:])})
+        old = [info for info in infos if self.idle_times.seconds(info.updated) > idle_seconds]
+        for info in {info.id: info for info in (*old, *infos[max_sessions:])}.values():
+            self.service.drop(info)
 
     def _user_input(
         self,
@@ -277,7 +290,8 @@ def _error_text(message: UserMessage, error: BaseException) -> str:
     logger.warning("failed to answer a message of session %s: %s %s", message.key, type(error).__name__, status)
     messages.debug("failed", exc_info=error)
     if isinstance(error, RequestConflictError):  # the id in its text is the one in the log
-        return f"Error: the requestId {message.request_id!r:.80} was used before with another message: use a new one"
+        what = OVERTAKEN if error.was_overtaken else "was used before with another message: use a new one"
+        return f"Error: the requestId {message.request_id!r:.80} {what}"
     return f"Error: {in_a_line(str(error), 300)}"
 
 

@@ -409,6 +409,50 @@ def test_a_command_waits_for_a_store_that_is_away(setting: Setting, monkeypatch:
     until(lambda: not setting.bridge._intake.open_echo_ids())
 
 
+@pytest.mark.parametrize("command", ["template/m", "clear_history/m", "clear_history", "delete_session/m"])
+def test_histories_are_deleted_when_the_store_can_be_used_again(
+    setting: Setting, monkeypatch: Any, command: str
+) -> None:
+    for session in ("m", "m2"):
+        setting.client.publish("maze/user_input", {"sessionId": session, "message": "Hello"})
+    setting.client.wait(2)
+    until(lambda: all(setting.sessions[f"maze:{session}"].messages for session in ("m", "m2")))
+    failures: list[str] = []
+
+    def delete(session_id: str, delete: Any = setting.sessions._delete) -> None:
+        if session_id == "maze:m" and len(failures) < 2:
+            failures.append(session_id)
+            raise SessionError("the store can't be reached")
+        delete(session_id)
+
+    monkeypatch.setattr(setting.sessions, "_delete", delete)
+    setting.client.publish(f"maze/{command}", {"template": "You are a guide."})
+    until(lambda: "maze:m" not in setting.sessions)
+    until(lambda: not setting.bridge._intake.open_echo_ids())
+    assert ("maze:m2" in setting.sessions) == (command != "clear_history")
+    notices = 0 if command in ("clear_history", "delete_session/m") else 1
+    until(lambda: [topic for topic, _ in setting.client.got].count("maze/hint/m") == notices)
+
+
+@pytest.mark.parametrize("command", ["clear_history/m", "clear_history"])
+def test_a_history_that_another_writer_holds_is_deleted_behind_it(setting: Setting, command: str) -> None:
+    setting.sessions.wait = 0.2
+    for session in ("m", "m2"):
+        setting.client.publish("maze/user_input", {"sessionId": session, "message": "Hello"})
+    setting.client.wait(2)
+    until(lambda: all(setting.sessions[f"maze:{session}"].messages for session in ("m", "m2")))
+    with setting.sessions["maze:m"].hold():
+        setting.client.publish(f"maze/{command}", {})
+        if command == "clear_history":
+            until(lambda: "maze:m2" not in setting.sessions)
+            setting.sessions["maze:m2"].append([{"role": "user", "content": "Begun anew."}])
+        time.sleep(1)
+        assert "maze:m" in setting.sessions
+    until(lambda: "maze:m" not in setting.sessions)
+    until(lambda: not setting.bridge._intake.open_echo_ids())
+    assert setting.sessions["maze:m2"].messages  # also what was begun there since
+
+
 def test_a_command_that_fails_for_good_is_acknowledged(setting: Setting, monkeypatch: Any) -> None:
     def obey(command: Any) -> None:
         raise MemoryError

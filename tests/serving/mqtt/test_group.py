@@ -19,7 +19,7 @@ from agentkit.serving.mqtt.group import Group
 from agentkit.serving.mqtt.intake import Intake, Job
 from agentkit.serving.mqtt.projects import projects_named
 from agentkit.serving.mqtt.settings import BridgeSettings
-from agentkit.session import Sessions
+from agentkit.session import INTERNAL, Sessions
 from agentkit.sessions import MemorySessions
 from benchmarks.mqtt_outages import run_outages
 from tests.serving.mqtt.test_bridge import Client
@@ -228,3 +228,17 @@ def test_an_invalid_notice_is_ignored(notice: bytes) -> None:
         assert not group.has_others
         group.read_notice(json.dumps({"kind": "hello", "client": "two", "store": "x"}).encode())
         assert group.has_others
+
+
+def test_a_bridge_joins_a_group_whose_store_has_lost_its_data(broker: Broker, stack: ExitStack) -> None:
+    """As a Redis that keeps nothing on disk, restarted: the running bridges kept its old id."""
+    pair = Pair(broker, f"lost{time.monotonic_ns()}", stack)
+    for info in pair.sessions.list(prefix=INTERNAL):
+        pair.sessions.delete(info.id)
+    third = pair.bridge(broker, 2, stack, pair.sessions)
+    assert third._group is not None
+    until(lambda: len({bridge._group._store for bridge in [*pair.bridges, third] if bridge._group is not None}) == 1)
+    with pytest.raises(ConfigurationError, match="have different session stores"):
+        pair.bridge(broker, 3, stack, MemorySessions())
+    pair.ask(sessionId="s", message="Hello", requestId="1")
+    assert len(pair.texts(1)) == 1

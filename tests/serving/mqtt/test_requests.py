@@ -103,6 +103,27 @@ def test_the_effect_of_a_request_that_failed_after_it_is_had_once(broker: Broker
 
 
 @needs_broker
+def test_a_request_that_failed_after_an_effect_is_refused_behind_another_message(broker: Broker) -> None:
+    is_down = True
+
+    def failing(asked: Asked) -> Answer:
+        return FAILURE if is_down and asked.body["messages"][-1]["role"] == "tool" else reply(asked)
+
+    with serve(failing) as server:
+        made = Setting(broker, server.url, project={"tools": (f"{__name__}:send",), "tool_choice": "auto"}, rate=1000)
+        made.ask(sessionId="s", message="send to ann", requestId="1")
+        made.client.wait(1)
+        is_down = False
+        made.ask(sessionId="s", message="And now?", requestId="2")
+        made.ask(sessionId="s", message="send to ann", requestId="1")
+        answers = texts(made.client, 3)[1:]
+        made.close()
+    assert answers[0] == "Answer 2"
+    assert answers[1].startswith("Error: the requestId '1' is that of a message which has called tools")
+    assert effects == ["ann"]
+
+
+@needs_broker
 def test_a_state_of_the_maze_is_answered_once(broker: Broker) -> None:
     with serve([whole("Left.")]) as server:
         made = Setting(broker, server.url, rate=1000)
