@@ -6,12 +6,10 @@ once. In a group each bridge receives all messages, and who answers one is decid
 """
 
 import functools
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from agentkit import ConfigurationError, SessionError
 from agentkit.errors import RequestConflictError
@@ -20,8 +18,9 @@ from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, Packet
 from agentkit.serving.mqtt.delivery import Delivery, Echoes
 from agentkit.serving.mqtt.group import Group
 from agentkit.serving.mqtt.intake import Intake, Job, answer_prefixes
-from agentkit.serving.mqtt.payloads import BadPayloadError, Command, UserMessage, topic_level
+from agentkit.serving.mqtt.payloads import BadPayloadError, Command, UserMessage
 from agentkit.serving.mqtt.projects import Project
+from agentkit.serving.mqtt.publishing import Publisher
 from agentkit.serving.mqtt.responder import Responder, Response
 from agentkit.serving.mqtt.session_queue import SessionQueue
 from agentkit.serving.mqtt.settings import BridgeSettings
@@ -76,6 +75,7 @@ class Bridge:
             max_inflight,
             self._on_notice,
         )
+        self._publisher = Publisher(self._connection, self._answer_prefixes)
         self._group: Group | None = None
         if settings.group:
             self._group = Group(service.sessions, settings.client_id, self._connection.notify)
@@ -173,7 +173,7 @@ class Bridge:
         if self._group is not None and self._group.has_others:
             lost = []  # they have these messages too
         for job in lost:  # the broker no longer has them: only the client can send them again
-            self._send(job, OVERLOADED, lambda: None)
+            self._publisher.send(job, OVERLOADED, lambda: None)
         if self._group is not None:
             self._group.leave()
         if unprocessed:
@@ -270,7 +270,7 @@ class Bridge:
         logger.warning("rejected a message of session %s: %s", message.key, text)
         self._intake.forget(message)
         if self._group is None:
-            self._send(job, text, lambda: self._acknowledge(job))
+            self._publisher.send(job, text, lambda: self._acknowledge(job))
             return
         job.rejection = text  # by the bridge that gets the right to answer it
         if len(self._queue) > 2 * self._settings.queue or not self._queue.put(job.queue, job, always=True):
@@ -295,7 +295,7 @@ class Bridge:
                 self._acknowledge(job)
                 return None
             self._intake.forget(job.message)
-            self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
+            self._publisher.send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
         return None
 
     def _process_shared(self, job: Job, group: Group) -> float | None:
@@ -355,7 +355,7 @@ class Bridge:
     def _delivery(self, job: Job) -> Delivery:
         def send(text: str, then: Callable[[], object]) -> None:
             self._echoes.expect(job.echo_id)
-            self._send(job, text, then)
+            self._publisher.send(job, text, then)
 
         return Delivery(send, self._stopped)
 
@@ -368,7 +368,7 @@ class Bridge:
         finally:
             if not is_complete:
                 self._echoes.end(job.echo_id)
-        if is_complete and job.message is not None and not self._has_echo(job.message):
+        if is_complete and job.message is not None and not self._publisher.has_echo(job.message):
             self._note_done(job)
         return is_complete
 
@@ -395,44 +395,12 @@ class Bridge:
     def _answer(self, job: Job, message: UserMessage, delivery: Delivery) -> Response | None:
         if job.state is not None:
             return self._responder.hint(message, job.state, delivery.begin)
-        on_frame = self._frame_publisher(message) if message.stream else None
+        on_frame = self._publisher.of_frames(message) if message.stream else None
         return self._responder.answer(message, on_frame, delivery.begin)
-
-    def _frame_publisher(self, message: UserMessage) -> Callable[[Mapping[str, Any]], object]:
-        topic = f"{message.project.answers}/{topic_level(message.session)}/stream"
-
-        def publish_frame(frame: Mapping[str, Any]) -> None:
-            rest = {name: value for name, value in frame.items() if name != "content"}
-            # Each has a delta, which clients of text add up. json.dumps escapes to ASCII: it may be half a surrogate.
-            payload = json.dumps({"delta": frame.get("content", ""), "requestId": message.request_id, **rest})
-            self._connection.sender.publish_unconfirmed(topic, payload)
-
-        return publish_frame
 
     def _command(self, command: Command) -> None:
         self._responder.obey(command)
-        project, session = command.project, command.session
-        notice = {"template": "Template updated", "clear": "History cleared"}.get(command.kind)
-        if notice and session is not None and project.hints:
-            self._connection.sender.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
-
-    def _send(self, job: Job, text: str, then: Callable[[], object]) -> None:
-        assert job.message is not None
-        payload = json.dumps({"hint": text}) if job.state is not None and not text.startswith("{") else text
-        messages.debug("out %s %r", job.message.reply_topic, payload)
-        options: Any = {"echo_id": job.echo_id, "correlation": job.packet.correlation, "then": then}
-        publish, default = self._connection.sender.publish, job.message.default_topic
-
-        def use_default() -> None:
-            logger.warning("the broker does not allow the bridge to answer on the response topic of a message")
-            publish(default, payload, **options)
-
-        refused = None if self._has_echo(job.message) else use_default
-        publish(job.message.reply_topic, payload, **options, refused=refused)
-
-    def _has_echo(self, message: UserMessage) -> bool:
-        """Whether the bridges see the answer to a message: not on a topic that only its client knows."""
-        return message.reply_topic.startswith(self._answer_prefixes)
+        self._publisher.tell(command)
 
     def _acknowledge(self, job: Job) -> None:
         if self._group is not None:

@@ -135,7 +135,7 @@ class BrokerConnection:
         self._listener.on_disconnect = self._on_disconnect
         self._listener.on_message = self._on_message
         self._listener.on_pre_connect = self._before_connecting
-        self.sender = Sender(self._sender_client, self._reconnect_sender, is_mqtt5=self.is_mqtt5)
+        self.sender = Sender(self._sender_client, self._reconnect_sender, self._publish_probe, is_mqtt5=self.is_mqtt5)
 
     def _sender_client(self) -> paho.Client:
         client = self._client(f"{self._settings.client_id}-answers", is_persistent=False)
@@ -146,6 +146,10 @@ class BrokerConnection:
     def _reconnect_sender(self, client: paho.Client) -> None:
         client.connect_async(self._settings.broker, self._settings.port, self._settings.keepalive)
         client.loop_start()
+
+    def _publish_probe(self, client: paho.Client, qos: int) -> paho.MQTTMessageInfo:
+        """What the listener has published too."""
+        return client.publish(self.status_topic, "online", qos=qos, retain=self.limits.retains)
 
     def _client(self, client_id: str, *, is_persistent: bool) -> paho.Client:
         version = MQTTProtocolVersion.MQTTv5 if self.is_mqtt5 else MQTTProtocolVersion.MQTTv311
