@@ -55,7 +55,7 @@ class Bridge:
         self._projects = projects
         self._responder = Responder(service)
         self._settings = settings
-        self._intake = Intake(projects, self._responder.knows, self._responder.is_delivered)
+        self._intake = Intake(projects, self._responder.knows)
         self._answer_prefixes = answer_prefixes(projects)
         self._lock = threading.Lock()
         self._accepted: dict[str, Packet] = {}
@@ -94,8 +94,8 @@ class Bridge:
         """Connect, and serve in background threads. begins: False to answer nothing until `begin` is called.
 
         seconds: timeout of the connection. Raises OSError when the broker can't be reached or refuses the connection,
-        ConfigurationError when another bridge uses the client id, or another one of the group another session store,
-        and for a group on a broker without MQTT 5.
+        SessionError when a bridge of a group can't use the session store, ConfigurationError when another bridge uses
+        the client id, or another one of the group another session store, and for a group on a broker without MQTT 5.
         """
         self._connection.start(seconds)
         if not self._connection.wait_for_backlog():
@@ -120,11 +120,11 @@ class Bridge:
         self._queue.start()
 
     def _join(self, group: Group) -> None:
-        group.greet()
-        self._stopped.wait(HELLO_SECONDS)
         try:
+            group.greet()
+            self._stopped.wait(HELLO_SECONDS)
             group.check_store()
-        except ConfigurationError:
+        except (ConfigurationError, SessionError):
             self._connection.stop()
             raise
 
@@ -246,17 +246,27 @@ class Bridge:
             self._queue_up(job)
 
     def _queue_up(self, job: Job) -> None:
-        if job.message is None:
-            if not self._queue.put(job.queue, job) and not self._queue.is_stopped:
-                self._ignore(job, "the queue is full")
-        elif not (self._is_backlog or self._rate_limiter.allows(job.message.key)):
-            self._reject(job, job.message, TOO_FAST)
-        elif not self._queue.put(job.queue, job, always=self._is_backlog):
-            self._reject(job, job.message, OVERLOADED)
+        message, is_exempt = job.message, self._is_backlog
+        if message is None:
+            self._queue_up_command(job)
+            return
+        if not (is_exempt or self._intake.was_answered(message) or self._rate_limiter.allows(message.key)):
+            self._reject(job, message, TOO_FAST)
+        elif not self._queue.put(job.queue, job, always=is_exempt, group=job.scope):
+            self._reject(job, message, OVERLOADED)
+
+    def _queue_up_command(self, job: Job) -> None:
+        """Whoever asks for a history to be deleted is not told whether it is, so it always is; a template, which the
+        store keeps, counts for the rate of its session."""
+        is_template = job.command is not None and job.command.kind == "template"
+        if is_template and not (self._is_backlog or self._rate_limiter.allows(f"template {job.lane}")):
+            self._ignore(job, "templates are set too fast")
+        else:
+            self._queue.put(job.queue, job, always=True, group=job.scope, is_barrier=job.is_for_all)
 
     @property
     def _is_backlog(self) -> bool:
-        """Whether incoming messages were sent while the bridge was not running.
+        """Whether incoming messages were sent while the bridge was not running, or not connected.
 
         They arrive all at once, which is not the client's doing, so neither the rate limit nor the queue limit applies.
         The bridge's Receive Maximum bounds how many of them are in flight.
@@ -269,11 +279,12 @@ class Bridge:
         self.counts["rejected"] += 1
         logger.warning("rejected a message of session %s: %s", message.key, text)
         self._intake.forget(message)
-        if self._group is None:
+        is_crowded = len(self._queue) > 2 * self._settings.queue
+        if self._group is None and (is_crowded or not job.requested_topic):
             self._publisher.send(job, text, lambda: self._acknowledge(job))
             return
-        job.rejection = text  # by the bridge that gets the right to answer it
-        if len(self._queue) > 2 * self._settings.queue or not self._queue.put(job.queue, job, always=True):
+        job.rejection = text  # by the bridge that gets the right to answer it, and knows from the store on which topic
+        if is_crowded or not self._queue.put(job.queue, job, always=True):
             self._acknowledge(job)
 
     # ---- processing, on the worker threads
@@ -324,6 +335,7 @@ class Bridge:
         return None
 
     def _answer_job(self, job: Job) -> None:
+        self._intake.settle(job)
         if job.command is not None:
             self._command(job.command)
             self._note_done(job)
@@ -335,6 +347,8 @@ class Bridge:
             self._serve(job, job.message)
 
     def _serve(self, job: Job, message: UserMessage) -> None:
+        if message.is_new_session and job.packet.is_duplicate and self._group is None:
+            message = job.message = self._responder.began(message)
         if self._was_accepted(job, message):
             self._acknowledge(job)
             return

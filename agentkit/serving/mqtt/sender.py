@@ -20,6 +20,7 @@ from cachetools import FIFOCache
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agentkit.serving.mqtt.callbacks import guarded
 from agentkit.serving.mqtt.isolation import Isolation
 from agentkit.serving.mqtt.limits import BrokerLimits
 from agentkit.serving.mqtt.outgoing import Outgoing
@@ -104,9 +105,9 @@ class Sender:
         self.client = client
         self._outgoing = Outgoing(client)
         self._isolation = Isolation(self._outgoing)
-        client.on_connect = self._on_connect
-        client.on_publish = self._on_publish
-        client.on_disconnect = self._on_disconnect
+        client.on_connect = guarded(self._on_connect)
+        client.on_publish = guarded(self._on_publish)
+        client.on_disconnect = guarded(self._on_disconnect)
 
     @property
     def has_unconfirmed(self) -> bool:
