@@ -79,7 +79,7 @@ def test_an_effect_without_a_session_is_had_once_when_the_bridge_is_killed(tmp_p
     effects = tmp_path / "effects"
     effects.touch()
     (tmp_path / "paying.py").write_text(PAYING)
-    variables = {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{tmp_path}", "EFFECTS": str(effects)}
+    variables: Any = {"PYTHONPATH": f"{os.environ.get('PYTHONPATH', '')}:{tmp_path}", "EFFECTS": str(effects)}
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
         client = Recorder(broker.port, "general/assistant_response/#")
         with bridge(tmp_path, broker, server.url, "--tool", "paying:pay", **variables) as process:
