@@ -301,7 +301,7 @@ class Session:
         `hold`. Raises RequestConflictError when the id was used before with another content, SessionBusyError,
         SessionError.
         """
-        if request_id is not None and (not isinstance(request_id, str) or not 0 < len(request_id) <= MAX_REQUEST_ID):
+        if request_id is not None and not _is_request_id(request_id):
             raise SessionError(f"request_id={request_id!r:.80}: it must be a text of 1 to {MAX_REQUEST_ID} characters")
         with self.hold(wait, gives_up) as writer:
             yield Turn(writer, request_id or "", content, is_retry, decides)
@@ -347,6 +347,17 @@ class Session:
                     f"session {self.id!r} is locked by another writer, and the run that waited for it was cancelled or "
                     "its time was up"
                 )
+
+
+def _is_request_id(given: object) -> bool:
+    """Whether it can be kept by every store: half a surrogate pair can't."""
+    if not isinstance(given, str) or not 0 < len(given) <= MAX_REQUEST_ID:
+        return False
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _no_image(digest: str) -> bytes:

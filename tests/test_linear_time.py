@@ -136,7 +136,7 @@ MADE_OF_DATA = {
     "agentkit.hooks": 1,  # what the program redacts
     "agentkit.net.error_body": 1,
     "agentkit.retrieval.inline_markup": 1,
-    "agentkit.serving.http.addresses": 2,  # the escaped address of the model server
+    "agentkit.serving.addresses": 2,  # the escaped address of the model server
     "agentkit.serving.http.openai.errors": 1,  # the escaped name of a field
     "agentkit.text.call_format": 2,
     "agentkit.text.families.__init__": 1,

@@ -181,6 +181,12 @@ def test_most_names_are_ids(store: Store, session_id: str) -> None:
     assert [info.id for info in sessions.list()] == [session_id]
 
 
+@pytest.mark.parametrize("request_id", ["", "x" * 1001, 5, "1\ud83d"])
+def test_a_request_id_that_some_store_cannot_keep_is_refused_by_each(store: Store, request_id: Any) -> None:
+    with pytest.raises(SessionError, match="must be a text"), store()["s"].turn(request_id):
+        pass
+
+
 def test_images_are_stored_once_and_apart_from_the_messages(store: Store) -> None:
     sessions = store()
     part = {"type": "image_url", "image_url": {"url": PIXEL, "detail": "low"}}

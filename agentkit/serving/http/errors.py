@@ -16,8 +16,8 @@ from agentkit import AgentkitError, APIError, LimitError, SessionError
 from agentkit._text import in_a_line
 from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptError
 from agentkit.running.append_only import ReplyChangedError
+from agentkit.serving.addresses import without_addresses
 from agentkit.serving.decisions import DecisionError
-from agentkit.serving.http.addresses import without_addresses
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
 from agentkit.serving.http.keys import KeyFileError
 from agentkit.serving.http.page.recording import SlowReaderError, StoppedBeforeError

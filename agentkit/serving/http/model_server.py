@@ -13,7 +13,7 @@ from agentkit.backends.tool_arrival import Arrival, check_arrival
 from agentkit.errors import ConfigurationError
 from agentkit.middleware.cancellation import Cancellable
 from agentkit.net.outgoing import requests_options
-from agentkit.serving.http.addresses import without_addresses
+from agentkit.serving.addresses import without_addresses
 
 TIMEOUT = 3.0
 CACHE_SECONDS = 1.0

@@ -6,12 +6,10 @@ once. In a group each bridge receives all messages, and who answers one is decid
 """
 
 import functools
-import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from agentkit import ConfigurationError, SessionError
 from agentkit.errors import RequestConflictError
@@ -20,8 +18,9 @@ from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, Packet
 from agentkit.serving.mqtt.delivery import Delivery, Echoes
 from agentkit.serving.mqtt.group import Group
 from agentkit.serving.mqtt.intake import Intake, Job, answer_prefixes
-from agentkit.serving.mqtt.payloads import BadPayloadError, Command, UserMessage, topic_level
+from agentkit.serving.mqtt.payloads import BadPayloadError, Command, UserMessage
 from agentkit.serving.mqtt.projects import Project
+from agentkit.serving.mqtt.publishing import Publisher
 from agentkit.serving.mqtt.responder import Responder, Response
 from agentkit.serving.mqtt.session_queue import SessionQueue
 from agentkit.serving.mqtt.settings import BridgeSettings
@@ -56,7 +55,7 @@ class Bridge:
         self._projects = projects
         self._responder = Responder(service)
         self._settings = settings
-        self._intake = Intake(projects, self._responder.knows, self._responder.is_delivered)
+        self._intake = Intake(projects, self._responder.knows)
         self._answer_prefixes = answer_prefixes(projects)
         self._lock = threading.Lock()
         self._accepted: dict[str, Packet] = {}
@@ -76,6 +75,7 @@ class Bridge:
             max_inflight,
             self._on_notice,
         )
+        self._publisher = Publisher(self._connection, self._answer_prefixes)
         self._group: Group | None = None
         if settings.group:
             self._group = Group(service.sessions, settings.client_id, self._connection.notify)
@@ -94,8 +94,8 @@ class Bridge:
         """Connect, and serve in background threads. begins: False to answer nothing until `begin` is called.
 
         seconds: timeout of the connection. Raises OSError when the broker can't be reached or refuses the connection,
-        ConfigurationError when another bridge uses the client id, or another one of the group another session store,
-        and for a group on a broker without MQTT 5.
+        SessionError when a bridge of a group can't use the session store, ConfigurationError when another bridge uses
+        the client id, or another one of the group another session store, and for a group on a broker without MQTT 5.
         """
         self._connection.start(seconds)
         if not self._connection.wait_for_backlog():
@@ -120,11 +120,11 @@ class Bridge:
         self._queue.start()
 
     def _join(self, group: Group) -> None:
-        group.greet()
-        self._stopped.wait(HELLO_SECONDS)
         try:
+            group.greet()
+            self._stopped.wait(HELLO_SECONDS)
             group.check_store()
-        except ConfigurationError:
+        except (ConfigurationError, SessionError):
             self._connection.stop()
             raise
 
@@ -173,7 +173,7 @@ class Bridge:
         if self._group is not None and self._group.has_others:
             lost = []  # they have these messages too
         for job in lost:  # the broker no longer has them: only the client can send them again
-            self._send(job, OVERLOADED, lambda: None)
+            self._publisher.send(job, OVERLOADED, lambda: None)
         if self._group is not None:
             self._group.leave()
         if unprocessed:
@@ -246,17 +246,27 @@ class Bridge:
             self._queue_up(job)
 
     def _queue_up(self, job: Job) -> None:
-        if job.message is None:
-            if not self._queue.put(job.queue, job) and not self._queue.is_stopped:
-                self._ignore(job, "the queue is full")
-        elif not (self._is_backlog or self._rate_limiter.allows(job.message.key)):
-            self._reject(job, job.message, TOO_FAST)
-        elif not self._queue.put(job.queue, job, always=self._is_backlog):
-            self._reject(job, job.message, OVERLOADED)
+        message, is_exempt = job.message, self._is_backlog
+        if message is None:
+            self._queue_up_command(job)
+            return
+        if not (is_exempt or self._intake.was_answered(message) or self._rate_limiter.allows(message.key)):
+            self._reject(job, message, TOO_FAST)
+        elif not self._queue.put(job.queue, job, always=is_exempt, group=job.scope):
+            self._reject(job, message, OVERLOADED)
+
+    def _queue_up_command(self, job: Job) -> None:
+        """Whoever asks for a history to be deleted is not told whether it is, so it always is; a template, which the
+        store keeps, counts for the rate of its session."""
+        is_template = job.command is not None and job.command.kind == "template"
+        if is_template and not (self._is_backlog or self._rate_limiter.allows(f"template {job.lane}")):
+            self._ignore(job, "templates are set too fast")
+        else:
+            self._queue.put(job.queue, job, always=True, group=job.scope, is_barrier=job.is_for_all)
 
     @property
     def _is_backlog(self) -> bool:
-        """Whether incoming messages were sent while the bridge was not running.
+        """Whether incoming messages were sent while the bridge was not running, or not connected.
 
         They arrive all at once, which is not the client's doing, so neither the rate limit nor the queue limit applies.
         The bridge's Receive Maximum bounds how many of them are in flight.
@@ -269,11 +279,12 @@ class Bridge:
         self.counts["rejected"] += 1
         logger.warning("rejected a message of session %s: %s", message.key, text)
         self._intake.forget(message)
-        if self._group is None:
-            self._send(job, text, lambda: self._acknowledge(job))
+        is_crowded = len(self._queue) > 2 * self._settings.queue
+        if self._group is None and (is_crowded or not job.requested_topic):
+            self._publisher.send(job, text, lambda: self._acknowledge(job))
             return
-        job.rejection = text  # by the bridge that gets the right to answer it
-        if len(self._queue) > 2 * self._settings.queue or not self._queue.put(job.queue, job, always=True):
+        job.rejection = text  # by the bridge that gets the right to answer it, and knows from the store on which topic
+        if is_crowded or not self._queue.put(job.queue, job, always=True):
             self._acknowledge(job)
 
     # ---- processing, on the worker threads
@@ -295,7 +306,7 @@ class Bridge:
                 self._acknowledge(job)
                 return None
             self._intake.forget(job.message)
-            self._send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
+            self._publisher.send(job, f"Error: {type(error).__name__}", lambda: self._acknowledge(job))
         return None
 
     def _process_shared(self, job: Job, group: Group) -> float | None:
@@ -324,6 +335,7 @@ class Bridge:
         return None
 
     def _answer_job(self, job: Job) -> None:
+        self._intake.settle(job)
         if job.command is not None:
             self._command(job.command)
             self._note_done(job)
@@ -335,6 +347,8 @@ class Bridge:
             self._serve(job, job.message)
 
     def _serve(self, job: Job, message: UserMessage) -> None:
+        if message.is_new_session and job.packet.is_duplicate and self._group is None:
+            message = job.message = self._responder.began(message)
         if self._was_accepted(job, message):
             self._acknowledge(job)
             return
@@ -355,7 +369,7 @@ class Bridge:
     def _delivery(self, job: Job) -> Delivery:
         def send(text: str, then: Callable[[], object]) -> None:
             self._echoes.expect(job.echo_id)
-            self._send(job, text, then)
+            self._publisher.send(job, text, then)
 
         return Delivery(send, self._stopped)
 
@@ -368,7 +382,7 @@ class Bridge:
         finally:
             if not is_complete:
                 self._echoes.end(job.echo_id)
-        if is_complete and job.message is not None and not self._has_echo(job.message):
+        if is_complete and job.message is not None and not self._publisher.has_echo(job.message):
             self._note_done(job)
         return is_complete
 
@@ -395,44 +409,12 @@ class Bridge:
     def _answer(self, job: Job, message: UserMessage, delivery: Delivery) -> Response | None:
         if job.state is not None:
             return self._responder.hint(message, job.state, delivery.begin)
-        on_frame = self._frame_publisher(message) if message.stream else None
+        on_frame = self._publisher.of_frames(message) if message.stream else None
         return self._responder.answer(message, on_frame, delivery.begin)
-
-    def _frame_publisher(self, message: UserMessage) -> Callable[[Mapping[str, Any]], object]:
-        topic = f"{message.project.answers}/{topic_level(message.session)}/stream"
-
-        def publish_frame(frame: Mapping[str, Any]) -> None:
-            rest = {name: value for name, value in frame.items() if name != "content"}
-            # Each has a delta, which clients of text add up. json.dumps escapes to ASCII: it may be half a surrogate.
-            payload = json.dumps({"delta": frame.get("content", ""), "requestId": message.request_id, **rest})
-            self._connection.sender.publish_unconfirmed(topic, payload)
-
-        return publish_frame
 
     def _command(self, command: Command) -> None:
         self._responder.obey(command)
-        project, session = command.project, command.session
-        notice = {"template": "Template updated", "clear": "History cleared"}.get(command.kind)
-        if notice and session is not None and project.hints:
-            self._connection.sender.publish(f"{project.hints}/{topic_level(session)}", json.dumps({"hint": notice}))
-
-    def _send(self, job: Job, text: str, then: Callable[[], object]) -> None:
-        assert job.message is not None
-        payload = json.dumps({"hint": text}) if job.state is not None and not text.startswith("{") else text
-        messages.debug("out %s %r", job.message.reply_topic, payload)
-        options: Any = {"echo_id": job.echo_id, "correlation": job.packet.correlation, "then": then}
-        publish, default = self._connection.sender.publish, job.message.default_topic
-
-        def use_default() -> None:
-            logger.warning("the broker does not allow the bridge to answer on the response topic of a message")
-            publish(default, payload, **options)
-
-        refused = None if self._has_echo(job.message) else use_default
-        publish(job.message.reply_topic, payload, **options, refused=refused)
-
-    def _has_echo(self, message: UserMessage) -> bool:
-        """Whether the bridges see the answer to a message: not on a topic that only its client knows."""
-        return message.reply_topic.startswith(self._answer_prefixes)
+        self._publisher.tell(command)
 
     def _acknowledge(self, job: Job) -> None:
         if self._group is not None:

@@ -30,6 +30,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from agentkit import ConfigurationError
+from agentkit.serving.mqtt.callbacks import guarded
 from agentkit.serving.mqtt.limits import BrokerLimits
 from agentkit.serving.mqtt.payloads import topic_level
 from agentkit.serving.mqtt.probe import is_in_use
@@ -62,7 +63,8 @@ class Packet:
     """A message received from the broker.
 
     packet_id: the packet identifier. is_duplicate: the broker has sent it before (the DUP flag). correlation: the
-    Correlation Data (MQTT 5). echo_id: the id of the request it answers, when it is an echo.
+    Correlation Data (MQTT 5). echo_id: the id of the request it answers, when it is an echo. session: the number of
+    the broker's session in which it was received: packet identifiers begin anew in each.
     """
 
     topic: str
@@ -73,6 +75,7 @@ class Packet:
     response_topic: str | None = None
     correlation: bytes | None = None
     echo_id: str | None = None
+    session: int = 0
 
 
 class BrokerConnection:
@@ -102,9 +105,10 @@ class BrokerConnection:
         # A bridge of a group answers a message only when the broker has passed on a token: that may not be held up.
         self._max_inflight = 65_535 if settings.group else min(65_535, max_inflight)
         self._tokens: dict[str, threading.Event] = {}
+        self._backlog_token = ""
         self._is_leaving = self._is_standing_back = False
         self._connected_at = float("inf")
-        self._quick_losses = 0
+        self._quick_losses = self._session = 0
         self._arrived_at = 0.0
         self.refused = 0
         self.limits = BrokerLimits()
@@ -130,22 +134,26 @@ class BrokerConnection:
         self._listener = self._client(self._settings.client_id, is_persistent=self._settings.expiry > 0)
         self._listener.manual_ack_set(True)
         self._set_will()
-        self._listener.on_connect = self._on_connect
-        self._listener.on_subscribe = self._on_subscribe
-        self._listener.on_disconnect = self._on_disconnect
-        self._listener.on_message = self._on_message
-        self._listener.on_pre_connect = self._before_connecting
-        self.sender = Sender(self._sender_client, self._reconnect_sender, is_mqtt5=self.is_mqtt5)
+        self._listener.on_connect = guarded(self._on_connect)
+        self._listener.on_subscribe = guarded(self._on_subscribe)
+        self._listener.on_disconnect = guarded(self._on_disconnect)
+        self._listener.on_message = guarded(self._on_message)
+        self._listener.on_pre_connect = guarded(self._before_connecting)
+        self.sender = Sender(self._sender_client, self._reconnect_sender, self._publish_probe, is_mqtt5=self.is_mqtt5)
 
     def _sender_client(self) -> paho.Client:
         client = self._client(f"{self._settings.client_id}-answers", is_persistent=False)
-        client.on_pre_connect = self._before_connecting
+        client.on_pre_connect = guarded(self._before_connecting)
         client.max_inflight_messages_set(self.limits.in_flight)
         return client
 
     def _reconnect_sender(self, client: paho.Client) -> None:
         client.connect_async(self._settings.broker, self._settings.port, self._settings.keepalive)
         client.loop_start()
+
+    def _publish_probe(self, client: paho.Client, qos: int) -> paho.MQTTMessageInfo:
+        """What the listener has published too."""
+        return client.publish(self.status_topic, "online", qos=qos, retain=self.limits.retains)
 
     def _client(self, client_id: str, *, is_persistent: bool) -> paho.Client:
         version = MQTTProtocolVersion.MQTTv5 if self.is_mqtt5 else MQTTProtocolVersion.MQTTv311
@@ -255,8 +263,9 @@ class BrokerConnection:
         return True
 
     def acknowledge(self, packet: Packet) -> None:
-        """Acknowledge a message to the broker."""
-        if packet.qos:
+        """Acknowledge a message to the broker, unless the broker has lost the session in which it sent it: another
+        message may have its packet identifier by now."""
+        if packet.qos and packet.session == self._session:
             self._listener.ack(packet.packet_id, packet.qos)
 
     def notify(self, payload: str) -> paho.MQTTMessageInfo:
@@ -282,10 +291,11 @@ class BrokerConnection:
     def _publish_status(self, text: str) -> paho.MQTTMessageInfo:
         return self._listener.publish(self.status_topic, text, qos=min(1, self.limits.qos), retain=self.limits.retains)
 
-    def _on_connect(self, client: paho.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
+    def _on_connect(self, client: paho.Client, _: Any, flags: Any, reason: Any, ___: Any) -> None:
         if reason.is_failure:
             logger.error("the broker refused the connection: %s", reason)
             return
+        self._session += not flags.session_present
         self._connected_at = time.monotonic()
         topics = list(self._served)
         if self.is_mqtt5:
@@ -305,10 +315,11 @@ class BrokerConnection:
         self._publish_status("online")
         if not self.is_mqtt5:
             self.synced.set()
-        elif not self.synced.is_set():
-            token = secrets.token_hex(16)
-            self._tokens[token] = self.synced
-            self._publish_token(token)
+        else:
+            self._tokens.pop(self._backlog_token, None)
+            self._backlog_token = secrets.token_hex(16)
+            self._tokens[self._backlog_token] = self.synced
+            self._publish_token(self._backlog_token)
         self.is_connected.set()
         logger.info("connected to the broker")
 
@@ -316,6 +327,7 @@ class BrokerConnection:
         is_quick = time.monotonic() - self._connected_at < QUICK_SECONDS
         self._connected_at = float("inf")
         self.is_connected.clear()
+        self.synced.clear()
         if self._is_leaving or self._is_standing_back:
             return
         logger.warning("lost the connection to the broker: %s", reason)
@@ -330,7 +342,8 @@ class BrokerConnection:
     def _is_held_by_another(self) -> bool:
         try:
             return is_in_use(self._settings, self._own_topic, PROBE_SECONDS)
-        except OSError:
+        except Exception as error:  # noqa: BLE001 - a certificate that can't be read at the moment, for example
+            logger.warning("can't ask the broker who uses the client id: %s", type(error).__name__)
             return False
 
     def _stand_back(self) -> None:
@@ -378,6 +391,7 @@ class BrokerConnection:
             getattr(properties, "ResponseTopic", None),
             getattr(properties, "CorrelationData", None),
             dict(getattr(properties, "UserProperty", ())).get(REQUEST_PROPERTY),
+            self._session,
         )
         if packet.topic == f"{self._own_topic}/ping":
             client.publish(f"{self._own_topic}/pong", packet.payload)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from agentkit import ConfigurationError
+from agentkit import ConfigurationError, SessionError
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt.bridge import Bridge
 from agentkit.serving.mqtt.client_id import held_client_id
@@ -51,7 +51,8 @@ def serve_until(
     on_start: Callable[[], object] = lambda: None,
     is_ready: threading.Event | None = None,
 ) -> None:
-    """Serve projects until `stopped` is set; tries again and again while the broker can't be reached.
+    """Serve projects until `stopped` is set; tries again and again while the broker, or the session store of a group,
+    can't be reached.
 
     on_start: called when the bridge is connected. is_ready: messages wait until it is set; None: they are answered at
     once. Raises ConfigurationError as `Bridge.start` does.
@@ -63,7 +64,8 @@ def serve_until(
         bridge.start(begins=False)
         bridges.append(bridge)
 
-    if not keep_trying(f"the broker {settings.address}", start, (OSError,), stopped):
+    what = f"the broker {settings.address}" + (", or the session store," if settings.group else "")
+    if not keep_trying(what, start, (OSError, SessionError), stopped):
         return
     (bridge,) = bridges
     on_start()

@@ -24,6 +24,7 @@ from agentkit import ConfigurationError
 from agentkit.errors import SessionBusyError, SessionError
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt.intake import Job
+from agentkit.serving.mqtt.payloads import UserMessage, in_session
 from agentkit.session import INTERNAL, Session, Sessions
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Group:
         self._own: FIFOCache[str, bool] = FIFOCache(MAX_REMEMBERED)
         self._echoes: FIFOCache[str, bool] = FIFOCache(MAX_REMEMBERED)
         self._answered: FIFOCache[tuple[str, str], bool] = FIFOCache(MAX_REMEMBERED)
+        self._session_of: FIFOCache[str, str] = FIFOCache(MAX_REMEMBERED)
         self._members: dict[str, str] = {}
         self._differing: deque[tuple[str, str, bool]] = deque()
         self._store = ""
@@ -64,11 +66,21 @@ class Group:
         """Record a request that this bridge has received."""
         with self._lock:
             self._open.setdefault(job.digest, deque()).append(job)
+            if job.message is not None:
+                self._session_of[job.digest] = job.message.key
 
     def close(self, job: Job) -> None:
-        """Forget a request that is closed."""
+        """Forget a request that is closed; and, when it is a command, the answers in the sessions that it has cleared:
+        messages are numbered anew there."""
         with self._lock:
             self._remove(job)
+            if job.command is not None and not job.command.keeps_sessions:
+                for request in [each for each in self._answered if self._is_in(each[0], job)]:
+                    del self._answered[request]
+
+    def _is_in(self, digest: str, job: Job) -> bool:
+        key = self._session_of.get(digest, "")
+        return key == job.lane or (job.is_for_all and key.startswith(f"{job.lane}:"))
 
     def answered(self, echo_id: str) -> Job | None:
         """Record that a bridge has answered a request. Returns the request if this bridge has it open, and some other
@@ -134,15 +146,27 @@ class Group:
         """
         number, begun = "r", False
         if job.message is not None and not job.rejection:
-            session = self._sessions[job.message.key]
+            if job.message.is_new_session:
+                job.message, number = self._in_begun_session(job.message, job.digest)
+            elif not job.message.request_id:
+                number = str(self._number(self._sessions[job.message.key], job.digest))
             if not job.message.request_id:
-                number = str(self._number(session, job.digest))
                 job.message = replace(job.message, log_id=_log_id(job.digest, number), is_retry=True)
-            begun = session.is_begun(job.message.log_id)
+            begun = self._sessions[job.message.key].is_begun(job.message.log_id)
         job.echo_id = f"{job.digest}-{number}-{secrets.token_hex(6)}"
         with self._lock:
             self._own[job.echo_id] = True
         return begun
+
+    def _in_begun_session(self, message: UserMessage, digest: str) -> tuple[UserMessage, str]:
+        """A message that names no session, in the session in which a bridge that was killed has begun to answer it, if
+        there is one; with what stands for its number, the end of the session's id."""
+        for info in self._sessions.list(prefix=message.new_sessions):
+            number = info.id.rpartition("-")[2]
+            session, log_id = self._sessions[info.id], _log_id(digest, number)
+            if session.is_begun(log_id) and not session.is_delivered(log_id) and not self._was_answered(digest, number):
+                return in_session(message, info.id), number
+        return message, message.key.rpartition("-")[2]
 
     def _number(self, session: Session, digest: str) -> int:
         """The first number whose message is not answered."""
@@ -162,7 +186,7 @@ class Group:
             low += 1
         return low
 
-    def _was_answered(self, digest: str, number: int) -> bool:
+    def _was_answered(self, digest: str, number: int | str) -> bool:
         with self._lock:
             return (digest, str(number)) in self._answered
 

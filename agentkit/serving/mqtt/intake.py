@@ -12,7 +12,6 @@ from urllib.parse import unquote
 
 from cachetools import FIFOCache
 
-from agentkit import SessionError
 from agentkit.serving.mqtt.broker import Packet
 from agentkit.serving.mqtt.maze import state_message
 from agentkit.serving.mqtt.payloads import (
@@ -42,10 +41,11 @@ class Job:
 
     state: the state of the maze, for a packet on the state topic. digest: what identifies the request for all bridges
     of a group; a repeated message without a requestId has the same. echo_id: id by which an echo of its answer refers
-    to it. lane: jobs of one lane are processed one after the other. rejection: the text to answer instead of the
-    model's. has_hesitated: whether it was left to other bridges of the group for a moment. refusals: how often
-    another one had the right to answer in its session. is_answered: whether another one has answered it. echo: the echo
-    of that, which is acknowledged after it. arrived: time of arrival (time.monotonic()).
+    to it. lane: jobs of one lane are processed one after the other. requested_topic: a topic of the answer in place of
+    the one in the message, if the store does not say that it is of another session. rejection: the text to answer
+    instead of the model's. has_hesitated: whether it was left to other bridges of the group for a moment. refusals:
+    how often another one had the right to answer in its session. is_answered: whether another one has answered it.
+    echo: the echo of that, which is acknowledged after it. arrived: time of arrival (time.monotonic()).
     """
 
     packet: Packet
@@ -55,6 +55,7 @@ class Job:
     digest: str = ""
     echo_id: str = ""
     lane: str = ""
+    requested_topic: str = ""
     rejection: str = ""
     has_hesitated: bool = False
     refusals: int = 0
@@ -74,30 +75,35 @@ class Job:
         return f"{self.lane}!" if self.rejection else self.lane
 
     @property
-    def fingerprint(self) -> tuple[str, bytes]:
+    def scope(self) -> str:
+        """The lanes among which its command may be one for all: those of its project; "" for a rejection."""
+        content = self.command or self.message
+        return "" if self.rejection or content is None else content.project.name
+
+    @property
+    def is_for_all(self) -> bool:
+        """Whether it is a command for all sessions of its project."""
+        return self.command is not None and self.command.session is None
+
+    @property
+    def fingerprint(self) -> tuple[str, bytes, int]:
         """What identifies a redelivery of the packet, besides its packet identifier."""
-        return self.packet.topic, hashlib.sha256(self.packet.payload).digest()
+        return self.packet.topic, hashlib.sha256(self.packet.payload).digest(), self.packet.session
 
 
 class Intake:
     """Parses packets for a bridge. Thread-safe.
 
-    has_session: returns whether a session with a key exists. is_delivered: returns whether the store knows that the
-    answer to a message was delivered.
+    It is used on the network thread, which nothing may hold up: the session store is asked by `settle` only.
+    has_session: returns whether a session with a key exists.
     """
 
-    def __init__(
-        self,
-        projects: tuple[Project, ...],
-        has_session: Callable[[str], bool],
-        is_delivered: Callable[[UserMessage], bool],
-    ) -> None:
+    def __init__(self, projects: tuple[Project, ...], has_session: Callable[[str], bool]) -> None:
         self.routes = routes_of(projects)
         self._has_session = has_session
-        self._is_delivered = is_delivered
         self._lock = threading.Lock()
         self._open: dict[int, Job] = {}
-        self._closed: FIFOCache[int, tuple[str, bytes]] = FIFOCache(MAX_REMEMBERED)
+        self._closed: FIFOCache[int, tuple[str, bytes, int]] = FIFOCache(MAX_REMEMBERED)
         self._seen: FIFOCache[tuple[str, str], bytes] = FIFOCache(MAX_REMEMBERED)
         self._answered: FIFOCache[tuple[str, str], bytes] = FIFOCache(MAX_REMEMBERED)
 
@@ -119,8 +125,21 @@ class Intake:
         else:
             job.message = read_user_message(project, packet.payload, packet.response_topic)
         if job.message is not None:
-            job.message = self._with_safe_reply_topic(job.message)
+            job.message = self._with_safe_reply_topic(job, job.message)
             _set_ids(job, job.message)
+
+    def settle(self, job: Job) -> None:
+        """Use the requested topic of the answer to a job unless it belongs to another session that exists. Raises
+        SessionError."""
+        if not job.requested_topic or job.message is None:
+            return
+        requested = replace(job.message, reply_topic=job.requested_topic)
+        owner = self._owner(requested)
+        if owner is None or not self._has_session(session_key(*owner)):
+            job.message = requested
+        else:
+            logger.warning("ignored a reply topic of another session in project %s", requested.project.name)
+        job.requested_topic = ""
 
     def packet_state(self, job: Job) -> Literal["new", "open", "closed"]:
         """Whether a packet is new, or redelivered after a reconnection, and then whether it is still open.
@@ -180,45 +199,36 @@ class Intake:
                     del requests[key]
 
     def is_known(self, message: UserMessage) -> bool:
-        """Whether the same request was accepted before; records it otherwise. One whose session was removed since is
-        new. Another message with its id is not the same request: the turn of the session refuses it."""
+        """Whether the same request is being answered; records it otherwise. Another message with its id is not the same
+        request: the turn of the session refuses it."""
         if not message.request_id:
             return False
         key, digest = (message.key, message.log_id), _digest(message)
         with self._lock:
-            is_answered = self._answered.get(key) == digest
-        if is_answered and self._is_still_delivered(message):
-            return True
-        with self._lock:
-            if is_answered:
-                self._answered.pop(key, None)
             known = self._seen.setdefault(key, digest)
         return known is not digest and known == digest
 
-    def _is_still_delivered(self, message: UserMessage) -> bool:
-        try:
-            return self._is_delivered(message)
-        except SessionError:
-            return False  # whoever answers it asks the store again, and tells the client of an error
+    def was_answered(self, message: UserMessage) -> bool:
+        """Whether the same request has been answered: unless its session was removed since, the turn of the session
+        finds that its client has the answer."""
+        with self._lock:
+            return bool(message.request_id) and self._answered.get((message.key, message.log_id)) == _digest(message)
 
-    def _with_safe_reply_topic(self, message: UserMessage) -> UserMessage:
-        """The message; its reply topic is replaced by the default one if it belongs to another existing session, or is
-        one that the bridge serves."""
-        if message.reply_topic == message.default_topic or not self._is_taken(message):
+    def _with_safe_reply_topic(self, job: Job, message: UserMessage) -> UserMessage:
+        """The message; its reply topic is replaced by the default one if it is one that the bridge serves, and as long
+        as it may belong to another session."""
+        topic = message.reply_topic
+        if topic == message.default_topic:
             return message
-        logger.warning("ignored a reply topic of another session, or of requests, in project %s", message.project.name)
+        head, _, last = topic.rpartition("/")
+        if topic in self.routes or (last and f"{head}/+" in self.routes):
+            logger.warning("ignored a reply topic of requests in project %s", message.project.name)
+        else:
+            owner = self._owner(message)
+            if owner is None or (owner[0].name == message.project.name and owner[1] == message.session):
+                return message
+            job.requested_topic = topic
         return replace(message, reply_topic=message.default_topic)
-
-    def _is_taken(self, message: UserMessage) -> bool:
-        head, _, last = message.reply_topic.rpartition("/")
-        if message.reply_topic in self.routes or (last and f"{head}/+" in self.routes):
-            return True
-        owner = self._owner(message)
-        if owner is None:
-            return False
-        project, session = owner
-        is_own = project.name == message.project.name and session == message.session
-        return not is_own and self._has_session(session_key(project, session))
 
     def _owner(self, message: UserMessage) -> tuple[Project, str] | None:
         """The project and the session that the reply topic of a message belongs to; None: a topic of neither."""

@@ -5,6 +5,7 @@ tolerated as long as a message can be recognized. Names given by a client are ch
 a topic or a store.
 """
 
+import difflib
 import functools
 import hashlib
 import json
@@ -27,6 +28,8 @@ logger = logging.getLogger("agentkit")
 
 MAX_BYTES = 1_000_000
 MAX_ID_BYTES = 512
+MAX_REQUEST_ID = 200
+"""Maximum length of a requestId or clientId, in characters."""
 MAX_TEMPLATE = 60_000
 _ESCAPED = re.compile(f"[/+#%{FORBIDDEN}]")
 _PLAIN = re.compile(r"[a-zA-Z0-9_.-]{0,60}")
@@ -40,6 +43,10 @@ _OWN = frozenset(
 )
 """Fields of messages that mean something to the bridge; it passes all others on to the model server."""
 
+
+_SESSION_FIELDS = ("sessionId", "session_id", "target")
+"""Fields of commands with the id of a session."""
+_TEMPLATE_FIELDS = ("template", "system_prompt", "prompt_template", "reset")
 
 _RECOGNIZED = frozenset(("message", "sessionId", "session_id"))
 """Fields by which a payload that is nearly JSON is told from a text."""
@@ -59,7 +66,8 @@ class UserMessage:
     id of the request, or "". log_id: the message's id in the log of its session, or "". is_retry: whether another
     message with this log_id is a duplicate of this one. approve: the decisions on calls of the session that wait for a
     person, as the client wrote them, None for a message; asked: of what the client has seen of them, or "".
-    is_new_session: whether the client gave no session, so that it got one of its own.
+    is_new_session: whether the client gave neither a session nor a requestId, so that it got a session of its own; in
+    the store, the ids of the sessions of equal messages begin with `new_sessions`.
     """
 
     project: Project
@@ -74,6 +82,7 @@ class UserMessage:
     log_id: str = ""
     is_retry: bool = True
     is_new_session: bool = False
+    new_sessions: str = ""
     approve: Any = None
     asked: str = ""
 
@@ -119,15 +128,15 @@ def read_user_message(project: Project, payload: bytes, response_topic: str | No
     fields = _nearly_json_of(payload)
     if not isinstance(fields, dict):
         text = fields if isinstance(fields, str) else _text_of(payload)
-        return _message(project, {"message": text}, response_topic) if text.strip() else None
+        return _message(project, {"message": text}, response_topic, payload) if text.strip() else None
     message = fields.get("message")
     if fields.get("approve") is not None and message is None:
-        return _decision(project, fields, response_topic)
+        return _decision(project, fields, response_topic, payload)
     if message is not None and not isinstance(message, str):
         fields = {**fields, "message": json.dumps(message, ensure_ascii=False)}
     if not str(fields.get("message") or "").strip():
         return None
-    return _message(project, fields, response_topic)
+    return _message(project, fields, response_topic, payload)
 
 
 def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str, Any]]:
@@ -139,7 +148,8 @@ def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str,
         fields = cleaned(fields)
     except RecursionError:
         raise BadPayloadError("the state is nested too deeply") from None
-    session = session_of(fields)
+    new = _NewSession(b"state\n" + payload, fields)
+    session = session_of(fields, new)
     topic = f"{project.hints}/{topic_level(session)}"
     message = UserMessage(
         project,
@@ -149,12 +159,13 @@ def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str,
         _sampling_of(fields, STATE_FIELDS),
         _prompt_of(fields),
         request_id=_short_text(fields.get("requestId")),
-        is_new_session=not _has_session(fields),
+        is_new_session=new.is_unnamed,
+        new_sessions=new.prefix(project),
     )
     return message, fields
 
 
-def _decision(project: Project, fields: Mapping[str, Any], response_topic: str | None) -> UserMessage:
+def _decision(project: Project, fields: Mapping[str, Any], response_topic: str | None, payload: bytes) -> UserMessage:
     """Raises BadPayloadError."""
     if not _has_session(fields):
         raise BadPayloadError("a decision (approve) needs a sessionId")
@@ -164,11 +175,13 @@ def _decision(project: Project, fields: Mapping[str, Any], response_topic: str |
         text = json.dumps({"approve": approve, "asked": asked}, sort_keys=True)
     except RecursionError:
         raise BadPayloadError("approve is nested too deeply") from None
-    return replace(_message(project, {**fields, "message": text}, response_topic), approve=approve, asked=asked)
+    message = _message(project, {**fields, "message": text}, response_topic, payload)
+    return replace(message, approve=approve, asked=asked)
 
 
-def _message(project: Project, fields: Mapping[str, Any], response_topic: str | None) -> UserMessage:
-    session = session_of(fields)
+def _message(project: Project, fields: Mapping[str, Any], response_topic: str | None, payload: bytes) -> UserMessage:
+    new = _NewSession(f"{response_topic}\n".encode() + payload, fields)
+    session = session_of(fields, new)
     given = fields.get("replyTopic")
     is_foreign = not given and response_topic is not None and _is_foreign(response_topic)
     return UserMessage(
@@ -181,7 +194,8 @@ def _message(project: Project, fields: Mapping[str, Any], response_topic: str | 
         _short_text(fields.get("clientId")),
         _short_text(fields.get("requestId")),
         fields.get("stream") is True,
-        is_new_session=not _has_session(fields),
+        is_new_session=new.is_unnamed,
+        new_sessions=new.prefix(project),
     )
 
 
@@ -198,14 +212,45 @@ def _sampling_of(fields: Mapping[str, Any], others: Collection[str] = ()) -> dic
     return sampling
 
 
-def session_of(fields: Mapping[str, Any]) -> str:
-    """The session's id, or a new one if none is given. Raises BadPayloadError if it is too long."""
+class _NewSession:
+    """The session of a message that names none. source: the bytes by which it is told from others.
+
+    With a requestId, the same message has the same session each time, so that a repeated request is answered once.
+    Without one, each has a session of its own; a redelivered packet finds its session by the beginning of its id.
+    """
+
+    def __init__(self, source: bytes, fields: Mapping[str, Any]) -> None:
+        self.is_unnamed = not (_has_session(fields) or _short_text(fields.get("requestId")))
+        self._name = f"default-{hashlib.sha256(source).hexdigest()[:24]}"
+
+    @property
+    def session(self) -> str:
+        """Its id for clients."""
+        return f"{self._name}-{secrets.token_hex(4)}" if self.is_unnamed else self._name
+
+    def prefix(self, project: Project) -> str:
+        """The beginning of its id in the store; "" where it has a requestId."""
+        return session_key(project, f"{self._name}-") if self.is_unnamed else ""
+
+
+def session_of(fields: Mapping[str, Any], new: _NewSession) -> str:
+    """The session's id, or that of `new` if none is given. Raises BadPayloadError if it is too long."""
     if not _has_session(fields):
-        return f"default-{secrets.token_hex(4)}"
+        return new.session
     session = str(fields["sessionId"]).strip()
     if len(session.encode("utf-8", "replace")) > MAX_ID_BYTES:
         raise BadPayloadError(f"the session id is longer than {MAX_ID_BYTES} bytes")
     return session
+
+
+def in_session(message: UserMessage, key: str) -> UserMessage:
+    """A message that has got a session of its own, in another one. key: the id of that in the store."""
+    session = key.removeprefix(f"{message.project.name}:")
+    own = f"/{message.session}"
+    topic = message.reply_topic
+    return replace(
+        message, session=session, reply_topic=f"{topic.removesuffix(own)}/{session}" if topic.endswith(own) else topic
+    )
 
 
 def _has_session(fields: Mapping[str, Any]) -> bool:
@@ -264,16 +309,19 @@ def _number(key: str, value: Any) -> float | int | None:
 
 
 def read_command(project: Project, kind: str, level: str | None, payload: bytes) -> Command:
-    """Parse a command. level: the topic's last level, if it is a session id. Raises BadPayloadError."""
+    """Parse a command. level: the topic's last level, None if the topic is that for all sessions.
+
+    Only an empty payload, {}, or the word "all" means all sessions. Raises BadPayloadError, also where a session is
+    named by an empty text, or by a field that is misspelt.
+    """
     fields = _json_of(payload)
     if fields is None and payload.strip():  # broken JSON or plain text must not be taken for "all"
         fields = _text_of(payload) if kind != "template" and not payload.lstrip().startswith((b"{", b"[")) else []
     fields = {} if fields is None else fields if isinstance(fields, dict) else {"target": fields}
-    session_ids = [each for each in map(fields.get, ("sessionId", "session_id", "target")) if each is not None]
-    if any(isinstance(each, bool) or not isinstance(each, str | int | float) for each in session_ids):
-        raise BadPayloadError("the session id must be a string or a number")
-    session = next((str(each).strip() for each in session_ids if str(each).strip()), unquote(level or ""))
-    target = None if session in ("", "all") else session
+    session = _named_session(fields, level)
+    if session is None and _may_mean_a_session(fields, kind):
+        raise BadPayloadError("the payload has fields, but none with a session id")
+    target = None if session in (None, "all") else session
     if kind != "template":
         return Command(project, kind, target)
     template = _template_of(fields)
@@ -282,6 +330,25 @@ def read_command(project: Project, kind: str, level: str | None, payload: bytes)
     if len(template) > MAX_TEMPLATE:
         raise BadPayloadError(f"the template has {len(template):,} characters; the limit is {MAX_TEMPLATE:,}")
     return Command(project, kind, target, template, fields.get("reset") is not False)
+
+
+def _named_session(fields: Mapping[str, Any], level: str | None) -> str | None:
+    """The session that a command names; None if it names none. Raises BadPayloadError for one that is empty."""
+    given = [fields[name] for name in _SESSION_FIELDS if name in fields]
+    if any(isinstance(each, bool) or not isinstance(each, str | int | float) for each in given):
+        raise BadPayloadError("the session id must be a string or a number")
+    names = [str(each).strip() for each in given] or ([unquote(level).strip()] if level is not None else [])
+    if not all(names):
+        raise BadPayloadError("the session id is empty")
+    return names[0] if names else None
+
+
+def _may_mean_a_session(fields: Mapping[str, Any], kind: str) -> bool:
+    """Whether a field may be meant as one with a session id; where a template is set, one that is spelt nearly so."""
+    unknown = [name for name in fields if name not in _TEMPLATE_FIELDS]
+    if kind != "template":
+        return bool(unknown)
+    return any(difflib.get_close_matches(name, _SESSION_FIELDS, 1, 0.7) for name in unknown)
 
 
 def _template_of(fields: Mapping[str, Any]) -> str:
@@ -339,4 +406,15 @@ def _text_of(payload: bytes) -> str:
 
 
 def _short_text(value: Any) -> str:
-    return str(value)[:200] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    """An id of a client, "" if it is none. The end of a long one is replaced by a digest of it."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    if isinstance(value, float):  # so some clients write all numbers
+        if not value.is_integer():
+            return ""
+        value = int(value)
+    text = str(value)
+    if len(text) <= MAX_REQUEST_ID:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]
+    return f"{text[: MAX_REQUEST_ID - len(digest) - 1]}-{digest}"

@@ -14,13 +14,14 @@ from agentkit.message import Message, text_of
 from agentkit.record import frame_of, last_frame
 from agentkit.running.append_only import AppendOnlyText, ReplyChangedError
 from agentkit.running.decisions import Approvals
+from agentkit.serving.addresses import without_addresses
 from agentkit.serving.chat_service import ChatService, DeliveredError, process_user_input_with_llm
 from agentkit.serving.decisions import DecisionError, checked_decisions, waiting_record
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.key_values import KeyValueStore
 from agentkit.serving.mqtt import maze
 from agentkit.serving.mqtt.idle import IdleTimes
-from agentkit.serving.mqtt.payloads import Command, UserMessage, session_key
+from agentkit.serving.mqtt.payloads import Command, UserMessage, in_session, session_key
 from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.tool_loading import AnyTool, load
 from agentkit.session import INTERNAL, SessionInfo, Sessions
@@ -193,10 +194,6 @@ class Responder:
         except DecisionError:
             return False
 
-    def is_delivered(self, message: UserMessage) -> bool:
-        """Whether the store knows that the answer to a request was delivered. Raises SessionError."""
-        return self.sessions[message.key].is_delivered(message.log_id)
-
     def note_delivered(self, message: UserMessage) -> None:
         """Record that the answer to a request was delivered."""
         self.service.note_delivered(message.key, message.log_id)
@@ -204,6 +201,14 @@ class Responder:
     def knows(self, key: str) -> bool:
         """Whether the store has a session with this id."""
         return key in self.sessions
+
+    def began(self, message: UserMessage) -> UserMessage:
+        """A redelivered message that names no session, in the session in which it was begun, if there is one. Raises
+        SessionError."""
+        for info in self.sessions.list(prefix=message.new_sessions):
+            if self.sessions[info.id].is_begun(message.log_id):
+                return in_session(message, info.id)
+        return message
 
     def obey(self, command: Command) -> None:
         """Change the sessions that a command names. Raises SessionError; it may be called again then."""
@@ -292,7 +297,9 @@ def _error_text(message: UserMessage, error: BaseException) -> str:
     if isinstance(error, RequestConflictError):  # the id in its text is the one in the log
         what = OVERTAKEN if error.was_overtaken else "was used before with another message: use a new one"
         return f"Error: the requestId {message.request_id!r:.80} {what}"
-    return f"Error: {in_a_line(str(error), 300)}"
+    request = getattr(error, "request", None)  # of openai's errors
+    told = without_addresses(str(error), str(getattr(request, "url", "")))
+    return f"Error: {in_a_line(told, 300)}"
 
 
 def _answer_text(answer: Answer) -> str:
@@ -319,7 +326,12 @@ def _waiting_answer(message: UserMessage, answer: Answer) -> str:
 
 
 def _as_json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, as JSON may have it: what is written as ASCII can be sent
+        return json.dumps(value)
+    return text
 
 
 def _hint(reply: Message) -> dict[str, Any]:

@@ -1,13 +1,47 @@
-"""A job queue: the jobs of one session run one at a time in order of arrival, different sessions run concurrently."""
+"""A job queue: the jobs of one session run one at a time in order of arrival, different sessions run concurrently.
+
+A barrier is a job of all sessions of a group: it runs when those before it are done, and those behind it wait for it.
+"""
 
 import heapq
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 J = TypeVar("J")
+
+
+@dataclass(eq=False)
+class _Entry(Generic[J]):
+    """A job with its key, and the group of keys that it belongs to ("": none)."""
+
+    key: str
+    job: J
+    group: str
+    is_barrier: bool
+
+
+@dataclass
+class _Group(Generic[J]):
+    """open: the number of its jobs that wait in the queues of their keys, or run. held: its first barrier that is not
+    done, unless that may run, and all that has come behind it. is_barred: whether a barrier may run, or runs."""
+
+    open: int = 0
+    held: deque[_Entry[J]] = field(default_factory=deque)
+    is_barred: bool = False
+
+    def take(self) -> Iterator[_Entry[J]]:
+        """What needs to wait no longer."""
+        while self.held and not self.is_barred:
+            if self.held[0].is_barrier and self.open:
+                return
+            entry = self.held.popleft()
+            self.open += 1
+            self.is_barred = entry.is_barrier
+            yield entry
 
 
 class SessionQueue(Generic[J]):
@@ -21,7 +55,8 @@ class SessionQueue(Generic[J]):
     def __init__(self, workers: int, capacity: int, work: Callable[[J], float | None]) -> None:
         self._capacity = capacity
         self._work = work
-        self._waiting: dict[str, deque[J]] = {}
+        self._waiting: dict[str, deque[_Entry[J]]] = {}
+        self._groups: dict[str, _Group[J]] = {}
         self._ready: deque[str] = deque()
         self._asleep: dict[str, float] = {}
         self._alarms: list[tuple[float, str]] = []
@@ -49,23 +84,37 @@ class SessionQueue(Generic[J]):
         """Number of waiting jobs divided by the capacity; exceeds 1 if `put` ignored the capacity."""
         return self._count / self._capacity
 
-    def put(self, key: str, job: J, *, always: bool = False) -> bool:
+    def put(self, key: str, job: J, *, always: bool = False, group: str = "", is_barrier: bool = False) -> bool:
         """Append a job to the jobs of its key.
 
-        always: ignore the capacity. Returns False when the queue is full or stopped.
+        always: ignore the capacity. group: of keys, for which a job may be a barrier. Returns False when the queue is
+        full or stopped.
         """
+        entry = _Entry(key, job, group, is_barrier)
         with self._changed:
             if self._is_stopped or (self._count >= self._capacity and not always):
                 return False
-            queue = self._waiting.get(key)
-            if queue is None:  # no job of this key is waiting or running
-                self._waiting[key] = deque([job])
-                self._ready.append(key)
-            else:
-                queue.append(job)
             self._count += 1
-            self._changed.notify()
+            if group:
+                state = self._groups.setdefault(group, _Group())
+                state.held.append(entry)
+                self._release(state)
+            else:
+                self._enqueue(entry)
             return True
+
+    def _release(self, group: _Group[J]) -> None:
+        for entry in group.take():
+            self._enqueue(entry)
+
+    def _enqueue(self, entry: _Entry[J]) -> None:
+        queue = self._waiting.get(entry.key)
+        if queue is None:  # no job of this key is waiting or running
+            self._waiting[entry.key] = deque([entry])
+            self._ready.append(entry.key)
+        else:
+            queue.append(entry)
+        self._changed.notify()
 
     def wake(self, key: str) -> None:
         """Try the first job of a key now, if it is one that is to be tried again later."""
@@ -79,7 +128,8 @@ class SessionQueue(Generic[J]):
         end = time.monotonic() + seconds
         with self._changed:
             self._is_stopped = True
-            unstarted = [job for queue in self._waiting.values() for job in queue]
+            unstarted = [entry.job for queue in self._waiting.values() for entry in queue]
+            unstarted += [entry.job for group in self._groups.values() for entry in group.held]
             self._ready.clear()
             self._asleep.clear()
             self._changed.notify_all()
@@ -89,14 +139,13 @@ class SessionQueue(Generic[J]):
 
     def _run(self) -> None:
         while (taken := self._next()) is not None:
-            key, job = taken
             pause: float | None = None
             try:
-                pause = self._work(job)
+                pause = self._work(taken.job)
             finally:
-                self._finish(key, job, pause)
+                self._finish(taken, pause)
 
-    def _next(self) -> tuple[str, J] | None:
+    def _next(self) -> _Entry[J] | None:
         """Wait for the next job; None when the queue is stopped."""
         with self._changed:
             while not self._ready:
@@ -107,14 +156,17 @@ class SessionQueue(Generic[J]):
             key = self._ready.popleft()
             self._count -= 1
             self._running += 1
-            return key, self._waiting[key].popleft()
+            return self._waiting[key].popleft()
 
-    def _finish(self, key: str, job: J, pause: float | None) -> None:
+    def _finish(self, entry: _Entry[J], pause: float | None) -> None:
+        key = entry.key
         with self._changed:
             self._running -= 1
             if pause is not None:
-                self._waiting[key].appendleft(job)
+                self._waiting[key].appendleft(entry)
                 self._count += 1
+            elif entry.group:
+                self._leave_group(entry)
             if not self._waiting[key]:
                 del self._waiting[key]
             elif pause and not self._is_stopped:
@@ -126,6 +178,14 @@ class SessionQueue(Generic[J]):
                 self._changed.notify_all()
             elif self._ready:
                 self._changed.notify()
+
+    def _leave_group(self, entry: _Entry[J]) -> None:
+        group = self._groups[entry.group]
+        group.open -= 1
+        group.is_barred = group.is_barred and not entry.is_barrier
+        self._release(group)
+        if not group.open and not group.held:
+            del self._groups[entry.group]
 
     def _seconds_to_alarm(self) -> float | None:
         return max(0.0, self._alarms[0][0] - time.monotonic()) if self._alarms else None

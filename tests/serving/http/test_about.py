@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from agentkit.serving import documents
-from agentkit.serving.http.addresses import without_addresses
+from agentkit.serving.addresses import without_addresses
 from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.page import files
 from agentkit.serving.http.page.about import model_name

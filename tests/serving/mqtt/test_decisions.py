@@ -84,9 +84,7 @@ def test_a_decision_that_is_redelivered_after_a_restart_is_carried_out_once() ->
         def answer(payload: Any, **packet: Any) -> str | None:
             """As a bridge that was just started."""
             responder = Responder(ChatService(backend, sessions))
-            message = read(
-                Intake((GAME,), responder.knows, responder.is_delivered), payload, topic="game/user_input", **packet
-            ).message
+            message = read(Intake((GAME,), responder.knows), payload, topic="game/user_input", **packet).message
             assert message is not None
             response = responder.answer(message)
             if response is None:

@@ -37,7 +37,7 @@ def test_what_is_confirmed_at_once_is_recorded_while_the_session_is_locked() -> 
     with MemorySessions() as sessions:
         responder = Responder(ChatService(backend, sessions))
         asked = {"sessionId": "s", "message": "Hi", "requestId": "1"}
-        message = read(Intake((PROJECT,), responder.knows, responder.is_delivered), asked, "p/user_input").message
+        message = read(Intake((PROJECT,), responder.knows), asked, "p/user_input").message
         assert message is not None
         delivery = Delivery(sending(sent, is_confirmed=True), threading.Event())
 
@@ -113,7 +113,7 @@ def test_an_error_behind_the_answer_is_no_answer() -> None:
         service = ChatService(ScriptedBackend("One"), sessions)
         responder = Responder(service)
         message = read(
-            Intake((PROJECT,), responder.knows, responder.is_delivered),
+            Intake((PROJECT,), responder.knows),
             {"sessionId": "s", "message": "Hi"},
             "p/user_input",
         ).message

@@ -171,7 +171,7 @@ def test_the_number_of_a_message_follows_from_the_store_and_the_echoes() -> None
 
         def job() -> Job:
             return read(
-                Intake(project, lambda key: False, lambda message: True),
+                Intake(project, lambda key: False),
                 {"sessionId": "s", "message": "Hi"},
                 topic="p/user_input",
             )
@@ -202,7 +202,7 @@ def test_only_one_bridge_holds_a_request_or_a_session(tmp_path: Path) -> None:
         one, two = (Group(sessions, name, lambda notice: None) for name in ("one", "two"))
         jobs = [
             read(
-                Intake(project, lambda key: False, lambda message: True),
+                Intake(project, lambda key: False),
                 {"sessionId": session, "message": "Hi"},
                 topic="p/user_input",
             )

@@ -57,7 +57,7 @@ def test_a_message_with_all_fields() -> None:
 def test_a_message_with_only_its_text() -> None:
     parsed = read({"message": "Hello"})
     assert parsed.session.startswith("default-")
-    assert len(parsed.session) == len("default-") + 8
+    assert len(parsed.session) == len("default-") + 24 + len("-") + 8
     assert parsed.reply_topic == f"general/assistant_response/{parsed.session}"
     assert (parsed.sampling, parsed.system_prompt, parsed.stream) == ({}, None, False)
     assert read({"message": "x", "prompt_template": {"content": "Be long."}}).system_prompt == "Be long."
@@ -262,6 +262,50 @@ def test_any_bytes_are_a_message_or_none_or_refused(payload: bytes) -> None:
 )
 def test_a_command_names_a_session_or_all(level: str | None, payload: bytes, session: str | None) -> None:
     assert read_command(MAZE, "clear", level, payload).session == session
+
+
+@pytest.mark.parametrize("kind", ["clear", "delete", "template"])
+@pytest.mark.parametrize(
+    ("level", "fields"),
+    [
+        (None, {"sessionId": ""}),
+        (None, {"session_id": "  "}),
+        (None, {"sessionId": None}),
+        (None, {"sesionId": "p1"}),
+        ("s", {"sessionId": ""}),
+        ("", {}),
+        (" ", {}),
+        ("%20", {}),
+    ],
+)
+def test_a_session_that_is_empty_or_misspelt_does_not_mean_all(
+    kind: str, level: str | None, fields: dict[str, Any]
+) -> None:
+    with pytest.raises(BadPayloadError, match="session id"):
+        read_command(MAZE, kind, level, json.dumps({"template": "Be kind.", **fields}).encode())
+
+
+def test_a_field_that_is_none_of_a_command_does_not_delete_all() -> None:
+    with pytest.raises(BadPayloadError, match="none with a session id"):
+        read_command(MAZE, "delete", None, b'{"player": "p1"}')
+    assert read_command(MAZE, "delete", "p1", b'{"player": "p2"}').session == "p1"
+    assert read_command(MAZE, "template", None, b'{"template": "Be kind.", "version": 3}').session is None
+
+
+@pytest.mark.parametrize(
+    ("given", "read_as"),
+    [(7, "7"), (7.0, "7"), (-1e15, "-1000000000000000"), (7.5, ""), (True, ""), (None, ""), ("a", "a")],
+)
+def test_a_request_id_may_be_a_whole_number_in_any_form(given: Any, read_as: str) -> None:
+    """Godot writes all numbers that it has read from JSON with a point."""
+    assert read({"message": "x", "sessionId": "s", "requestId": given}).request_id == read_as
+
+
+def test_request_ids_that_differ_only_at_their_end_are_two() -> None:
+    ids = [read({"message": "x", "sessionId": "s", "requestId": "x" * 300 + end}).request_id for end in "aab"]
+    assert ids[0] == ids[1] != ids[2]
+    assert [len(each) for each in ids] == [200, 200, 200]
+    assert ids[0].startswith("x" * 100)
 
 
 @pytest.mark.parametrize("name", ["template", "system_prompt", "prompt_template"])

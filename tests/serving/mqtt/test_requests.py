@@ -146,7 +146,7 @@ def test_a_retry_of_a_state_does_not_conflict_with_itself() -> None:
         responder = Responder(ChatService(backend, sessions))
         for number, hint in (("1", "Left."), ("2", "Right."), ("3", "Error: no server"), ("3", "Up."), ("3", "Up.")):
             job = read(
-                Intake((MAZE,), responder.knows, responder.is_delivered),
+                Intake((MAZE,), responder.knows),
                 {**STATE, "requestId": number},
                 topic="maze/state",
             )
@@ -167,7 +167,7 @@ def test_a_redelivered_packet_is_answered_once_and_a_new_one_with_its_number_is_
     backend = ScriptedBackend("1", "2", "3")
     with MemorySessions() as sessions:
         responder = Responder(ChatService(backend, sessions))
-        intake = Intake((MAZE,), responder.knows, responder.is_delivered)
+        intake = Intake((MAZE,), responder.knows)
 
         def answer(payload: Any, **packet: Any) -> str | None:
             message = read(intake, payload, **packet).message

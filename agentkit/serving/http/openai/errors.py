@@ -11,7 +11,7 @@ from agentkit.errors import ConfigurationError, OutputError
 from agentkit.net.error_body import message_of
 from agentkit.net.error_words import words_of
 from agentkit.net.overflow import too_long
-from agentkit.serving.http.addresses import without_addresses
+from agentkit.serving.addresses import without_addresses
 from agentkit.serving.http.errors import logged_status_and_detail, without_address
 
 _NO_RETRY = {"x-should-retry": "false"}
