@@ -22,7 +22,7 @@ from agentkit._lazy.logs import logger_of
 from agentkit._text import short_repr
 from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.mcp.channel import Channel, Heard, Patience
-from agentkit.mcp.errors import METHOD_NOT_FOUND, PAGE_REQUIRED, Gone, MCPError, Slow
+from agentkit.mcp.errors import METHOD_NOT_FOUND, PAGE_REQUIRED, Gone, MCPError, Slow, Unreadable
 from agentkit.mcp.handshake import INVALID_ANSWER, Introduction, Server
 from agentkit.mcp.in_flight import InFlight
 from agentkit.mcp.inbox import Inbox
@@ -155,7 +155,7 @@ class Client(Closable):
         try:
             return self._complete(call)
         except AgentkitError as error:
-            may_have_run = isinstance(error, Gone | Slow) and error.sent
+            may_have_run = isinstance(error, Unreadable) or (isinstance(error, Gone | Slow) and error.sent)
             raise self._named(error, not read_only and may_have_run) from None
 
     def call_tool(

@@ -149,7 +149,8 @@ def test_each_login_comes_back_to_the_port_of_the_client_that_was_registered(
         return True
 
     monkeypatch.setattr("webbrowser.open", visit)
-    store, ports = Store(tmp_path / "tokens.json"), []
+    store = Store(tmp_path / "tokens.json")
+    ports: list[int | None] = []
 
     def log_in(browser: Browser) -> None:
         with contextlib.closing(browser):
@@ -196,7 +197,7 @@ def test_no_refresh_token_is_used_up_while_the_file_can_not_be_written(
         disk.is_full = True
         service = OAuth(store=store)
         for _ in range(2):
-            with pytest.raises(ConfigurationError, match="the tokens can't be stored: .*No space left"):
+            with pytest.raises(ConfigurationError, match=r"the tokens can't be stored: .*No space left"):
                 called(server, service)
         assert len(authority.forms) == 1
         disk.is_full = False
