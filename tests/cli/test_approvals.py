@@ -62,8 +62,8 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
 
-    def readline(self, size: int = -1, /) -> str:
-        line = super().readline(size)
+    def readline(self, size: int | None = -1, /) -> str:  # type: ignore[override]
+        line = super().readline(-1 if size is None else size)
         if not line and self._interrupts:
             raise KeyboardInterrupt
         return line

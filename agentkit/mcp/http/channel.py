@@ -27,6 +27,7 @@ from agentkit.mcp.http.streams import (
     messages,
 )
 from agentkit.mcp.param_headers import header_value
+from agentkit.mcp.secrets import without_keys_in_errors
 from agentkit.net.abort import Aborted
 from agentkit.net.event_stream import EventReader
 
@@ -104,7 +105,7 @@ class Http:
         if message.get("method") == "initialize":
             self._note(message, answer)
         if "error" not in answer:
-            return answer
+            return without_keys_in_errors(answer, self._sender.blotted)
         return {**answer, "error": without_secrets(as_error(answer["error"]), self._sender)}
 
     def send(self, message: Message, patience: Patience) -> None:
