@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 from agentkit._forking import freed_by_forks
 from agentkit._lazy.records import dataclass, replace
@@ -73,6 +73,13 @@ class Limits:
                 raise LimitError(f"Limits({name}={value!r}): use a number of at least {least}, or None")
 
 
+class _Rest(Limits):
+    """What is left of limits, perhaps nothing."""
+
+    def __post_init__(self) -> None:
+        """Nothing is checked: no turn may be left, but for the last reply."""
+
+
 @dataclass(frozen=True)
 class Usage:
     """What was spent: requests and tool calls, tokens as the server reports them (0 where it does not), and wall-clock
@@ -127,6 +134,24 @@ def _sum_of_costs(one: Usage, other: Usage) -> float | None:
     if other.cost is None:
         return None if other.requests or other.input_tokens or other.output_tokens else one.cost
     return one.cost + other.cost
+
+
+def left_of(limits: Limits, usage: "Usage") -> Limits:
+    """What is left of limits for a run that goes on where another one has spent some of them."""
+
+    def left(limit: float | None, spent: float | None) -> Any:
+        return None if limit is None else max(0, limit - (spent or 0))
+
+    return _Rest(
+        turns=left(limits.turns, usage.requests),
+        tokens=left(limits.tokens, usage.input_tokens + usage.output_tokens),
+        seconds=left(limits.seconds, usage.seconds),
+        cost=left(limits.cost, usage.cost),
+        tool_calls=left(limits.tool_calls, usage.tool_calls),
+        repeats=limits.repeats,
+        failures=limits.failures,
+        on_limit=limits.on_limit,
+    )
 
 
 _ROUNDING = 1 + 1e-9

@@ -465,9 +465,10 @@ LAYERS = [
         *("serving", "serving.http", "serving.http.openai", "serving.http.openai.responses", "serving.http.page"),
         "serving.mqtt",
     ],
+    ["cli.interruptions"],
     ["cli.printable", "cli.deferred", "cli.unread_output"],
     ["cli.own_commands"],
-    ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output", "cli.interruptions"],
+    ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output"],
     [
         "cli.stores",
         "cli.approvals",

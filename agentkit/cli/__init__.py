@@ -17,10 +17,11 @@ except ImportError:
 from agentkit.cli.hidden_arguments import hide_arguments
 from agentkit.cli.own_commands import OWN_COMMANDS
 from agentkit.cli.plugin_commands import GroupWithPlugins
+from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import leave
 from agentkit.cli.streams import drop_empty_sizes, usable_streams
 from agentkit.cli.unread_output import ReaderLeftError
-from agentkit.plugins.installed import OFF
+from agentkit.plugins.installed import OFF, surround_imports
 from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings
 
 CONFIGURED = ("ask", "batch", "chat", "eval", "models", "replay", "research", "sessions", "trace")
@@ -37,6 +38,7 @@ class _App(typer.Typer):
             drop_empty_sizes()
             drop_service_links()
             show_warnings()
+            surround_imports(reserved_output)
             if not sys.stdout.isatty():  # typer's help cuts what is longer than its columns
                 set_defaults({"TERMINAL_WIDTH": "160"})
             return super().__call__(*args, **options)

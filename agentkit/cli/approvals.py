@@ -1,6 +1,7 @@
 """Asks at the terminal for approval of the tool calls that need it, and for the answers to what tools ask."""
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -34,14 +35,14 @@ def _ask(call: OpenCall) -> Decision:
 
 
 def _allowed(prompt: str) -> bool | str:
-    answer = _read(prompt)
+    answer = _read(prompt) or ""
     if answer.lower() in ("y", "yes"):
         return True
     return False if answer.lower() in ("", "n", "no") else answer
 
 
 def _answer(question: Question) -> Decision:
-    """The answer to what a tool asks: one line for each property of its schema, "-" to refuse."""
+    """The answer to what a tool asks: one line for each property of its schema, "-" and Ctrl-D to refuse."""
     problem = f" ({question.problem})" if question.problem else ""
     print(printable(f"  It asks: {question.text}{problem}"), file=sys.stderr)
     properties = (question.schema or {}).get("properties")
@@ -49,12 +50,34 @@ def _answer(question: Question) -> Decision:
         return _allowed("Answer [y]es, [n]o, or type a reason for refusing")
     values: dict[str, Any] = {}
     for name, described in properties.items():
-        written = _read(_described(name, described if isinstance(described, Mapping) else {}))
-        if written == "-":
+        known = _resolved(described, question.schema or {})
+        written = _read(_described(name, known))
+        if written is None or written == "-":
             return False
         if written:
-            values[name] = written if described.get("type") == "string" else _value(written)
+            values[name] = written if _may_be_text(known, written) else _value(written)
     return values
+
+
+def _resolved(described: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema of a property, also where it is a reference to a definition."""
+    found = described if isinstance(described, Mapping) else {}
+    place, _, name = str(found.get("$ref", "")).rpartition("/")
+    definitions = schema.get(place.removeprefix("#/"))
+    target = definitions.get(name) if isinstance(definitions, Mapping) else None
+    return {**target, **found} if isinstance(target, Mapping) else found
+
+
+def _may_be_text(described: Mapping[str, Any], written: str) -> bool:
+    """Whether a schema allows what is typed as a text."""
+    choices = described.get("enum", [described["const"]] if "const" in described else None)
+    if isinstance(choices, list):
+        return written in choices
+    kind = described.get("type")
+    if kind is not None:
+        return kind == "string" or (isinstance(kind, list) and "string" in kind)
+    options = [each for key in ("anyOf", "oneOf") for each in described.get(key) or ()]
+    return any(isinstance(each, Mapping) and _may_be_text(each, written) for each in options)
 
 
 def _described(name: str, described: Mapping[str, Any]) -> str:
@@ -62,16 +85,34 @@ def _described(name: str, described: Mapping[str, Any]) -> str:
     title = described.get("title") or described.get("description") or name
     choices = described.get("enum")
     one_of = f" [{' | '.join(map(str, choices))}]" if isinstance(choices, list) else ""
-    return f"{cut(str(title), 200)}{cut(one_of, 500)} (- refuses)"
+    default = f" (Enter: {cut(_shown(described['default']), 200)})" if "default" in described else ""
+    return f"{cut(str(title), 200)}{cut(one_of, 500)}{default} (- refuses)"
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _value(written: str) -> Any:
     try:
-        return json.loads(written)
+        return json.loads(written, parse_constant=_no_json, parse_float=_finite)
     except ValueError:
         return written
 
 
-def _read(prompt: str) -> str:
+def _no_json(word: str) -> Any:
+    raise ValueError(word)
+
+
+def _finite(written: str) -> float:
+    number = float(written)
+    return number if math.isfinite(number) else _no_json(written)
+
+
+def _read(prompt: str) -> str | None:
+    """A line that is typed; None at the end of the input (Ctrl-D), which is no answer."""
     print(printable(f"  {prompt}: "), end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip()
+    line = sys.stdin.readline()
+    if not line:
+        print(file=sys.stderr)
+    return line.strip() if line else None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
-from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Result, Session
+from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Limits, Result, Session
 from agentkit.backend import NO_ANSWER
 from agentkit.cli.cited import print_cited
 from agentkit.cli.following import Live, followed
@@ -115,12 +115,12 @@ def _run(
 ) -> Result:
     """Display the run until it ends. Exits the program when it fails or is interrupted."""
 
-    def resumed(result: Result, decisions: dict[str, Any]) -> Any:
+    def resumed(result: Result, decisions: dict[str, Any], limits: Limits) -> Any:
         past: Any = {"messages": result.messages} if session is None else {"session": session}
-        return agent.stream(approve=decisions, **past)
+        return agent.stream(approve=decisions, limits=limits, **past)
 
     try:
-        return followed(lambda: agent.stream(prompt, session=session), resumed, progress, live, out)
+        return followed(lambda: agent.stream(prompt, session=session), resumed, agent.limits, progress, live, out)
     except KeyboardInterrupt as error:
         progress.interrupted(getattr(error, "tool_calls", []))
         raise typer.Exit(INTERRUPTED) from None

@@ -148,7 +148,10 @@ class _Talk:
             try:
                 result = followed(
                     lambda: self.agent.stream(line, session=self.session),
-                    lambda _, decisions: self.agent.stream(session=self.session, approve=decisions),
+                    lambda _, decisions, limits: self.agent.stream(
+                        session=self.session, approve=decisions, limits=limits
+                    ),
+                    self.agent.limits,
                     progress,
                     live,
                     out,

@@ -7,7 +7,7 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import typer
 
@@ -15,7 +15,9 @@ from agentkit._text import in_a_line, line_of, without_credentials
 from agentkit.cli.printable import printable
 from agentkit.cli.stores import leave
 from agentkit.errors import ConfigurationError
+from agentkit.evidence.settings import Word
 from agentkit.net.stored_keys import config_folder
+from agentkit.taint.settings import TaintMode
 
 KEYS: Mapping[str, type] = {
     "model": str,
@@ -32,6 +34,8 @@ KEYS: Mapping[str, type] = {
     "store": str,
 }
 """The keys, each the long name of an option, with the type of its value; a list has texts."""
+WORDS: Mapping[str, tuple[str, ...]] = {"evidence": get_args(Word), "taint": get_args(TaintMode)}
+"""The keys whose values are one of these words, in any case."""
 VARIABLES = {
     "evidence": "AGENTKIT_EVIDENCE",
     "model": "AGENTKIT_MODEL",
@@ -114,6 +118,8 @@ def _check(file: Path, key: str, value: Any) -> None:
         raise ConfigurationError(f"{file}: {key} has to be {_TYPES[kind]}")
     if isinstance(value, int) and kind is int and value < 1:
         raise ConfigurationError(f"{file}: {key} has to be at least 1")
+    if isinstance(value, str) and key in WORDS and value.lower() not in WORDS[key]:
+        raise ConfigurationError(f"{file}: {key} has to be one of {', '.join(WORDS[key])}, not {value[:80]!r}")
 
 
 @app.command()

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
-from agentkit import Result, Run
+from agentkit import Limits, Result, Run
+from agentkit._lazy.records import replace
 from agentkit.cli.approvals import decided
 from agentkit.cli.printable import printable
 from agentkit.cli.progress import Progress
 from agentkit.cli.rendered import MarkdownWriter
 from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished, TextDelta
+from agentkit.limits import NO_USAGE, left_of
 from agentkit.running.append_only import AppendOnlyText
 
 Live = Literal["deltas", "markdown", "replies", "nothing"]
@@ -18,22 +20,48 @@ or nothing."""
 
 def followed(
     begin: Callable[[], Run],
-    resume: Callable[[Result, dict[str, Any]], Run],
+    resume: Callable[[Result, dict[str, Any], Limits], Run],
+    limits: Limits,
     progress: Progress,
     live: Live,
     out: TextIO,
 ) -> Result:
-    """Display a run, resume it each time the user has decided on its pending calls, and return the last result.
+    """Display a run, resume it each time the user has decided on its pending calls, and return the result of all.
 
-    out: where the text is written. Exceptions of the run, KeyboardInterrupt included, are raised with the run's
-    `tool_calls` and `messages` so far as attributes."""
+    resume: is given what is left of the limits. out: where the text is written. Exceptions, KeyboardInterrupt included,
+    are raised with the `tool_calls` and `messages` so far as attributes."""
+    before: Result | None = None
     run = begin()
-    while True:
-        result = _display(run, progress, live, out)
-        if result.stopped != "approval":
-            return result
-        progress.rest()
-        run = resume(result, decided(result.pending))
+    try:
+        while True:
+            before = result = _joined(before, _display(run, progress, live, out))
+            if result.stopped != "approval":
+                return result
+            progress.rest()
+            run = resume(result, decided(result.pending), left_of(limits, result.usage))
+    except BaseException as error:
+        error.messages = run.messages  # type: ignore[attr-defined]
+        earlier = [] if before is None else before.tool_calls
+        is_within = before is None or run.result is None
+        error.tool_calls = [*earlier, *run.tool_calls] if is_within else earlier  # type: ignore[attr-defined]
+        raise
+
+
+def _joined(before: Result | None, last: Result) -> Result:
+    """The result of a run that was resumed: with what it has called and spent before."""
+    if before is None:
+        return last
+    models = dict(before.models)
+    for name, usage in last.models.items():
+        models[name] = models.get(name, NO_USAGE) + usage
+    return replace(
+        last,
+        usage=before.usage + last.usage,
+        tool_calls=[*before.tool_calls, *last.tool_calls],
+        models=models,
+        repairs=[*before.repairs, *last.repairs],
+        first_new=before.first_new,
+    )
 
 
 def _display(run: Run, progress: Progress, live: Live, out: TextIO) -> Result:
@@ -45,11 +73,9 @@ def _display(run: Run, progress: Progress, live: Live, out: TextIO) -> Result:
                 if not output.takes(event):
                     output.rest()
                     progress.show(event)
-    except BaseException as error:
+    except BaseException:
         output.rest()
         progress.rest()
-        error.tool_calls = run.tool_calls  # type: ignore[attr-defined]
-        error.messages = run.messages  # type: ignore[attr-defined]
         raise
     assert run.result is not None
     return run.result

@@ -1,10 +1,11 @@
-"""Ctrl-C, SIGTERM and the end of the terminal, for a command that has something to finish."""
+"""Ctrl-C, SIGTERM and the end of the terminal, for a command that has something to finish, or has started programs."""
 
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -12,6 +13,35 @@ from agentkit._forking import renewed_by_forks
 
 INTERRUPTED = 130
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+@contextmanager
+def exits_at_signals() -> Iterator[None]:
+    """While it is entered, SIGTERM and SIGHUP raise SystemExit in the main thread, with 128 and their number: by
+    default they end the program at once, and what it has started (MCP servers) goes on. A signal that is ignored, or
+    that somebody else handles, stays so."""
+    own, has_come = os.getpid(), False
+
+    def exit_(number: int, frame: FrameType | None) -> None:
+        nonlocal has_come
+        if os.getpid() != own:  # a forked child, which has nothing to end
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        elif not has_come:  # the end of a terminal may send several
+            has_come = True
+            raise SystemExit(128 + number)
+
+    handled = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = (getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP"))
+        handled = [each for each in numbers if each is not None and signal.getsignal(each) is signal.SIG_DFL]
+    for each in handled:
+        signal.signal(each, exit_)
+    try:
+        yield
+    finally:
+        for each in handled if not has_come else ():
+            signal.signal(each, signal.SIG_DFL)
 
 
 class Interruptions:

@@ -144,4 +144,4 @@ MarkdownOption = Annotated[
     bool | None,
     typer.Option("--markdown/--no-markdown", help="Render Markdown (default: only on a terminal)."),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Don't print progress on standard error.")]
+QuietOption = Annotated[bool, typer.Option("--quiet/--no-quiet", "-q", help="Don't print progress on standard error.")]

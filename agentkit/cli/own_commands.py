@@ -10,17 +10,20 @@ OWN_COMMANDS = (
         "ask",
         "agentkit.cli.ask:ask",
         "Answer a question using tools: for the web by default, for a folder of documents with --docs.",
+        starts_programs=True,
     ),
     OwnCommand(
         "chat",
         "agentkit.cli.chat:chat",
         "Chat with a model that can call tools. /help lists the commands; Ctrl-C stops a reply, Ctrl-D exits.",
+        starts_programs=True,
     ),
     OwnCommand(
         "research",
         "agentkit.cli.research:research",
         "Research a question: plan, read in parallel, and write a report whose citations are checked against the "
         "sources.",
+        starts_programs=True,
     ),
     OwnCommand(
         "batch",
@@ -55,6 +58,7 @@ OWN_COMMANDS = (
         "tools",
         "agentkit.cli.tools:tools",
         "List tools and their parameters: all that have a name, or those given by --tool, --docs and --mcp.",
+        starts_programs=True,
     ),
     OwnCommand(
         "plugins",

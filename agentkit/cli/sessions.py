@@ -11,6 +11,7 @@ from rich.text import Text
 from agentkit import Session, SessionError
 from agentkit.cli.ask import FAILED
 from agentkit.cli.chat import as_json, markdown
+from agentkit.cli.options import complete_session
 from agentkit.cli.printable import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import Message, text_of
@@ -20,7 +21,7 @@ from agentkit.sessions.waiting import waiting_in
 from agentkit.transcript import calls_of
 
 app = typer.Typer(help="List, show, export, rename and delete stored conversations.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="The name of the session.")]
+Name = Annotated[str, typer.Argument(help="The name of the session.", autocompletion=complete_session)]
 SkipDamaged = Annotated[bool, typer.Option("--skip-damaged", help="Leave out entries that are damaged.")]
 
 

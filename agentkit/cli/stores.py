@@ -52,13 +52,21 @@ def chosen_session(
     try:
         if name is not None:
             return sessions[name]
-        latest = next((info.id for info in sessions.list() if ":" not in info.id), None)  # services' ids have a colon
+        stored = [info.id for info in sessions.list()]
     except SessionError as error:
         raise ConfigurationError(str(error)) from None
+    latest = next((each for each in stored if ":" not in each), None)  # services' ids have a colon
     if latest is None:
-        raise ConfigurationError("no conversation is stored that could be continued: begin one with --session NAME")
+        others = f" ({stored[0]} has a colon, as those of services: continue it with --session)" if stored else ""
+        raise ConfigurationError(
+            f"no conversation is stored that could be continued{others}: begin one with --session NAME"
+        )
     if not quiet:
-        print(f"(continuing the session {latest})", file=sys.stderr)
+        passed = next((each for each in stored if ":" in each), None) if stored[0] != latest else None
+        more = (
+            f"; {passed}, which is newer, has a colon, as those of services: --session continues it" if passed else ""
+        )
+        print(f"(continuing the session {latest}{more})", file=sys.stderr)
     return sessions[latest]
 
 

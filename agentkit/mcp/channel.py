@@ -19,6 +19,8 @@ progress. Called by threads of the channel; must not wait."""
 
 TOTAL = 10
 """A call that shows progress may take this many times its timeout."""
+MAX_TIMEOUT = threading.TIMEOUT_MAX / TOTAL
+"""Seconds; threads can't wait for longer."""
 
 
 def encoded(message: Message) -> bytes:
@@ -45,7 +47,7 @@ class Patience:
         progress: Callable[[str], None] | None = None,
     ) -> None:
         now = time.monotonic()
-        self.timeout = timeout
+        self.timeout = timeout = min(timeout, MAX_TIMEOUT)
         self.cancel = cancel
         self._end = now + TOTAL * timeout if end is None else end
         self._until = now + timeout

@@ -7,7 +7,6 @@ result = client.call_tool("read_file", {"path": "a.txt"}, read_only=True)
 
 import contextlib
 import copy
-import math
 import sys
 import threading
 import time
@@ -21,8 +20,8 @@ from agentkit._forking import notice_fork, renewed_by_forks
 from agentkit._lazy.logs import logger_of
 from agentkit._text import short_repr
 from agentkit.errors import AgentkitError, ConfigurationError
-from agentkit.mcp.channel import Channel, Heard, Patience
-from agentkit.mcp.errors import METHOD_NOT_FOUND, PAGE_REQUIRED, Gone, MCPError, Slow
+from agentkit.mcp.channel import MAX_TIMEOUT, Channel, Heard, Patience
+from agentkit.mcp.errors import METHOD_NOT_FOUND, PAGE_REQUIRED, Gone, MCPError, Slow, Unreadable
 from agentkit.mcp.handshake import INVALID_ANSWER, Introduction, Server
 from agentkit.mcp.in_flight import InFlight
 from agentkit.mcp.inbox import Inbox
@@ -96,8 +95,8 @@ class Client(Closable):
         ask: Ask | None = None,
         changed: Callable[[], None] | None = None,
     ) -> None:
-        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool) and math.isfinite(timeout)
-        if not is_number or timeout <= 0:
+        is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
+        if not is_number or not 0 < timeout <= MAX_TIMEOUT:
             raise ConfigurationError(
                 f"timeout={short_repr(timeout)} of MCP server {label}: a number of seconds above 0"
             )
@@ -155,7 +154,7 @@ class Client(Closable):
         try:
             return self._complete(call)
         except AgentkitError as error:
-            may_have_run = isinstance(error, Gone | Slow) and error.sent
+            may_have_run = isinstance(error, Unreadable) or (isinstance(error, Gone | Slow) and error.sent)
             raise self._named(error, not read_only and may_have_run) from None
 
     def call_tool(

@@ -10,9 +10,11 @@ from typing import Any
 from agentkit._lazy.logs import logger_of
 from agentkit._text import in_a_line, line_of, short_repr
 from agentkit.errors import ConfigurationError
+from agentkit.mcp.channel import MAX_TIMEOUT
 from agentkit.mcp.commented_json import read_commented
 from agentkit.mcp.config_variables import Inputs, Variables, env_file
-from agentkit.mcp.tools import MCP, ServerTools
+from agentkit.mcp.selections import Only, Without
+from agentkit.mcp.tools import MCP, ServerTools, chosen
 
 logger = logger_of("agentkit")
 
@@ -201,10 +203,11 @@ class _Entry:
 
     def _chosen(self, made: ServerTools) -> ServerTools:
         """The tools that the file names, as some programs have it."""
-        if names := self._names("includeTools"):
-            made = made.only(*names)
-        if names := [*self._names("excludeTools"), *self._names("disabledTools")]:
-            made = made.without(*dict.fromkeys(names))
+        if self._given.get("includeTools") is not None:  # of an empty list: none
+            made = chosen(made, Only(tuple(self._names("includeTools")), f"{self._where}: includeTools"))
+        for key in ("excludeTools", "disabledTools"):
+            if names := self._names(key):  # an update of the server may have taken one away
+                made = chosen(made, Without(tuple(dict.fromkeys(names)), f"{self._where}: {key}", only_warns=True))
         return made
 
     def _names(self, key: str) -> list[str]:
@@ -241,7 +244,7 @@ class _Entry:
     def _seconds(self, value: Any) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):
             raise ConfigurationError(f"{self._where}: timeout has to be a number, not {_kind(value)}")
-        return value / 1000 if value >= LEAST_MILLISECONDS else value
+        return value / 1000 if LEAST_MILLISECONDS <= value <= 1000 * MAX_TIMEOUT else value
 
     def _check_type(self, is_url: bool) -> None:
         kind = self._given.get("type") or self._given.get("transport")

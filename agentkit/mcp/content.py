@@ -6,7 +6,7 @@ Whatever a server sends has a text: what can't be shown is named, with its type 
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentkit._text import cut, in_a_line, joined_surrogates, shown
@@ -27,7 +27,9 @@ MAX_COMPARED = 1_000_000
 that."""
 
 _TEXT_TYPES = re.compile(r"text/|.*[/+](?:json|xml|yaml|toml|javascript|typescript|sql|x-sh|x-yaml)\Z", re.IGNORECASE)
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"-?\d+(?:\.\d+)?|[^\W_\d]+|[^\w\s]")
+"""A number with its sign, a word, a symbol."""
+_NUMBER = re.compile(r"[-+]?[\d.,]{1,40}")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0e-\x1f]")
 
 
@@ -191,7 +193,7 @@ def _with_structured(parts: _Parts, structured: Any) -> Any:
         leaves = _leaves(structured)
         if leaves is not None and parts.only_texts and _is_json_of(parts.texts, structured):
             return structured
-        if leaves is not None and _says_all(text, leaves):
+        if leaves is not None and _says_all(text, leaves, structured):
             return parts.value()
     parts.add_all(_as_json(structured))
     return parts.value()
@@ -229,11 +231,27 @@ def _json(text: str) -> Any:
         return text
 
 
-def _says_all(text: str, leaves: list[str]) -> bool:
-    """Whether each word of the values stands in the text, as often: the text is a form of them for people."""
+def _says_all(text: str, leaves: list[str], structured: Any) -> bool:
+    """Whether each word of the values stands in the text, as often: the text is a form of them for people. Numbers
+    count with their signs, symbols as words. Where there are several values of a kind (numbers, words), the words of
+    the keys have to be there too, which say what is what."""
     words = Counter(_WORD.findall(text.casefold()))
     needed = Counter(word for leaf in leaves for word in _WORD.findall(leaf.casefold()))
+    numbers = sum(_NUMBER.fullmatch(leaf) is not None for leaf in leaves)
+    if numbers > 1 or len(leaves) - numbers > 1:
+        needed |= Counter(set(_WORD.findall(" ".join(_keys(structured)).casefold())))
     return bool(needed) and all(words[word] >= count for word, count in needed.items())
+
+
+def _keys(value: Any) -> Iterator[str]:
+    """The names in a value, which is not large."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            yield from map(str, each)
+        if isinstance(each, Mapping | list):
+            waiting += each.values() if isinstance(each, Mapping) else each
 
 
 def _leaves(value: Any) -> list[str] | None:

@@ -4,6 +4,7 @@ ToolError            the model reads the message
 ├── Gone             the server has ended, or can't be reached; a fresh one is started at the next call
 ├── Slow             the server is alive and did not answer in time; the request was cancelled
 └── MCPError         what the server said: a JSON-RPC error
+    └── Unreadable   what the server said in place of an answer
 """
 
 from typing import Any
@@ -44,3 +45,7 @@ class MCPError(ToolError):
         super().__init__(message)
         self.code = code
         self.data = data
+
+
+class Unreadable(MCPError):
+    """The server accepted a request and sent no answer to it: it is not known whether the request has run."""

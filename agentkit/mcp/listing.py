@@ -25,7 +25,7 @@ from agentkit.mcp.settings import Settings
 logger = logger_of("agentkit")
 
 MAX_TOLD = 10
-"""Maximum tools that one warning each is logged about; of more, how many they are."""
+"""Maximum tools that are left out, and others, that one warning each is logged about; of more, how many they are."""
 
 
 class Lister:
@@ -33,7 +33,9 @@ class Lister:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._told: set[str] = set()
+        self._told: dict[bool, set[str]] = {True: set(), False: set()}
+        self._untold: dict[bool, list[str]] = {True: [], False: []}
+        self._said_of_untold: list[str] = []
 
     def read(
         self, server: Connection, known: Sequence[ServerTool], end: float
@@ -44,6 +46,7 @@ class Lister:
 
         Raises Gone, Slow, MCPError, and ConfigurationError for a server that can't be started.
         """
+        self._untold = {True: [], False: []}
         server.start(end)
         listed = server.client.list_all("tools/list", "tools", server.patience(end=end))
         entries = dict(self._usable(listed.items))
@@ -54,6 +57,7 @@ class Lister:
         made = sorted((kept.get(_key(each), each) for each in made), key=lambda each: each.name)
         if not made:
             self._tell("", "it has no tools")
+        self._tell_of_untold()
         is_same = len(made) == len(known) > 0 and all(one is other for one, other in zip(made, known, strict=True))
         return known if is_same else made, listed.ttl
 
@@ -95,11 +99,26 @@ class Lister:
 
     def _tell(self, tool: str, what: str, is_left_out: bool = False) -> None:
         """Warn of a tool, once."""
-        if (tool + what) in self._told or len(self._told) >= MAX_TOLD:
+        told = self._told[is_left_out]
+        if (tool + what) in told:
             return
-        self._told.add(tool + what)
+        if len(told) >= MAX_TOLD:
+            self._untold[is_left_out].append(in_a_line(tool, 80))
+            return
+        told.add(tool + what)
         of = f": tool {in_a_line(tool, 80)!r}{' is left out' if is_left_out else ''}" if tool else ""
         logger.warning("MCP server %s%s: %s", self._settings.label, of, in_a_line(what, 500))
+
+    def _tell_of_untold(self) -> None:
+        """Warn of the tools for which there was no warning of their own, once as long as they are the same."""
+        said = [
+            f"{len(tools)} more tools {what}: {', '.join(tools[:MAX_TOLD])}{', ...' if len(tools) > MAX_TOLD else ''}"
+            for what, tools in (("are left out", self._untold[True]), ("were changed", self._untold[False]))
+            if tools
+        ]
+        if said and said != self._said_of_untold:
+            logger.warning("MCP server %s: %s", self._settings.label, "; ".join(said))
+        self._said_of_untold = said
 
 
 def _key(tool: ServerTool) -> str:

@@ -67,6 +67,14 @@ def keys_in_url(url: str) -> Iterator[str]:
     yield from filter(None, found)
 
 
+def without_keys_in_errors(answer: Mapping[str, Any], mask: Callable[[str], str]) -> dict[str, Any]:
+    """An answer in which what a tool says of its own error (`isError`) is masked."""
+    result = answer.get("result")
+    if not isinstance(result, Mapping) or result.get("isError") not in (True, "true"):
+        return {**answer}
+    return {**answer, "result": without_keys(result, mask)}
+
+
 def without_keys(error: Any, mask: Callable[[str], str], depth: int = 0) -> Any:
     """The error of a JSON-RPC answer, any JSON value, with all texts in it masked; the names of fields are kept."""
     if isinstance(error, str):

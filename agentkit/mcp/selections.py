@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from agentkit._lazy.logs import logger_of
 from agentkit._text import known_options, short_repr
 from agentkit.errors import ConfigurationError, ToolDefinitionError
 from agentkit.mcp.server_tool import ServerCall, ServerTool, prefixed_name
@@ -15,6 +16,9 @@ from agentkit.tooling.options import ToolOptions
 
 _MAX_LISTED = 10
 """How many names an error lists where none is near."""
+
+
+logger = logger_of("agentkit")
 
 
 class Selection(ABC):
@@ -71,9 +75,20 @@ class Without(Selection):
 
     names: tuple[str, ...]
     how: str = "without"
+    only_warns: bool = False
+    """Whether a name that no tool has is no error."""
 
     def __post_init__(self) -> None:
         self.check_names()
+
+    def check_tools(self, tools: Sequence[ServerTool], label: str) -> None:
+        """See `Selection.check_tools`."""
+        try:
+            super().check_tools(tools, label)
+        except ConfigurationError as error:
+            if not self.only_warns:
+                raise
+            logger.warning("%s", error)
 
     def of(self, tool: ServerTool) -> ServerTool | None:
         """See `Selection.of`."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from agentkit._text import short_repr, without_credentials
 from agentkit.errors import ConfigurationError
-from agentkit.mcp.channel import Channel, Heard
+from agentkit.mcp.channel import MAX_TIMEOUT, Channel, Heard
 from agentkit.mcp.command import Command
 from agentkit.mcp.headers import checked_headers
 from agentkit.mcp.questions import Ask
@@ -163,8 +163,10 @@ class Settings:
 
     def _check_options(self) -> None:
         is_number = isinstance(self.timeout, int | float) and not isinstance(self.timeout, bool)
-        if not is_number or not 0 < self.timeout < float("inf"):
-            raise ConfigurationError(f"MCP(timeout={self.timeout!r}): a number of seconds above 0")
+        if not is_number or not 0 < self.timeout <= MAX_TIMEOUT:
+            raise ConfigurationError(
+                f"MCP(timeout={short_repr(self.timeout)}): a number of seconds above 0, at most {MAX_TIMEOUT:.0f}"
+            )
         if self.name is not None and (not isinstance(self.name, str) or not self.name.strip()):
             raise ConfigurationError(f"MCP(name={self.name!r}): a word for the server, such as 'files'")
         for option in ("trust_hints", "strict"):

@@ -11,7 +11,7 @@ from agentkit.mcp.channel import Heard, Message, Patience, encoded
 from agentkit.mcp.command import Command
 from agentkit.mcp.errors import PAGE_REQUIRED, Gone
 from agentkit.mcp.process import Process
-from agentkit.mcp.secrets import without_keys
+from agentkit.mcp.secrets import without_keys, without_keys_in_errors
 
 NOT_CANCELLED = ("initialize", "server/discover")
 """Requests that no server knows to be cancelled: it may not have got ready yet."""
@@ -109,7 +109,7 @@ class Stdio(Closable):
         as they are."""
         error = answer.get("error")
         if error is None:
-            return answer
+            return without_keys_in_errors(answer, self._command.masked)
         masked = without_keys(error, self._command.masked)
         if isinstance(error, dict) and error.get("code") == PAGE_REQUIRED:
             masked["data"] = error.get("data")

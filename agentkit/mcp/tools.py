@@ -224,5 +224,10 @@ class _Chosen(ServerTools):
         return listed
 
 
+def chosen(tools: ServerTools, selection: Selection) -> ServerTools:
+    """What a selection makes of tools."""
+    return _Chosen(tools, selection)
+
+
 _Made = tuple[Sequence[ServerTool], Mapping[ServerTool, ServerTool | None], Sequence[ServerTool]]
 """A list of tools, what became of each, and what became of all."""

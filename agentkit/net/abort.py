@@ -138,12 +138,20 @@ _CONNECTIONS = _Connections()
 
 def _socket_of(connection: Any) -> Any:
     """The current socket of a connection; None when it has none."""
-    return getattr(connection, "sock", None)
+    current = getattr(connection, "sock", None)
+    return current if current is not None else getattr(connection, "last_sock", None)
+
+
+def keep_socket(connection: Any) -> None:
+    """Remember the socket of a connection, in its attribute `last_sock`: `http.client` gives it to a response that ends
+    with the connection, and nobody else would have it while that is read."""
+    connection.last_sock = connection.sock
 
 
 def record_owner(connection: Any) -> None:
     """Record, in the attribute `owner` of a connection, the request that this thread sends on it. connection: its
-    attribute `sock` is its current socket. Raises Aborted when the request is aborted."""
+    attribute `sock` is its current socket, or None while a response has it that ends with the connection; then it is
+    that of `keep_socket`. Raises Aborted when the request is aborted."""
     if connection not in _CONNECTIONS.known:  # which is found out more quickly than it is added
         _CONNECTIONS.known.add(connection)
     request = _current.request

@@ -18,7 +18,7 @@ from requests.utils import check_header_validity
 from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._threads import WORKERS
 from agentkit.errors import AgentkitError, Remade
-from agentkit.net.abort import AbortableRequest, Aborted, is_aborted
+from agentkit.net.abort import AbortableRequest, Aborted, is_aborted, keep_socket
 from agentkit.net.bounded import CHUNK_BYTES, BoundedResponse
 from agentkit.net.content_coding import accepted
 from agentkit.net.error_text import cause_of, causes_of
@@ -252,6 +252,7 @@ def _adapted(made: Any, secret_query: str, target: Target | None) -> Any:
 
     def connect_unless_aborted() -> None:
         connect()
+        keep_socket(connection)
         if is_aborted():
             connection.close()
             raise Aborted

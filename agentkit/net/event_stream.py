@@ -48,7 +48,8 @@ class EventReader:
     limit: maximum size of an event in bytes. named: names of events whose data is a text; it is yielded as {name:
     text}. is_done: whether `[DONE]` has arrived, or another mark of the end. has_fields: whether the response has
     fields of server-sent events. count: number of objects read. excerpt: the beginning of the response. last_id: of the
-    events so far, the last `id:`. retry: the last `retry:`, in seconds.
+    events so far, the last `id:`; that of an event of which the rest is missing does not count. retry: the last
+    `retry:`, in seconds.
     """
 
     def __init__(self, limit: int = MAX_EVENT_BYTES, named: Collection[str] = ()) -> None:
@@ -56,6 +57,7 @@ class EventReader:
         self.has_fields = False
         self.count = 0
         self.last_id = b""
+        self._id: bytes | None = None
         self.retry: float | None = None
         self._limit = limit
         self._named = frozenset(named)
@@ -99,7 +101,7 @@ class EventReader:
             usual = self._usual(line) if line else None
             if usual is not None:
                 yield usual
-            elif line or self._is_within:
+            elif line or self._is_within or self._id is not None:
                 yield from self._take(line)
                 if self.is_done:
                     return
@@ -124,6 +126,7 @@ class EventReader:
             return None
         self.has_fields = True
         self.count += 1
+        self._commit()
         return found  # type: ignore[no-any-return]  # it begins with a brace
 
     @property
@@ -157,6 +160,7 @@ class EventReader:
         if not line:
             if not self._is_bare:
                 yield from self._ended()
+                self._commit()
             return
         if line.startswith(b":"):
             return
@@ -185,7 +189,12 @@ class EventReader:
             if value.isdigit() and len(value) < 10:
                 self.retry = int(value) / 1000
         elif len(value) <= MAX_ID_BYTES and b"\0" not in value:
-            self.last_id = value
+            self._id = value
+
+    def _commit(self) -> None:
+        """Have the id count: the event has arrived."""
+        if self._id is not None:
+            self.last_id, self._id = self._id, None
 
     def _take_bare(self, line: bytes) -> Iterator[dict[str, Any]]:
         if not self._data and not line.startswith((b"{", b"[")):
@@ -212,6 +221,7 @@ class EventReader:
                 objects = []
             if objects or self.is_done:
                 self._size = 0
+                self._commit()
                 yield from objects
                 return
         if data:

@@ -124,9 +124,10 @@ def _change(changes: Mapping[str, str | None]) -> "Path":
     return write_privately(keys_file(), changed)
 
 
-def write_privately(file: "Path", text: Callable[[], str]) -> "Path":
+def write_privately(file: "Path", text: Callable[[], str], what: str = "the keys") -> "Path":
     """Change a file of secrets in one step, so that it is never half written nor readable by others, and return it.
-    text: called while no other program changes it. Raises ConfigurationError when the file can't be written."""
+    text: called while no other program changes it. what: the secrets, as errors name them. Raises ConfigurationError
+    when the file can't be written."""
     from filelock import FileLock, Timeout
 
     try:
@@ -135,9 +136,9 @@ def write_privately(file: "Path", text: Callable[[], str]) -> "Path":
         with FileLock(f"{file}.lock", timeout=10.0, mode=0o600):
             _replace(file, text())
     except Timeout:
-        raise ConfigurationError(f"the keys can't be stored: another program holds {file}.lock") from None
+        raise ConfigurationError(f"{what} can't be stored: another program holds {file}.lock") from None
     except OSError as error:
-        raise ConfigurationError(f"the keys can't be stored: {file}: {error.strerror or error}") from None
+        raise ConfigurationError(f"{what} can't be stored: {file}: {error.strerror or error}") from None
     return file
 
 

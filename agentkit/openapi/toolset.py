@@ -1,6 +1,7 @@
 """The tools of an HTTP API (docs/openapi.md)."""
 
 import re
+import threading
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,6 +55,7 @@ def openapi(
     """
     if not isinstance(timeout, int | float) or not timeout > 0:
         raise ConfigurationError(f"timeout={timeout!r} must be a number of seconds above 0")
+    timeout = min(timeout, threading.TIMEOUT_MAX)
     if not re.fullmatch(r"[A-Za-z0-9_-]{0,32}", prefix):
         raise ConfigurationError(f"prefix={cut(str(prefix), 80)!r} must be up to 32 letters, digits, '_' and '-'")
     document = read_document(spec)

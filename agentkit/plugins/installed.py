@@ -6,7 +6,8 @@ no name or one file of entry points is no UTF-8, and takes what an interrupted u
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from importlib import import_module
 from importlib.machinery import PathFinder
@@ -35,6 +36,21 @@ _INTERRUPTED = "~"
 """What pip puts before the name of a distribution that it is about to remove."""
 
 logger = logger_of("agentkit")
+
+
+_surroundings: Callable[[], AbstractContextManager[object]] = nullcontext
+
+
+def surround_imports(made: Callable[[], AbstractContextManager[object]]) -> None:
+    """Have what `made` returns entered while the modules of others are imported: a command keeps its output free of
+    what they print."""
+    global _surroundings
+    _surroundings = made
+
+
+def surroundings() -> AbstractContextManager[object]:
+    """What surrounds the import of a module that is not agentkit's."""
+    return _surroundings()
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,8 @@ class Plugin:
         module, _, attribute = self.value.partition("[")[0].partition(":")
         path = [each.strip() for each in attribute.split(".")] if attribute.strip() else []
         try:
-            return reduce(getattr, path, import_module(module.strip()))
+            with surroundings():
+                return reduce(getattr, path, import_module(module.strip()))
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # what it raises is not known: SystemExit, pytest's Skipped

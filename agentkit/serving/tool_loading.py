@@ -10,6 +10,7 @@ from typing import Any
 
 from agentkit import ConfigurationError
 from agentkit._lazy import Registry
+from agentkit.plugins.installed import surroundings
 from agentkit.running.agent_tools import AnyTool as AnyTool
 from agentkit.tooling.foreign import tools_from
 from agentkit.tooling.toolset import Toolset
@@ -143,7 +144,8 @@ def attribute_of(option: str, name: str) -> Any:
     try:
         if module_name.startswith("."):
             raise ImportError("a relative name has no package here")
-        module = importlib.import_module(module_name)
+        with surroundings():
+            module = importlib.import_module(module_name)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # what it raises is not known: SystemExit, pytest's Skipped

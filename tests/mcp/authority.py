@@ -31,7 +31,8 @@ class Authority:
     once; used again it ends all.
 
     overrides: of its metadata. changed: what the browser brings back instead. scopes: those that a call needs. known:
-    the redirect URIs of each client. token_status: what the token endpoint answers; 200: what it should.
+    the redirect URIs of each client. token_status: what the token endpoint answers; 200: what it should. path: of the
+    issuer. refuses_clients: whether the token endpoint says that it does not know a client, when it does not.
     """
 
     def __init__(self, server: HttpBad) -> None:
@@ -51,6 +52,8 @@ class Authority:
         self.renewing: dict[str, Code] = {}
         self.used: set[str] = set()
         self.token_status = 200
+        self.path = ""
+        self.refuses_clients = False
         self.granted: dict[str, Any] = {}
         self.lock = threading.Lock()
         server.get, server.post = self.get, self.post
@@ -59,7 +62,7 @@ class Authority:
         path = urlsplit(it.request.path).path
         if path.startswith("/.well-known/oauth-protected-resource"):
             self.say(it, {"resource": self.server.url, "authorization_servers": [self.origin], **self.resource})
-        elif path == "/.well-known/oauth-authorization-server":
+        elif path == f"/.well-known/oauth-authorization-server{self.path}":
             self.say(it, self.metadata() | self.overrides)
         elif path == "/authorize":
             self.agree(it)
@@ -114,6 +117,9 @@ class Authority:
         if self.token_status != 200:
             told = {"error": "server_error", "message": f"what have you sent? {form}"}
             it.answer(json.dumps(told).encode(), self.token_status, kind="application/json")
+            return
+        if self.refuses_clients and client_of(it) not in self.known:
+            it.answer(b'{"error": "invalid_client"}', 401, kind="application/json")
             return
         grant = self.grant_of(form, client_of(it))
         if grant is None:

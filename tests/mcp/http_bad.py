@@ -44,13 +44,15 @@ class Request:
 
 @dataclass
 class Exchange:
-    """A request and the connection on which it is answered. streamed: whether by an event stream."""
+    """A request and the connection on which it is answered. streamed: whether by an event stream. closing: whether the
+    body of the response has neither a length nor chunks, and ends with the connection."""
 
     server: "HttpBad"
     connection: socket.socket
     request: Request
     streamed: bool
     is_kept: bool = True
+    closing: bool = False
 
     def send(self, data: bytes) -> None:
         self.connection.sendall(data)
@@ -86,7 +88,11 @@ class Exchange:
         kind = kind if kind is not None else "text/event-stream" if self.streamed else "application/json"
         lines = [f"HTTP/1.1 {status} Whatever", f"Content-Type: {kind}"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        lines.append("Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}")
+        if self.closing:
+            self.is_kept = False
+            lines.append("Connection: close")
+        else:
+            lines.append("Transfer-Encoding: chunked" if length is None else f"Content-Length: {length}")
         return "\r\n".join([*lines, "", ""]).encode()
 
     def answer(self, body: bytes, status: int = 200, **options: Any) -> None:
@@ -99,10 +105,11 @@ class Exchange:
         self.send(self.head(**options))
 
     def chunk(self, data: bytes) -> None:
-        self.send(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.send(data if self.closing else f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     def end(self) -> None:
-        self.send(b"0\r\n\r\n")
+        if not self.closing:
+            self.send(b"0\r\n\r\n")
 
     def prime(self, rest: bytes) -> None:
         """Give the stream an id; what follows comes with a GET for that id."""
@@ -513,8 +520,8 @@ class HttpBad:
             connection.close()
 
     def _answer(self, connection: socket.socket, request: Request) -> bool:
-        streamed = bool(request.arguments.get("streamed"))
-        it = Exchange(self, connection, request, streamed)
+        streamed, closing = bool(request.arguments.get("streamed")), bool(request.arguments.get("closing"))
+        it = Exchange(self, connection, request, streamed, closing=closing)
         if request.method != "POST":
             self._other(it)
         elif self.post is not None and self.post(it):

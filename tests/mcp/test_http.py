@@ -396,6 +396,45 @@ def test_the_calls_of_a_closed_channel_leave_no_connection_and_no_thread() -> No
         until(lambda: server.open_connections() == 0)
 
 
+@pytest.mark.parametrize("with_session", [True, False], ids=["old", "new"])
+@pytest.mark.parametrize("streamed", [True, False])
+def test_calls_that_are_left_within_a_response_that_ends_with_its_connection_leave_none(
+    streamed: bool, with_session: bool
+) -> None:
+    with HttpBad(with_session=with_session) as server:
+        channel = connected(server)
+        for fault in ("half of the body", "keep-alives only", "endless body"):
+            for _ in range(3):
+                with pytest.raises(Slow):
+                    call(channel, fault, streamed, Patience(0.2), closing=True)
+        until(lambda: server.open_connections() <= 4)  # what is kept, and what tells that a call was cancelled
+        channel.close()
+        until(lambda: server.open_connections() == 0)
+
+
+@pytest.mark.parametrize("keeps_alive", [True, False])
+def test_a_stream_that_ends_with_its_connection_ends_with_its_channel(keeps_alive: bool) -> None:
+    opened: list[Exchange] = []
+
+    def get(it: Exchange) -> None:
+        it.closing = True
+        it.begin(kind="text/event-stream")
+        opened.append(it)
+        while keeps_alive and not it.server.is_over.wait(0.05):
+            it.chunk(b": ping\n\n")
+        it.hang()
+
+    with HttpBad(get=get, capabilities={"tools": {"listChanged": True}}) as server:
+        channel = connected(server)
+        until(lambda: opened)
+        channel.close()
+        until(lambda: server.open_connections() == 0)
+        forgotten = connected(server)
+        until(lambda: len(opened) == 2)
+        del forgotten
+        until(lambda: server.open_connections() <= 1)
+
+
 def test_a_call_that_is_answered_on_the_stream_leaves_no_connection() -> None:
     streams: list[Exchange] = []
 

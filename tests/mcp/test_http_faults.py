@@ -3,6 +3,7 @@
 The faults are those of tests/mcp/http_bad.py.
 """
 
+import contextlib
 import itertools
 import os
 import random
@@ -16,9 +17,10 @@ from typing import Any
 import pytest
 
 from agentkit.mcp.channel import Patience
+from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.http import Http
-from tests.mcp.http_bad import BIG, FAULTS, MODERN, VERSION, HttpBad
+from tests.mcp.http_bad import BIG, FAULTS, MODERN, VERSION, Exchange, HttpBad, event
 from tests.support.waiting import until
 
 TIMEOUT = 0.4
@@ -41,6 +43,7 @@ GONE = {
     *("garbage", "ends without the answer", "dropped", "reset", "endless headers", "bad chunks", "damaged gzip"),
     *("status 502", "status 503", "status 504", "closed, can't be resumed"),
 }
+CHUNKED = {"half of a chunk, then closed", "bad chunks", "chunk of a negative size"}
 LOSES_SESSION = {"status 404", "status 410"}
 
 
@@ -89,15 +92,58 @@ def test_a_call_ends_in_time_and_the_next_succeeds(server: HttpBad, fault: str) 
         list(pool.map(lambda streamed: check(server, fault, streamed), (False, True)))
 
 
-def check(server: HttpBad, fault: str, streamed: bool) -> None:
+@pytest.mark.parametrize("fault", [each for each in FAULTS if each not in CHUNKED])
+def test_a_call_whose_response_ends_with_its_connection_ends_in_time(server: HttpBad, fault: str) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda streamed: check(server, fault, streamed, closing=True), (False, True)))
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_an_answer_that_is_cut_anywhere_is_a_connection_that_broke(streamed: bool) -> None:
+    def cut(it: Exchange) -> bool:
+        size = it.request.arguments.get("size")
+        if size is None:
+            return False
+        body = event(it.text(), event="message") if streamed else it.text()
+        it.send(it.head(length=len(body)) + body[:size])
+        it.is_kept = False
+        return True
+
+    with HttpBad(post=cut) as server, contextlib.closing(connected(server)) as channel:
+        whole = len(it_text()) + (len("event: message\ndata: ") if streamed else 0)
+        for size in range(whole):
+            with pytest.raises(Gone) as caught:
+                call(channel, "cut", streamed, Patience(30), closing=True, size=size)
+            assert caught.value.sent
+
+
+@pytest.mark.parametrize("fault", ["page", "accepted", "wrong id", "garbage in the body"])
+def test_what_is_no_answer_to_a_call_with_effects_is_told_with_its_doubt(server: HttpBad, fault: str) -> None:
+    with Client(lambda heard: Http(server.url, heard), "bad", 20) as client:
+        for read_only in (False, True):
+            with pytest.raises(MCPError) as caught:
+                client.call_tool("fault", {"fault": fault}, read_only=read_only)
+            assert ("it is not known whether the call had an effect" in str(caught.value)) is not read_only
+        with pytest.raises(MCPError) as caught:  # which is an answer
+            client.call_tool("fault", {"fault": "error with 400"})
+        assert "not known" not in str(caught.value)
+
+
+def it_text() -> bytes:
+    return b'{"jsonrpc": "2.0", "id": 100, "result": {"content": [{"type": "text", "text": "here"}]}}'
+
+
+def check(server: HttpBad, fault: str, streamed: bool, closing: bool = False) -> None:
     channel = connected(server)
     timeout = 0.2 if fault == "progress for ever" else 60 if fault not in SLOW else TIMEOUT
     started = time.monotonic()
     try:
-        result = call(channel, fault, streamed, Patience(timeout))
+        result = call(channel, fault, streamed, Patience(timeout), closing=closing)
     except (Gone, Slow, MCPError) as error:
         took = time.monotonic() - started
-        assert expected(fault, streamed, error), f"{type(error).__name__}: {error}"
+        assert expected(fault, streamed, error) or (closing and cut_short(fault, error)), (
+            f"{type(error).__name__}: {error}"
+        )
         assert server.url.removesuffix("/mcp") in str(error) or isinstance(error, MCPError)
     else:
         assert fault in ANSWERED
@@ -110,6 +156,11 @@ def check(server: HttpBad, fault: str, streamed: bool) -> None:
     if not channel.is_lost:
         assert call(channel, "none", patience=Patience(30))["content"][0]["text"] in ("here", "moved")
     channel.close()
+
+
+def cut_short(fault: str, error: Exception) -> bool:
+    """Whether an error is that of a body that ended with its connection, and is none of JSON."""
+    return isinstance(error, Gone) and (fault.startswith("body is ") or fault in ("empty", "garbage in the body"))
 
 
 def expected(fault: str, streamed: bool, error: Exception) -> bool:

@@ -1,5 +1,8 @@
 """Logins to MCP servers over time: how they are renewed, when a person is asked, and what ends."""
 
+import contextlib
+import errno
+import json
 import socket
 import threading
 from collections.abc import Callable
@@ -12,7 +15,7 @@ import requests
 from typer.testing import CliRunner
 
 from agentkit.cli import app
-from agentkit.errors import ToolError
+from agentkit.errors import ConfigurationError, ToolError
 from agentkit.mcp import MCP
 from agentkit.mcp.errors import MCPError
 from agentkit.mcp.http.sending import Flight
@@ -20,6 +23,7 @@ from agentkit.mcp.oauth import OAuth
 from agentkit.mcp.oauth.browser import Browser
 from agentkit.mcp.oauth.granting import Registered, Tokens
 from agentkit.mcp.oauth.store import Store
+from agentkit.net import stored_keys
 from agentkit.net.abort import Aborted
 from tests.mcp.authority import Authority, Robot, called
 from tests.mcp.http_bad import Exchange, HttpBad
@@ -70,6 +74,201 @@ def test_a_client_that_is_not_known_any_more_is_registered_again() -> None:
             OAuth(Robot(), store=store).login(server.url)
         OAuth(Robot(), store=store).login(server.url)
         assert authority.forms[-1]["client_id"] == "client-1"
+
+
+@pytest.mark.parametrize(
+    ("named", "described"), [("/", ""), ("", "/"), ("/tenant/", "/tenant"), ("/tenant", "/tenant/")]
+)
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_slash_at_the_end_of_an_issuer_makes_no_other(named: str, described: str, is_given: bool) -> None:
+    with HttpBad() as server:
+        authority = Authority(server)
+        issuer = authority.origin + described
+        authority.path = urlsplit(issuer).path.rstrip("/")
+        authority.resource = {"authorization_servers": [authority.origin + named]}
+        authority.overrides, authority.changed = {"issuer": issuer}, {"iss": issuer}
+        store = Store(None)
+        assert called(server, OAuth(Robot(), issuer=issuer if is_given else None, store=store))
+        assert store.tokens(authority.origin + named, server.url) == store.tokens(issuer, server.url) is not None
+
+
+def test_a_login_that_was_stored_under_the_other_spelling_is_found_and_renewed(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    with HttpBad() as server:
+        authority = Authority(server)
+        OAuth(Robot(), store=Store(file)).login(server.url)
+        authority.overrides = {"issuer": f"{authority.origin}/"}
+        authority.valid.clear()
+        assert called(server, OAuth(store=Store(file)))
+        assert list(json.loads(file.read_text())) == [authority.origin]
+
+
+class Person(Robot):
+    """Sees the error page of the authorization server, and presses Ctrl-C."""
+
+    def __call__(self, url: str) -> str:
+        self.urls.append(url)
+        answer = requests.get(url, allow_redirects=False, timeout=10)
+        if "Location" not in answer.headers:
+            raise KeyboardInterrupt
+        return str(answer.headers["Location"])
+
+
+def test_a_client_that_the_server_has_forgotten_is_not_used_again_after_ctrl_c() -> None:
+    store = Store(None)
+    with HttpBad() as server:
+        authority = Authority(server)
+        OAuth(Person(), store=store).login(server.url)
+        authority.known.clear()
+        with pytest.raises(KeyboardInterrupt):
+            OAuth(Person(), store=store).login(server.url)
+        OAuth(Person(), store=store).login(server.url)
+        assert authority.forms[-1]["client_id"] == "client-2"
+
+
+def test_a_client_that_is_refused_at_a_renewal_is_registered_again() -> None:
+    store = Store(None)
+    with HttpBad() as server:
+        authority = Authority(server)
+        assert called(server, OAuth(Person(), store=store))
+        authority.known.clear()
+        authority.valid.clear()
+        authority.refuses_clients = True
+        assert called(server, OAuth(Person(), store=store))
+        assert authority.forms[-1]["client_id"] == "client-2"
+
+
+def test_each_login_comes_back_to_the_port_of_the_client_that_was_registered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some servers compare redirect URIs with their ports, whatever RFC 8252 says."""
+    monkeypatch.setattr("tests.mcp.authority.without_port", lambda url: url)
+
+    def visit(url: str) -> bool:
+        threading.Thread(target=requests.get, args=(url,), kwargs={"timeout": 10}).start()
+        return True
+
+    monkeypatch.setattr("webbrowser.open", visit)
+    store = Store(tmp_path / "tokens.json")
+    ports: list[int | None] = []
+
+    def log_in(browser: Browser) -> None:
+        with contextlib.closing(browser):
+            OAuth(browser, store=store).login(server.url)
+        ports.append(urlsplit(browser.redirect_uri).port)
+
+    with HttpBad() as server:
+        authority = Authority(server)
+        for _ in range(3):
+            log_in(Browser(lambda _: None, seconds=20))
+        assert (len(authority.clients), len(set(ports))) == (1, 1)
+        with socket.create_server(("127.0.0.1", ports[0])):  # in use by another program
+            log_in(Browser(lambda _: None, seconds=20))
+        assert len(authority.clients) == 2
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+        log_in(Browser(lambda _: None, port=port, seconds=20))  # asked for
+        assert (len(authority.clients), ports[-1]) == (3, port)
+
+
+class Disk:
+    """A disk that may be full when a file of secrets is written."""
+
+    is_full = False
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._replace = stored_keys._replace
+        monkeypatch.setattr("agentkit.net.stored_keys._replace", self.replace)
+
+    def replace(self, file: Path, text: str) -> None:
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._replace(file, text)
+
+
+def test_no_refresh_token_is_used_up_while_the_file_can_not_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, store = Disk(monkeypatch), Store(tmp_path / "tokens.json")
+    with HttpBad() as server:
+        authority = Authority(server)
+        OAuth(Robot(), store=store).login(server.url)
+        authority.valid.clear()
+        disk.is_full = True
+        service = OAuth(store=store)
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=r"the tokens can't be stored: .*No space left"):
+                called(server, service)
+        assert len(authority.forms) == 1
+        disk.is_full = False
+        assert called(server, service)
+
+
+def test_what_a_login_was_renewed_to_is_kept_until_the_file_can_be_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    file, disk = tmp_path / "tokens.json", Disk(monkeypatch)
+    with HttpBad() as server:
+        authority = Authority(server)
+        OAuth(Robot(), store=Store(file)).login(server.url)
+        give = authority.give
+
+        def give_and_fill(it: Exchange) -> None:
+            disk.is_full = True
+            give(it)
+
+        authority.give = give_and_fill  # type: ignore[method-assign]
+        service = OAuth(store=Store(file))
+        for _ in range(2):  # the second renewal has its refresh token in memory alone
+            authority.valid.clear()
+            assert called(server, service)
+        assert "the tokens can't be stored" in caplog.text
+        authority.give = give  # type: ignore[method-assign]
+        disk.is_full = False
+        authority.valid.clear()
+        assert called(server, service)
+        authority.valid.clear()
+        assert called(server, OAuth(store=Store(file)))  # another program
+
+
+def test_tokens_that_another_program_has_stored_meanwhile_come_before_those_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, file = Disk(monkeypatch), tmp_path / "tokens.json"
+    one, other = Store(file), Store(file)
+    disk.is_full = True
+    for each in ("http://b", "http://c"):
+        with pytest.raises(ConfigurationError):
+            one.keep_tokens("http://a", each, Tokens("in-memory"))
+    disk.is_full = False
+    other.keep_tokens("http://a/", "http://b", Tokens("of-a-new-login"))
+
+    def found(store: Store) -> list[str]:
+        tokens = [store.tokens("http://a", each) for each in ("http://b", "http://c", "http://d")]
+        return [each.access_token for each in tokens if each is not None]
+
+    assert found(one) == ["of-a-new-login", "in-memory"]
+    one.keep_tokens("http://a", "http://d", Tokens("later"))
+    assert found(one) == found(other) == ["of-a-new-login", "in-memory", "later"]
+
+
+def test_a_person_whose_login_can_not_be_written_is_asked_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    robot = Robot()
+    (tmp_path / "file").touch()
+    store = Store(tmp_path / "file" / "tokens.json")  # no folder
+    with HttpBad() as server:
+        authority = Authority(server)
+        auth = OAuth(robot, store=store)
+        for _ in range(3):
+            assert called(server, auth)
+        authority.valid.clear()
+        assert called(server, auth)
+        assert (len(robot.urls), len(authority.clients)) == (1, 1)
+        assert "the tokens can't be stored" in caplog.text
+        with pytest.raises(ConfigurationError, match="the tokens can't be stored"):  # which is what it is for
+            auth.login(server.url)
 
 
 def test_tokens_are_renewed_by_one_of_several_processes(tmp_path: Path) -> None:

@@ -342,3 +342,16 @@ def test_an_event_of_endless_size_ends_a_run_with_a_clear_error(monkeypatch: pyt
         with pytest.raises(APIError, match="an event of more than 1,000 bytes"):
             list(agent.stream("Hi"))
         assert len(server.requests) == 1
+
+
+def test_the_id_of_an_event_of_which_the_rest_is_missing_does_not_count() -> None:
+    """A stream is resumed behind the last event that has arrived."""
+    stream = b'id: 1\ndata:\n\nid: 2\ndata: {"n": 2}\n\ndata: {"n": 3}\nid: 3\n\nid: 4\ndata: {"n": 4}\n\n'
+    for size in range(len(stream) + 1):
+        reader = EventReader()
+        with suppress(ValueError):
+            found = [each["n"] for each in reader.read(iter([stream[:size]]))]
+            assert reader.last_id in ({b"", b"1"} if not found else {str(found[-1]).encode(), b"2"})
+        whole = stream[:size].count(b"\n\n")
+        assert int(reader.last_id or 0) in (whole, whole + 1)
+        assert reader.last_id != b"4" or b'"n": 4}' in stream[:size]

@@ -242,6 +242,12 @@ def test_a_run_that_is_cancelled_leaves_the_server_at_once(api: ApiServer) -> No
     assert api.left.wait(30)
 
 
+def test_a_response_that_ends_with_its_connection_is_left_too(api: ApiServer) -> None:
+    api.always(Reply(body=b'{"a": ', closing=True))
+    assert "within 0.3 seconds" in answer(tools_of(ALL, api.url, timeout=0.3)["get"])
+    assert api.left.wait(30)
+
+
 def test_a_run_that_has_a_time_limit_ends_though_the_server_does_not_answer(api: ApiServer) -> None:
     api.always(Reply(body=None))
     backend = ScriptedBackend(("post", {}), "It hangs.")

@@ -52,7 +52,8 @@ class Received:
 @dataclass(frozen=True)
 class Reply:
     """A response. body: sent with its length; None hangs until the server ends. endless: it is repeated for ever, in
-    chunks. cut: the connection ends before the body does. drop: it ends before the response."""
+    chunks. cut: the connection ends before the body does. drop: it ends before the response. closing: the body has
+    neither a length nor chunks, and does not end."""
 
     status: int = 200
     body: bytes | None = b"{}"
@@ -61,6 +62,7 @@ class Reply:
     endless: bool = False
     cut: bool = False
     drop: bool = False
+    closing: bool = False
 
 
 class ApiServer:
@@ -123,6 +125,12 @@ def _handler(server: ApiServer) -> type[BaseHTTPRequestHandler]:
             self.send_response_only(reply.status)
             for name, value in ({"content-type": reply.content_type} | dict(reply.headers)).items():
                 self.send_header(name, value)
+            if reply.closing:
+                self.send_header("connection", "close")
+                self.end_headers()
+                self.wfile.write(reply.body)
+                self.hang()
+                return
             if reply.endless:
                 self.send_header("transfer-encoding", "chunked")
                 self.end_headers()

@@ -14,12 +14,20 @@ from agentkit._lazy.logs import logger_of
 from agentkit._threads import WORKERS
 from agentkit.errors import ToolError
 from agentkit.mcp.channel import Heard, Message, Patience, encoded
-from agentkit.mcp.errors import Gone, MCPError
+from agentkit.mcp.errors import Gone, MCPError, Unreadable
 from agentkit.mcp.http.calls import Call, Calls, meta_of
 from agentkit.mcp.http.problems import UNREACHABLE, Problem, as_error, problem_of, without_secrets
 from agentkit.mcp.http.sending import Flight, Sender, finish
-from agentkit.mcp.http.streams import PARSE_ERROR, Listening, OldTransport, messages
+from agentkit.mcp.http.streams import (
+    PARSE_ERROR,
+    Listening,
+    OldTransport,
+    ends_with_connection,
+    is_event_stream,
+    messages,
+)
 from agentkit.mcp.param_headers import header_value
+from agentkit.mcp.secrets import without_keys_in_errors
 from agentkit.net.abort import Aborted
 from agentkit.net.event_stream import EventReader
 
@@ -97,7 +105,7 @@ class Http:
         if message.get("method") == "initialize":
             self._note(message, answer)
         if "error" not in answer:
-            return answer
+            return without_keys_in_errors(answer, self._sender.blotted)
         return {**answer, "error": without_secrets(as_error(answer["error"]), self._sender)}
 
     def send(self, message: Message, patience: Patience) -> None:
@@ -172,6 +180,9 @@ class Http:
         except Aborted:
             pass
         except MCPError as error:
+            if isinstance(error, Unreadable) and call.message.get("method") == "tools/call":
+                call.settle(error)  # whoever called has to know that it may have run
+                return
             call.settle({"jsonrpc": "2.0", "id": call.id, "error": {"code": error.code, "message": str(error)}})
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
             call.settle(error)
@@ -247,22 +258,23 @@ class Http:
     def _unanswered(self, call: Call, response: requests.Response, reader: EventReader) -> BaseException:
         """The error for a response that ended without the answer."""
         where, kind = self._sender.where, response.headers.get("Content-Type", "no Content-Type")[:100]
-        if reader.has_fields:
+        is_cut = ends_with_connection(response) and not reader.count
+        if reader.has_fields or (is_cut and is_event_stream(response)):
             return Gone(f"{where} ended its stream without an answer")
         if reader.count:
-            return MCPError(
+            return Unreadable(
                 f"{where} did not answer this request, but with another id, or without one",
                 INVALID_REQUEST,
             )
-        if not reader.excerpt.strip() and response.status_code == 200 and "Content-Length" not in response.headers:
+        if is_cut and response.status_code == 200 and not reader.excerpt.strip():
             return Gone(f"{where} closed the connection before its answer was complete")
         if response.status_code in (202, 204) or not reader.excerpt.strip():
-            return MCPError(
+            return Unreadable(
                 f"{where} accepted the request ({response.status_code}) and gave no answer",
                 response.status_code,
             )
         said = repr(self._sender.blotted(reader.excerpt, response)[:200])
-        return MCPError(
+        return Unreadable(
             f"{where} answered with {kind}, which is no MCP message (is the path of the URL right?): {said}",
             PARSE_ERROR,
         )

@@ -23,7 +23,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.mcp.errors import Gone, MCPError, Slow
 from agentkit.mcp.headers import checked_headers
 from agentkit.mcp.secrets import keys_in_url
-from agentkit.net.abort import AbortableRequest, disown, record_owner
+from agentkit.net.abort import AbortableRequest, disown, keep_socket, record_owner
 from agentkit.net.drain import drain
 from agentkit.net.error_text import innermost
 from agentkit.net.keys import blotted_beginning
@@ -71,6 +71,7 @@ class _Connection:
     def send(self, data: Any) -> None:
         if self.sock is None:  # type: ignore[attr-defined]
             self.connect()  # type: ignore[attr-defined]
+        keep_socket(self)
         record_owner(self)
         owner = self.owner  # type: ignore[attr-defined]
         if isinstance(owner, Flight):

@@ -14,7 +14,7 @@ from typing import Any
 import requests
 
 from agentkit._threads import WORKERS
-from agentkit.mcp.errors import Gone, MCPError
+from agentkit.mcp.errors import Gone, MCPError, Unreadable
 from agentkit.mcp.http.calls import Calls
 from agentkit.mcp.http.sending import Flight, Sender, chunks, is_same_server, joined
 from agentkit.net.abort import Aborted
@@ -31,13 +31,39 @@ PARSE_ERROR = -32700
 
 
 def messages(sender: Sender, flight: Flight, response: requests.Response, reader: EventReader) -> Iterator[Any]:
-    """Yield the messages of a response, whatever its Content-Type. Raises Gone when it breaks off, MCPError for what is
-    no message."""
+    """Yield the messages of a response, whatever its Content-Type. Raises Gone when it breaks off, Unreadable for what
+    is no message, Aborted."""
+    body = _Body(response, flight)
     with sender.told_apart(flight):
         try:
-            yield from reader.read(chunks(response))
+            yield from reader.read(body)
         except (BrokenEventError, EventTooLongError) as error:
-            raise MCPError(sender.blotted(f"{sender.where}: {error}", response), PARSE_ERROR) from None
+            if body.may_be_cut:
+                raise Gone(f"{sender.where} closed the connection before its answer was complete") from None
+            raise Unreadable(sender.blotted(f"{sender.where}: {error}", response), PARSE_ERROR) from None
+
+
+class _Body:
+    """The pieces of a response, for as long as somebody waits for them: comments alone would keep a stream open.
+
+    may_be_cut: whether it has ended with its connection, and nothing says whether that was its end.
+    """
+
+    def __init__(self, response: requests.Response, flight: Flight) -> None:
+        self._response, self._flight = response, flight
+        self.may_be_cut = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        for each in chunks(self._response):
+            if self._flight.is_aborted:
+                raise Aborted
+            yield each
+        self.may_be_cut = ends_with_connection(self._response)
+
+
+def ends_with_connection(response: requests.Response) -> bool:
+    """Whether a body has neither a length nor chunks."""
+    return "Content-Length" not in response.headers and not getattr(response.raw, "chunked", False)
 
 
 def is_event_stream(response: requests.Response) -> bool:

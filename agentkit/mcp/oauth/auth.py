@@ -4,7 +4,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import requests
 from requests.auth import AuthBase
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.logs import logger_of
 from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.errors import MCPError
@@ -31,6 +32,8 @@ from agentkit.mcp.oauth.store import Store
 from agentkit.net.abort import Aborted, is_aborted
 from agentkit.net.kept_keys import keyless
 
+logger = logger_of("agentkit")
+
 MAX_ROUNDS = 2
 """How often a token is got for one request."""
 BACK_OFF = 60.0
@@ -47,6 +50,7 @@ _FINAL = frozenset(
     )
 )
 """Errors (RFC 6749, RFC 8707) of a refresh token that won't be accepted later either."""
+_UNKNOWN_CLIENT = frozenset(("invalid_client", "unauthorized_client"))
 _PING = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}'
 _HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
 
@@ -161,7 +165,9 @@ class OAuth(AuthBase):
             if status != UNAUTHORIZED and not authority.resource.is_described:
                 raise failure(f"{sender.where} does not ask for a login (it answered {status})")
             old = None if self._scope else self._stored(authority)
-            self._known[need.url] = self._logged_in(need, authority, self._scope_for(authority, challenge, old))
+            tokens = self._logged_in(need, authority, self._scope_for(authority, challenge, old))
+            self._known[need.url] = tokens
+            self._store_tokens(authority, tokens)
 
     def _answered(self, response: requests.Response, **options: Any) -> requests.Response:
         """Get a token where a response asks for one, and send the request again."""
@@ -236,7 +242,9 @@ class OAuth(AuthBase):
             return None  # what a login brings is not accepted
         if is_recent and last is not None and last.error:
             raise failure(f"{last.error} (nobody is asked again within {BACK_OFF:g} s)")
-        return self._logged_in(need, authority, scope)
+        tokens = self._logged_in(need, authority, scope)
+        self._keep(authority, tokens)
+        return tokens
 
     def _authority(self, need: _Need) -> _Authority:
         """Who authorizes requests. What is known to one authorization server is not told to another."""
@@ -251,7 +259,13 @@ class OAuth(AuthBase):
         return self._store.tokens(authority.server.issuer, authority.resource.identifier)
 
     def _keep(self, authority: _Authority, tokens: Tokens) -> None:
-        """Store tokens: without the secret of a client that was given, which is not ours to keep."""
+        """Store tokens; where that is not possible, this program alone has them."""
+        with _told():
+            self._store_tokens(authority, tokens)
+
+    def _store_tokens(self, authority: _Authority, tokens: Tokens) -> None:
+        """Store tokens: without the secret of a client that was given, which is not ours to keep. Raises
+        ConfigurationError when the file can't be written: then they are stored in memory."""
         if self._given is not None and tokens.client is not None:
             tokens = replace(tokens, client=Registered(tokens.client.client_id))
         self._store.keep_tokens(authority.server.issuer, authority.resource.identifier, tokens)
@@ -267,6 +281,7 @@ class OAuth(AuthBase):
             old = self._stored(authority)
             if old is None or need.is_met_by(old):  # another program has renewed them meanwhile
                 return old
+            self._store.check_writable(authority.server.issuer, authority.resource.identifier)  # before it is used up
             return self._renewed(authority, old)
 
     def _renewed(self, authority: _Authority, old: Tokens) -> Tokens | None:
@@ -280,12 +295,14 @@ class OAuth(AuthBase):
         except Refused as error:
             if error.error not in _FINAL:
                 raise
+            if error.error in _UNKNOWN_CLIENT:
+                self._forget(authority, client)
             return None
         self._keep(authority, tokens)
         return tokens
 
     def _logged_in(self, need: _Need, authority: _Authority, scope: str) -> Tokens:
-        """Ask a person, and store what that brings."""
+        """Ask a person, and return what that brings."""
         if self._opener is None:
             needed = f" (it needs the scope {scope[:MAX_SCOPE]!r}: --scope)" if need.needs_more else ""
             raise failure(
@@ -297,14 +314,14 @@ class OAuth(AuthBase):
         server, resource, asking = authority.server, authority.resource, authority.asking
         try:
             tokens = authorized(server, client, resource, scope, self._opener, asking)
-        except Exception as error:
+        except BaseException as error:
             words = str(error) if isinstance(error, MCPError) else f"the login has failed: {type(error).__name__}"
-            self._logins[need.url, server.issuer] = _Login(time.monotonic(), words)
-            if is_ours:  # perhaps it is not known there any more, or not with another port
-                self._store.forget_client(server.issuer)
+            if isinstance(error, Exception):
+                self._logins[need.url, server.issuer] = _Login(time.monotonic(), words)
+            if is_ours:  # perhaps it is not known there any more: the browser shows that, and nobody comes back
+                self._forget(authority, client)
             raise
         self._logins[need.url, server.issuer] = _Login(time.monotonic(), "", tokens.access_token)
-        self._keep(authority, tokens)
         return tokens
 
     def _client(self, authority: _Authority, opener: Opener) -> tuple[Registered, bool]:
@@ -314,12 +331,25 @@ class OAuth(AuthBase):
         issuer, redirect_uri = authority.server.issuer, opener.redirect_uri
         if not redirect_uri:
             raise failure("the opener has no redirect_uri, to which a person could come back")
-        found = self._store.client(issuer, redirect_uri)
-        if found is not None:
-            return found, True
+        kept = self._store.client(issuer, redirect_uri)
+        if kept is not None and self._may_come_back(opener, kept[1], authority.server):
+            return kept[0], True
         found = registered(authority.server, self._client_url, redirect_uri, authority.asking)
-        self._store.keep_client(issuer, redirect_uri, found)
+        with _told():
+            self._store.keep_client(issuer, redirect_uri, found)
         return found, False
+
+    def _may_come_back(self, opener: Opener, redirect_uri: str, server: AuthorizationServer) -> bool:
+        """Whether a client is used that was registered for an address: some servers compare its port too, so that a
+        browser is waited for there, or another client is registered."""
+        comes_back_to: Callable[[str], bool] | None = getattr(opener, "comes_back_to", None)
+        if comes_back_to is None or comes_back_to(redirect_uri):
+            return True
+        return server.registration_endpoint is None and not (self._client_url and server.takes_client_urls)
+
+    def _forget(self, authority: _Authority, client: Registered) -> None:
+        with contextlib.suppress(ConfigurationError):
+            self._store.forget_client(authority.server.issuer, client)
 
     def _scope_for(self, authority: _Authority, challenge: Challenge, old: Tokens | None) -> str:
         """What to ask for: the user's scope, or what the server needs. old: tokens that were not enough: what they were
@@ -360,6 +390,15 @@ def _remade(
         scope=scope,
         store=store,
     )
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Log that the file can't be written, and go on."""
+    try:
+        yield
+    except ConfigurationError as error:
+        logger.warning("%s; until the program ends, the login is kept in memory", error)
 
 
 def _check_aborted() -> None:

@@ -21,12 +21,30 @@ _OTHER = "This is not the login that agentkit waits for."
 
 class Browser:
     """Opens a browser. show: is given the address too, for a person whose browser does not open. port: on this machine,
-    to which the browser comes back; 0: any. seconds: how long a person may take."""
+    to which the browser comes back; 0: any, that of an earlier login where it is free. seconds: how long a person may
+    take."""
 
     def __init__(self, show: Callable[[str], object] = print, port: int = 0, seconds: float = SECONDS) -> None:
-        self._show, self._seconds = show, seconds
+        self._show, self._seconds, self._is_fixed = show, seconds, port != 0
+        self._listen(port)
+
+    def _listen(self, port: int) -> None:
         self._listening = socket.create_server(("127.0.0.1", port))
         self.redirect_uri = f"http://127.0.0.1:{self._listening.getsockname()[1]}{PATH}"
+
+    def comes_back_to(self, redirect_uri: str) -> bool:
+        """Wait at another address, which was that of an earlier login; returns whether that is possible."""
+        port = urlsplit(redirect_uri).port
+        if self._is_fixed or not port or redirect_uri != f"http://127.0.0.1:{port}{PATH}":
+            return redirect_uri == self.redirect_uri
+        if redirect_uri != self.redirect_uri:
+            before = self._listening
+            try:
+                self._listen(port)
+            except OSError:  # in use
+                return False
+            before.close()
+        return True
 
     def __call__(self, url: str) -> str:
         """See `Opener`. What does not come from this login is answered, and nothing else. Raises MCPError when nobody

@@ -15,7 +15,7 @@ from requests.auth import HTTPBasicAuth
 
 from agentkit._text import in_a_line
 from agentkit.mcp.oauth.asking import Asking, failure
-from agentkit.mcp.oauth.metadata import AuthorizationServer, Resource
+from agentkit.mcp.oauth.metadata import AuthorizationServer, Resource, is_same_issuer
 
 NAME = "agentkit"
 EARLY = 30.0
@@ -28,7 +28,9 @@ _SECRET = frozenset(("code", "code_verifier", "refresh_token", "client_secret"))
 
 
 class Opener(Protocol):
-    """Sends a person to the authorization server. redirect_uri: where they come back to."""
+    """Sends a person to the authorization server. redirect_uri: where they come back to. It may have a method
+    `comes_back_to(redirect_uri)` (`Browser`), which has them come back to another address, for which a client was
+    registered before, and returns whether they do."""
 
     redirect_uri: str
 
@@ -167,7 +169,7 @@ def _code(answer: str, server: AuthorizationServer, state: str) -> str:
     if not secrets.compare_digest(found.get("state", "").encode(), state.encode()):
         raise failure("the answer of the browser is to another question (its state is not ours): nothing was done")
     issuer = found.get("iss")
-    if (issuer is None and server.names_issuer) or (issuer is not None and issuer != server.issuer):
+    if (issuer is None and server.names_issuer) or (issuer is not None and not is_same_issuer(issuer, server.issuer)):
         raise failure(f"the answer of the browser is not from {server.issuer} (iss): nothing was done")
     if "error" in found:
         said = in_a_line(f"{found['error']} {found.get('error_description', '')}".strip(), 300)

@@ -47,7 +47,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class AuthorizationServer:
-    """What an authorization server says."""
+    """What an authorization server says. issuer: as its metadata writes it."""
 
     issuer: str
     authorization_endpoint: str
@@ -79,9 +79,15 @@ def _chosen(issuers: list[Any], wanted: str | None) -> Any:
     if wanted is None:
         return issuers[0]
     for each in issuers:
-        if isinstance(each, str) and each.rstrip("/") == wanted.rstrip("/"):
+        if is_same_issuer(each, wanted):
             return each
     raise failure(f"the server is not authorized by {wanted}, but by {shown_url(issuers[0])}: nothing was sent there")
+
+
+def is_same_issuer(one: object, other: str) -> bool:
+    """Whether two issuers are one: a "/" at the end makes no difference, since both are described at one address, and
+    many servers (Google's among them) write it in one place and not in the other."""
+    return isinstance(one, str) and one.rstrip("/") == other.rstrip("/")
 
 
 def authorization_server(resource: Resource, url: str, asking: Asking) -> AuthorizationServer:
@@ -91,11 +97,12 @@ def authorization_server(resource: Resource, url: str, asking: Asking) -> Author
         found = asking.get(place)
         if found is None:
             continue
-        if found.get("issuer") != resource.issuer:
+        issuer = found.get("issuer")
+        if not is_same_issuer(issuer, resource.issuer):
             raise failure(f"the metadata at {place} is of another authorization server")
-        return _server(found, resource.issuer, asking)
+        return _server(found, str(issuer), asking)
     origin = _split(url)[0]
-    if resource.issuer == origin:  # as of 2025-03-26
+    if is_same_issuer(resource.issuer, origin):  # as of 2025-03-26
         return AuthorizationServer(origin, f"{origin}/authorize", f"{origin}/token", f"{origin}/register")
     raise failure(f"the authorization server {resource.issuer} has no metadata")
 

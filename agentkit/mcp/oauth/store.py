@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from agentkit._forking import freed_by_forks
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.oauth.asking import failure
 from agentkit.mcp.oauth.granting import Registered, Tokens
-from agentkit.mcp.oauth.metadata import covers
+from agentkit.mcp.oauth.metadata import covers, is_same_issuer
 from agentkit.net.stored_keys import mcp_tokens_file, write_privately
 
 RENEWING_SECONDS = 30.0
@@ -21,12 +21,21 @@ RENEWING_SECONDS = 30.0
 _LOOPBACK = frozenset(("127.0.0.1", "::1", "localhost"))
 
 
+_Key = tuple[str, ...]
+"""Where something is kept: (issuer, "client") or (issuer, "tokens", resource)."""
+
+
 class Store:
-    """Keeps tokens by authorization server and resource. path: the file; None: in memory alone."""
+    """Keeps tokens by authorization server and resource. path: the file; None: in memory alone.
+
+    What can't be written is kept in memory, and written when something else is: a refresh token may be valid once, so
+    that a login is lost with what it was renewed to.
+    """
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._memory: dict[str, Any] = {}
+        self._unwritten: dict[_Key, tuple[Any, Any]] = {}  # what the file had instead, and what is kept
         self._lock = freed_by_forks(threading.Lock())
         self._renewing = freed_by_forks(threading.Lock())
 
@@ -43,36 +52,46 @@ class Store:
         """The file."""
         return self._path
 
-    def client(self, issuer: str, redirect_uri: str) -> Registered | None:
-        """The client that an authorization server has registered for this address to come back to: on this machine with
-        any port (RFC 8252, 7.3)."""
-        found = self._of(issuer).get("client")
-        if not isinstance(found, dict) or not _is_same(str(found.get("redirect_uri")), redirect_uri):
-            return None
-        return Registered.of(found)
+    def client(self, issuer: str, redirect_uri: str) -> tuple[Registered, str] | None:
+        """The client that an authorization server has registered for this address to come back to, and the address that
+        it was registered for: on this machine with any port (RFC 8252, 7.3)."""
+        found = self._kept((issuer, "client"))
+        own = str(found.get("redirect_uri")) if isinstance(found, dict) else ""
+        client = Registered.of(found)
+        return (client, own) if client is not None and _is_same(own, redirect_uri) else None
 
     def keep_client(self, issuer: str, redirect_uri: str, client: Registered) -> None:
-        """Keep a registered client. Raises ConfigurationError when the file can't be written."""
+        """Keep a registered client. Raises ConfigurationError when the file can't be written: then it is kept in
+        memory."""
         kept = {"client_id": client.client_id, "client_secret": client.client_secret, "method": client.method}
-        self._change(issuer, "client", lambda _: {**kept, "redirect_uri": redirect_uri})
+        self._keep((issuer, "client"), {**kept, "redirect_uri": redirect_uri})
 
-    def forget_client(self, issuer: str) -> None:
-        """Forget the registered client; its tokens stay. Raises ConfigurationError when the file can't be written."""
-        self._change(issuer, "client", lambda _: None)
+    def forget_client(self, issuer: str, client: Registered) -> None:
+        """Forget a registered client; its tokens stay. Raises ConfigurationError when the file can't be written: then
+        it is forgotten in memory."""
+        found = Registered.of(self._kept((issuer, "client")))
+        if found is not None and found.client_id == client.client_id:
+            self._keep((issuer, "client"), None)
 
     def tokens(self, issuer: str, resource: str) -> Tokens | None:
         """The tokens for a resource."""
-        found = self._of(issuer).get("tokens")
-        kept = found.get(resource) if isinstance(found, dict) else None
+        kept = self._kept((issuer, "tokens", resource))
         return Tokens.of(kept) if isinstance(kept, dict) else None
 
     def keep_tokens(self, issuer: str, resource: str, tokens: Tokens) -> None:
-        """Keep the tokens for a resource. Raises ConfigurationError when the file can't be written."""
+        """Keep the tokens for a resource. Raises ConfigurationError when the file can't be written: then they are kept
+        in memory."""
+        self._keep((issuer, "tokens", resource), tokens.as_dict())
 
-        def added(kept: Any) -> Any:
-            return {**(kept if isinstance(kept, dict) else {}), resource: tokens.as_dict()}
-
-        self._change(issuer, "tokens", added)
+    def check_writable(self, issuer: str, resource: str) -> None:
+        """Write what is kept for a resource as it is. Raises ConfigurationError when the file can't be written, unless
+        the tokens are in memory alone anyway."""
+        key = (issuer, "tokens", resource)
+        try:
+            self._keep(key, self._kept(key))
+        except ConfigurationError:
+            if not self._is_in_memory(issuer):
+                raise
 
     def has_login(self, url: str) -> bool:
         """Whether there are tokens for the server at a URL."""
@@ -83,8 +102,8 @@ class Store:
     def renewing(self, issuer: str) -> Iterator[None]:
         """Have no other thread or program renew tokens of an authorization server meanwhile: a refresh token may be
         valid once, and all tokens invalid when it is used twice. Raises MCPError when another one takes too long,
-        ConfigurationError when the folder can't be written."""
-        if self._path is None:
+        ConfigurationError when the folder can't be written, unless the tokens are in memory alone."""
+        if self._path is None or self._is_in_memory(issuer):
             if not self._renewing.acquire(timeout=RENEWING_SECONDS):
                 raise _busy(issuer)
             try:
@@ -108,9 +127,14 @@ class Store:
         finally:
             lock.release()
 
-    def _of(self, issuer: str) -> Mapping[str, Any]:
-        found = self._read().get(issuer)
-        return found if isinstance(found, dict) else {}
+    def _kept(self, key: _Key) -> Any:
+        found = _at(self._read(), key)
+        before, kept = self._unwritten.get(key, (None, None))
+        return kept if key in self._unwritten and before == found else found  # else another program has written it
+
+    def _is_in_memory(self, issuer: str) -> bool:
+        """Whether tokens of an authorization server could not be written."""
+        return any(key[:2] == (issuer, "tokens") for key in list(self._unwritten))
 
     def _read(self) -> dict[str, Any]:
         if self._path is None:
@@ -125,19 +149,52 @@ class Store:
             return {}  # a token is got again
         return found if isinstance(found, dict) else {}
 
-    def _change(self, issuer: str, name: str, change: Callable[[Any], Any]) -> None:
-        """Change what is kept of an authorization server under a name, whatever other programs change."""
+    def _keep(self, key: _Key, value: Any) -> None:
+        """Keep a value under a key, whatever other programs change, and write what could not be written before."""
         with self._lock:
             if self._path is None:
-                self._memory = _changed(self._memory, issuer, name, change)
+                self._memory = _with(self._memory, key, value)
                 return
-            write_privately(self._path, lambda: json.dumps(_changed(self._read(), issuer, name, change), indent=1))
+            try:
+                write_privately(self._path, lambda: self._text(key, value), "the tokens")
+            except ConfigurationError:
+                before = self._unwritten[key][0] if key in self._unwritten else _at(self._read(), key)
+                if value != before:
+                    self._unwritten[key] = before, value
+                raise
+            self._unwritten.clear()
+
+    def _text(self, key: _Key, value: Any) -> str:
+        """What the file is to be."""
+        found = self._read()
+        for each, (before, kept) in self._unwritten.items():
+            if _at(found, each) == before:
+                found = _with(found, each, kept)
+        return json.dumps(_with(found, key, value), indent=1)
 
 
-def _changed(kept: dict[str, Any], issuer: str, name: str, change: Callable[[Any], Any]) -> dict[str, Any]:
-    found = kept.get(issuer)
-    known = found if isinstance(found, dict) else {}
-    return {**kept, issuer: {**known, name: change(known.get(name))}}
+def _at(kept: Mapping[str, Any], key: _Key) -> Any:
+    """What is kept under a key; None for nothing."""
+    found: Any = kept.get(_spelled(kept, key[0]))
+    for each in key[1:]:
+        found = found.get(each) if isinstance(found, dict) else None
+    return found
+
+
+def _with(kept: dict[str, Any], key: _Key, value: Any) -> dict[str, Any]:
+    issuer, *names = key
+    return _changed(kept, [_spelled(kept, issuer), *names], value)
+
+
+def _changed(kept: object, names: list[str], value: Any) -> dict[str, Any]:
+    known = kept if isinstance(kept, dict) else {}
+    name, *rest = names
+    return {**known, name: _changed(known.get(name), rest, value) if rest else value}
+
+
+def _spelled(kept: Mapping[str, Any], issuer: str) -> str:
+    """An issuer as it was kept before: perhaps with, or without, a "/" at its end."""
+    return next((each for each in (issuer, *kept) if each in kept and is_same_issuer(each, issuer)), issuer)
 
 
 def _busy(issuer: str) -> Exception:
