@@ -20,13 +20,13 @@ from agentkit.evaluation.answer_files import beside, check_files, pairs_file
 from agentkit.evaluation.checks import Known
 from agentkit.evaluation.clusters import Clusters, clusters_of
 from agentkit.evaluation.comparison import Comparison, comparisons
-from agentkit.evaluation.judging import Judge
+from agentkit.evaluation.judging import FormerJudge, Judge
 from agentkit.evaluation.pairs import Asked, PairJudge, answers_of
 from agentkit.evaluation.preferences import Preferences, preferences
 from agentkit.evaluation.replay import Recording, recorded_or_replayed
 from agentkit.evaluation.results import Configuration, configuration
 from agentkit.evaluation.saved_items import items_of, repeats_in, whole_id
-from agentkit.evaluation.scores import CHANGED, Outcome, Scorer, columns_of, not_asked, replaced
+from agentkit.evaluation.scores import CHANGED, Outcome, Scorer, columns_of, judged, not_asked, replaced
 from agentkit.evaluation.sets import ANSWER, ASKED, EvaluationSet, Line, Source, Spec
 from agentkit.evaluation.thresholds import Threshold
 from agentkit.middleware.base import model_name
@@ -165,7 +165,7 @@ def rescored(
     repeat = repeats_in(path)
     split = split_id if set is not None or repeat > 1 else whole_id
     source = list(items_of(path, split)) if set is None else set
-    known = Known(judge=Judge("extractive"))  # which is never asked
+    known = Known(judge=FormerJudge())
     given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat, split=split)
     given.check()
     read = _Lines(given, by, cluster)
@@ -415,6 +415,8 @@ def _done(side: _Side, given: Job, name: str, read: _Lines, watch: Watch, option
         ending = run.ending or "complete"
         message = run.message if side.file is not None else _nothing_kept(ending, run.message)
     place = side.file
+    if place is not None and scorer.problem is None:
+        judged(place, scorer, read.columns)
     kept: Callable[[], Iterable[Record]] = (lambda: records) if place is None else lambda: read_records(place)
     file = "" if place is None else place.name
     return _Done(name, file, read.outcomes(kept(), scorer), kept, ending, message)
