@@ -135,10 +135,11 @@ def evaluate(
         read.expect(wanted)
         _check_prices(sides, read)
         watching = watch or (lambda name, run: run)
+        watching = watching if recording is None else recording.watched(watching)
         done = list(_all_done(sides, read, recording, watching, options))
         preferred = _preferred(pair_judge, read, done, verdicts, watching, seed)
-        if recording is not None and recording.problem:
-            raise ConfigurationError(recording.problem)
+        if recording is not None:
+            recording.check()
     return made_of(read, done, seed, preferred=preferred)
 
 
@@ -344,8 +345,8 @@ def _all_done(
     saved = {name: _of_file(side, name, read) for name, side in zip(names, sides, strict=True) if side.job is None}
     for name, side in zip(names, sides, strict=True):
         done = saved[name] if side.job is None else _done(side, side.job, name, read, watch, options)
-        if recording is not None and recording.problem:
-            raise ConfigurationError(recording.problem)
+        if recording is not None:
+            recording.check()
         yield done
         if done.ending != "complete":
             return
