@@ -71,6 +71,8 @@ class BatchFeed:
         self._deaths: dict[str, int] = {}
         self._account, self._store_errors = AccountErrors(), AccountErrors()
         self._is_read = False
+        self.has_unknown_cost = False
+        """Whether the batch was ended because something was spent of which the cost is not known."""
         self._in_progress = 0
         self.ending: Ending = ""
         self.error: BaseException | None = None
@@ -308,6 +310,9 @@ class BatchFeed:
             if self._budget.is_limited:
                 with self._lock:
                     self._budget.count(record)
+                if self._budget.misses_cost_of(record) and not self.ending:
+                    self.has_unknown_cost = True
+                    self.stop("budget")
             self._counting.count(record)
         except BaseException as error:  # noqa: BLE001 - of a scoring function or a full disk: raised for the reader
             self.fail(error)

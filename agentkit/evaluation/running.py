@@ -292,15 +292,11 @@ def _check_prices(sides: "Sequence[_Side]", read: _Lines) -> None:
     """Raises ConfigurationError where costs are checked that will not be known."""
     kinds = {check.kind for line in read.lines.values() for check in line.checks}
     for each in sides if "cost" in kinds else ():
-        if each.job is not None and not _tells_cost(each.job.agent_here()):
+        if each.job is not None and not knows_prices(each.job.agent_here()):
             raise ConfigurationError(
                 f"check cost: the prices of {each.name} are not known: name them where the agent is made (prices=), or "
                 "check the tokens"
             )
-
-
-def _tells_cost(agent: Agent) -> bool:
-    return knows_prices(agent) or "openrouter" in (agent.backend.capabilities().base_url or "")
 
 
 def _side(agent: Any, place: int, out: str | os.PathLike[str] | None, options: Mapping[str, Any]) -> _Side:
