@@ -185,7 +185,8 @@ def _exact(validator_class: Any) -> Any:
     raises OverflowError for large numbers."""
     import jsonschema
 
-    return jsonschema.validators.extend(validator_class, {"multipleOf": _not_multiple})
+    extend: Any = jsonschema.validators.extend
+    return extend(validator_class, {"multipleOf": _not_multiple})
 
 
 def _not_multiple(validator: Any, step: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
