@@ -314,6 +314,7 @@ LAYERS = [
     ],
     [
         "batch.replaced_file",
+        "batch.temporary_files",
     ],
     [
         "batch.answers_path",
@@ -365,10 +366,16 @@ LAYERS = [
     ["batch.fleets", "batch.provider_files"],
     ["batch.driver"],
     ["batch"],
-    ["evaluation.check_specs", "evaluation.refusals", "evaluation.replay", "evaluation.statistics", "evaluation.words"],
+    [
+        "evaluation.check_specs",
+        "evaluation.number_forms",
+        "evaluation.refusals",
+        "evaluation.replay",
+        "evaluation.statistics",
+        "evaluation.words",
+    ],
     ["evaluation.score", "evaluation.script_rules", "evaluation.values", "evaluation.verdict_types"],
     [
-        "evaluation.call_checks",
         "evaluation.clusters",
         "evaluation.json_checks",
         "evaluation.judging",
@@ -377,7 +384,7 @@ LAYERS = [
         "evaluation.source_checks",
         "evaluation.spent_checks",
     ],
-    ["evaluation.intervals"],
+    ["evaluation.call_checks", "evaluation.intervals"],
     ["evaluation.text_checks", "evaluation.wording"],
     ["evaluation.choice_checks", "evaluation.thresholds"],
     ["evaluation.checks"],

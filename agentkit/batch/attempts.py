@@ -4,15 +4,16 @@ import random
 from typing import Literal
 
 from agentkit._lazy.patterns import pattern
-from agentkit.errors import AgentkitError
+from agentkit.errors import AgentkitError, SessionBusyError, SessionError
 from agentkit.net.error_kinds import is_api_error
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.overflow import too_long
 from agentkit.net.refusal_words import is_final, is_of_account
 
-Kind = Literal["account", "passing", "final"]
-"""account: the key, the credit, or the model of all items, so that the others would fail too. passing: it may succeed
-when it is asked again. final: it would fail again."""
+Kind = Literal["account", "store", "passing", "final"]
+"""account: the key, the credit, or the model of all items, so that the others would fail too. store: what keeps the
+sessions of all items is away or full; asked again, it may be there. passing: it may succeed when it is asked again.
+final: it would fail again."""
 
 FIRST_PAUSE, MAX_PAUSE = 1.0, 60.0
 """Seconds before an item is asked a second time, and at most before any other."""
@@ -37,7 +38,7 @@ _OVERLOADED = pattern(r"overloaded|try again later|temporarily unavailable|serve
 def kind_of(error: BaseException) -> Kind:
     """What an error of a run means for its item and for the others: see `Kind`."""
     if isinstance(error, AgentkitError):
-        return "final"
+        return "store" if _is_of_store(error) else "final"
     if not is_api_error(error):
         return "passing" if isinstance(error, ConnectionError | TimeoutError) else "final"
     if too_long(error) is not None:
@@ -52,6 +53,12 @@ def kind_of(error: BaseException) -> Kind:
     if _KEY_OR_MODEL.search(words):
         return "account"
     return "passing" if _OVERLOADED.search(words) else "final"
+
+
+def _is_of_store(error: AgentkitError) -> bool:
+    """Whether a store of sessions has failed: it raises its own errors (a full disk, a broken connection) as their
+    cause, and what is wrong with a session or a message without one."""
+    return isinstance(error, SessionBusyError) or (isinstance(error, SessionError) and error.__cause__ is not None)
 
 
 def seconds_before(attempt: int) -> float:

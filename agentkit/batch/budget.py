@@ -67,6 +67,12 @@ class BatchBudget:
         )
         return is_spent or self.seconds_left == 0.0
 
+    def misses_cost_of(self, record: Mapping[str, Any]) -> bool:
+        """Whether there is a limit on the cost, and a record has tokens of which the cost is not known."""
+        usage = record.get("usage") or {}
+        has_tokens = bool(usage.get("input_tokens") or usage.get("output_tokens"))
+        return self._limits.cost is not None and has_tokens and record.get("cost") is None
+
     def has_room(self, in_progress: int) -> bool:
         """Whether there is room for one more beside those that are in progress."""
         limits = self._limits

@@ -16,6 +16,7 @@ from typing import Any
 from agentkit._closing import Closable
 from agentkit._lazy.records import dataclass
 from agentkit.agent import Agent
+from agentkit.backend import Backend
 from agentkit.batch.answer_lines import OK
 from agentkit.batch.budget import BatchBudget, BatchLimits
 from agentkit.batch.feed import BatchFeed, Ending, How
@@ -189,11 +190,21 @@ class BatchRun(Closable, Iterator[Record]):
         return self._counting.stats(self._feed.in_progress, self._plan.fleet.width)
 
     @property
+    def has_unknown_cost(self) -> bool:
+        """Whether it ended since the cost of an answer is not known, on which there is a limit."""
+        return self.ending == "budget" and self._feed.has_unknown_cost
+
+    @property
     def message(self) -> str:
         """Why it ended before all was answered, and what to do; "" while it runs and where it is complete."""
         if self.ending == "account":
             error = (self._feed.account_error or {}).get("error") or {}
             return f"the server refuses the account: {error.get('message')}: settle that, then start again to go on"
+        if self.has_unknown_cost:
+            return (
+                "stopped, since an answer has a cost that is not known, and the limit can't be kept: name the prices "
+                "where the agent is made (prices=), or limit the tokens"
+            )
         if self.ending == "budget":
             return "stopped at the budget: start again with a higher one to go on"
         if self.ending in ("disk", "failed"):
@@ -370,10 +381,20 @@ def _check_limits(limits: BatchLimits, job: Job) -> None:
 
 
 def knows_prices(agent: Agent) -> bool:
-    """Whether the cost of the agent's model is known before it is asked."""
+    """Whether the cost of each of the agent's models is known before it is asked, or told by its server."""
+    from agentkit.middleware.base import model_name
     from agentkit.middleware.pricing import known_cost
 
-    if agent._scope.keywords["prices"] is not None:
+    prices = agent._scope.keywords["prices"]
+
+    def is_known(backend: Backend) -> bool:
+        if isinstance(prices, Mapping) and model_name(backend) in prices:
+            return True
+        known = backend.capabilities()
+        if "openrouter" in (known.base_url or ""):
+            return True
+        return known_cost(known.model, known.base_url, Usage(input_tokens=1, output_tokens=1)) is not None
+
+    if prices is not None and not isinstance(prices, Mapping):
         return True
-    known = agent.backend.capabilities()
-    return known_cost(known.model, known.base_url, Usage(input_tokens=1, output_tokens=1)) is not None
+    return all(map(is_known, getattr(agent.backend, "backends", (agent.backend,))))

@@ -69,8 +69,10 @@ class BatchFeed:
         self._alone: Item | None = None
         self._may_be_alone = True
         self._deaths: dict[str, int] = {}
-        self._account = AccountErrors()
+        self._account, self._store_errors = AccountErrors(), AccountErrors()
         self._is_read = False
+        self.has_unknown_cost = False
+        """Whether the batch was ended because something was spent of which the cost is not known."""
         self._in_progress = 0
         self.ending: Ending = ""
         self.error: BaseException | None = None
@@ -133,19 +135,25 @@ class BatchFeed:
         kind = record.pop(KIND, "")
         is_outcome = bool(record["ok"] and not kind)
         if is_outcome and self._alone is not item:  # nearly always: it needs no lock
-            self._account.answered()
+            self._note_answered("")
         else:
             with self._lock:
                 if self._alone is item:
                     self._alone = None
                 is_outcome = is_outcome or self._is_outcome(item, record, kind)
-                if is_outcome and kind != "account":
-                    self._account.answered()
+                if is_outcome:
+                    self._note_answered(kind)
         try:
             if is_outcome:
                 self._store(record)
         finally:
             self._leave()
+
+    def _note_answered(self, kind: str) -> None:
+        if kind != "account":
+            self._account.answered()
+        if kind != "store":
+            self._store_errors.answered()
 
     def _is_outcome(self, item: Item, record: Record, kind: str) -> bool:
         """Whether a record is what came of its item, which stays unanswered otherwise."""
@@ -153,7 +161,7 @@ class BatchFeed:
             self._take_back(item, record)
             if kind == "given_up":  # by another machine's clock perhaps before this one's
                 self.stop("budget")
-        elif kind == "account" and self._is_asked_again(item, record):
+        elif kind in ("account", "store") and self._is_asked_again(item, record, kind):
             self._forget([item])
             self._count_lost(record)
             self._later.append(item)
@@ -277,14 +285,18 @@ class BatchFeed:
 
     # What becomes of a record
 
-    def _is_asked_again(self, item: Item, record: Record) -> bool:
-        """Whether an item whose account was refused stays unanswered for now: nothing was answered before, so that no
-        tool was called, or none has effects."""
-        if self._account.refused(item, record):
+    def _is_asked_again(self, item: Item, record: Record, kind: str) -> bool:
+        """Whether an item whose account was refused, or whose session can't be stored, stays unanswered for now:
+        nothing was answered before, so that no tool was called, or none has effects."""
+        errors = self._account if kind == "account" else self._store_errors
+        is_of_all = errors.refused(item, record)
+        if is_of_all and kind == "account":
             self.stop("account")
+        elif is_of_all:
+            self.fail(JournalError(f"{record['error']['message']}: settle that, then start again to go on"))
         if record["usage"] and self._has_effects:
             return False
-        return self.ending == "account" or not self._account.is_of_the_item(item)
+        return is_of_all or self.ending in ("account", "disk") or not errors.is_of_the_item(item)
 
     def _is_error_of_all(self, item: Item, record: Record) -> bool:
         kind = (record.get("error") or {}).get("type")
@@ -298,6 +310,9 @@ class BatchFeed:
             if self._budget.is_limited:
                 with self._lock:
                     self._budget.count(record)
+                if self._budget.misses_cost_of(record) and not self.ending:
+                    self.has_unknown_cost = True
+                    self.stop("budget")
             self._counting.count(record)
         except BaseException as error:  # noqa: BLE001 - of a scoring function or a full disk: raised for the reader
             self.fail(error)

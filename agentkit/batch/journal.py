@@ -74,6 +74,7 @@ class Journal:
         self._index = IdMap()
         self._superseded = 0
         self._before = 0
+        self._without_end = b""
         self._retried_before = 0
         self.in_flight: list[str] = []
         """The ids of items that an earlier start had begun, and of which there is no record."""
@@ -130,15 +131,23 @@ class Journal:
         with open(self.path, "rb", buffering=1 << 20) as file:
             self._before, torn = end_of_whole_lines(file, self.path.name, is_ours=is_ours)
             self._index, self._superseded = index_of(file, self._before, self.path.name)
-        self._retried_before = NEVER if retry_new else self._before
-        if torn:
-            with suppress(BrokenLineError):
-                self._begun.notes[record_of(torn)["id"]] = NEVER  # it lacks only its end: its effects were had
+        with suppress(BrokenLineError):
+            self._take_without_end(torn)
+        self._retried_before = NEVER if retry_new else self._before + len(self._without_end)
         failures = (value for values in self._index.values for value in values if value & _STATE != OK)
         self.answered = len(self._index)
         for value in failures:
             self.answered -= 1
             self._count(value)
+
+    def _take_without_end(self, torn: bytes) -> None:
+        """Take a last line that lacks only its end (an editor has trimmed it): half a record is no JSON object. Raises
+        BrokenLineError for half a record."""
+        record = record_of(torn)
+        self._without_end = torn + b"\n"
+        key = digest_of(record["id"])
+        self._superseded += self._index.get(key) is not None
+        self._index.put(key, self._before << STATE_BITS | state_of(record))
 
     def _count(self, value: int) -> None:
         if not self._is_asked_again(value):
@@ -153,6 +162,9 @@ class Journal:
         (self._folder.path / "rewritten").unlink(missing_ok=True)
         if self._file.size > self._before:
             self._file.truncate(self._before)
+        if self._without_end:
+            self._file.append(self._without_end)
+            self._before = self._file.size
         sync_folder(self.path.parent)
         open_ = _open_notes(self._begun.notes, self._index)
         self._begun.keep(dict.fromkeys(open_, self._before))

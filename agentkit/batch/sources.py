@@ -16,6 +16,7 @@ from agentkit.batch.given_items import check_iterable, given_entries, spool, spo
 from agentkit.batch.json_lines import Skipped, check_is_lines, json_entries, text_entries
 from agentkit.batch.parquet_rows import ParquetRows
 from agentkit.batch.tables import CsvRows
+from agentkit.batch.temporary_files import temporary_files
 from agentkit.batch.text_lines import Entry, LineError, beginning, check_is_text, lines_of, open_bytes
 from agentkit.errors import ConfigurationError
 
@@ -153,14 +154,15 @@ class _Spooled:
 
 
 def _written(write: Callable[[BinaryIO], object]) -> str:
-    """The path of a temporary file with what `write` has written."""
-    descriptor, path = tempfile.mkstemp(prefix="agentkit-batch-")
-    try:
-        with open(descriptor, "wb") as file:
-            write(file)
-    except BaseException:
-        _removed(path)
-        raise
+    """The path of a temporary file with what `write` has written. Raises ConfigurationError where there is no room."""
+    with temporary_files():
+        descriptor, path = tempfile.mkstemp(prefix="agentkit-batch-")
+        try:
+            with open(descriptor, "wb") as file:
+                write(file)
+        except BaseException:
+            _removed(path)
+            raise
     return path
 
 

@@ -5,10 +5,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import IO, BinaryIO, cast
 
+from agentkit.batch.temporary_files import temporary_files
 from agentkit.errors import ConfigurationError
 
 Out = str | os.PathLike[str] | BinaryIO
@@ -58,11 +59,19 @@ def _stays(given: str) -> bool:
 @contextmanager
 def _passed_on(opened: Callable[[], AbstractContextManager[BinaryIO]]) -> Iterator[BinaryIO]:
     """A file whose content is written to what is opened then, when the block has ended without an error."""
-    with tempfile.TemporaryFile() as file:
-        yield cast(BinaryIO, file)
-        file.seek(0)
+    with ExitStack() as closing:
+        with temporary_files():
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, where what has no room is tried once more
+            closing.callback(_closed, file)
+            yield cast(BinaryIO, file)
+            file.seek(0)
         with opened() as place:
             shutil.copyfileobj(file, place)
+
+
+def _closed(file: IO[bytes]) -> None:
+    with suppress(OSError):
+        file.close()
 
 
 @contextmanager

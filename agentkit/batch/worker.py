@@ -19,9 +19,9 @@ from agentkit.net.abort import AbortingEvent
 from agentkit.net.repeats import run_of
 
 KIND = "_kind"
-"""A field of a record for the driver alone: "account" where the server refuses the account, "cancelled" where the run
-was stopped, "given_up" where it would have waited for a server that refuses after the time of the batch was up. It is
-removed before the record is written."""
+"""A field of a record for the driver alone: "account" where the server refuses the account, "store" where the store of
+sessions can't be used, "cancelled" where the run was stopped, "given_up" where it would have waited for a server that
+refuses after the time of the batch was up. It is removed before the record is written."""
 
 
 class Worker:
@@ -133,8 +133,8 @@ class _Attempts:
             return {**made, KIND: "given_up"}
         if kind == "account":
             return {**made, KIND: "account"}
-        if kind != "passing" or self._count >= self._job.attempts:
-            return made
+        if kind not in ("passing", "store") or self._count >= self._job.attempts:
+            return {**made, KIND: kind} if kind == "store" else made
         messages = getattr(error, "messages", None)
         self._messages = messages if isinstance(messages, list) and messages else self._messages
         if self._cancel.wait(seconds_before(self._count + 1)):

@@ -222,6 +222,8 @@ def _advice(run: BatchRun, out: str | None, failed: int) -> str:
     goes_on = again if out == "-" else f"{again} goes on with the {left:,} that are left"
     if run.ending == "stopped":
         return f"interrupted; {goes_on}"
+    if run.has_unknown_cost:
+        return f"{run.message}; {goes_on}"
     if run.ending == "budget":
         return f"stopped at the limit of the batch; with a higher one, {goes_on}"
     if run.ending == "account":

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from agentkit._text import canonical_json, in_a_line
 from agentkit.batch.item import Record
 from agentkit.errors import ArgumentsError, ConfigurationError, ToolDefinitionError
+from agentkit.evaluation.json_checks import schema_fault
 from agentkit.evaluation.score import CheckError, Grade, Grader, right
 from agentkit.evaluation.words import normal
 from agentkit.tooling.argument_readers import ArgumentsParser, schema_reader
@@ -23,6 +24,8 @@ MATCHES: tuple[Match, ...] = ("subset", "exact", "ignore")
 _NEEDS = frozenset({"tool_calls"})
 _TIMES = re.compile(r"\s{0,9}(>=|<=|=)?\s{0,9}(\d{1,6})(?:\s{0,9}-\s{0,9}(\d{1,6}))?\s{0,9}")
 _SCHEMAS = ("properties", "$defs", "definitions", "patternProperties", "dependentSchemas")
+_REQUIRED = frozenset(("required", "minProperties", "dependentRequired"))
+_PATTERNS = frozenset(("pattern", "patternProperties", "propertyNames"))
 _NOTHING = object()
 READERS = 512
 """How many tools have what reads their arguments kept."""
@@ -155,8 +158,17 @@ class Arguments:
         except ToolDefinitionError as error:
             raise CheckError(f"the schema of {self.tool} can't be used: {error}") from None
 
+    @cached_property
+    def _full(self) -> Mapping[str, Any]:
+        """The schema with its patterns; {} where it has none."""
+        schema = _without(self.schema or {}, _REQUIRED)
+        return {} if _without(schema, _PATTERNS) == schema else schema
+
     def _read(self, given: str | Mapping[str, Any]) -> dict[str, Any]:
-        return self._reader(given if isinstance(given, str) else json.dumps(given))[0]
+        found = self._reader(given if isinstance(given, str) else json.dumps(given))[0]
+        if self._full and (wrong := schema_fault(self._full, found)):
+            raise ArgumentsError(wrong)
+        return found
 
 
 @dataclass(frozen=True)
@@ -241,22 +253,26 @@ def _calls(record: Record) -> list[Mapping[str, Any]]:
 
 @lru_cache(maxsize=READERS)
 def _reader_of(tool: str, schema: str) -> ArgumentsParser:
-    """What reads the arguments of a tool: it is made once for all checks of its calls, as that takes milliseconds."""
-    return schema_reader({**_without_required(json.loads(schema)), "type": "object"}, tool)
+    """What reads the arguments of a tool: it is made once for all checks of its calls, as that takes milliseconds. What
+    a check expects is a part of the arguments, so that nothing has to be there; and a pattern may take hours for what a
+    model has written, so that it is looked at apart."""
+    return schema_reader({**_without(json.loads(schema), _REQUIRED | _PATTERNS), "type": "object"}, tool)
 
 
-def _without_required(schema: Any) -> Any:
-    """A schema in which nothing has to be there: what a check expects is a part of the arguments."""
+def _without(schema: Any, left_out: Collection[str]) -> Any:
+    """A schema without some keywords. Where names have patterns, other names are not told apart without them."""
     if isinstance(schema, list):
-        return [_without_required(each) for each in schema]
+        return [_without(each, left_out) for each in schema]
     if not isinstance(schema, Mapping):
         return schema
+    if "patternProperties" in left_out and "patternProperties" in schema:
+        left_out = {*left_out, "additionalProperties"}
     made = {}
     for name, value in schema.items():
+        if name in left_out:
+            continue
         if name in _SCHEMAS and isinstance(value, Mapping):
-            made[name] = {each: _without_required(inner) for each, inner in value.items()}
-        elif name in ("enum", "const", "default", "examples"):
-            made[name] = value
-        elif name not in ("required", "minProperties", "dependentRequired"):
-            made[name] = _without_required(value)
+            made[name] = {each: _without(inner, left_out) for each, inner in value.items()}
+        else:
+            made[name] = value if name in ("enum", "const", "default", "examples") else _without(value, left_out)
     return made

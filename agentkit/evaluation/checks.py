@@ -96,6 +96,12 @@ class Check:
             raise self._error(error, str(record.get("id") or "")) from error
         return self._scored(grade, record)
 
+    def asked(self, record: Record, answer: Any = None) -> str:
+        """What a model is asked for the score of an answer (see `Grader.asked`). Raises CheckError as `score` does."""
+        columns = record.get("item")
+        expected = self._expected(answer, columns if isinstance(columns, Mapping) else {})
+        return self.grader.asked(record, expected)
+
     def _expected(self, answer: Any, columns: Mapping[str, Any]) -> Any:
         if self.column and self.column not in columns:
             raise self._error(ConfigurationError(f"there is no column {self.column!r}"), "")
@@ -105,7 +111,8 @@ class Check:
         if not is_share(grade.value):
             raise self._error(CheckError(f"its value is {grade.value!r}, and not 0 to 1"), str(record.get("id") or ""))
         why = in_a_line(grade.why, MOST_WHY)
-        return Score(round(grade.value, 6), grade.value >= self.least - 1e-9, why, spent=grade.spent)
+        asked = (grade.asked,) if grade.asked else ()
+        return Score(round(grade.value, 6), grade.value >= self.least - 1e-9, why, spent=grade.spent, asked=asked)
 
     def _error(self, error: Exception, item: str) -> CheckError:
         if isinstance(error, CheckError) and str(error).startswith("check "):

@@ -5,14 +5,17 @@ the special tokens of models made harmless, so that it can't begin a message of 
 incorruptible: a text may still talk to it, and a small model may listen.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal, cast
 
-from agentkit._text import cut, in_a_line
+from agentkit._text import cut, in_a_line, joined_surrogates
 from agentkit.agent import Agent
 from agentkit.batch.item import Record
+from agentkit.batch.job import Job
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.score import CheckError, Grade, Grader, text_of
 from agentkit.evaluation.verdict_types import VerdictType
@@ -84,6 +87,11 @@ class Judge:
         self._is_own = not isinstance(model, Agent)
         self.agent = model if isinstance(model, Agent) else Agent(model, instructions="You judge answers.")
 
+    @cached_property
+    def digest(self) -> str:
+        """Of what its grades depend on beside the rubric: its model, instructions, tools and settings."""
+        return _digest(Job.of(self.agent).fingerprint())
+
     def close(self) -> None:
         """Close what was made from the name of a model."""
         if self._is_own:
@@ -111,6 +119,15 @@ class Judge:
         return result.output, result.usage
 
 
+class FormerJudge(Judge):
+    """The judge of scores that are kept, whichever it was; it is never asked."""
+
+    digest = ""
+
+    def __init__(self) -> None:
+        super().__init__("extractive")
+
+
 @dataclass(frozen=True)
 class Judged(Grader):
     """A judge grades the answer by a rubric. Its errors are errors of the check, and no score; what it costs stands in
@@ -120,7 +137,13 @@ class Judged(Grader):
     rubric: str
 
     def grade(self, record: Record, answer: Any) -> Grade:
-        return self.judge.grade(self.rubric, question_of(record), text_of(record), answer)
+        grade = self.judge.grade(self.rubric, question_of(record), text_of(record), answer)
+        return replace(grade, asked=self.asked(record, answer))
+
+    def asked(self, record: Record, answer: Any) -> str:
+        # the wording of the task is left out: another version of this program asks the same
+        data = _data(answer, question=question_of(record), answer=text_of(record))
+        return f"{_digest([self.rubric.strip(), data])}@{self.judge.digest}"
 
 
 def pair_prompt(rubric: str, question: str, first: str, second: str, right: Any = None) -> str:
@@ -148,6 +171,11 @@ def _data(right: Any, **texts: str) -> str:
     if right is not None:
         shown["right_answer"] = _shown(right if isinstance(right, str) else json.dumps(right, ensure_ascii=False))
     return json.dumps(shown, ensure_ascii=False).translate(_LINE_ENDS)
+
+
+def _digest(value: Any) -> str:
+    text = joined_surrogates(json.dumps(value, sort_keys=True, ensure_ascii=False))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _shown(text: str) -> str:

@@ -16,13 +16,17 @@ import hashlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from agentkit._text import in_a_line, json_bytes
+from agentkit.batch.append_file import AppendFile
+from agentkit.batch.driver import BatchRun
+from agentkit.batch.item import Record
+from agentkit.batch.journal import JournalError
 from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.net.exchanges import Onlooker, Sent, Stored, all_seen_by
 from agentkit.net.repeats import current_run
@@ -54,6 +58,8 @@ class Recording:
         self._redaction: Redaction = redaction_here()
         self._without_values = Redaction(())
         self._lock = threading.Lock()
+        self._file: AppendFile | None = None
+        self._failure: OSError | None = None
         self._counts: Counter[tuple[str, str, int]] = Counter()
         self._stored: dict[Place, dict[str, Stored]] = {}
         self._known: list[dict[str, Any]] = []
@@ -89,9 +95,17 @@ class Recording:
         """Make the folder. Raises ConfigurationError when that can't be."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / FILE).touch()
+            self._file = AppendFile(self.folder / FILE, 0o666)
+            whole = (self.folder / FILE).read_bytes().rfind(b"\n") + 1
+            if whole < self._file.size:  # the line of a program that was killed
+                self._file.truncate(whole)
         except OSError as error:
             raise ConfigurationError(f"--record {self.folder}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """Close the file that is recorded in."""
+        if self._file is not None:
+            self._file.close()
 
     def keys(self, sent: Sent) -> list[str]:
         """The digests of a request, without the server's address: as it is, but for fields that are secret by their
@@ -144,7 +158,9 @@ class Recording:
         return f"{name} is {what}{more}"
 
     def keep(self, item: str, places: Sequence[Place], sent: Sent, stored: Stored) -> None:
-        """Record a response."""
+        """Record a response. Raises nothing where the file can't be written, which says nothing of the request: `check`
+        raises that."""
+        assert self._file is not None
         (key, repeat, nth), *others = places
         body = self._redaction.body(stored.body)
         made: dict[str, Any] = {"id": item, "key": key, "repeat": repeat, "nth": nth, "parts": parts_of(sent.body)}
@@ -152,18 +168,39 @@ class Recording:
             made["without_secrets"] = {"key": others[0][0], "nth": others[0][2]}
         made |= {"status": stored.status, "type": stored.content_type, **_as_text(body)}
         line = json.dumps(made, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n"
-        with self._lock, (self.folder / FILE).open("ab") as file:
-            file.write(line)
+        try:
+            self._file.append(line)
+        except OSError as error:
+            self._failure = error
 
-    @property
-    def problem(self) -> str:
-        """What was not recorded, in a sentence; "" for nothing."""
-        if not self.problems:
-            return ""
-        return (
-            f"{self.problems} requests are not in the recording {self.folder}: {self.first}: record it again with "
-            f"--record {self.folder}, or undo the change"
-        )
+    def check(self) -> None:
+        """Raises ConfigurationError where requests were not in the recording, and JournalError where an exchange could
+        not be written."""
+        if self._failure is not None:
+            raise JournalError(
+                f"the recording {self.folder / FILE} can't be written: {self._failure.strerror}: make room, and record "
+                "again in an empty folder"
+            ) from self._failure
+        if self.problems:
+            raise ConfigurationError(
+                f"{self.problems} requests are not in the recording {self.folder}: {self.first}: record it again with "
+                f"--record {self.folder}, or undo the change"
+            )
+
+    def watched(
+        self, watch: Callable[[str, BatchRun], Iterable[Record]]
+    ) -> Callable[[str, BatchRun], Iterator[Record]]:
+        """What reads a batch, and stops it when an exchange can't be written: nothing is paid for in vain."""
+
+        def watched(name: str, run: BatchRun) -> Iterator[Record]:
+            is_stopped = False
+            for record in watch(name, run):
+                if self._failure is not None and not is_stopped:
+                    is_stopped = True
+                    run.stop()
+                yield record
+
+        return watched
 
 
 def _keys_in(made: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -280,5 +317,8 @@ def recorded_or_replayed(record: str | Path | None, replay: str | Path | None) -
     else:
         recording.load()
     make = _Recorder if replay is None else _Replayer
-    with all_seen_by(lambda: make(recording)):
-        yield recording
+    try:
+        with all_seen_by(lambda: make(recording)):
+            yield recording
+    finally:
+        recording.close()

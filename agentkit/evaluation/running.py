@@ -20,13 +20,13 @@ from agentkit.evaluation.answer_files import beside, check_files, pairs_file
 from agentkit.evaluation.checks import Known
 from agentkit.evaluation.clusters import Clusters, clusters_of
 from agentkit.evaluation.comparison import Comparison, comparisons
-from agentkit.evaluation.judging import Judge
+from agentkit.evaluation.judging import FormerJudge, Judge
 from agentkit.evaluation.pairs import Asked, PairJudge, answers_of
 from agentkit.evaluation.preferences import Preferences, preferences
 from agentkit.evaluation.replay import Recording, recorded_or_replayed
 from agentkit.evaluation.results import Configuration, configuration
 from agentkit.evaluation.saved_items import items_of, repeats_in, whole_id
-from agentkit.evaluation.scores import CHANGED, Outcome, Scorer, columns_of, not_asked, replaced
+from agentkit.evaluation.scores import CHANGED, Outcome, Scorer, columns_of, judged, not_asked, replaced
 from agentkit.evaluation.sets import ANSWER, ASKED, EvaluationSet, Line, Source, Spec
 from agentkit.evaluation.thresholds import Threshold
 from agentkit.middleware.base import model_name
@@ -135,10 +135,11 @@ def evaluate(
         read.expect(wanted)
         _check_prices(sides, read)
         watching = watch or (lambda name, run: run)
+        watching = watching if recording is None else recording.watched(watching)
         done = list(_all_done(sides, read, recording, watching, options))
         preferred = _preferred(pair_judge, read, done, verdicts, watching, seed)
-        if recording is not None and recording.problem:
-            raise ConfigurationError(recording.problem)
+        if recording is not None:
+            recording.check()
     return made_of(read, done, seed, preferred=preferred)
 
 
@@ -165,7 +166,7 @@ def rescored(
     repeat = repeats_in(path)
     split = split_id if set is not None or repeat > 1 else whole_id
     source = list(items_of(path, split)) if set is None else set
-    known = Known(judge=Judge("extractive"))  # which is never asked
+    known = Known(judge=FormerJudge())
     given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat, split=split)
     given.check()
     read = _Lines(given, by, cluster)
@@ -291,15 +292,11 @@ def _check_prices(sides: "Sequence[_Side]", read: _Lines) -> None:
     """Raises ConfigurationError where costs are checked that will not be known."""
     kinds = {check.kind for line in read.lines.values() for check in line.checks}
     for each in sides if "cost" in kinds else ():
-        if each.job is not None and not _tells_cost(each.job.agent_here()):
+        if each.job is not None and not knows_prices(each.job.agent_here()):
             raise ConfigurationError(
                 f"check cost: the prices of {each.name} are not known: name them where the agent is made (prices=), or "
                 "check the tokens"
             )
-
-
-def _tells_cost(agent: Agent) -> bool:
-    return knows_prices(agent) or "openrouter" in (agent.backend.capabilities().base_url or "")
 
 
 def _side(agent: Any, place: int, out: str | os.PathLike[str] | None, options: Mapping[str, Any]) -> _Side:
@@ -344,8 +341,8 @@ def _all_done(
     saved = {name: _of_file(side, name, read) for name, side in zip(names, sides, strict=True) if side.job is None}
     for name, side in zip(names, sides, strict=True):
         done = saved[name] if side.job is None else _done(side, side.job, name, read, watch, options)
-        if recording is not None and recording.problem:
-            raise ConfigurationError(recording.problem)
+        if recording is not None:
+            recording.check()
         yield done
         if done.ending != "complete":
             return
@@ -415,6 +412,8 @@ def _done(side: _Side, given: Job, name: str, read: _Lines, watch: Watch, option
         ending = run.ending or "complete"
         message = run.message if side.file is not None else _nothing_kept(ending, run.message)
     place = side.file
+    if place is not None and scorer.problem is None:
+        judged(place, scorer, read.columns)
     kept: Callable[[], Iterable[Record]] = (lambda: records) if place is None else lambda: read_records(place)
     file = "" if place is None else place.name
     return _Done(name, file, read.outcomes(kept(), scorer), kept, ending, message)

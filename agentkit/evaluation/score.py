@@ -27,7 +27,8 @@ class Score:
 
     value: 0 to 1. passed: whether the answer is good enough. why: in a few words; "" where there is nothing to say.
     missing: there was no answer, which counts as wrong. spent: what the check itself took ({"cost": dollars or None,
-    "requests", "input_tokens", "output_tokens"}), of a judge; None for checks that ask no model.
+    "requests", "input_tokens", "output_tokens"}), of a judge; None for checks that ask no model. asked: what judges
+    were asked for it (see `Grader.asked`); () for checks that ask no model, and in files of earlier versions.
     """
 
     value: float
@@ -35,12 +36,15 @@ class Score:
     why: str = ""
     missing: bool = False
     spent: Mapping[str, Any] | None = None
+    asked: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """The score as it stands in a record; `missing` and `spent` only where there is something to say."""
+        """The score as it stands in a record; `missing`, `asked` and `spent` only where there is something to say."""
         made: dict[str, Any] = {"value": self.value, "passed": self.passed, "why": self.why}
         if self.missing:
             made["missing"] = True
+        if self.asked:
+            made["asked"] = [*self.asked]
         return made if self.spent is None else {**made, "spent": dict(self.spent)}
 
     @classmethod
@@ -51,7 +55,9 @@ class Score:
             raise CheckError(f"{in_a_line(repr(made), 80)} is no score: it needs a value of 0 to 1")
         spent = made.get("spent")
         flags = made.get("passed") is True, str(made.get("why") or ""), made.get("missing") is True
-        return cls(float(value), *flags, spent if isinstance(spent, Mapping) else None)
+        asked = made.get("asked")
+        told = tuple(map(str, asked)) if isinstance(asked, list) else ()
+        return cls(float(value), *flags, spent if isinstance(spent, Mapping) else None, told)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,7 @@ class Grade:
     value: float
     why: str = ""
     spent: Mapping[str, Any] | None = None
+    asked: str = ""
 
 
 class Grader:
@@ -79,6 +86,11 @@ class Grader:
     def grade(self, record: Record, answer: Any) -> Grade:
         """Look at the answer of a record, which there is. answer: the right one."""
         raise NotImplementedError
+
+    def asked(self, record: Record, answer: Any) -> str:
+        """What a model is asked for the grade, as "DIGEST@MODEL": grades of equal ones are interchangeable. Without
+        MODEL: whichever it was. "" for a grader that asks none."""
+        return ""
 
 
 def is_share(value: Any) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,7 +28,8 @@ _MOST = 1e15
 TEXT = 1500
 """Characters of a question and of an answer that an outcome keeps."""
 ASKING = ("judge",)
-"""Checks that ask a model: they are not made again where there is a score of theirs."""
+"""Checks that ask a model: they are not made again where there is a score of theirs that was asked for in the same
+way: of the same model, with the same rubric, question, answer and right answer."""
 CHANGED = "question changed"
 """Why an item has no answer whose question has another text than the one that was answered."""
 Scores = Mapping[str, Score]
@@ -66,31 +67,44 @@ class Scorer:
 
     def scores(self, record: Record, kept: Scores | None = None) -> dict[str, Score]:
         """The score of each check. kept: scores of an earlier time, which count for checks that ask a model."""
-        columns = columns_of(record)
-        known = {name: _number(record.get(name)) for name in ("cost", "seconds")}
-        seen = {"question": columns.get(ASKED), **record, **known}
-        found: dict[str, Score] = {}
+        columns, seen, found = columns_of(record), _seen(record), dict[str, Score]()
         try:
             checks = self._checks.of(columns)
+            fitting = _fitting(checks, seen, kept or {})
         except ConfigurationError as error:
             self._note(error)
             return found
         with run_of(str(record.get("id", ""))):
             for check in checks:
-                if kept is not None and check.kind in ASKING and check.name in kept:
-                    found[check.name] = kept[check.name]
+                if check.kind in ASKING and check.name in fitting:
+                    found[check.name] = fitting[check.name]
                     continue
                 try:
-                    self._allow(check, record)
+                    self._allow(check, record, kept or {})
                     found[check.name] = _worse(found.get(check.name), check.score(seen, columns.get(ANSWER)))
                 except ConfigurationError as error:  # CheckError is one
                     self._note(error)
         return found
 
-    def _allow(self, check: Check, record: Record) -> None:
+    def asks(self, record: Record) -> bool:
+        """Whether a judge has to be asked about a record that has been kept."""
+        if str(record.get("id")) in self._finished or why_missing(record):
+            return False
+        try:
+            checks = self._checks.of(columns_of(record))
+            fitting = _fitting(checks, _seen(record), _kept(record))
+        except ConfigurationError:
+            return False  # which `scores` tells
+        return any(check.kind in ASKING and check.name not in fitting for check in checks)
+
+    def _allow(self, check: Check, record: Record, kept: Scores) -> None:
         if check.kind in ASKING and not self._asks and not why_missing(record):
+            what = (
+                "its score is of another rubric, question or right answer" if check.name in kept else "it has no score"
+            )
             raise CheckError(
-                f"check {check.name} (item {record.get('id')}): it has no score, and asking is not allowed"
+                f"check {check.name} (item {record.get('id')}): {what}, and asking is not allowed: the command that "
+                "has made the answers asks the judge, and no other model"
             )
 
     def _note(self, error: ConfigurationError) -> None:
@@ -99,7 +113,38 @@ class Scorer:
 
 
 def _worse(one: Score | None, other: Score) -> Score:
-    return one if one is not None and one.value <= other.value else other
+    if one is None:
+        return other
+    return replace(one if one.value <= other.value else other, asked=(*one.asked, *other.asked))
+
+
+def _seen(record: Record) -> Record:
+    """What checks see of a record."""
+    known = {name: _number(record.get(name)) for name in ("cost", "seconds")}
+    return {"question": columns_of(record).get(ASKED), **record, **known}
+
+
+def _fitting(checks: Iterable[Check], seen: Record, kept: Scores) -> Scores:
+    """Those scores of an earlier time that judges would be asked for as they were. One of an earlier version does not
+    say what was asked, and counts. Raises CheckError for a check that can't be made."""
+    asking: dict[str, list[str]] = {}
+    for check in checks:
+        if check.kind in ASKING and check.name in kept:
+            is_known = kept[check.name].asked
+            asking.setdefault(check.name, []).append(
+                check.asked(seen, columns_of(seen).get(ANSWER)) if is_known else ""
+            )
+    return {name: kept[name] for name, asked in asking.items() if _is_asked(kept[name].asked, asked)}
+
+
+def _is_asked(then: Sequence[str], now: Sequence[str]) -> bool:
+    pairs = zip(sorted(then), sorted(now), strict=False)
+    return not then or (len(then) == len(now) and all(one == two or one.startswith(_any(two)) for one, two in pairs))
+
+
+def _any(asked: str) -> str:
+    """The beginning of what is asked of any model; what nothing begins with where one is named."""
+    return asked if asked.endswith("@") else "\n"
 
 
 def columns_of(record: Record) -> Mapping[str, Any]:
@@ -183,11 +228,15 @@ def replaced(path: Path, scorer: Scorer, columns: Callable[[Record], Mapping[str
     columns: of the item of a record, as its set has them now; None for one that the set has not, and whose record stays
     as it is. A symbolic link stays one. Raises ConfigurationError when the file can't be read or written, or another
     program writes it, and where a check can't be made."""
+    return _write_anew(path, lambda record: _record(record, columns(record), scorer))
+
+
+def _write_anew(path: Path, changed: Callable[[Record], Record]) -> list[Record]:
     path = Path(os.path.realpath(path))
     new = path.with_name(f"{path.name}.rescored-{os.getpid()}")
     folder = StateFolder(path)
     try:
-        records = [_record(each, columns(each), scorer) for each in read_records(path)]
+        records = [changed(each) for each in read_records(path)]
         with new.open("wb") as out:
             out.writelines(_line(path, each) for each in records)
         with suppress(OSError):
@@ -199,6 +248,36 @@ def replaced(path: Path, scorer: Scorer, columns: Callable[[Record], Mapping[str
         new.unlink(missing_ok=True)
         folder.release(discard=True)
     return records
+
+
+def judged(path: Path, scorer: Scorer, columns: Callable[[Record], Mapping[str, Any] | None]) -> None:
+    """Ask judges about the answers of a file whose kept scores are of another judge or rubric, or that have none, and
+    write the scores into the file; one for which there is nothing to ask stays untouched. What goes wrong meanwhile
+    costs no score that was paid for. The rest as in `replaced`; a check that can't be made is noted by the scorer."""
+
+    def of_set(record: Record) -> Record | None:
+        own = columns(record)
+        return None if own is None else {**record, "item": dict(own)}
+
+    if not any((own := of_set(each)) is not None and scorer.asks(own) for each in read_records(path)):
+        return
+    failure: BaseException | None = None
+
+    def scored(record: Record) -> Record:
+        nonlocal failure
+        own = of_set(record)
+        if own is None or failure is not None or scorer.problem is not None or not scorer.asks(own):
+            return record
+        try:
+            scores = scorer.scores(own, _kept(own))
+        except BaseException as error:  # noqa: BLE001 - raised below
+            failure = error
+            return record
+        return record if scorer.problem is not None else scorer.scored(own, scores)
+
+    _write_anew(path, scored)
+    if failure is not None:
+        raise failure
 
 
 def _record(record: Record, columns: Mapping[str, Any] | None, scorer: Scorer) -> Record:

@@ -281,7 +281,8 @@ def _bootstrap(values: list[int], seed: int, level: float, resamples: int) -> tu
     n = len(values)
     tail = _NORMAL.cdf(-math.sqrt(n / max(1, n - 1)) * _student(n - 1, level))
     counts, rng = Counter(values), random.Random(seed)
-    if len(counts) > MOST_SIZES and n > MOST_DRAWN:
+    is_cheap = len(counts) <= MOST_SIZES and n - max(counts.values()) <= MOST_DRAWN
+    if n > MOST_DRAWN and not is_cheap:
         mean, z = sum(values) / n, _NORMAL.inv_cdf(tail)
         deviation = math.sqrt(sum((each - mean) ** 2 for each in values) / n)
         return (mean + z * deviation / math.sqrt(n)) / _UNIT, (mean - z * deviation / math.sqrt(n)) / _UNIT
@@ -308,21 +309,27 @@ def _counts_drawn(counts: Counter[int], rng: random.Random) -> Iterator[int]:
     n = sum(counts.values())
     logs = [math.lgamma(k + 1) for k in range(n + 1)]
     sizes = sorted(counts, key=lambda value: counts[value])
-    tables: dict[tuple[int, int], list[float]] = {}
+    tables: dict[tuple[int, int], tuple[int, list[float]]] = {}
     while True:
         drawn, left, others = 0, n, n
         for value in sizes[:-1]:
             if (value, left) not in tables:
-                tables[value, left] = list(accumulate(_binomial(left, counts[value] / others, logs)))
-            times = min(left, bisect_left(tables[value, left], rng.random()))
+                least, shares = _binomial(left, counts[value] / others, logs)
+                tables[value, left] = least, list(accumulate(shares))
+            least, table = tables[value, left]
+            times = min(left, least + bisect_left(table, rng.random()))
             drawn, left, others = drawn + times * value, left - times, others - counts[value]
         yield drawn + left * sizes[-1]
 
 
-def _binomial(n: int, share: float, logs: Sequence[float]) -> list[float]:
-    """The probabilities of 0 to n. logs: of the factorials."""
+def _binomial(n: int, share: float, logs: Sequence[float]) -> tuple[int, list[float]]:
+    """The probabilities of 0 to n, but for those far from the mean, which are less than 1e-15 together; and of which
+    number the first is. logs: of the factorials."""
     one, other = math.log(share), math.log1p(-share)
-    return [math.exp(logs[n] - logs[k] - logs[n - k] + k * one + (n - k) * other) for k in range(n + 1)]
+    far = math.ceil(10 * math.sqrt(n * share * (1 - share))) + 30
+    least, most = max(0, int(n * share) - far), min(n, int(n * share) + far)
+    made = (math.exp(logs[n] - logs[k] - logs[n - k] + k * one + (n - k) * other) for k in range(least, most + 1))
+    return least, list(made)
 
 
 def _binomial_tail(n: int, least: int) -> Iterable[float]:

@@ -1,19 +1,19 @@
 """`assert_eval`: an evaluation as an assertion, in pytest or anywhere else."""
 
+from inspect import signature
 from typing import Any
 
+from agentkit.batch.driver import run_batch
 from agentkit.errors import ConfigurationError
-from agentkit.evaluation.running import AnyAgent, Evaluation, evaluate
+from agentkit.evaluation.running import OF_JOB, AnyAgent, Evaluation, evaluate
 from agentkit.evaluation.sets import Source
 from agentkit.evaluation.tables import table
 from agentkit.evaluation.thresholds import Kind, Threshold
 
-OPTIONS = {
-    *("against", "repeat", "out", "checks", "by", "judge", "prefer", "question", "skip_bad"),
-    *("record", "replay", "seed", "watch"),
-    *("on", "at_once", "keep", "anyway", "retry_failed", "retry_unknown", "sessions", "attempts", "grace", "sampling"),
-    *("limit_cost", "limit_tokens", "limit_seconds", "output", "ordered"),
+OPTIONS = {*signature(evaluate).parameters, *signature(run_batch).parameters, *OF_JOB} - {
+    *("agent", "set", "wanted", "options", "questions", "finish")
 }
+"""The options of `evaluate`, with those that it passes on; all other keywords are names of checks."""
 
 
 def assert_eval(agent: AnyAgent, set: Source, *, sure: bool = False, **minimum: Any) -> Evaluation:

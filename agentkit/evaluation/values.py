@@ -14,6 +14,7 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError
+from agentkit.evaluation.number_forms import plain_numbers
 from agentkit.evaluation.words import words
 from agentkit.evidence.marks import MARK
 from agentkit.evidence.numbers import Number, numbers, words_of
@@ -115,7 +116,7 @@ class Quantity:
 
 def quantities(text: str) -> list[Quantity]:
     """The numbers of a text, but for marks that cite sources, unless there are no others."""
-    text = _WIDE.sub(lambda sign: sign[0].translate(_WIDE_SIGNS), text)
+    text = plain_numbers(_WIDE.sub(lambda sign: sign[0].translate(_WIDE_SIGNS), text))
     text = _LATEX_FRACTION.sub(lambda each: f"{each[1]}{' ' * bool(each[1])}{each[2]}/{each[3]}", text)
     text = _BARE_POINT.sub(r"0\1", _VULGAR.sub(_as_fraction, text))
     return list(_found(MARK.sub(lambda mark: " " * len(mark[0]), text))) or list(_found(text))

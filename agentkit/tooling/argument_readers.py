@@ -1,6 +1,7 @@
 """Converts a model's arguments to Python values, or reports their errors to the model in one clear sentence."""
 
 import functools
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -162,7 +163,8 @@ def schema_reader(
 
 
 def validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:
-    """Returns the validator of a schema, which never fetches what the schema refers to."""
+    """Returns the validator of a schema, which never fetches what the schema refers to. It takes numbers as they are
+    written: 19.99 is a multiple of 0.01."""
     import jsonschema
     from jsonschema_specifications import REGISTRY  # of the metaschemas; without it, other documents are fetched
 
@@ -172,7 +174,31 @@ def validator_of(parameters: Mapping[str, Any], is_valid: bool) -> Any:
             validator_class.check_schema(dict(parameters))
     except jsonschema.SchemaError as error:
         raise ToolDefinitionError(f"parameters is not a valid JSON schema: {error.message}") from None
-    return validator_class(parameters, registry=REGISTRY)
+    if "$schema" in parameters:  # a reference to the whole schema would be read by the class that this names
+        parameters = {name: value for name, value in parameters.items() if name != "$schema"}
+    return _exact(validator_class)(parameters, registry=REGISTRY)
+
+
+@functools.cache
+def _exact(validator_class: Any) -> Any:
+    """The validator class with a `multipleOf` on the numbers as they are written; the package's divides floats, and
+    raises OverflowError for large numbers."""
+    import jsonschema
+
+    extend: Any = jsonschema.validators.extend
+    return extend(validator_class, {"multipleOf": _not_multiple})
+
+
+def _not_multiple(validator: Any, step: Any, value: Any, schema: Any) -> Iterator["ValidationError"]:
+    from fractions import Fraction  # as the rest: most tools have plain arguments
+
+    from jsonschema import ValidationError
+
+    if not validator.is_type(value, "number"):
+        return
+    is_finite = all(isinstance(each, int) or math.isfinite(each) for each in (value, step))
+    if not is_finite or Fraction(str(value)) % Fraction(str(step)):
+        yield ValidationError(f"{value!r} is not a multiple of {step}")
 
 
 def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:

@@ -1,6 +1,8 @@
 """A store of sessions is the book of a batch: nothing else changes by it, and nothing is done twice."""
 
 import threading
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +10,14 @@ import pytest
 
 from agentkit import ConfigurationError, tool
 from agentkit.agent import Agent
-from agentkit.batch import run_batch
+from agentkit.batch import read_records, run_batch
 from agentkit.batch.item import Item
-from agentkit.batch.item_sessions import check_sessions, session_id
+from agentkit.batch.item_sessions import ItemSessions, check_sessions, session_id
 from agentkit.batch.job import Job
-from agentkit.batch.journal import Journal
+from agentkit.batch.journal import Journal, JournalError
 from agentkit.batch.pace import ServerPaces
 from agentkit.batch.worker import Worker
+from agentkit.errors import SessionError
 from agentkit.net.abort import AbortingEvent
 from tests.support.model_server import Answer, Asked, calls, serve, whole
 
@@ -177,3 +180,65 @@ def test_whatever_a_run_raises_in_a_thread_is_the_outcome_of_its_item(raised: ty
 
     run = run_batch(Agent(Model()), ["a", "b"], at_once=2)  # type: ignore[arg-type]
     assert [each["error"]["type"] for each in run] == [raised.__name__] * 2
+
+
+def _failing(monkeypatch: pytest.MonkeyPatch, is_away: Callable[[int], bool]) -> None:
+    """Has the store of sessions be full or away at some of its runs, which are counted from 1."""
+    runs, run = count(1), ItemSessions.run
+
+    def failing(self: ItemSessions, *given: Any) -> Any:
+        if is_away(next(runs)):
+            raise SessionError("the sessions in s.db can't be used: database or disk is full") from OSError(28, "full")
+        return run(self, *given)
+
+    monkeypatch.setattr(ItemSessions, "run", failing)
+    monkeypatch.setattr("agentkit.batch.worker.seconds_before", lambda attempt: 0.0)
+
+
+def test_questions_that_come_while_the_store_is_away_are_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _failing(monkeypatch, lambda run: 3 <= run < 8)
+    with serve([whole("fine")]) as server:
+        agent = Agent(f"openai:m@{server.url}")
+        records = list(run_batch(agent, list("abcdef"), sessions=str(tmp_path / "s.db"), at_once=2))
+    assert [each["ok"] for each in records] == [True] * 6
+    assert sum(each["attempts"] for each in records) == 11
+
+
+def test_a_store_that_is_full_ends_the_batch_and_no_question_counts_as_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, kept = tmp_path / "a.jsonl", {"sessions": str(tmp_path / "s.db"), "at_once": 1}
+    questions = [f"question {number}" for number in range(20)]
+    with serve([whole("fine")]) as server:
+        agent = Agent(f"openai:m@{server.url}")
+        _failing(monkeypatch, lambda run: run > 5)
+        with run_batch(agent, questions, out=out, **kept) as run:
+            with pytest.raises(JournalError, match="disk is full: settle that, then start again to go on"):
+                list(run)
+        assert (run.ending, [each["ok"] for each in read_records(out)]) == ("disk", [True] * 5)
+        monkeypatch.undo()
+        list(run_batch(agent, questions, out=out, **kept))
+        assert [each["ok"] for each in read_records(out)] == [True] * 20
+        assert len(server.requests) == 20
+
+
+def test_one_question_whose_session_alone_cannot_be_stored_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = ItemSessions.run
+
+    def failing(self: ItemSessions, agent: Agent, item: Item, options: Any) -> Any:
+        if item.prompt == "b":
+            raise SessionError("it is too large") from OSError(27, "File too large")
+        return run(self, agent, item, options)
+
+    _failing(monkeypatch, lambda run: False)
+    monkeypatch.setattr(ItemSessions, "run", failing)
+    with serve([whole("fine")]) as server:
+        agent = Agent(f"openai:m@{server.url}")
+        records = list(run_batch(agent, list("abcd"), sessions=str(tmp_path / "s.db"), at_once=1))
+    assert sorted((each["ok"], (each["error"] or {}).get("type")) for each in records) == [
+        (False, "SessionError"), *[(True, None)] * 3,
+    ]  # fmt: skip

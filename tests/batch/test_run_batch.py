@@ -11,7 +11,11 @@ import pytest
 from pydantic import BaseModel
 
 from agentkit import Agent, ConfigurationError, Limits, Prices, tool
+from agentkit.backend import Capabilities
+from agentkit.backends.openai import OpenAIBackend
 from agentkit.batch import BadInputError, Job, read_records, run_batch
+from agentkit.event import Reply
+from agentkit.limits import Usage
 from tests.support.model_server import Answer, Asked, ModelServer, calls, serve, whole
 
 USAGE = {"prompt_tokens": 90, "completion_tokens": 10, "total_tokens": 100}
@@ -577,3 +581,32 @@ def test_replies_that_take_longer_than_a_server_is_remembered_end_no_lane(
     with serve(lambda asked: Answer(echo(asked).body, delay=0.2)) as server:
         with run_batch(agent_of(server), list("abcdef"), out=tmp_path / "a.jsonl", at_once=at_once) as run:
             assert [record["ok"] for record in run] == [True] * 6
+
+
+def test_a_limit_on_the_cost_needs_the_prices_of_each_model() -> None:
+    two = [OpenAIBackend(name, base_url="http://127.0.0.1:9", api_key="x") for name in ("first", "second")]
+    prices = {"first": Prices(1.0, 2.0), "second": Prices(0, 0)}
+    with pytest.raises(ConfigurationError, match="the prices of the model are not known"):
+        run_batch(Agent(two, prices={"first": Prices(1.0, 2.0)}), ["a"], limit_cost=1.0)
+    for known in (prices, Prices(1.0, 2.0)):
+        run_batch(Agent(two, prices=known), [], limit_cost=1.0).close()
+
+
+def test_an_answer_of_unknown_cost_ends_a_batch_with_a_limit_on_it(tmp_path: Path) -> None:
+    out, questions = tmp_path / "a.jsonl", [str(number) for number in range(60)]
+
+    class Model:
+        def reply(self, request: Any) -> Any:
+            yield Reply({"role": "assistant", "content": "fine"}, "stop", Usage(requests=1, input_tokens=1_000_000))
+
+        def capabilities(self, ask: bool = False) -> Capabilities:
+            return Capabilities(model="own", base_url="https://openrouter.ai/api/v1")
+
+        def close(self) -> None: ...
+
+    with run_batch(Agent(Model()), questions, out=out, limit_cost=0.01, at_once=4) as run:
+        assert 0 < len(list(run)) < 10
+    assert (run.ending, "a cost that is not known" in run.message) == ("budget", True)
+    with run_batch(Agent(Model(), prices=Prices(0, 0)), questions, out=out, limit_cost=0.01, anyway=True) as run:
+        list(run)
+    assert run.ending == "complete"

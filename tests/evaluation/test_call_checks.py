@@ -227,3 +227,36 @@ def test_whatever_a_model_calls_gets_a_score(given: Any) -> None:
     made = call("population", {"city": given}, **({} if raw is None else {"raw_arguments": raw}))
     assert value(spec, made) in (0, 1)
     assert value(spec, {"name": given}) == 0
+
+
+@pytest.mark.parametrize("written", ["pattern", "patternProperties", "propertyNames"])
+def test_a_pattern_of_a_tool_may_not_take_for_ever(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # it was matched in this process: `^([a-z]+-?)+$` and 40 letters held all threads, and Ctrl-C, for good
+    slow = "^([a-z]+-?)+$"
+    code, names = {"type": "string", "pattern": slow}, {"type": "object", "additionalProperties": False}
+    shapes = {
+        "patternProperties": {"patternProperties": {slow: {}}},
+        "propertyNames": {"propertyNames": {"pattern": slow}},
+    }
+    inner = code if written == "pattern" else {**names, "additionalProperties": True, **shapes[written]}
+    find = Tool("find", "Find.", {"type": "object", "properties": {"code": inner}}, lambda code: "found")
+    fits, other, hostile = (each if written == "pattern" else {each: 1} for each in ("a-b", "ab", "a" * 40 + "!"))
+    check = parse_check({"check": "called", "tool": "find", "arguments": {"code": fits}}, tools=[find])
+    values = [check.score(answered("done", tool_calls=[call("find", {"code": each})])).value for each in (fits, other)]
+    assert values == [1, 0]
+    monkeypatch.setattr("agentkit.evaluation.json_checks.MOST_SECONDS", 2.0)
+    with pytest.raises(CheckError, match="could not be checked in 2 s"):
+        check.score(answered("done", tool_calls=[call("find", {"code": hostile})]))
+
+
+def test_arguments_that_do_not_fit_a_pattern_are_wrong() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"code": {"type": "string", "pattern": "^[A-Z]{2}$"}, "n": {"type": "integer"}},
+    }
+    find = Tool("find", "Find.", schema, lambda code: "found")
+    check = parse_check({"check": "called", "tool": "find", "arguments": {"n": 3}}, tools=[find])
+    calls = [[call("find", {"code": code, "n": "3"})] for code in ("NO", "no")]
+    assert [check.score(answered("done", tool_calls=each)).value for each in calls] == [1, 0]
+    with pytest.raises(ConfigurationError, match="don't fit find"):
+        parse_check({"check": "called", "tool": "find", "arguments": {"code": "no"}}, tools=[find])

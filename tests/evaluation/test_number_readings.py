@@ -10,6 +10,8 @@ from agentkit import Agent
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation import evaluate
 from agentkit.evaluation.checks import parse_check
+from agentkit.evaluation.number_forms import plain_numbers
+from agentkit.evaluation.values import quantities
 from tests.evaluation.records import answered
 from tests.support.growth import assert_linear
 from tests.support.model_server import serve, whole
@@ -122,3 +124,44 @@ def test_a_right_answer_without_a_value_is_refused_before_anything_is_asked(answ
 def test_long_answers_take_linear_time(unit: str) -> None:
     check = parse_check("number")
     assert_linear(lambda size: check.score(answered(unit * size), 5), 500)
+
+
+@pytest.mark.parametrize(
+    ("output", "right", "wrong"),
+    [
+        (r"So the final answer is \boxed{1{,}000}.", 1000, 100),
+        (r"So the final answer is \boxed{12\,500}.", 12500, 12),
+        (r"$x = 18\!,\!000$", 18000, 18),
+        (r"The answer is $1\,234{,}567$.", 1234567, 1),
+        (r"The answer is $1\;234\;567.5$.", 1234567.5, 567.5),
+        (r"Die Antwort ist $3{,}14$.", 3.14, 314),
+        (r"Die Antwort ist $3{,}141$.", 3.141, 141),
+        (r"The area is $5\,\text{cm}^2$.", 5, 52),
+        ("人口是1億2000万人。", 120_000_000, 20_000_000),
+        ("总额为3亿5千万元。", 350_000_000, 50_000_000),
+        ("총 3만5천 명입니다.", 35_000, 5_000),
+        ("총 3억 5천만 원입니다.", 350_000_000, 50_000_000),
+        ("価格は1万2000円です。", 12_000, 2_000),
+        ("価格は1.5万円です。", 15_000, 5),
+        ("Revenue was $7.57M.", 7_570_000, 7.57),
+        ("Revenue was $1,250K.", 1_250_000, 1.25),
+        ("Revenue was €2B.", 2_000_000_000, 2),
+        ("It costs $5 more.", 5, 5_000_000),
+    ],
+)
+def test_large_numbers_in_the_forms_of_models(output: str, right: float, wrong: float) -> None:
+    # rasbt/reasoning-from-scratch#133, iDiagoValeta/localOllamaRAG#208, pymc-labs/daimon#121
+    check = parse_check("number")
+    assert [check.score(answered(output), expected).value for expected in (right, wrong)] == [1, 0]
+
+
+@pytest.mark.parametrize("text", ["2000万1億", "3千5千", "3万5", "$5m2"])
+def test_other_rows_of_numbers_stay_as_they_are(text: str) -> None:
+    assert plain_numbers(text) == text
+
+
+@given(st.text("0123456789,.{}\\!; 万億千만 $Mk", max_size=30))
+def test_plain_numbers_of_plain_numbers_are_the_same(text: str) -> None:
+    made = plain_numbers(text)
+    assert len(made) <= 40 * len(text) + 10
+    quantities(made)

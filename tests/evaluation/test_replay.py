@@ -1,5 +1,6 @@
 """Recordings of evaluations: replayed without key, network and model, and never for another request."""
 
+import errno
 import json
 import os
 import threading
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agentkit import Agent, ConfigurationError, tool
+from agentkit.batch.append_file import AppendFile
 from agentkit.cli import app
 from agentkit.evaluation import evaluate
 from agentkit.middleware.reply_cache import ReplyCache
@@ -221,3 +223,38 @@ def test_a_recording_has_one_line_for_each_exchange(tmp_path: Path) -> None:
         (f"c{place}", repeat, 1) for place in range(3) for repeat in (1, 2)
     ]
     assert len({each["key"] for each in made}) == 3
+
+
+def test_a_full_disk_ends_the_recording_and_sends_no_request_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # the error of the file was taken for a broken connection: 129 requests for 10 questions, and a wrong score
+    append = AppendFile.append
+
+    def appended(self: AppendFile, data: bytes) -> int:
+        if self.path.name == "exchanges.jsonl" and self.size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return append(self, data)
+
+    monkeypatch.setattr(AppendFile, "append", appended)
+    out, recording = tmp_path / "answers.jsonl", tmp_path / "recorded"
+    with serve(knows()) as server:
+        questions = written(tmp_path / "q.jsonl", lines(40))
+        asked = (questions, "-m", f"openai:tiny@{server.url}", "--no-tools", "--record", recording, "-o", out)
+        ended = agentkit(*asked, "--at-once", 2)
+        answered = [json.loads(line) for line in out.read_text().splitlines()]
+        assert (ended.exit_code, len(server.requests)) == (5, len(answered))
+    assert "can't be written: No space left on device: make room, and record again in an empty folder" in ended.output
+    assert len(answered) < 40
+    assert all(each["ok"] for each in answered)
+    assert len((recording / "exchanges.jsonl").read_bytes().splitlines()) == 1
+
+
+def test_a_line_that_a_kill_has_torn_does_not_spoil_those_recorded_later(tmp_path: Path) -> None:
+    with serve(knows()) as server:
+        agent = Agent(f"openai:tiny@{server.url}")
+        evaluate(agent, lines(2), record=tmp_path)
+        file = tmp_path / "exchanges.jsonl"
+        file.write_bytes(file.read_bytes() + b'{"id": "c9", "key": "')
+        evaluate(agent, lines(4), record=tmp_path)
+        assert evaluate(agent, lines(4), replay=tmp_path).first.summaries["contains"].mean == 1

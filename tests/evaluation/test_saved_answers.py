@@ -13,6 +13,7 @@ from agentkit.evaluation import evaluate, table
 from agentkit.evaluation.comparison import surely_worse
 from agentkit.evaluation.report import write_report
 from agentkit.evaluation.running import Evaluation, rescored
+from agentkit.testing import ScriptedBackend
 from agentkit_tools import documents
 
 Rows = list[dict[str, Any]]
@@ -224,3 +225,69 @@ def test_questions_without_a_check_are_told(agent: Agent) -> None:
     rows = questions("h", 2)
     found = evaluate(agent, [rows[0], {**rows[1], "checks": []}])
     assert (found.unchecked, "1 of 2 questions has no check" in table(found)) == (1, True)
+
+
+def judged_by(grade: int, **options: Any) -> tuple[ScriptedBackend, Agent]:
+    """A judge that gives each answer the same grade."""
+    backend = ScriptedBackend(*[json.dumps({"reason": "by the rubric", "grade": grade})] * 60)
+    return backend, Agent(backend, **options)
+
+
+def judged_questions(rubric: str = "Is it polite?", answer: str = "Kendall") -> Rows:
+    check = {"check": "judge", "rubric": rubric}
+    return [{**row, "checks": [check]} for row in questions("h", 20, answer)]
+
+
+def value(found: Evaluation, place: int = 0) -> float:
+    return found.configurations[place].summaries["judge"].mean
+
+
+@pytest.mark.parametrize("changed", ["judge", "rubric", "answer"])
+def test_scores_of_another_judge_rubric_or_right_answer_do_not_count(
+    agent: Agent, tmp_path: Path, changed: str
+) -> None:
+    # TIGER-AI-Lab/ClawBench#363: they were kept by the name of the check alone
+    out = tmp_path / "a.jsonl"
+    evaluate(agent, judged_questions(), judge=judged_by(5)[1], out=out)
+    backend, other = judged_by(1, instructions="Be strict." if changed == "judge" else None)
+    changes = {"rubric": {"rubric": "Is it right?"}, "answer": {"answer": "Larcum Kendall"}}.get(changed, {})
+    rows = judged_questions(**changes)
+    found = evaluate(agent, rows, judge=other, against=out)
+    assert (value(found), value(found, 1), found.comparisons[0].checks[0].kind) == (0, 0, "")
+    asked = len(backend.requests)
+    again = [evaluate(agent, rows, judge=other, out=out) for _ in range(2)]
+    assert ([value(each) for each in again], len(backend.requests) - asked) == ([0, 0], 20)
+    assert value(rescored(out, rows)) == 0
+
+
+def test_scores_of_judges_are_kept_where_nothing_is_asked_otherwise(agent: Agent, tmp_path: Path) -> None:
+    out, (backend, judge) = tmp_path / "a.jsonl", judged_by(5)
+    rows = judged_questions()
+    both = [{**row, "checks": [*row["checks"], {"check": "judge", "rubric": "Is it right?"}]} for row in rows]
+    evaluate(agent, both, judge=judge, out=out)
+    content = out.read_bytes()
+    assert value(evaluate(agent, both, judge=judged_by(1)[1], out=out)) == 1
+    assert out.read_bytes() == content
+    assert value(rescored(out, both)) == value(rescored(out)) == 1
+    assert len(backend.requests) == 40
+    with pytest.raises(ConfigurationError, match="its score is of another rubric, question or right answer, and"):
+        rescored(out, rows)
+
+
+def test_scores_of_judges_of_an_earlier_version_count(agent: Agent, tmp_path: Path) -> None:
+    rows, (backend, judge) = judged_questions(), judged_by(1)
+    scores = {"judge": {"value": 1.0, "passed": True, "why": "fine", "spent": {"cost": 0.1}}}
+    old = saved(tmp_path / "old.jsonl", [record(row, scores=scores) for row in rows])
+    assert value(evaluate(agent, rows, judge=judge, against=old), 1) == 1
+    assert (value(rescored(old, rows)), len(backend.requests)) == (1, 20)
+
+
+def test_what_a_judge_has_said_before_it_fails_is_kept(agent: Agent, tmp_path: Path) -> None:
+    out, rows = tmp_path / "a.jsonl", judged_questions()
+    evaluate(agent, [{**row, "checks": ["exact"]} for row in rows], out=out)
+    failing = ScriptedBackend(*[json.dumps({"reason": "", "grade": 5})] * 7, RuntimeError("no"))
+    with pytest.raises(ConfigurationError, match="the judge gave no verdict"):
+        evaluate(agent, rows, judge=Agent(failing), out=out)
+    assert sum("judge" in each["scores"] for each in read_records(out)) == 7
+    backend, judge = judged_by(5)
+    assert (value(evaluate(agent, rows, judge=judge, out=out)), len(backend.requests)) == (1, 13)

@@ -4,6 +4,8 @@ import itertools
 import math
 import operator
 import random
+import statistics
+import tracemalloc
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -351,3 +353,26 @@ def test_what_a_judge_has_cost_is_summed_apart() -> None:
     assert summary_of([judged("a", 0.25), judged("b", 0.5)]).spent == 0.75
     assert summary_of([judged("a", 0.25), judged("b", None)]).spent is None
     assert summary_of([scored("a", 1.0)]).spent == 0
+
+
+@pytest.mark.parametrize("sizes", [[0, 0.25, 0.5, 0.75, 1], [-1, 0, 1]], ids=["graded", "changes"])
+def test_the_interval_of_many_items_of_few_values_takes_little_memory(sizes: list[float]) -> None:
+    # the tables of the drawn counts grew with n**1.5: a gigabyte for 40,000 items
+    rng = random.Random(1)
+    values = [rng.choice(sizes) for _ in range(40_000)]
+    tracemalloc.start()
+    try:
+        found = interval_of_amounts(values)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    mean, half = statistics.fmean(values), 1.96 * statistics.pstdev(values) / 200
+    assert (found.low, found.high) == pytest.approx((mean - half, mean + half), abs=half / 50)
+    assert peak < 20_000_000
+
+
+def test_the_interval_of_many_items_that_are_nearly_all_alike_is_no_normal_one() -> None:
+    values = [1.0] * 4 + [0.5] * 10 + [0.0] * 40_000
+    found = interval_of_amounts(values)
+    mean = statistics.fmean(values)
+    assert (found.high - mean) / (mean - found.low) > 1.1
