@@ -4,7 +4,8 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-from agentkit import Context
+from agentkit import Context, ToolError
+from agentkit._lazy.logs import logger_of
 from agentkit_tools import kinds, reader_process
 from agentkit_tools.file_text.books import read_book
 from agentkit_tools.file_text.code import read_code
@@ -21,9 +22,11 @@ from agentkit_tools.file_text.texts import read_page, read_pdf, read_text
 from agentkit_tools.file_text.word import read_word
 from agentkit_tools.page_text import is_pdf
 from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
-from agentkit_tools.unreadable import MissingReaderError, TooComplexError, UnreadableError
+from agentkit_tools.unreadable import ForTheMomentError, MissingReaderError, TooComplexError, UnreadableError
 
 __all__ = ["READERS", "FileText", "MissingReaderError", "read_file"]
+
+logger = logger_of("agentkit")
 
 Reader = Callable[[str, bytes], FileText]
 """Reads a file, given its path, for messages and its ending, and its bytes. Raises UnreadableError."""
@@ -76,6 +79,13 @@ def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> File
         return _read(path, content, READERS.get(ending, read_text), context)
     except RecursionError:
         raise TooComplexError("it is nested too deeply") from None
+    except MemoryError:
+        raise ForTheMomentError("there is not enough memory to read it") from None
+    except (UnreadableError, ToolError, OSError):
+        raise
+    except Exception as error:
+        logger.warning("%s could not be read: what reads it raised %s", path, type(error).__name__, exc_info=error)
+        raise UnreadableError("it is damaged") from error
 
 
 def _read(path: str, content: bytes, reader: Reader, context: Context[Any]) -> FileText:

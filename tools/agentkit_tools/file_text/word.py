@@ -6,11 +6,13 @@ from typing import Any
 from agentkit_tools.file_text.equations import equation
 from agentkit_tools.file_text.form import FileText, joined, one_line
 from agentkit_tools.file_text.imported import imported_text
-from agentkit_tools.file_text.package import Package, attribute, child, children, local
+from agentkit_tools.file_text.package import Package, attribute, child, children, local, number_in
 from agentkit_tools.file_text.symbols import symbol
 
 _LEFT_OUT = frozenset(("del", "moveFrom", "Fallback", "rt", "instrText", "delText", "rPr", "pPr"))
 """What is deleted, written a second time, or says how a text looks or is read."""
+
+_NO_LEVEL = -1
 
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 
@@ -77,13 +79,13 @@ def _heading_levels(styles: Iterable[Any]) -> dict[str, int]:
     for style in styles:
         number = attribute(style, "styleId") or ""
         name = (_value(child(style, "name")) or "").lower()
-        outline = _value(child(style, "pPr", "outlineLvl"))
+        outline = number_in(_value(child(style, "pPr", "outlineLvl")), _NO_LEVEL)
         if name == "title":
             levels[number] = 0
-        elif name.startswith("heading ") and name[8:].isdecimal():
-            levels[number] = int(name[8:])
-        elif outline is not None and outline.isdecimal() and int(outline) < 9:
-            levels[number] = int(outline) + 1
+        elif name.startswith("heading ") and (level := number_in(name[8:], _NO_LEVEL)) != _NO_LEVEL:
+            levels[number] = level
+        elif 0 <= outline < 9:
+            levels[number] = outline + 1
         based_on[number] = _value(child(style, "basedOn")) or ""
     return levels | {style: levels[base] for style, base in based_on.items() if style not in levels and base in levels}
 
@@ -153,8 +155,7 @@ class _Document:
                 goes_on = merged is not None and _value(merged) != "restart" and len(cells) < len(above)
                 text = one_line(" ".join(block for block, _ in self._all_blocks(cell)))
                 cells.append(above[len(cells)] if goes_on and not text else text)
-                span = _value(child(cell, "tcPr", "gridSpan")) or "1"
-                cells += [""] * (min(int(span), 100) - 1 if span.isdecimal() else 0)
+                cells += [""] * (min(number_in(_value(child(cell, "tcPr", "gridSpan"))), 100) - 1)
             above = cells
             line = " | ".join(filter(None, cells))
             if line:
