@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any
 
-from agentkit import Context, ToolError
-from agentkit._lazy.logs import logger_of
+from agentkit import Context
 from agentkit_tools import kinds, reader_process
 from agentkit_tools.file_text.books import read_book
 from agentkit_tools.file_text.code import read_code
@@ -20,13 +19,12 @@ from agentkit_tools.file_text.slides import read_slides
 from agentkit_tools.file_text.tables import read_csv
 from agentkit_tools.file_text.texts import read_page, read_pdf, read_text
 from agentkit_tools.file_text.word import read_word
+from agentkit_tools.log import logger
 from agentkit_tools.page_text import is_pdf
-from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
+from agentkit_tools.reader_process import LARGE, NO_RUN, RunEndedError, in_reader_process
 from agentkit_tools.unreadable import ForTheMomentError, MissingReaderError, TooComplexError, UnreadableError
 
 __all__ = ["READERS", "FileText", "MissingReaderError", "read_file"]
-
-logger = logger_of("agentkit")
 
 Reader = Callable[[str, bytes], FileText]
 """Reads a file, given its path, for messages and its ending, and its bytes. Raises UnreadableError."""
@@ -69,8 +67,8 @@ def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> File
     are read in another process. context: the run for which it is read.
 
     Raises UnreadableError when it has no text that can be read: encrypted, scanned, damaged, of a kind that is not
-    read, of a size that takes too much time or memory; MissingReaderError when a package is missing for it; ToolError
-    when the run ends before it is read.
+    read, of a size that takes too much time or memory; MissingReaderError when a package is missing for it;
+    RunEndedError when the run ends before it is read.
     """
     ending = PurePosixPath(path).suffix.lower()
     if ending in kinds.INSTEAD:
@@ -81,7 +79,7 @@ def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> File
         raise TooComplexError("it is nested too deeply") from None
     except MemoryError:
         raise ForTheMomentError("there is not enough memory to read it") from None
-    except (UnreadableError, ToolError, OSError):
+    except (UnreadableError, RunEndedError, OSError):
         raise
     except Exception as error:
         logger.warning("%s could not be read: what reads it raised %s", path, type(error).__name__, exc_info=error)
