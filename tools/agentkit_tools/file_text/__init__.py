@@ -82,7 +82,8 @@ def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> File
     except (UnreadableError, RunEndedError, OSError):
         raise
     except Exception as error:
-        logger.warning("%s could not be read: what reads it raised %s", path, type(error).__name__, exc_info=error)
+        logger.warning("%s could not be read: what reads it raised %s", path, type(error).__name__)
+        logger.debug("what was raised for %s", path, exc_info=error)
         raise UnreadableError("it is damaged") from error
 
 
