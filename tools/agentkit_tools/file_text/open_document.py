@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.hidden_styles import without_hidden
 from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local, number_in
 from agentkit_tools.file_text.tables import table_text
 from agentkit_tools.unreadable import UnreadableError
@@ -18,7 +19,7 @@ def read_open_document(path: str, content: bytes) -> FileText:
     package = Package(content)
     if next(descendants(package.xml("meta-inf/manifest.xml"), "encryption-data"), None) is not None:
         raise UnreadableError("it is encrypted")
-    body = child(package.xml("content.xml"), "body")
+    body = child(without_hidden(package, package.xml("content.xml")), "body")
     if body is None:
         raise UnreadableError("it is damaged")
     title = child(package.xml("meta.xml"), "meta", "title")

@@ -168,6 +168,16 @@ def number_in(written: str | None, otherwise: int = 1) -> int:
     return int(written) if written is not None and written.isdecimal() and len(written) < 10 else otherwise
 
 
+def is_on(element: Any, name: str) -> bool:
+    """Whether an attribute of an Office file is set to true."""
+    return attribute(element, name) in ("1", "true", "on")
+
+
+def is_off(element: Any, name: str) -> bool:
+    """Whether an attribute of an Office file is set to false."""
+    return attribute(element, name) in ("0", "false", "off")
+
+
 def children(element: Any, *names: str) -> Iterator[Any]:
     """The children with one of these names."""
     return (child for child in element if local(child) in names)
