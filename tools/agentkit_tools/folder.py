@@ -212,7 +212,7 @@ class _Documents:
         target = self._current()
         roots = (self._root.as_posix(), Path(target.root).as_posix())
         with target.library.refreshed(context) as contents:
-            found = [(path, _document(_as_in_hits(path, roots), contents)) for path in paths[:MAX_SOURCES]]
+            found = [(path, _document(path, roots, contents)) for path in paths[:MAX_SOURCES]]
             missing = [_unknown(path, contents) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
@@ -244,10 +244,14 @@ def _as_in_hits(path: str, roots: Sequence[str]) -> str:
     return found.removeprefix("./")
 
 
-def _document(path: str, contents: Contents) -> Document | None:
+def _document(path: str, roots: Sequence[str], contents: Contents) -> Document | None:
     """The document at a path, or the only one whose path looks like it: a model writes plain spaces and composed
-    letters."""
+    letters. roots: what the path may begin with."""
+    path = path.encode("utf-8", "replace").decode("utf-8")  # a model may write half a surrogate pair
     found = contents.document(path)
+    if found is None:
+        path = _as_in_hits(path, roots)
+        found = contents.document(path)
     if found is None:
         typed = as_typed(path)
         alike = [each for each in contents.paths() if as_typed(each) == typed]
