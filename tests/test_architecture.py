@@ -120,7 +120,10 @@ LAYERS = [
     ["tooling.event_loop", "tooling.objects"],
     ["tooling.settling", "tooling.readable"],
     ["tooling.simpler_values"],
-    ["retrieval.tables", "retrieval.markup", "retrieval.conversation", "evidence.layout", "evidence.folding"],
+    [
+        *("retrieval.tables", "retrieval.markup", "retrieval.conversation"),
+        *("evidence.layout", "evidence.folding", "evidence.month_names"),
+    ],
     ["retrieval.quotes", "evidence.names", "evidence.numbers", "evidence.quotations"],
     ["evidence.claims"],
     ["evidence.read_text"],

@@ -123,7 +123,7 @@ class SourceText:
         """The numbers of a sentence that the text does not have, and the sentences in which the others are."""
         absent, there = [], {}
         for number in sentence.numbers:
-            places = self._read.sentences_with_number(number.values)
+            places = self._read.sentences_with_number(number.values, number.is_day)
             if places:
                 there[number.written] = places
             elif not (self._is_written_out(number) or number.values & self._titled):
@@ -141,12 +141,8 @@ class SourceText:
         return tuple(
             written or str(month)
             for month, written in sentence.months.items()
-            if month not in self._read.months and not self._names_month(month, written)
+            if month not in self._read.months and not self._read.names_month(month, written)
         )
-
-    def _names_month(self, month: int, written: str) -> bool:
-        """Whether the text names a month away from any number, or has its number, as "7月" may be meant."""
-        return f" {written[:4]}" in self._read.folded if written else str(month) in self._read.numbers.values
 
     def _elsewhere(self, there: Mapping[str, set[int]], weights: Mapping[str, float]) -> tuple[str, ...]:
         """The numbers that the text has only far from the other words of the sentence."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from agentkit._text import beyond_ascii, utf8
+from agentkit.evidence.month_names import month_of
 from agentkit.retrieval.words import folded
 
 _NUMBER = re.compile(
@@ -36,14 +37,16 @@ _SCALE = re.compile(
     r"[ \u00a0-]?(?:([^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]{1,12})|([百千万萬亿億兆만억]{1,2}))"
 )
 _RANGE_END = re.compile(r"[–—/-](\d\d)(?!\d)")
+_EAST_DAY, _EAST_MONTH = re.compile(r"\d{1,2} ?[日号號일]"), re.compile(r"\d{1,2} ?[月월]")
+"""The day of a date in East Asian languages, and its month."""
 _CLOSE_BEFORE = re.compile(r"[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]$|[:：./–-]$")
 _CLOSE = re.compile(r" ?[:：月日年分秒时時点點]|[^\W_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7ff]|[./–-]\w")
 """What stands before or behind a number that nobody writes as a word."""
-_BEFORE_MONTH, _BEHIND_MONTH = 14, 18
+_BEFORE_MONTH, _BEHIND_MONTH = 16, 20
 """How many characters before and behind digits `_MONTH` looks at."""
 _MONTH = re.compile(
-    r"\d{1,4}(?:st|nd|rd|th|er|[.º°ª])?,?[ \u00a0](?:de[ \u00a0]|of[ \u00a0])?(?P<behind>[^\W\d_]{3,10})"
-    r"|(?<![^\W\d_])(?P<before>[^\W\d_]{3,10})\.?,?[ \u00a0](?=\d{1,4}(?!\d))|(?P<east>\d{1,2})[月월]"
+    r"\d{1,4}(?:st|nd|rd|th|er|[.º°ª])?,?[ \u00a0](?:de[ \u00a0]|of[ \u00a0])?(?P<behind>[^\W\d_]{3,12})"
+    r"|(?<![^\W\d_])(?P<before>[^\W\d_]{3,12})\.?,?[ \u00a0](?=\d{1,4}(?!\d))|(?P<east>\d{1,2})[月월]"
 )
 _SCALES = {
     exponent: frozenset(words.split())
@@ -61,21 +64,6 @@ _SCALES = {
 _EXPONENTS = {word: exponent for exponent, words in _SCALES.items() for word in words}
 _INITIALS = frozenset(letter for word in _EXPONENTS for letter in (word[0], word[0].upper()) if letter.isascii())
 _EASTERN = {"百": 2, "千": 3, "万": 4, "萬": 4, "만": 4, "亿": 8, "億": 8, "억": 8, "兆": 12}
-_MONTHS = (
-    "jan ene gen янв januar يناير",
-    "feb fev фев فبراير",
-    "mar mär мар مارس",
-    "apr abr avr апр ابريل أبريل",
-    "may mai mag maj мая май مايو",
-    "jun juin giu июн يونيو",
-    "jul juil lug июл يوليو",
-    "aug ago aou авг اغسطس أغسطس",
-    "sep set сен سبتمبر",
-    "oct okt ott out окт اكتوبر أكتوبر",
-    "nov noy ноя نوفمبر",
-    "dec dez dic déc дек ديسمبر",
-)
-_MONTH_BY_BEGINNING = {folded(word)[:4]: number for number, words in enumerate(_MONTHS, 1) for word in words.split()}
 _NUMBER_WORDS = (  # from 2: "one" is often no number
     ("two", "zwei", "deux", "dos", "два", "две", "二", "两", "兩", "اثنان"),
     ("three", "drei", "trois", "tres", "три", "трех", "三", "ثلاث"),
@@ -96,7 +84,7 @@ class Number:
     """A number of a text. written: as it stands there, `start` its place. values: what it may mean, `1,234` two things;
     with its scale, such as "million". plain: the same without the scale. ends: the year in which "1620–21" ends.
     is_alone: whether it is no part of a time, a date or a name. month: which one
-    it may be as a part of a date in numbers; 0 for none."""
+    it may be as a part of a date in numbers; 0 for none. is_day: whether it is the day of a date, as "3日"."""
 
     written: str
     start: int
@@ -105,6 +93,7 @@ class Number:
     ends: frozenset[str] = frozenset()
     is_alone: bool = False
     month: int = 0
+    is_day: bool = False
 
 
 def numbers(text: str) -> Iterator[Number]:
@@ -116,7 +105,8 @@ def numbers(text: str) -> Iterator[Number]:
             written = text[start:end]
             values, plain = _values(written, _exponent(text, end)), _values(written, 0)
             is_alone = not (_CLOSE_BEFORE.search(text, max(0, start - 2), start) or _CLOSE.match(text, end))
-            yield Number(written, start, values, plain, _range_end(text, start, end), is_alone)
+            is_day = _EAST_DAY.match(text, start) is not None
+            yield Number(written, start, values, plain, _range_end(text, start, end), is_alone, is_day=is_day)
 
 
 @dataclass(frozen=True)
@@ -258,6 +248,11 @@ def _exponent(text: str, end: int) -> int:
     return _EXPONENTS.get(folded(found[1]), 0)
 
 
+def is_other_part(text: str, place: int, is_day: bool) -> bool:
+    """Whether the number at a place is the month of an East Asian date, where a day is meant, or its day."""
+    return (_EAST_MONTH if is_day else _EAST_DAY).match(text, place) is not None
+
+
 def words_of(value: str) -> tuple[str, ...]:
     """The words for a small number, folded, in some languages; () for others."""
     return _NUMBER_WORDS[int(value) - 2] if value.isdigit() and len(value) < 3 and 2 <= int(value) <= 12 else ()
@@ -269,7 +264,7 @@ def months(text: str) -> dict[int, str]:
     for begin, end in _beside_digits(text):
         for each in _MONTH.finditer(text, begin, end):
             written = folded(each["behind"] or each["before"] or "")
-            number = int(each["east"] or _MONTH_BY_BEGINNING.get(written[:4], _MONTH_BY_BEGINNING.get(written[:3], 0)))
+            number = int(each["east"]) if each["east"] else month_of(written)
             if 0 < number <= 12:
                 found.setdefault(number, written)
     return found

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from agentkit.evidence.folding import Folding, script
-from agentkit.evidence.numbers import NumberPlaces, months
+from agentkit.evidence.month_names import names_month
+from agentkit.evidence.numbers import NumberPlaces, is_other_part, months
 from agentkit.evidence.quotations import QuotedText
 from agentkit.retrieval.sentences import sentence_ends
 from agentkit.retrieval.words import is_unspaced, without_articles
@@ -71,11 +72,21 @@ class ReadText:
         """The months of its dates."""
         return self.numbers.months.union(months(self.text))
 
-    def sentences_with_number(self, values: Iterable[str]) -> set[int]:
-        """The numbers of the sentences that have a number of any of some values."""
+    def sentences_with_number(self, values: Iterable[str], is_day: bool = False) -> set[int]:
+        """The numbers of the sentences that have a number of any of some values. is_day: other than as a month."""
         end = len(self.text) + 1
         places = (place for value in values for place in self.numbers.values.get(value, ()))
+        if is_day:
+            places = (place for place in places if not is_other_part(self.text, place, is_day=True))
         return {max(0, bisect_right(self.spans, (place, end)) - 1) for place in places}
+
+    def names_month(self, month: int, written: str) -> bool:
+        """Whether it names a month away from any number, or has its number, as "7月" may be meant. written: "" for one
+        that was named by its number."""
+        if written:
+            return names_month(month, written, self.text, self.folded)
+        places = self.numbers.values.get(str(month), ())
+        return any(not is_other_part(self.text, place, is_day=False) for place in places)
 
     @functools.cached_property
     def quoted(self) -> QuotedText:

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentkit import Agent, ToolError
+from agentkit import Agent, Page, ToolError
 from agentkit_tools import documents, reader_process
 from agentkit_tools.file_text import READERS, form, read_file
 from agentkit_tools.file_text.code import passages_of_code
+from agentkit_tools.json_text import indented, parsed
+from agentkit_tools.page_text import readable
 from agentkit_tools.unreadable import UnreadableError
 from tests.support.growth import assert_linear
 from tests.support.office import book, open_document, paragraph, shape, slides, word, zipped
@@ -219,6 +221,31 @@ def test_json_is_read_as_paths_and_values() -> None:
     assert text == "- ship.name: Fram; ship.crew: 1, 2\n- ports[0].at: Oslo\n- ports[1].at: Vardø"
     assert text_of("a.json", "{}") == ""
     assert text_of("a.json", '// a comment\n{"a": 1}') == '// a comment\n{"a": 1}'
+
+
+WRITTEN = '{"balance": 12345678901234567.89, "id": 1e400, "price": 1.10, "a": "first", "a": "second", "n": -0.0}'
+
+
+def test_json_is_read_as_it_is_written() -> None:
+    """Numbers with all their digits, and keys that stand twice."""
+    text = text_of("a.json", WRITTEN)
+    assert text == "- balance: 12345678901234567.89; id: 1e400; price: 1.10; a: first; a: second; n: -0.0"
+    assert text_of("a.jsonl", WRITTEN) == text
+    assert read_file("a.json", b'{"title": 7, "name": "Fram"}').title == "Fram"
+    page = Page("u", 200, "application/json", None, WRITTEN.encode())
+    assert readable(page).text.replace("\n ", " ").replace("\n", " ") == WRITTEN.replace("{", "{ ").replace("}", " }")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_json_is_indented_as_the_standard_library_does(value: object) -> None:
+    written = json.dumps(value, ensure_ascii=False)
+    assert indented(parsed(written)) == json.dumps(json.loads(written), ensure_ascii=False, indent=1)
 
 
 @pytest.mark.parametrize(

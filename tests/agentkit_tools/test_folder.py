@@ -369,6 +369,27 @@ def test_what_can_not_be_opened_is_said(tmp_path: Path) -> None:
     assert "(the folder sub/ can't be opened: its files are not known)" in text
 
 
+@pytest.mark.skipif(os.sep == "\\", reason="a backslash is a separator")
+def test_a_name_with_a_backslash_is_read_by_the_path_that_a_search_returns(tmp_path: Path) -> None:
+    """Archives made on Windows leave such names elsewhere."""
+    (tmp_path / "reports\\2020.txt").write_text("A whale eats krill.")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports" / "2021.txt").write_text("A seal eats krill.")
+    find, read = documents(tmp_path)
+    assert sources(find(["whale"])) == ["reports\\2020.txt"]
+    assert "whale" in read(["reports\\2020.txt"], "food")
+    assert "seal" in read(["reports\\2021.txt"], "food")  # as a model on Windows writes it
+
+
+@pytest.mark.parametrize("path", ["\ud800", "a\udfff.txt", "whales.md\ud83d"])
+def test_half_a_surrogate_pair_in_a_path_is_a_name_that_is_not_found(tmp_path: Path, path: str) -> None:
+    find, read = tools_for(tmp_path, whales=WHALES)
+    with pytest.raises(ToolError, match="not found"):
+        read([path], "food")
+    assert sources(read([path, "whales.md"], "food")) == ["whales.md"]
+    find([path])
+
+
 def test_a_path_below_the_folder_may_be_absolute(tmp_path: Path) -> None:
     _, read = tools_for(tmp_path, whales=WHALES)
     assert sources(read([str(tmp_path.resolve() / "whales.md")], "krill")) == ["whales.md"]

@@ -58,6 +58,40 @@ def test_the_form_of_a_mail_that_has_a_text_is_read() -> None:
     assert both == "Subject: s\n\nPlain."
 
 
+def test_the_page_of_a_mail_is_read_where_its_plain_text_says_nothing() -> None:
+    # lswith/imap-mcp#21
+    excuse = plain("This email cannot be displayed in text only mode.")
+    page = plain(f"<h1>Statement</h1><p>{'The harbour lighthouse is 38 metres tall. ' * 40}", "html")
+    assert "Statement" in text_of("a.eml", mail("alternative", excuse, page))
+    invitation = plain("BEGIN:VCALENDAR\n" + "X-LONG:1\n" * 200, "calendar")
+    assert text_of("a.eml", mail("alternative", plain("Come at 9."), invitation)) == "Subject: s\n\nCome at 9."
+
+
+@pytest.mark.parametrize("pad", range(48))
+def test_a_mail_to_many_people_is_read(pad: int) -> None:
+    people = ["x" * pad + "@example.org", *(f"Person{n:03d} Surname <person{n:03d}@example.org>" for n in range(80))]
+    found = text_of("a.eml", f"From: Boss <boss@example.org>\nTo: {', '.join(people)}\nSubject: hello\n\nIt is 42.\n")
+    assert found.endswith("Subject: hello\n\nIt is 42.")
+    assert "person010@example.org>" in found
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "To: Anna Smith <", "From: a@[1.2", "Cc: x <y@[", "To: <>", "To: a <b@", "To: (",
+        "Content-Disposition: attachment; filename*=", "Content-Type: text/plain; charset*=x'",
+    ],
+)  # fmt: skip
+def test_a_malformed_header_costs_no_text(head: str) -> None:
+    found = text_of("a.eml", f"{head}\nSubject: hello\n\nIt is 42.\n")
+    assert "Subject: hello" in found
+    assert "It is 42." in found or "attachment" in head
+
+
+def test_a_long_subject_is_read_to_its_limit() -> None:
+    assert len(text_of("a.eml", f"Subject: Well, {'x' * 3_000}\n\nText.\n")) > 1_900
+
+
 def test_attached_texts_are_named_alone() -> None:
     attached = plain("a log").replace("\n\n", "\nContent-Disposition: attachment; filename=a.log\n\n")
     assert text_of("a.eml", mail("mixed", plain("Body."), attached)) == "Subject: s\n\nBody.\n\nAttached: a.log"

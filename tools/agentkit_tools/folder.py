@@ -5,7 +5,7 @@ New and changed files are indexed at the next search or read.
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,12 +14,14 @@ from typing import Annotated, Any
 
 from agentkit import ConfigurationError, Context, Tool, ToolError, tool
 from agentkit.retrieval import Embedder, content_words, embedder
+from agentkit_tools.contents import Contents, Document, Hit
 from agentkit_tools.cutting import cut_for
 from agentkit_tools.excerpts import excerpt
 from agentkit_tools.file_text import FileText, read_file
 from agentkit_tools.files import Folder, State, as_typed, can_be_shown, content_of, unreadable
+from agentkit_tools.index_file import cache_file
 from agentkit_tools.kinds import WITHOUT_TEXT
-from agentkit_tools.library import Contents, Document, Hit, Library, cache_file
+from agentkit_tools.library import Library
 from agentkit_tools.reader_process import NO_RUN, numbering
 from agentkit_tools.results import (
     MAX_QUERIES,
@@ -165,8 +167,9 @@ class _Documents:
         target = self._current()
         with target.library.refreshed(context) as contents:
             unread = contents.unread()
-            known = len(unread) + contents.count()
+            known = len(unread) + contents.count() + len(contents.waiting)
             left_out = _left_out_notes(target.folder.left_out, known), _closed_notes(target.folder.closed)
+            waiting = _waiting_notes(contents.waiting)
             asked = queries[:MAX_QUERIES]
             meant, doubts = self._meant(contents, asked)
             for query, passages in zip(asked, meant, strict=True):
@@ -187,7 +190,15 @@ class _Documents:
         notes = over_limit(len(queries), MAX_QUERIES, "queries were searched")
         return combined(
             blocks,
-            [*without, *notes, *doubts, *_unread_notes(unread), *left_out[1], *(left_out[0] if without else ())],
+            [
+                *without,
+                *notes,
+                *doubts,
+                *_unread_notes(unread),
+                *waiting,
+                *left_out[1],
+                *(left_out[0] if without else ()),
+            ],
         )
 
     def _meant(self, contents: Contents, queries: Sequence[str]) -> tuple[Sequence[Sequence[int]], list[str]]:
@@ -201,7 +212,7 @@ class _Documents:
         target = self._current()
         roots = (self._root.as_posix(), Path(target.root).as_posix())
         with target.library.refreshed(context) as contents:
-            found = [(path, _document(_as_in_hits(path, roots), contents)) for path in paths[:MAX_SOURCES]]
+            found = [(path, _document(path, roots, contents)) for path in paths[:MAX_SOURCES]]
             missing = [_unknown(path, contents) for path, document in found if document is None]
         if len(missing) == len(found):
             raise ToolError(" ".join(missing) or "path is empty: provide the path of at least one document.")
@@ -233,10 +244,14 @@ def _as_in_hits(path: str, roots: Sequence[str]) -> str:
     return found.removeprefix("./")
 
 
-def _document(path: str, contents: Contents) -> Document | None:
+def _document(path: str, roots: Sequence[str], contents: Contents) -> Document | None:
     """The document at a path, or the only one whose path looks like it: a model writes plain spaces and composed
-    letters."""
+    letters. roots: what the path may begin with."""
+    path = path.encode("utf-8", "replace").decode("utf-8")  # a model may write half a surrogate pair
     found = contents.document(path)
+    if found is None:
+        path = _as_in_hits(path, roots)
+        found = contents.document(path)
     if found is None:
         typed = as_typed(path)
         alike = [each for each in contents.paths() if as_typed(each) == typed]
@@ -249,6 +264,8 @@ def _unknown(path: str, contents: Contents) -> str:
     unread = contents.unread()
     if path in unread:
         return f"{_printable(path)} was not read: {unread[path]}."
+    if path in contents.waiting:
+        return f"{_printable(path)} is not read yet: there was no time; try again."
     ending = PurePosixPath(path).suffix.lower()
     if ending in WITHOUT_TEXT:
         return f"{_printable(path)} is not read: files of this kind ({ending}) have no text."
@@ -261,6 +278,12 @@ def _unread_notes(unread: Mapping[str, str]) -> list[str]:
     named = [f"({_printable(path)} was not read: {why})" for path, why in list(unread.items())[:MAX_NOTES]]
     more = len(unread) - len(named)
     return [*named, f"({more:,} more files were not read)"] if more else named
+
+
+def _waiting_notes(waiting: Collection[str]) -> list[str]:
+    """How many documents there was no time to read."""
+    count = "1 document is" if len(waiting) == 1 else f"{len(waiting):,} documents are"
+    return [f"({count} not read yet: there was no time; search again)"] if waiting else []
 
 
 def _closed_notes(closed: Sequence[str]) -> list[str]:

@@ -1,6 +1,5 @@
 """Extracts the readable text of a page: the main part of HTML, PDF, plain text and data formats."""
 
-import json
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +9,8 @@ import pypdfium2  # noqa: F401 - reported as missing when the tool is first used
 import trafilatura  # noqa: F401
 
 from agentkit import Context, Page
+from agentkit_tools.json_text import indented
+from agentkit_tools.json_text import parsed as parsed_json
 from agentkit_tools.page.blocks import joined, written
 from agentkit_tools.page.flat import flat_text
 from agentkit_tools.page.main_text import main_blocks
@@ -125,6 +126,6 @@ def html_text(source: str, address: str = "") -> Readable:
 
 def _pretty(text: str) -> str:
     try:
-        return json.dumps(json.loads(text), ensure_ascii=False, indent=1) if len(text) <= MAX_PRETTY else text.strip()
+        return indented(parsed_json(text)) if len(text) <= MAX_PRETTY else text.strip()
     except (ValueError, RecursionError):
         return text.strip()

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from agentkit import Context, ToolError, call_isolated
 from agentkit.errors import IsolationError, ToolDefinitionError
@@ -54,10 +54,10 @@ class _Slots:
 
     @contextmanager
     def taken(self, context: Context[Any]) -> Iterator[None]:
-        """Raises ToolError when the run ends before there is room."""
+        """Raises RunEndedError when the run ends before there is room."""
         free = self.free
-        while not free.acquire(timeout=_POLL):
-            check(context)
+        if not acquired(free, context):
+            raise _stopped()
         try:
             yield
         finally:
@@ -80,7 +80,7 @@ def in_reader_process(
     read: a function of a module. size: of the document in bytes: a small one is read here where no process can be
     started. seconds: that it may take (SECONDS). Raises what `read` raises; TooComplexError when it takes more than
     that or MEMORY, or its process crashes;
-    ToolError when the run ends before.
+    RunEndedError when the run ends before.
     """
     if _is_reader:
         return read(*arguments)  # type: ignore[call-arg]
@@ -131,15 +131,38 @@ def _set_alarm(seconds: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
+class RunEndedError(ToolError):
+    """The run has ended, or goes on without its tools."""
+
+
+def is_over(context: Context[Any]) -> bool:
+    """Whether the run has ended, or goes on without its tools."""
+    return context.cancelled or (context.deadline is not None and time.monotonic() >= context.deadline)
+
+
 def check(context: Context[Any]) -> None:
-    """Raises ToolError when the run has ended, or goes on without its tools."""
-    is_over = context.deadline is not None and time.monotonic() >= context.deadline
-    if is_over or context.cancelled:
+    """Raises RunEndedError when the run has ended, or goes on without its tools."""
+    if is_over(context):
         raise _stopped()
 
 
-def _stopped() -> ToolError:
-    return ToolError("the document was not read: the run ended before")
+class Acquirable(Protocol):
+    """A lock, or a semaphore."""
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Wait for it; returns whether it came in time."""
+
+
+def acquired(lock: Acquirable, context: Context[Any]) -> bool:
+    """Wait for a lock for as long as the run goes on; returns whether it was acquired."""
+    while not lock.acquire(timeout=_POLL):
+        if is_over(context):
+            return False
+    return True
+
+
+def _stopped() -> RunEndedError:
+    return RunEndedError("the document was not read: the run ended before")
 
 
 def _why(error: IsolationError, seconds: float, left: float) -> Exception:

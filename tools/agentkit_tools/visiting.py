@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from agentkit import Agent, Context, FetchError, Page, Tool, ToolError, fetch, tool
 from agentkit.errors import ConfigurationError, StatusError
 from agentkit_tools.cutting import cut_for
-from agentkit_tools.library import cache_folder
+from agentkit_tools.index_file import cache_folder
 from agentkit_tools.page_reader import LIMITS, SECONDS, PageReader
 from agentkit_tools.page_text import Readable, readable
 from agentkit_tools.parallel import in_parallel

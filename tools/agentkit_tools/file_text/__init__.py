@@ -19,9 +19,10 @@ from agentkit_tools.file_text.slides import read_slides
 from agentkit_tools.file_text.tables import read_csv
 from agentkit_tools.file_text.texts import read_page, read_pdf, read_text
 from agentkit_tools.file_text.word import read_word
+from agentkit_tools.log import logger
 from agentkit_tools.page_text import is_pdf
-from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
-from agentkit_tools.unreadable import MissingReaderError, TooComplexError, UnreadableError
+from agentkit_tools.reader_process import LARGE, NO_RUN, RunEndedError, in_reader_process
+from agentkit_tools.unreadable import ForTheMomentError, MissingReaderError, TooComplexError, UnreadableError
 
 __all__ = ["READERS", "FileText", "MissingReaderError", "read_file"]
 
@@ -66,8 +67,8 @@ def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> File
     are read in another process. context: the run for which it is read.
 
     Raises UnreadableError when it has no text that can be read: encrypted, scanned, damaged, of a kind that is not
-    read, of a size that takes too much time or memory; MissingReaderError when a package is missing for it; ToolError
-    when the run ends before it is read.
+    read, of a size that takes too much time or memory; MissingReaderError when a package is missing for it;
+    RunEndedError when the run ends before it is read.
     """
     ending = PurePosixPath(path).suffix.lower()
     if ending in kinds.INSTEAD:
@@ -76,6 +77,14 @@ def read_file(path: str, content: bytes, context: Context[Any] = NO_RUN) -> File
         return _read(path, content, READERS.get(ending, read_text), context)
     except RecursionError:
         raise TooComplexError("it is nested too deeply") from None
+    except MemoryError:
+        raise ForTheMomentError("there is not enough memory to read it") from None
+    except (UnreadableError, RunEndedError, OSError):
+        raise
+    except Exception as error:
+        logger.warning("%s could not be read: what reads it raised %s", path, type(error).__name__)
+        logger.debug("what was raised for %s", path, exc_info=error)
+        raise UnreadableError("it is damaged") from error
 
 
 def _read(path: str, content: bytes, reader: Reader, context: Context[Any]) -> FileText:

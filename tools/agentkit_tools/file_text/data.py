@@ -1,11 +1,11 @@
 """JSON: each value with the path to it, and each record a paragraph."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined
 from agentkit_tools.file_text.texts import decoded
+from agentkit_tools.json_text import Members, Number, parsed
 
 KEY, PATH = 80, 200
 """Maximum length of a key, and of the path to a value, in characters."""
@@ -18,7 +18,7 @@ def read_json(path: str, content: bytes) -> FileText:
     """A JSON document; what is no valid JSON (comments, cut off) is read as text."""
     text = decoded(path, content)
     try:
-        value = json.loads(text)
+        value = parsed(text)
     except (ValueError, RecursionError):
         return FileText("", text)
     return FileText(_title(value), joined(_paragraphs(value)))
@@ -32,14 +32,15 @@ def read_json_lines(path: str, content: bytes) -> FileText:
 
 def _record(line: str) -> Iterator[str]:
     try:
-        yield from _paragraphs(json.loads(line))
+        yield from _paragraphs(parsed(line))
     except (ValueError, RecursionError):
         yield line
 
 
 def _title(value: Any) -> str:
-    titles = (value.get(key) for key in ("title", "name")) if isinstance(value, dict) else ()
-    return next((title for title in titles if isinstance(title, str)), "")
+    named = dict(value) if isinstance(value, Members) else {}
+    titles = (named.get(key) for key in ("title", "name"))
+    return next((title for title in titles if isinstance(title, str) and not isinstance(title, Number)), "")
 
 
 def _paragraphs(value: Any) -> Iterator[str]:
@@ -74,9 +75,9 @@ def _lines(value: Any) -> Iterator[tuple[str, bool]]:
     while todo:
         path, value, is_first = todo.pop()
         below: list[tuple[str, Any]] = []
-        if isinstance(value, dict):
-            below = [(_joined(path, key), each) for key, each in value.items()]
-        elif isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        if isinstance(value, Members):
+            below = [(_joined(path, key), each) for key, each in value]
+        elif isinstance(value, list) and any(isinstance(each, Members | list) for each in value):
             below = [(f"{path}[{number}]", each) for number, each in enumerate(value)]
         else:
             said = _said(value)

@@ -1,26 +1,40 @@
 """Mails."""
 
 import email
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from typing import Any
 
 from agentkit import Page
-from agentkit_tools.file_text.form import FileText, joined
+from agentkit_tools.file_text.form import FileText, joined, one_line
 from agentkit_tools.page_text import readable
 from agentkit_tools.unreadable import UnreadableError
 
 SHOWN = ("From", "To", "Cc", "Date", "Subject")
+ADDRESSES = frozenset(("from", "to", "cc", "bcc", "reply-to", "sender"))
+"""Headers of several addresses, with commas between them."""
 MAX_HEADER = 2_000
 """Characters of a header that are read: the time for one grows with the square of its length."""
 
 
+RICHER = 5
+"""How many times as long as the plain text of a mail its page is when that is read instead: some senders write into the
+plain text only that it can't be shown."""
+
+
 class _Policy(EmailPolicy):
-    """Reads the beginning of each header."""
+    """Reads the beginning of each header. A malformed one is shown as it is written, and says nothing of a part."""
 
     def header_fetch_parse(self, name: str, value: str) -> Any:
-        return super().header_fetch_parse(name, value[:MAX_HEADER])
+        if len(value) > MAX_HEADER:
+            value = value[:MAX_HEADER]
+            if name.lower() in ADDRESSES and "," in value:
+                value = value[: value.rfind(",")]
+        try:
+            return super().header_fetch_parse(name, value)
+        except (ValueError, LookupError, TypeError, AttributeError):  # of email, for malformed ones
+            return super().header_fetch_parse(name, "") if name.lower().startswith("content-") else one_line(value)
 
 
 def read_mail(path: str, content: bytes) -> FileText:
@@ -74,9 +88,16 @@ def _texts(path: str, part: EmailMessage) -> Iterator[str]:
 
 
 def _best(path: str, parts: list[EmailMessage]) -> str:
-    """The plain text of several forms of one text, or the richest one that has a text."""
-    plain = [part for part in parts if part.get_content_type() == "text/plain"]
-    texts = (joined(_texts(path, part)) for part in [*plain, *reversed(parts)])
+    """The plain text of several forms of one text, its page where that says many times as much, or the richest one that
+    has a text."""
+    plain = _first_text(path, [part for part in parts if part.get_content_type() == "text/plain"])
+    pages = [part for part in reversed(parts) if part.get_content_type() == "text/html" or part.is_multipart()]
+    page = _first_text(path, pages)
+    return (page if len(page) > RICHER * len(plain) else plain) or _first_text(path, parts[::-1])
+
+
+def _first_text(path: str, parts: Sequence[EmailMessage]) -> str:
+    texts = (joined(_texts(path, part)) for part in parts)
     return next((text for text in texts if text.strip()), "")
 
 

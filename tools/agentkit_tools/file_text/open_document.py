@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined, one_line
-from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local
+from agentkit_tools.file_text.hidden_styles import without_hidden
+from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local, number_in
 from agentkit_tools.file_text.tables import table_text
 from agentkit_tools.unreadable import UnreadableError
 
@@ -18,7 +19,7 @@ def read_open_document(path: str, content: bytes) -> FileText:
     package = Package(content)
     if next(descendants(package.xml("meta-inf/manifest.xml"), "encryption-data"), None) is not None:
         raise UnreadableError("it is encrypted")
-    body = child(package.xml("content.xml"), "body")
+    body = child(without_hidden(package, package.xml("content.xml")), "body")
     if body is None:
         raise UnreadableError("it is damaged")
     title = child(package.xml("meta.xml"), "meta", "title")
@@ -50,8 +51,7 @@ def _blocks(root: Any) -> Iterator[str]:
 
 
 def _level(heading: Any) -> int:
-    level = attribute(heading, "outline-level") or "1"
-    return min(max(int(level), 1), 6) if level.isdecimal() else 1
+    return min(max(number_in(attribute(heading, "outline-level")), 1), 6)
 
 
 def _items(root: Any) -> Iterator[str]:
@@ -89,8 +89,7 @@ def _cells(row: Any) -> list[str]:
 
 
 def _repeated(element: Any, what: str) -> int:
-    said = attribute(element, f"number-{what}-repeated") or "1"
-    return min(int(said), MAX_REPEATED) if said.isdecimal() and len(said) < 10 else 1
+    return min(number_in(attribute(element, f"number-{what}-repeated")), MAX_REPEATED)
 
 
 def _frames(paragraph: Any) -> list[Any]:
@@ -118,8 +117,7 @@ def _inline(paragraph: Any) -> str:
         todo.append(element.tail or "")
         name = local(element)
         if name == "s":
-            count = attribute(element, "c") or "1"
-            parts.append(" " * (min(int(count), 100) if count.isdecimal() else 1))
+            parts.append(" " * min(number_in(attribute(element, "c")), 100))
         elif name in ("tab", "line-break"):
             parts.append("\t" if name == "tab" else "\n")
         elif name == "note":

@@ -68,7 +68,9 @@ class Package:
         try:
             with self._file.open(entry) as part:
                 content = part.read(room + 1)
-        except _DAMAGED:
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - each method of compression has errors of its own
             raise DamagedPartError("it is damaged") from None
         if len(content) > room:
             raise UnreadableError("it is too large when unpacked")
@@ -81,7 +83,10 @@ class Package:
         parser = etree.XMLParser(
             resolve_entities=False, no_network=True, recover=True, remove_comments=True, remove_pis=True
         )
-        root = etree.fromstring(content, parser) if content.strip() else None
+        try:
+            root = etree.fromstring(content, parser) if content.strip() else None
+        except etree.XMLSyntaxError:
+            root = None
         return etree.Element("none") if root is None else root
 
     def targets(self, path: str) -> dict[str, tuple[str, str]]:
@@ -155,6 +160,22 @@ def attribute(element: Any, name: str) -> str | None:
         if key == name or key.endswith("}" + name):
             return str(value)
     return None
+
+
+def number_in(written: str | None, otherwise: int = 1) -> int:
+    """The whole number that an attribute says. otherwise: what an attribute means that is missing or says none, as one
+    of ten digits and more does."""
+    return int(written) if written is not None and written.isdecimal() and len(written) < 10 else otherwise
+
+
+def is_on(element: Any, name: str) -> bool:
+    """Whether an attribute of an Office file is set to true."""
+    return attribute(element, name) in ("1", "true", "on")
+
+
+def is_off(element: Any, name: str) -> bool:
+    """Whether an attribute of an Office file is set to false."""
+    return attribute(element, name) in ("0", "false", "off")
 
 
 def children(element: Any, *names: str) -> Iterator[Any]:

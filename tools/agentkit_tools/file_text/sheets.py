@@ -10,6 +10,7 @@ from typing import Any
 
 from agentkit import Context
 from agentkit_tools.file_text.form import FileText, joined
+from agentkit_tools.file_text.number_formats import shown
 from agentkit_tools.file_text.package import Package, unescaped
 from agentkit_tools.file_text.sheet_notes import SheetNotes, notes_of_sheets
 from agentkit_tools.file_text.tables import table_text
@@ -81,11 +82,7 @@ def _said(cell: Any) -> str:
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float | int):
-        form = str(cell.number_format)
-        is_percent = "%" in form
-        if float(value).is_integer() and re.fullmatch("0{2,20}", form):
-            return f"{int(value):0{len(form)}d}"  # a code, such as a postal one
-        return f"{value * 100:.10g}%" if is_percent else f"{value:.15g}" if isinstance(value, float) else str(value)
+        return shown(value, str(cell.number_format))
     if isinstance(value, datetime.datetime):
         return value.isoformat(" ").removesuffix(" 00:00:00")
     return "" if value is None else unescaped(str(value))

@@ -10,6 +10,8 @@ from agentkit_tools.file_text.package import (
     child,
     children,
     descendants,
+    is_off,
+    is_on,
     local,
     undamaged,
     unescaped,
@@ -40,8 +42,11 @@ def _target(slide: Any, targets: dict[str, tuple[str, str]]) -> str:
 
 
 def _slide(package: Package, number: int, path: str, titles: list[str]) -> str:
-    """The text of a slide, whose title is added to those of the others."""
-    title, blocks = _blocks(package.xml(path))
+    """The text of a slide, whose title is added to those of the others; "" of one that is hidden."""
+    root = package.xml(path)
+    if is_off(root, "show"):
+        return ""
+    title, blocks = _blocks(root)
     titles += [title] if title else []
     head = f"## Slide {number}: {title}" if title else f"## Slide {number}"
     notes: list[str] = []
@@ -72,6 +77,8 @@ def _blocks(root: Any) -> tuple[str, list[str]]:
     while todo:
         element = todo.pop()
         name = local(element)
+        if _is_hidden(element):
+            continue
         if name == "sp":
             kind = _placeholder(element)
             text = "\n".join(_paragraphs(element))
@@ -86,6 +93,12 @@ def _blocks(root: Any) -> tuple[str, list[str]]:
         elif name not in _LEFT_OUT:
             todo.extend(reversed(element))
     return title, blocks
+
+
+def _is_hidden(shape: Any) -> bool:
+    """Whether a shape, a picture, a table or a group of them is hidden."""
+    properties = (child(each, "cNvPr") for each in shape if local(each).startswith("nv"))
+    return any(each is not None and is_on(each, "hidden") for each in properties)
 
 
 def _placeholder(shape: Any) -> str:

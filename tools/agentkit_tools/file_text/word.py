@@ -5,12 +5,15 @@ from typing import Any
 
 from agentkit_tools.file_text.equations import equation
 from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.hidden_styles import with_bases
 from agentkit_tools.file_text.imported import imported_text
-from agentkit_tools.file_text.package import Package, attribute, child, children, local
+from agentkit_tools.file_text.package import Package, attribute, child, children, is_off, is_on, local, number_in
 from agentkit_tools.file_text.symbols import symbol
 
 _LEFT_OUT = frozenset(("del", "moveFrom", "Fallback", "rt", "instrText", "delText", "rPr", "pPr"))
 """What is deleted, written a second time, or says how a text looks or is read."""
+
+_NO_LEVEL = -1
 
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 
@@ -20,7 +23,7 @@ def read_word(path: str, content: bytes) -> FileText:
     package = Package(content)
     main = package.main_part("word/document.xml")
     styles = list(children(package.xml(_styles_path(package, main)), "style"))
-    document = _Document(_heading_levels(styles), _list_styles(styles), _Imports(package, main))
+    document = _Document(_heading_levels(styles), _list_styles(styles), _hidden_styles(styles), _Imports(package, main))
     parts = [*document.blocks(child(package.xml(main), "body")), *_notes(package, main, document)]
     title = child(package.xml("docprops/core.xml"), "title")
     named = (title.text if title is not None else "") or ""
@@ -69,6 +72,24 @@ def _list_styles(styles: Iterable[Any]) -> frozenset[str]:
     return frozenset(attribute(style, "styleId") or "" for style in styles if child(style, "pPr", "numPr") is not None)
 
 
+def _hidden_styles(styles: Iterable[Any]) -> Mapping[str, bool]:
+    """Whether the styles that say anything of it hide what is in them, by their ids, also by the style that they are
+    based on."""
+    based_on, said = dict[str, str](), dict[str, bool]()
+    for style in styles:
+        number = attribute(style, "styleId") or ""
+        based_on[number] = _value(child(style, "basedOn")) or ""
+        if (hidden := _vanishes(child(style, "rPr"))) is not None:
+            said[number] = hidden
+    return with_bases(said, based_on)
+
+
+def _vanishes(properties: Any) -> bool | None:
+    """Whether the properties of a text hide it; None when they don't say."""
+    vanish = child(properties, "vanish")
+    return None if vanish is None else not is_off(vanish, "val")
+
+
 def _heading_levels(styles: Iterable[Any]) -> dict[str, int]:
     """The level of each style that is a heading, 0 for the title, by its id. In a translated Word the ids are
     translated, and the names are not."""
@@ -77,13 +98,13 @@ def _heading_levels(styles: Iterable[Any]) -> dict[str, int]:
     for style in styles:
         number = attribute(style, "styleId") or ""
         name = (_value(child(style, "name")) or "").lower()
-        outline = _value(child(style, "pPr", "outlineLvl"))
+        outline = number_in(_value(child(style, "pPr", "outlineLvl")), _NO_LEVEL)
         if name == "title":
             levels[number] = 0
-        elif name.startswith("heading ") and name[8:].isdecimal():
-            levels[number] = int(name[8:])
-        elif outline is not None and outline.isdecimal() and int(outline) < 9:
-            levels[number] = int(outline) + 1
+        elif name.startswith("heading ") and (level := number_in(name[8:], _NO_LEVEL)) != _NO_LEVEL:
+            levels[number] = level
+        elif 0 <= outline < 9:
+            levels[number] = outline + 1
         based_on[number] = _value(child(style, "basedOn")) or ""
     return levels | {style: levels[base] for style, base in based_on.items() if style not in levels and base in levels}
 
@@ -95,9 +116,12 @@ def _value(element: Any) -> str | None:
 class _Document:
     """Reads the blocks of one document. title: the paragraph in the style "Title"."""
 
-    def __init__(self, levels: Mapping[str, int], lists: Container[str], imports: _Imports) -> None:
+    def __init__(
+        self, levels: Mapping[str, int], lists: Container[str], hidden: Mapping[str, bool], imports: _Imports
+    ) -> None:
         self._levels = levels
         self._lists = lists
+        self._hidden = hidden
         self._imports = imports
         self.title = ""
 
@@ -122,7 +146,7 @@ class _Document:
             name = local(element)
             if name == "p":
                 yield self._paragraph(element)
-                todo.extend(reversed(_boxes(element)))
+                todo.extend(reversed(_boxes(element, self._hidden)))
             elif name == "tbl":
                 yield "\n".join(self._rows(element)), False
             elif name == "altChunk":
@@ -131,9 +155,9 @@ class _Document:
                 todo.extend(reversed(element))
 
     def _paragraph(self, element: Any) -> tuple[str, bool]:
-        text = _inline(element).strip()
         properties = child(element, "pPr")
         style = _value(child(properties, "pStyle")) or ""
+        text = _inline(element, self._hidden, style).strip()
         level = self._levels.get(style)
         if level is not None and text:
             line = one_line(text)
@@ -153,8 +177,7 @@ class _Document:
                 goes_on = merged is not None and _value(merged) != "restart" and len(cells) < len(above)
                 text = one_line(" ".join(block for block, _ in self._all_blocks(cell)))
                 cells.append(above[len(cells)] if goes_on and not text else text)
-                span = _value(child(cell, "tcPr", "gridSpan")) or "1"
-                cells += [""] * (min(int(span), 100) - 1 if span.isdecimal() else 0)
+                cells += [""] * (min(number_in(_value(child(cell, "tcPr", "gridSpan"))), 100) - 1)
             above = cells
             line = " | ".join(filter(None, cells))
             if line:
@@ -162,9 +185,15 @@ class _Document:
 
 
 def _rows_of(table: Any) -> Iterator[Any]:
-    """The rows of a table that are not deleted, without those of tables in it."""
+    """The rows of a table that are neither deleted nor hidden, without those of tables in it."""
     rows = (row for each in table for row in _through(each, "tr"))
-    return (row for row in rows if child(row, "trPr", "del") is None)
+    return (row for row in rows if child(row, "trPr", "del") is None and not _vanishes_with(child(row, "trPr")))
+
+
+def _vanishes_with(properties: Any) -> bool:
+    """Whether the properties of a row hide it."""
+    hidden = child(properties, "hidden")
+    return hidden is not None and not is_off(hidden, "val")
 
 
 def _cells_of(row: Any) -> Iterator[Any]:
@@ -180,22 +209,24 @@ def _through(element: Any, name: str) -> Iterator[Any]:
             yield from _through(each, name)
 
 
-def _boxes(paragraph: Any) -> list[Any]:
-    """The text boxes and imported parts in a paragraph; boxes in `Fallback` are there for older programs, a second
-    time."""
+def _boxes(paragraph: Any, hidden: Mapping[str, bool]) -> list[Any]:
+    """The text boxes and imported parts in a paragraph that are not hidden; boxes in `Fallback` are there for older
+    programs, a second time."""
     boxes = []
+    style = _value(child(paragraph, "pPr", "pStyle")) or ""
     todo = list(reversed(paragraph))
     while todo:
         element = todo.pop()
         if local(element) in ("txbxContent", "altChunk"):
             boxes.append(element)
-        elif local(element) not in _LEFT_OUT:
+        elif local(element) not in _LEFT_OUT and not _is_hidden(element, hidden, style):
             todo.extend(reversed(element))
     return boxes
 
 
-def _inline(paragraph: Any) -> str:
-    """The text of a paragraph, without that of its text boxes."""
+def _inline(paragraph: Any, hidden: Mapping[str, bool], style: str) -> str:
+    """The text of a paragraph, without that of its text boxes. hidden: whether styles hide what is in them. style: of
+    the paragraph."""
     parts: list[str] = []
     todo = list(reversed(paragraph))
     while todo:
@@ -211,7 +242,7 @@ def _inline(paragraph: Any) -> str:
             parts.append(_CHARACTERS[name])
         elif name == "docPr":
             parts.append(_description(element))
-        elif name not in _LEFT_OUT and name != "txbxContent" and not (name == "r" and _is_hidden(element)):
+        elif name not in _LEFT_OUT and name != "txbxContent" and not _is_hidden(element, hidden, style):
             todo.extend(reversed(element))
     return "".join(parts)
 
@@ -222,6 +253,13 @@ def _description(element: Any) -> str:
     return f"[image: {said}]" if said else ""
 
 
-def _is_hidden(run: Any) -> bool:
-    hidden = child(run, "rPr", "vanish")
-    return hidden is not None and _value(hidden) not in ("0", "false", "off")
+def _is_hidden(element: Any, hidden: Mapping[str, bool], style: str) -> bool:
+    """Whether a drawing is hidden, or a run: by itself, by its style or, where these don't say, by the style of its
+    paragraph."""
+    if local(element) != "r":
+        drawn = child(element, "docPr") if local(element) in ("anchor", "inline") else None
+        return drawn is not None and is_on(drawn, "hidden")
+    properties = child(element, "rPr")
+    by_itself = _vanishes(properties)
+    own = _value(child(properties, "rStyle")) or ""
+    return hidden.get(own, hidden.get(style, False)) if by_itself is None else by_itself

@@ -51,7 +51,7 @@ def _read(content: bytes) -> tuple[str, list[str], int, str]:
     characters, why = 0, ""
     end = time.monotonic() + SECONDS
     with pypdfium2.PdfDocument(content) as document:
-        title = document.get_metadata_value("Title")
+        title = _title(document)
         count = len(document)
         for number in range(min(count, MAX_PAGES)):
             pages.append(_page_text(document, number))
@@ -62,6 +62,13 @@ def _read(content: bytes) -> tuple[str, list[str], int, str]:
                 why = f": they took {SECONDS:g} seconds"
                 break
     return title, pages, count, why
+
+
+def _title(document: pypdfium2.PdfDocument) -> str:
+    try:
+        return str(document.get_metadata_value("Title"))
+    except UnicodeDecodeError:  # some programs cut a title within a character
+        return ""
 
 
 def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:
