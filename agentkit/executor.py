@@ -302,7 +302,7 @@ class Executor:
     def _may_ask(self, found: Tool[..., Any], call: ToolCall) -> bool:
         if found.options.approve is not False:
             return True
-        if self._guard is None or not self._guard.asks:
+        if self._guard is None or not self._guard.asks or not found.has_hooks:  # of which it says nothing
             return False
         return not found.options.read_only or self._reason(call) is not None
 
@@ -336,6 +336,7 @@ class Executor:
 
         asks: OpenCall | None = None
         with PlannedCall(self, self.hooks, call) as planned:
+            planned.begin()
             if call in decisions or not self._waits(planned):
                 if call in decisions and self._guard is not None:
                     self._guard.allow(planned.call)
@@ -346,6 +347,7 @@ class Executor:
         for call in calls[place + 1 :]:  # also what is decided: that is decided anew, when the first is answered
             if self._may_need_approval(call):
                 with PlannedCall(self, self.hooks, call) as planned:
+                    planned.begin()
                     waiting += [self._shown(open_call(planned.call), planned.call)] if self._waits(planned) else []
         return waiting
 

@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -66,12 +66,13 @@ class Runner(Protocol):
 @dataclass(eq=False)
 class _Work:
     """A call that runs in a thread and reports to the inbox. stop: tells the tool that the run is to stop, or waits for
-    it no longer."""
+    it no longer. at_end: called in the thread when the call has ended, however it did."""
 
     name: str
     arguments: str
     inbox: "_Inbox"
     stop: Closing
+    at_end: Callable[[], object] | None = None
     started: float = field(default_factory=time.monotonic)
     taken: threading.Lock = field(default_factory=threading.Lock)
     has_ended: bool = False
@@ -100,6 +101,8 @@ class _Work:
             outcome = failure(f"{self.name} raised {type(error).__name__}.")
         self.has_ended = True
         self.inbox.put((self, outcome))
+        if self.at_end is not None:
+            self.at_end()
 
 
 _Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
@@ -118,10 +121,17 @@ class RunningCalls:
     def __len__(self) -> int:
         return len(self._unclaimed)
 
-    def begin(self, name: str, arguments: str, context: Context | None = None) -> None:
-        """Start a call, unless an identical one waits to be claimed. context: instead of the run's."""
+    def begin(
+        self,
+        name: str,
+        arguments: str,
+        context: Context | None = None,
+        at_end: Callable[[], object] | None = None,
+    ) -> None:
+        """Start a call, unless an identical one waits to be claimed. context: instead of the run's. at_end: called in
+        its thread when it has ended."""
         if self._like(name, arguments) is None:
-            self._unclaimed.append(self._started(name, arguments, context))
+            self._unclaimed.append(self._started(name, arguments, context, at_end))
             if self._is_left:  # meanwhile, by another thread
                 self.leave()
 
@@ -148,9 +158,15 @@ class RunningCalls:
     def _like(self, name: str, arguments: str) -> _Work | None:
         return next((work for work in self._unclaimed if (work.name, work.arguments) == (name, arguments)), None)
 
-    def _started(self, name: str, arguments: str, context: Context | None = None) -> _Work:
+    def _started(
+        self,
+        name: str,
+        arguments: str,
+        context: Context | None = None,
+        at_end: Callable[[], object] | None = None,
+    ) -> _Work:
         context = context or self._runner.context
-        work = _Work(name, arguments, self.inbox, Closing(context.cancel))
+        work = _Work(name, arguments, self.inbox, Closing(context.cancel), at_end)
         WORKERS.submit(functools.partial(work.run, self._runner, context))
         return work
 

@@ -99,12 +99,8 @@ class RunHooks(CallHooks):
             return self._executed(tool, arguments, context)
         from agentkit.running.hooked_calls import answer
 
-        gate, blame = self._gate, self._mistakes.append
-        try:
-            return answer(self._around_tool, tool, arguments, context, gate, blame, self._executed)
-        finally:
-            if self._gate is not None:
-                self._gate.leave()
+        blame = self._mistakes.append
+        return answer(self._around_tool, tool, arguments, context, self._gate, blame, self._executed)
 
     def _executed(self, tool: Tool[..., Any], arguments: str, context: Context[Any]) -> Outcome:
         execute: Callable[[], Outcome] = functools.partial(tool.answer, arguments, context)

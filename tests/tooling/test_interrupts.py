@@ -283,3 +283,37 @@ def test_greenlets_are_killed_and_timed_out_in_the_middle_of_a_tool() -> None:
     """In a program that gevent has patched, where runs also go on side by side."""
     made = subprocess.run([sys.executable, "-c", GREENLETS], cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert (made.returncode, made.stderr) == (0, "")
+
+
+class OneAtATime(Hook):
+    """Calls wait for each other, and each for a check."""
+
+    def __init__(self) -> None:
+        self.place = threading.Semaphore(1)
+
+    def around_tool(self, call: Any, proceed: Any) -> Any:
+        with self.place:
+            time.sleep(0.5 if call.arguments["seconds"] else 0)
+            return proceed(call)
+
+
+@needs_signals
+def test_the_hooks_of_a_call_that_may_need_a_person_end_with_the_run() -> None:
+    @tool(approve=lambda values: values["seconds"] > 100)
+    def work(seconds: float) -> str:
+        """Work."""
+        return "done"
+
+    hook = OneAtATime()
+    agent = Agent(
+        ScriptedBackend(("work", {"seconds": 1}), ("work", {"seconds": 0}), "Done."), tools=[work], hooks=[hook]
+    )
+    with signalled(raising(TimeIsUp()), 0.2), pytest.raises(TimeIsUp):
+        agent.run("Go.")
+    cancel = threading.Event()
+    timer = threading.Timer(10, cancel.set)
+    timer.start()
+    try:
+        assert agent.run("Again.", cancel=cancel).stopped == "answer"
+    finally:
+        timer.cancel()
