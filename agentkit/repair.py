@@ -16,9 +16,9 @@ from agentkit.message import SHOWN, Part, is_plain_text, response_of, returned_t
 from agentkit.tooling.arguments import as_json_object, is_json_object, is_sendable
 from agentkit.tooling.call_names import is_valid_name, valid_author, valid_id, valid_name
 from agentkit.tooling.json_repair import cleaned
+from agentkit.tooling.outcome import INTERRUPTED
 
 REFUSED = "a value that servers refuse (NaN, Infinity, an integer beyond 64 bits, half a surrogate pair)"
-INTERRUPTED = "There is no result: the conversation was interrupted before this call was answered."
 
 
 def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> tuple[list[dict[str, Any]], list[str]]:

@@ -81,6 +81,8 @@ def _note_of_cut(shown: int, size: int) -> str:
 
 
 _FAILED = "Error: "
+INTERRUPTED = "There is no result: the conversation was interrupted before this call was answered."
+"""The result of a call that a repaired history has none for."""
 failures_watched_by: list[Callable[[BaseException], object]] = []
 """Called with each exception that makes a call fail, in any thread. A recording that is replayed looks at them."""
 
@@ -104,5 +106,5 @@ WRONG_ARGUMENTS = class_name(ArgumentsError())
 
 
 def is_failure(response: str) -> bool:
-    """Whether a stored result is that of a call that failed."""
-    return response.startswith(_FAILED)
+    """Whether a stored result is that of a call that failed, or has none."""
+    return response.startswith(_FAILED) or response == INTERRUPTED
