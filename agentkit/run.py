@@ -198,7 +198,7 @@ def events_of(
         raise
     finally:
         executor.leave_begun()
-        transcript.extend(executor.left)
+        executor.answer_left(transcript)
     is_replayed = turn.state == "answered"
     if is_replayed and streams and isinstance(output, str):
         text = TextDelta(output)

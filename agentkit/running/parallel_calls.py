@@ -58,8 +58,8 @@ class Runner(Protocol):
         """The event of a call that was run."""
         ...
 
-    def leave(self, calls: Sequence[ToolCall]) -> None:
-        """The run is left while these calls are running."""
+    def leave(self, call: ToolCall, outcome: Outcome | None) -> None:
+        """The run is left while a call is running, or has just ended."""
         ...
 
 
@@ -197,7 +197,8 @@ class ParallelCalls:
         try:
             return (yield from self._events(works, waiting))
         except BaseException:  # the reader has left, or what stops its thread was raised here
-            self.runner.leave([works[work] for work in waiting])
+            for work in waiting:
+                self.runner.leave(works[work], self.outcomes.get(work))
             raise
         finally:
             for work in self.running:
@@ -221,11 +222,11 @@ class ParallelCalls:
             if waiting[0] not in self.outcomes:
                 yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
-                work = waiting.popleft()
+                work = waiting[0]
                 if self.outcomes[work].question is not None:
                     return open_call(works[work], self.outcomes[work].question)
                 yield self.runner.finished(works[work], self.outcomes[work].with_note(self.note))
-
+                waiting.popleft()  # now its answer is in the transcript
         return None
 
     def _next_calls(self, begun: int) -> Sequence[ToolCall]:
@@ -238,11 +239,12 @@ class ParallelCalls:
         closing, is_logged = self.runner.context.closing, self.runner.context.session is not None
         is_closed = closing is not None and closing.is_closed
         while waiting and (is_closed or not is_logged):
-            work = waiting.popleft()
+            work = waiting[0]
             if self.runner.has_effect(work.name):
                 how = "closed" if is_closed else "cancelled"
                 outcome = self.outcomes.get(work) or failure(stopped_meanwhile(work.name, how))
                 yield self.runner.finished(works[work], outcome)
+            waiting.popleft()
 
     def _deadline_of(self, work: _Work) -> float:
         timeout = self.runner.timeout_of(work.name)
