@@ -16,7 +16,7 @@ from agentkit.event import Result
 from agentkit.evidence.sources import given_by, named_in
 from agentkit.tooling.context import Context as Context
 from agentkit.tooling.error_log import log_raised
-from agentkit.tooling.interrupts import is_interrupt
+from agentkit.tooling.interrupts import is_interrupt, stops_the_run
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.questions import QuestionAsked
@@ -207,7 +207,9 @@ class Tool(Generic[P, R]):
             return False
         try:
             return bool(approve(values))
-        except Exception as error:  # noqa: BLE001 - of a user's function
+        except Exception as error:
+            if stops_the_run(error):
+                raise
             log_raised(logger, WARNING, f"the approve function of tool {self.name} raised", error, approve)
             return True
 
@@ -296,7 +298,7 @@ class Tool(Generic[P, R]):
             except ToolError:
                 raise
             except Exception as error:
-                if stop.is_over:  # nobody waits for another try
+                if stop.is_over or is_interrupt(error, context.hooks.handlers):  # nobody waits for another try
                     raise
                 log_raised(logger, INFO, f"tool {self.name} is retried after", error, self.function)
             values, _ = self._read(arguments)  # the function may have changed what it was given

@@ -14,6 +14,7 @@ from agentkit.evidence.source import Source
 from agentkit.executor import Executor
 from agentkit.message import response_of
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.interrupts import stops_the_run
 
 logger = logger_of("agentkit")
 
@@ -44,7 +45,7 @@ class _FailuresLogged:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or stops_the_run(error):
             return False
         log_raised(logger, WARNING, "the check of the answer raised", error)
         return True

@@ -14,6 +14,7 @@ from agentkit.middleware.base import Middleware
 from agentkit.taint.settings import TaintMode
 from agentkit.tooling.context import CallHooks
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
 
@@ -163,7 +164,9 @@ def _show(hook: "Hook", event: Event) -> None:
     try:
         if not isinstance(event, _DELTAS):
             hook.on_event(event)
-    except Exception as error:  # noqa: BLE001 - it only looks
+    except Exception as error:
+        if stops_the_run(error):
+            raise
         log_raised(logger, WARNING, f"{type(hook).__name__}.on_event raised", error)
 
 
