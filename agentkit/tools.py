@@ -281,11 +281,13 @@ class Tool(Generic[P, R]):
 
     def _outcome(self, value: Any, context: Context) -> Outcome:
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
+        is_partial = is_result and value.stopped != "answer"
         value = value.output if is_result else value
         from agentkit.tooling.results import rendered  # what a program needs whose tools are called
 
         text, images = rendered(value)
-        return self.cut(Outcome(text, images, value=value, sources=given_by(context.sources)))
+        sources = given_by(context.sources)
+        return self.cut(Outcome(text, images, value=value, sources=sources, is_partial=is_partial))
 
     def cut(self, outcome: Outcome) -> Outcome:
         """A result with no more text than the model is sent at once."""
