@@ -205,6 +205,8 @@ def proceed(transcript: Transcript, executor: Executor, answer: TextAnswer, turn
         complaint = answer.opening(transcript, executor.ended_by)
         if complaint and turn.state == "answered":
             raise OutputError("the answer that the session has for this request is not of the type", "")
+        if complaint:
+            executor.ended_by = None
         transcript.extend(complaint)
         turn.add(complaint)
 
