@@ -1,6 +1,7 @@
 """A run that is stopped while a reply has more calls than its limit leaves."""
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def test_a_run_that_is_cancelled_in_a_reply_with_calls_beyond_its_limit(
         assert ctx.cancel.wait(20)
         return "done"
 
-    steps = [[("work", {"number": 1}), ("work", {"number": 2}), ("work", {"number": 3})], "Done."]
+    steps: list[Any] = [[("work", {"number": 1}), ("work", {"number": 2}), ("work", {"number": 3})], "Done."]
     agent = Agent(ScriptedBackend(*steps), tools=[work], limits=Limits(tool_calls=2), early_start=False)
     session = MemorySessions()["a"] if has_session else None
     if stream:

@@ -19,7 +19,7 @@ TOKEN_CHARACTERS = 10
 SHORT = 8
 FEW = 32
 """Characters of a URL beside its host and what is sent there: the scheme, the port, `www.`."""
-MIN_NAME = 4
+MIN_NAME = 5
 """Letters of a word of the user's that may name a site ("GitHub"); of one that is shorter, its host has to be named."""
 MAX_FOUND = 2_000
 """Places at which a row is looked at; a URL with more is taken for one that carries data."""
