@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Unpack, overload
 
 from agentkit import loop
 from agentkit._closing import Closable
-from agentkit._lazy.records import dataclass
+from agentkit._lazy.records import dataclass, replace
 from agentkit._text import cut
 from agentkit.backend import Backend
 from agentkit.backends.text_tools import TextTools, ToolsAs
@@ -421,10 +421,11 @@ class _Ask:
         if result.stopped == "cancelled":  # nobody reads this, and it is not to be kept
             raise ToolError(ending)
         if self.output is str:
-            return "\n".join(part for part in (result.output, ending) if part)
+            text = "\n".join(part for part in (result.output, ending) if part)
+            return replace(result, output=text) if ending else text  # which says that it is not whole
         if result.output is None and ending:
             raise ToolError(ending)
-        return result.output
+        return result if ending else result.output
 
     def pickled_parts(self) -> "list[Part]":
         """The parts of the agent, for the error message when one of them can't be pickled."""

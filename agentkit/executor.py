@@ -25,6 +25,7 @@ from agentkit.tools import Context, Tool
 
 if TYPE_CHECKING:
     from agentkit.running.planned_call import PlannedCall
+    from agentkit.transcript import Transcript
 
 logger = logger_of("agentkit.run")
 
@@ -38,8 +39,9 @@ class Executor:
     offered: the tools that the model is offered. context: the run. decisions: of a person, on the open calls. latency:
     how long the tools take. hidden: tools that are offered in some requests only, by name, each made when it is called.
     parallel: how many read-only calls run at once. hooks: the agent's. ended_by: the call that ended the run, of a tool
-    with ends_run. given_sources: the numbers of the sources that its calls have found or read. left: the answers to the
-    calls with an effect that were running when the run was left: whoever goes on must not make them again.
+    with ends_run. given_sources: the numbers of the sources that its calls have found or read. left: what answers
+    the calls with an effect whose end the run was left at, or before, by their ids: whoever goes on must not make them
+    again.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class Executor:
         self._guard = self.hooks.guard
         self.ended_by: ToolRecord | None = None
         self.given_sources: set[int] = set()
-        self.left: list[Message] = []
+        self.left: dict[str, tuple[Message, ...]] = {}
         self._decisions = decisions
         self._latency = latency
         self._hidden = hidden
@@ -157,15 +159,15 @@ class Executor:
     def _run_here(self, call: ToolCall, note: str) -> Generator[Event, None, OpenCall | None]:
         """Run a call in this thread. Returns it if it asks a person something."""
         yield self.started(call)
-        function = call["function"]
+        function, outcome = call["function"], None
         try:
             outcome = self.outcome_of(function["name"], function["arguments"], self.context_of(call))
-        except BaseException:  # what stops the thread, such as Ctrl-C
-            self.leave([call])
+            if outcome.question is not None:
+                return open_call(call, outcome.question)
+            yield self.finished(call, outcome.with_note(note))
+        except BaseException:  # what stops the thread, such as Ctrl-C, or the reader has left
+            self.leave(call, outcome)
             raise
-        if outcome.question is not None:
-            return open_call(call, outcome.question)
-        yield self.finished(call, outcome.with_note(note))
         return None
 
     def _as_decided(self, call: ToolCall, decisions: Decisions) -> tuple[ToolCall, str]:
@@ -255,12 +257,18 @@ class Executor:
             return None
         return self.context.tool_timeout if found.options.timeout is None else found.options.timeout
 
-    def leave(self, calls: Sequence[ToolCall]) -> None:
-        """The run is left while these calls are running. In a session, its log says which were started."""
-        for call in calls if self.context.session is None else ():
-            name = call["function"]["name"]
-            if self.has_effect(name):
-                self.left.append(tool_result(call["id"], failure(stopped_meanwhile(name, "stopped")).text))
+    def leave(self, call: ToolCall, outcome: Outcome | None) -> None:
+        """The run is left while a call is running, or has just ended. In a session, its log says which were started."""
+        name = call["function"]["name"]
+        asks = outcome is not None and outcome.question is not None
+        if self.context.session is None and self.has_effect(name) and not asks:
+            known = outcome or failure(stopped_meanwhile(name, "stopped"))
+            self.left[call["id"]] = _finished_event(call, known).adds
+
+    def answer_left(self, transcript: "Transcript") -> None:
+        """Add what answers the calls that were left and are still open."""
+        while self.left and isinstance(due := transcript.whats_due(), tuple) and due[0]["id"] in self.left:
+            transcript.extend(self.left.pop(due[0]["id"]))
 
     def has_effect(self, name: str) -> bool:
         """Whether a tool is not known to be read-only."""
@@ -302,7 +310,7 @@ class Executor:
     def _may_ask(self, found: Tool[..., Any], call: ToolCall) -> bool:
         if found.options.approve is not False:
             return True
-        if self._guard is None or not self._guard.asks:
+        if self._guard is None or not self._guard.asks or not found.has_hooks:  # of which it says nothing
             return False
         return not found.options.read_only or self._reason(call) is not None
 
@@ -336,6 +344,7 @@ class Executor:
 
         asks: OpenCall | None = None
         with PlannedCall(self, self.hooks, call) as planned:
+            planned.begin()
             if call in decisions or not self._waits(planned):
                 if call in decisions and self._guard is not None:
                     self._guard.allow(planned.call)
@@ -346,6 +355,7 @@ class Executor:
         for call in calls[place + 1 :]:  # also what is decided: that is decided anew, when the first is answered
             if self._may_need_approval(call):
                 with PlannedCall(self, self.hooks, call) as planned:
+                    planned.begin()
                     waiting += [self._shown(open_call(planned.call), planned.call)] if self._waits(planned) else []
         return waiting
 

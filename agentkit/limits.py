@@ -67,10 +67,11 @@ class Limits:
         for name, value in vars(self).items():
             if name == "on_limit":
                 continue
-            least = 1 if name in ("turns", "repeats", "failures") else 0
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            least = {"turns": 1, "repeats": 2, "failures": 1}.get(name, 0)  # each call is the first of its repeats
+            kind, needed = (int, "an integer") if name in ("repeats", "failures") else (int | float, "a number")
+            is_number = isinstance(value, kind) and not isinstance(value, bool)
             if value is not None and not (is_number and value >= least):  # nor NaN
-                raise LimitError(f"Limits({name}={value!r}): use a number of at least {least}, or None")
+                raise LimitError(f"Limits({name}={value!r}): use {needed} of at least {least}, or None")
 
 
 class _Rest(Limits):

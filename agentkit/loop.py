@@ -59,16 +59,17 @@ def ask(transcript: Transcript, backend: Backend, toolbox: Toolbox, budget: Budg
 
 def act(calls: tuple[ToolCall, ...], executor: Executor, budget: Budget) -> Steps:
     """Answer the open calls: run as many as the budget allows, refuse the rest."""
-    granted = budget.hold_tool_calls(len(calls))
+    granted, answered = budget.hold_tool_calls(len(calls)), 0
     steps = executor.answer(calls[:granted])
     try:
         for event in steps:
             if isinstance(event, ToolFinished):
+                answered += 1
                 budget.end_tool_call()
                 record = event.record
                 budget.note_call(record.name, record.raw_arguments, record.response, failed=record.error is not None)
             yield event
     finally:
         steps.close()
-    for call in calls[granted:]:
+    for call in calls[granted:] if answered == granted else ():  # results stand in the order of the calls
         yield refused(call, "this call was not run: the limit on tool calls is reached.")

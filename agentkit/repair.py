@@ -5,10 +5,10 @@ for each, in their order, before anything else; ids are unique strings; content 
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from agentkit.history.call_results import key_of, places_of_results
 from agentkit.history.forms import ARGUMENTS
 from agentkit.history.given import given_messages
 from agentkit.history.parts import chat_part, is_content, is_shown
@@ -16,9 +16,9 @@ from agentkit.message import SHOWN, Part, is_plain_text, response_of, returned_t
 from agentkit.tooling.arguments import as_json_object, is_json_object, is_sendable
 from agentkit.tooling.call_names import is_valid_name, valid_author, valid_id, valid_name
 from agentkit.tooling.json_repair import cleaned
+from agentkit.tooling.outcome import INTERRUPTED
 
 REFUSED = "a value that servers refuse (NaN, Infinity, an integer beyond 64 bits, half a surrogate pair)"
-INTERRUPTED = "There is no result: the conversation was interrupted before this call was answered."
 
 
 def repaired(messages: Iterable[Mapping[str, Any]], *, closed: bool = False) -> tuple[list[dict[str, Any]], list[str]]:
@@ -295,15 +295,15 @@ class _Repairing:
 
     def answer(self, calls: list[tuple[Any, dict[str, Any]]], results: list[dict[str, Any]], is_open: bool) -> None:
         """Add the results in the order of the calls, each matched to its own."""
-        left = list(results)
-        found = [self._taken(left, partial(_has_id, had, call)) for had, call in calls]
-        for place, (had, call) in enumerate(calls):  # those without an id, by the name or the order
-            if found[place] is None:
-                found[place] = self._taken(left, partial(_may_be, had, call))
+        places = places_of_results(calls, results)
+        belong = [place for place in places if place is not None]
+        found = [None if place is None else results[place] for place in places]
         matched = [each for each in found if each is not None]
-        others = [message for each in left if (message := self._without_call(each, matched)) is not None]
-        unmatched = set(map(id, left))
-        if matched != [each for each in results if id(each) not in unmatched]:
+        taken = set(belong)
+        left = [each for place, each in enumerate(results) if place not in taken]
+        known = {key_of(each.get("content")) for each in matched} if left else set()
+        others = [message for each in left if (message := self._without_call(each, known)) is not None]
+        if matched != [results[place] for place in sorted(belong)]:
             self.says("has results in another order than its calls, which was repaired")
         open_from = len(found)
         while is_open and open_from and found[open_from - 1] is None:
@@ -319,21 +319,16 @@ class _Repairing:
         )  # nothing may stand between open calls and their results
         self.made[at:at] = others
 
-    def _without_call(self, result: dict[str, Any], matched: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-        """A result that belongs to no call, as a user message; None for one that is there already."""
+    def _without_call(self, result: dict[str, Any], known: Collection[Any]) -> dict[str, Any] | None:
+        """A result that belongs to no call, as a user message; None for one that is there already. known: the contents
+        of the others, see `key_of`."""
         what = f"was followed by a result for {result.get('tool_call_id')!r}, which is none of its calls"
         result = self.with_content(self.modern(self.clean(result)))
-        if any(result["content"] == each.get("content") for each in matched) or not response_of(result):  # type: ignore[arg-type]
+        if key_of(result["content"]) in known or not response_of(result):  # type: ignore[arg-type]
             self.says(f"{what}: removed")
             return None
         self.says(f"{what}: kept as a user message")
         return _as_user_message(result)
-
-    @staticmethod
-    def _taken(left: list[dict[str, Any]], fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any] | None:
-        """Remove and return the first result that matches."""
-        place = next((index for index, each in enumerate(left) if fits(each)), -1)
-        return left.pop(place) if place >= 0 else None
 
     def _result(self, call: dict[str, Any], result: dict[str, Any] | None) -> dict[str, Any]:
         if result is None:
@@ -344,18 +339,6 @@ class _Repairing:
             self.says(f"has a result for {result.get('tool_call_id')!r}, which belongs to {call['id']!r}")
             result = {**result, "tool_call_id": call["id"]}
         return result
-
-
-def _has_id(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    return bool(had) and result.get("tool_call_id") in (had, call["id"])
-
-
-def _may_be(had: Any, call: Mapping[str, Any], result: Mapping[str, Any]) -> bool:
-    """Whether a result without an id can belong to a call: by its name, or by its position."""
-    if result.get("tool_call_id"):
-        return False
-    name = result.get("name")
-    return not had or name is None or valid_name(name) == call["function"]["name"]
 
 
 def _function_of(given: Any) -> tuple[dict[str, Any], Mapping[str, Any]]:

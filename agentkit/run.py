@@ -68,9 +68,7 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
         try:
             event = self._events.__next__()  # a call less, for each event, than `next`
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                self._interrupt()
-            self.close()
+            self._end(error)
             if not isinstance(error, StopIteration):
                 with contextlib.suppress(AttributeError, SessionError):
                     error.usage = self._arriving.usage  # type: ignore[attr-defined]
@@ -109,14 +107,17 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Close the run. Ctrl-C keeps the text of a reply that was arriving, as a stopped answer."""
-        if isinstance(error, KeyboardInterrupt):
-            self._interrupt()
-        self.close()
+        self._end(error)
 
-    def _interrupt(self) -> None:
-        self._events.stop()
-        with contextlib.suppress(SessionError):  # what is stored is valid without it
-            self._arriving.keep("cancelled")
+    def _end(self, error: BaseException | None) -> None:
+        """Close the run, which this has ended."""
+        try:
+            if isinstance(error, KeyboardInterrupt):
+                self._events.stop()
+                with contextlib.suppress(Exception):  # what is stored is valid without it
+                    self._arriving.keep("cancelled")
+        finally:
+            self.close()
 
 
 _NO_TEXT_ARRIVES = (ReplyStarted, ReplyFinished, ReplyDiscarded, LimitReached)
@@ -148,11 +149,11 @@ class Arriving:
         self._parts.clear()
 
     def keep(self, reason: str) -> ReplyFinished | None:
-        """Add the text to the transcript and the session as a stopped answer; None when there is none. reason:
-        "cancelled" or "seconds". Raises SessionError."""
+        """Add the text to the transcript and the session as a stopped answer; None when there is none, or when the
+        whole reply is in the transcript: it was being stored. reason: "cancelled" or "seconds". Raises SessionError."""
         text = "".join(self._parts)
         self.forget()
-        if not text.strip():
+        if not text.strip() or self._transcript.whats_due() is not Due.REPLY:
             return None
         reply = Reply(stopped_answer(text, reason), reason, Usage(requests=1))
         event = ReplyFinished(reply, adds=(reply.message,))
@@ -197,7 +198,7 @@ def events_of(
         raise
     finally:
         executor.leave_begun()
-        transcript.extend(executor.left)
+        executor.answer_left(transcript)
     is_replayed = turn.state == "answered"
     if is_replayed and streams and isinstance(output, str):
         text = TextDelta(output)

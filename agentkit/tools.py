@@ -16,7 +16,7 @@ from agentkit.event import Result
 from agentkit.evidence.sources import given_by, named_in
 from agentkit.tooling.context import Context as Context
 from agentkit.tooling.error_log import log_raised
-from agentkit.tooling.interrupts import is_interrupt
+from agentkit.tooling.interrupts import is_interrupt, stops_the_run
 from agentkit.tooling.options import ToolArguments, ToolOptions
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.questions import QuestionAsked
@@ -207,7 +207,9 @@ class Tool(Generic[P, R]):
             return False
         try:
             return bool(approve(values))
-        except Exception as error:  # noqa: BLE001 - of a user's function
+        except Exception as error:
+            if stops_the_run(error):
+                raise
             log_raised(logger, WARNING, f"the approve function of tool {self.name} raised", error, approve)
             return True
 
@@ -279,11 +281,13 @@ class Tool(Generic[P, R]):
 
     def _outcome(self, value: Any, context: Context) -> Outcome:
         is_result = issubclass(type(value), Result)  # isinstance() runs code of the class
+        is_partial = is_result and value.stopped != "answer"
         value = value.output if is_result else value
         from agentkit.tooling.results import rendered  # what a program needs whose tools are called
 
         text, images = rendered(value)
-        return self.cut(Outcome(text, images, value=value, sources=given_by(context.sources)))
+        sources = given_by(context.sources)
+        return self.cut(Outcome(text, images, value=value, sources=sources, is_partial=is_partial))
 
     def cut(self, outcome: Outcome) -> Outcome:
         """A result with no more text than the model is sent at once."""
@@ -296,7 +300,7 @@ class Tool(Generic[P, R]):
             except ToolError:
                 raise
             except Exception as error:
-                if stop.is_over:  # nobody waits for another try
+                if stop.is_over or is_interrupt(error, context.hooks.handlers):  # nobody waits for another try
                     raise
                 log_raised(logger, INFO, f"tool {self.name} is retried after", error, self.function)
             values, _ = self._read(arguments)  # the function may have changed what it was given

@@ -3,6 +3,8 @@
 import json
 import subprocess
 import sys
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +175,14 @@ def test_an_invalid_decision_is_an_error(approve: Any, says: str) -> None:
     agent, result, _ = stopped()
     with pytest.raises(ConfigurationError, match=says):
         agent.resume(result.messages, approve=approve)
+    assert ran == ["log a"]
+
+
+@pytest.mark.parametrize("value", [date(2026, 1, 2), Decimal(5), {5}])
+def test_changed_arguments_that_are_not_json_are_an_error_before_anything_begins(value: Any) -> None:
+    agent, result, _ = stopped()
+    with pytest.raises(ConfigurationError, match="have to be JSON"):
+        agent.resume(result.messages, approve={result.pending[0].id: {"amount": value}})
     assert ran == ["log a"]
 
 

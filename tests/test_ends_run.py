@@ -146,3 +146,38 @@ def test_an_image_that_it_returns_is_shown_and_the_run_ends() -> None:
     result = agent.run("Draw.")
     assert result.output.startswith("Here.")
     assert agent.run(messages=result.messages).output == result.output
+
+
+class Down(Exception):
+    """The model server is away."""
+
+
+def test_a_call_that_was_never_answered_has_not_ended_the_run() -> None:
+    @tool(ends_run=True, approve=True)
+    def send(text: str) -> str:
+        """Send the answer."""
+        return f"sent {text}"
+
+    with MemorySessions() as store:
+        agent = Agent(ScriptedBackend(("send", {"text": "hi"}), Down(), "I did not send it."), tools=[send])
+        assert agent.run("Send hi.", session=store["a"]).pending
+        with pytest.raises(Down):
+            agent.run("Wait, what is the weather?", session=store["a"])
+        assert agent.resume(store["a"]).output == "I did not send it."
+
+
+@pytest.mark.parametrize(("name", "output"), [("submit", str), ("final_answer", int)])
+def test_a_history_without_the_result_of_a_call_goes_on(name: str, output: type) -> None:
+    calls = [
+        {"id": "1", "type": "function", "function": {"name": name, "arguments": '{"answer": "x", "value": "x"}'}},
+        {"id": "2", "type": "function", "function": {"name": "look_up", "arguments": '{"topic": "y"}'}},
+    ]
+    history: list[Any] = [
+        {"role": "user", "content": "How many?"},
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "2", "content": "All about y."},
+    ]
+    backend = ScriptedBackend("3" if output is str else ("final_answer", {"value": 3}))
+    result = Agent(backend, tools=[submit, look_up]).run(messages=history, output=output)
+    assert result.output == output(3)
+    assert len(backend.requests) == 1

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from agentkit import Agent, Context, Limits, Prices, Usage, tool
 from agentkit.backends import OpenAIBackend
+from agentkit.errors import LimitError
 from agentkit.event import Reply
 from agentkit.limits import Budget
 from agentkit.testing import ScriptedBackend
@@ -124,3 +125,20 @@ def test_a_limit_beyond_what_threads_can_wait_is_no_error(seconds: float) -> Non
     agent = Agent(ScriptedBackend(calls, "Done."), tools=[look], limits=Limits(seconds=seconds), tool_timeout=seconds)
     result = agent.run("Go.")
     assert [each.response for each in result.tool_calls] == ["found", "found"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("repeats", 1), ("repeats", 2.5), ("failures", 0), ("failures", 1.5)])
+def test_limits_on_loops_are_numbers_of_calls(name: str, value: Any) -> None:
+    with pytest.raises(LimitError, match=f"Limits.{name}="):
+        Limits(**{name: value})
+
+
+def test_different_calls_are_no_loop_at_the_lowest_limit() -> None:
+    @tool(read_only=True)
+    def look(number: int) -> str:
+        """Look."""
+        return f"result {number}"
+
+    steps = [("look", {"number": number}) for number in range(4)]
+    result = Agent(ScriptedBackend(*steps, "Done."), tools=[look], limits=Limits(repeats=2)).run("Go.")
+    assert (result.stopped, len(result.tool_calls)) == ("answer", 4)

@@ -13,7 +13,7 @@ import pytest
 from agentkit import Agent, ConfigurationError, Context, Hook, Limits, MemorySessions, Run, Usage, tool
 from agentkit.backend import ReplyStream, Request
 from agentkit.event import Reply, ToolProgress
-from agentkit.hooks import Proceed, ToolCallRequest
+from agentkit.hooks import Cache, Proceed, ToolCallRequest
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.outcome import Outcome
 
@@ -375,3 +375,33 @@ def test_concurrent_nested_agents_spend_no_more_tokens_than_the_limit(tokens: in
     assert result.output == "Done."
     assert all("stopped early: tokens" in record.response for record in result.tool_calls)
     assert tokens - 60 <= result.usage.input_tokens <= tokens
+
+
+@pytest.mark.parametrize("kept_by", ["tool", "hook", "own tool"])
+@pytest.mark.parametrize("output", [str, list[str]])
+def test_an_answer_that_the_limits_of_a_run_cut_short_is_not_kept_for_others(output: Any, kept_by: str) -> None:
+    def think(messages: Any) -> Any:
+        if "No more tool calls" in str(messages[-1]["content"]):
+            return '["not known"]'
+        return '["the fact"]' if messages[-1]["role"] == "tool" else ("look_up", {"topic": "x"})
+
+    inner = Agent(ScriptedBackend(*[think] * 9), tools=[look_up])
+    cache = 60 if kept_by != "hook" else None
+
+    @tool(name="expert", read_only=True, cache=cache)
+    def own(task: str, ctx: Context) -> Any:
+        """Ask an agent."""
+        return ctx.run(inner, task, output=output)
+
+    expert = (
+        own if kept_by == "own tool" else inner.as_tool("expert", "Knows.", output=output, read_only=True, cache=cache)
+    )
+    hooks = [Cache(60)] if kept_by == "hook" else []
+
+    def asked(limits: Limits | None) -> str:
+        backend = ScriptedBackend(("expert", {"task": "t"}), "Done.")
+        made = Agent(backend, tools=[expert], limits=limits, hooks=hooks).run("Go.")
+        return made.tool_calls[0].response
+
+    assert "not known" in asked(Limits(tool_calls=1))
+    assert [asked(None) for _ in range(2)] == ['["the fact"]'] * 2

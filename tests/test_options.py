@@ -236,3 +236,31 @@ def test_a_hand_written_tool_takes_the_context_by_the_name_of_its_parameter() ->
     made = Tool("record", "Records.", schema, record, context="run")
     result = Agent(ScriptedBackend(("record", {"topic": "x"}), "Done."), tools=[made]).run("Go.", deps="ann")
     assert result.tool_calls[0].response == "x for ann"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"retries": 1.5},
+        {"retries": True},
+        {"max_result": 10.5},
+        {"max_result": 1e4},
+        {"max_result": "50"},
+        {"read_only": "no"},
+        {"ends_run": "no"},
+        {"isolate": 1},
+        {"shared": "x"},
+        {"timeout": "5"},
+        {"timeout": True},
+        {"memory": 1e9, "isolate": True},
+        {"cache": "60", "read_only": True},
+    ],
+    ids=str,
+)
+def test_an_option_of_a_wrong_type_is_an_error_before_any_call(options: Any) -> None:
+    def pay(amount: int) -> str:
+        """Pay."""
+        return "paid"
+
+    with pytest.raises(ToolDefinitionError, match=f"tool pay: {next(iter(options))}="):
+        tool(**options)(pay)

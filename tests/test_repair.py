@@ -10,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agentkit import Agent, tool
+from agentkit.history.call_results import places_of_results
 from agentkit.repair import repaired
 from agentkit.testing import ScriptedBackend
+from agentkit.tooling.call_names import valid_name
+from tests.support.growth import assert_linear
 from tests.support.model_server import Answer, Asked, serve, whole
 from tests.support.strict_messages import faults, faults_of_request
 
@@ -218,3 +221,49 @@ def test_what_was_repaired_is_in_the_result_and_nothing_is_when_nothing_was() ->
     agent = Agent(ScriptedBackend("Fine.", "Fine."))
     assert agent.run("x", messages=[ASK, DONE]).repairs == []
     assert len(agent.run("x", messages=[ASK, said(call())]).repairs) == 1
+
+
+IDS = st.sampled_from(["a", "b", "c", "", None, 7])
+RESULTS = st.fixed_dictionaries(
+    {"role": st.just("tool"), "tool_call_id": IDS, "content": st.text("xyz", max_size=2)},
+    optional={"name": st.sampled_from(["f", "g", None, "no name!"])},
+)
+
+
+@given(
+    st.lists(st.tuples(IDS, st.sampled_from(["a", "b", "c"]), st.sampled_from(["f", "g"])), max_size=5),
+    st.lists(RESULTS),
+)
+def test_results_belong_to_the_first_call_that_they_fit(calls: list[Any], results: list[Any]) -> None:
+    def has_id(had: Any, own: str, name: str, each: Any) -> bool:
+        return bool(had) and each["tool_call_id"] in (had, own)
+
+    def may_be(had: Any, own: str, name: str, each: Any) -> bool:
+        its = each.get("name")
+        return not each["tool_call_id"] and (not had or its is None or valid_name(its) == name)
+
+    left = list(enumerate(results))
+    expected: list[int | None] = [None] * len(calls)
+    rules: list[Any] = [has_id, may_be]
+    for fits in rules:
+        for number, each in enumerate(calls):
+            found = next((one for one in left if fits(*each, one[1])), None) if expected[number] is None else None
+            if found is not None:
+                left.remove(found)
+                expected[number] = found[0]
+    given_calls = [(had, call(own, name)) for had, own, name in calls]
+    assert places_of_results(given_calls, results) == expected
+
+
+@pytest.mark.parametrize("kind", ["another order", "without ids", "of no call"])
+def test_many_calls_in_one_message_take_time_in_proportion(kind: str) -> None:
+    def history(count: int) -> list[Any]:
+        names = [str(number) for number in range(count)]
+        calls = said(*map(call, names))
+        if kind == "another order":
+            return [ASK, calls, *map(result, reversed(names))]
+        if kind == "without ids":
+            return [ASK, calls, *({**result(None), "name": "f" if number % 2 else "g"} for number in range(count))]
+        return [ASK, said(*map(call, names)), *(result(f"x{name}", name) for name in names)]
+
+    assert_linear(lambda count: repaired(history(count), closed=True), 1000)

@@ -179,6 +179,43 @@ def test_ctrl_c_keeps_the_text(inside: bool, session: Session) -> None:
     assert session.messages == run.messages
 
 
+class Interrupting(MemorySessions):
+    """Ctrl-C comes while it stores a reply, before or after that is stored."""
+
+    is_after = False
+    is_over = False
+
+    def _append_marked(self, session_id: str, entries: Any, *rest: Any) -> None:
+        is_reply = not self.is_over and any('"assistant"' in each for each in entries)
+        self.is_over = self.is_over or is_reply
+        if is_reply and not self.is_after:
+            raise KeyboardInterrupt
+        super()._append_marked(session_id, entries, *rest)
+        if is_reply:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("is_after", [False, True])
+@pytest.mark.parametrize("has_calls", [False, True])
+def test_ctrl_c_while_a_reply_is_stored_adds_no_second_one(has_calls: bool, is_after: bool) -> None:
+    @tool
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    calls = [{"function": {"name": "pay", "arguments": "{}"}}] if has_calls else []
+    step: Any = {"content": "It costs 5.", "tool_calls": calls} if calls else "It costs 5."
+    with Interrupting(wait=0.2) as store:
+        store.is_after = is_after
+        run = Agent(ScriptedBackend(step), tools=[pay]).stream("Pay.", session=store["a"])
+        with pytest.raises(KeyboardInterrupt) as raised:
+            list(run)
+        assert raised.value.messages == run.messages  # type: ignore[attr-defined]
+        assert [each["content"] for each in run.messages] == ["Pay.", "It costs 5."]
+        assert store["a"].messages == run.messages[: 2 if is_after else 1]
+        assert not store["a"].is_held
+
+
 def test_a_failure_keeps_no_half_answer(session: Session) -> None:
     class Failing(Middleware):
         def reply(self, request: Request) -> Any:

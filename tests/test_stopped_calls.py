@@ -1,5 +1,6 @@
 """A call with an effect that a stopped run has begun is not made again by whoever goes on, and a fork knows of it."""
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +8,8 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, Context, tool
-from agentkit.event import ToolProgress
-from agentkit.message import Message
+from agentkit.event import ToolFinished, ToolProgress
+from agentkit.message import Message, response_of
 from agentkit.sessions import MemorySessions
 from agentkit.testing import ScriptedBackend
 
@@ -202,3 +203,49 @@ def test_a_call_that_was_started_before_a_message_that_is_undone_is_reported(for
     session = sessions.fork("a", "b") if forks else sessions["a"]
     result = Agent(ScriptedBackend("It may be paid."), tools=[pay]).resume(session)
     assert ([call.name for call in result.unknown_calls], paid) == (["pay"], [100])
+
+
+class _AtTheEnd(logging.Handler):
+    """Ctrl-C comes while the end of a call is logged."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "returned after" in record.getMessage():
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("in_thread", [False, True])
+def test_a_call_that_has_ended_when_ctrl_c_comes_keeps_its_result(in_thread: bool) -> None:
+    @tool(timeout=20 if in_thread else None)
+    def pay(amount: int) -> str:
+        """Pay."""
+        paid.append(amount)
+        return "paid"
+
+    log, handler = logging.getLogger("agentkit.run"), _AtTheEnd()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        with pytest.raises(KeyboardInterrupt) as raised:
+            Agent(ScriptedBackend(CALL), tools=[pay]).run("Pay.")
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+    messages: list[Message] = raised.value.messages  # type: ignore[attr-defined]
+    assert [response_of(each) for each in messages if each["role"] == "tool"] == ["paid"]
+    result = Agent(ScriptedBackend("It is paid."), tools=[pay]).run(messages=messages)
+    assert (result.output, paid) == ("It is paid.", [100])
+
+
+def test_a_run_that_is_left_at_the_end_of_a_call_has_one_answer_to_it() -> None:
+    @tool
+    def pay(amount: int) -> str:
+        """Pay."""
+        paid.append(amount)
+        return "paid"
+
+    with Agent(ScriptedBackend([CALL, CALL]), tools=[pay]).stream("Pay.") as run:
+        for event in run:
+            if isinstance(event, ToolFinished):
+                break
+    assert [response_of(each) for each in run.messages if each["role"] == "tool"] == ["paid"]

@@ -30,6 +30,7 @@ from agentkit.net.overflow import NoRoomError, tokens_counted
 from agentkit.toolbox import Toolbox
 from agentkit.tooling.earlier_result import EARLIER_RESULT, earlier_result_tool
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.number_ranges import NumberRanges
 from agentkit.transcript import Transcript
 
@@ -132,7 +133,9 @@ class ContextSize:
             self.was_queried = True
             try:
                 self.known = backend.capabilities(ask=True).context_length
-            except Exception as error:  # noqa: BLE001 - the run continues without knowing it
+            except Exception as error:
+                if stops_the_run(error):
+                    raise
                 log_raised(logger, INFO, "the size of the model's context could not be queried:", error)
         return self.tokens
 
@@ -337,7 +340,9 @@ class FitToContext(Middleware):
         prompt = Transcript([user(f"{SUMMARISE}\n\n{earlier}\n{text[-max_bytes:]}")])
         try:
             *_, reply = self._summaries.reply(Request(prompt))
-        except Exception as error:  # noqa: BLE001 - without a summary the run continues as with "drop"
+        except Exception as error:
+            if stops_the_run(error):
+                raise
             log_raised(logger, WARNING, "the summary of the turns that are left out failed with", error)
             return earlier or left_out
         assert isinstance(reply, Reply)

@@ -22,6 +22,7 @@ from agentkit.hooks import Hook, Streamed, WrongTypeError, with_json_texts
 from agentkit.message import Message, ToolCall
 from agentkit.middleware.base import Middleware
 from agentkit.toolbox import Toolbox
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.read_only import read_only
 from agentkit.transcript import ReadOnlyTranscript, Transcript
 
@@ -35,6 +36,8 @@ def guarded(hook: Hook, method: str, call: Callable[[], T]) -> T:
     except WrongTypeError:
         raise
     except Exception as error:
+        if stops_the_run(error):
+            raise
         raise HookError(f"{type(hook).__name__}.{method} raised {type(error).__name__}: {error}") from error
 
 

@@ -27,7 +27,7 @@ from agentkit.backend import (
 from agentkit.errors import ArgumentsError, ConfigurationError, OutputError
 from agentkit.event import CallDelta, OutputDelta, Reply, ReplyDiscarded, TextDelta, ToolRecord
 from agentkit.limits import Budget
-from agentkit.message import INVALID_ANSWER, Message, Prompt, stop_reason, text_of, user
+from agentkit.message import INVALID_ANSWER, Message, Prompt, ToolCall, stop_reason, text_of, user
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.text_answer import TextAnswer, objection
 from agentkit.tooling.argument_readers import ArgumentsParser, signature_reader
@@ -236,13 +236,15 @@ class TypedAnswer(TextAnswer):
 
     def opening(self, transcript: Sequence[Message], ended_by: ToolRecord | None) -> Sequence[Message]:
         """See `TextAnswer.opening`."""
-        if ended_by is not None and ended_by.name == FINAL:
-            self.take_call(ended_by.raw_arguments)
-            return ()
+        complaint: Sequence[Message] = ()
         last = transcript[-1]
-        if ended_by is not None or last["role"] != "assistant" or last.get("tool_calls"):
-            return ()
-        complaint = self.take_text(text_of(last))
+        if ended_by is not None and ended_by.name == FINAL:
+            try:
+                self.take_call(ended_by.raw_arguments)
+            except ArgumentsError as error:  # of an earlier run, which had another type or check
+                complaint = self._complaint(error)
+        elif ended_by is None and last["role"] == "assistant" and not last.get("tool_calls"):
+            complaint = self.take_text(text_of(last))
         if self.failure is not None:
             raise self.failure
         return complaint
@@ -272,12 +274,25 @@ class TypedAnswer(TextAnswer):
             self._count(text, error)
             if is_last is not None and (self.failure is None or isinstance(self.failure, OutputError)):
                 self.failure = OutputError(f"{is_last} without a valid answer of type {self.kind.name}: {error}", text)
-            if self.failure is not None:
-                return ()
-            how = f"Call {FINAL} with it." if self.by_tool else self.kind.instruction()
-            return (user(f"{INVALID_ANSWER}{error}. {how}"),)
+            return () if self.failure is not None else self._complaint(error)
         self.is_there = True
         return ()
+
+    def _complaint(self, error: ArgumentsError) -> Sequence[Message]:
+        how = f"Call {FINAL} with it." if self.by_tool else self.kind.instruction()
+        return (user(f"{INVALID_ANSWER}{error}. {how}"),)
+
+    def take_last(self, calls: Sequence[ToolCall]) -> str | None:
+        """Read an answer from the calls of a reply whose calls are not run any more. Returns the arguments of the first
+        one that is valid."""
+        for each in calls:
+            arguments = each["function"]["arguments"]
+            if self.by_tool and each["function"]["name"] == FINAL and self.failure is None:
+                with contextlib.suppress(ArgumentsError):
+                    self._value = self._checked(self.kind.read(arguments))
+                    self.is_there = True
+                    return arguments
+        return None
 
     def begin_reply(self) -> None:
         """The model is asked again: what is invalid in its next reply is one try, however many calls that has."""
@@ -366,9 +381,11 @@ class StructuredOutput(Middleware):
             raise self._answer.failure
 
     def _validated(self, reply: Reply) -> Reply:
-        limit = self._budget.ending
-        if reply.message.get("tool_calls") and limit is None:
+        limit, calls = self._budget.ending, reply.message.get("tool_calls") or ()
+        if calls and limit is None:
             return reply
+        if (given := self._answer.take_last(calls)) is not None:
+            return replace(reply, message={**reply.message, "content": given})
         if reply.message.get("refusal") and self._answer.kind.takes_refusals:
             return reply
         text, reason = text_of(reply.message), reply.finish_reason

@@ -1,6 +1,7 @@
 """How a run begins: its budget, its turn of a session, its transcript and its context."""
 
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -205,8 +206,20 @@ def proceed(transcript: Transcript, executor: Executor, answer: TextAnswer, turn
         complaint = answer.opening(transcript, executor.ended_by)
         if complaint and turn.state == "answered":
             raise OutputError("the answer that the session has for this request is not of the type", "")
+        if complaint:
+            executor.ended_by = None
         transcript.extend(complaint)
         turn.add(complaint)
+
+
+def _check_is_json(call_id: str, arguments: Mapping[str, Any]) -> None:
+    """Raises ConfigurationError for arguments that have no JSON form, in which they become those of the call."""
+    try:
+        json.dumps(dict(arguments))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(
+            f"approve={{{call_id!r}: ...}}: the arguments have to be JSON ({error}): pass dates and the like as text"
+        ) from None
 
 
 def decisions_on(approve: Approvals | None, transcript: Transcript, turn: Turn) -> Decisions:
@@ -224,4 +237,7 @@ def decisions_on(approve: Approvals | None, transcript: Transcript, turn: Turn) 
                 f"approve={{{call_id!r}: {decision!r:.40}}}: pass True, False, the reason of a refusal (a str), or "
                 "other arguments or an answer (a dict)"
             )
+        is_answer = turn.asked is not None and turn.asked.id == call_id
+        if isinstance(decision, Mapping) and not is_answer:
+            _check_is_json(call_id, decision)
     return Decisions(approve, turn.asked)

@@ -9,6 +9,7 @@ from agentkit._text import cut
 from agentkit.evidence.citation import Citation
 from agentkit.message import without_response_tags
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tools import Context
 
 logger = logger_of("agentkit")
@@ -48,7 +49,9 @@ def judged(citations: Sequence[Citation], judge: Any, context: Context[Any]) -> 
     pairs = "\n\n".join(_pair(number, made[place]) for number, place in enumerate(asked, 1))
     try:
         said = context.run(judge, TASK.format(count=len(asked), pairs=pairs), output=list[Says]).output or []
-    except Exception as error:  # noqa: BLE001 - of any backend: an answer is not lost for its judge
+    except Exception as error:
+        if stops_the_run(error):
+            raise
         log_raised(logger, WARNING, "the judge of the citations raised", error)
         return made
     for place, word in zip(asked, said, strict=False):

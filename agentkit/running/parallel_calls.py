@@ -5,7 +5,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
@@ -58,20 +58,21 @@ class Runner(Protocol):
         """The event of a call that was run."""
         ...
 
-    def leave(self, calls: Sequence[ToolCall]) -> None:
-        """The run is left while these calls are running."""
+    def leave(self, call: ToolCall, outcome: Outcome | None) -> None:
+        """The run is left while a call is running, or has just ended."""
         ...
 
 
 @dataclass(eq=False)
 class _Work:
     """A call that runs in a thread and reports to the inbox. stop: tells the tool that the run is to stop, or waits for
-    it no longer."""
+    it no longer. at_end: called in the thread when the call has ended, however it did."""
 
     name: str
     arguments: str
     inbox: "_Inbox"
     stop: Closing
+    at_end: Callable[[], object] | None = None
     started: float = field(default_factory=time.monotonic)
     taken: threading.Lock = field(default_factory=threading.Lock)
     has_ended: bool = False
@@ -100,6 +101,8 @@ class _Work:
             outcome = failure(f"{self.name} raised {type(error).__name__}.")
         self.has_ended = True
         self.inbox.put((self, outcome))
+        if self.at_end is not None:
+            self.at_end()
 
 
 _Inbox = SimpleQueue[tuple[_Work, str | Outcome]]
@@ -118,10 +121,17 @@ class RunningCalls:
     def __len__(self) -> int:
         return len(self._unclaimed)
 
-    def begin(self, name: str, arguments: str, context: Context | None = None) -> None:
-        """Start a call, unless an identical one waits to be claimed. context: instead of the run's."""
+    def begin(
+        self,
+        name: str,
+        arguments: str,
+        context: Context | None = None,
+        at_end: Callable[[], object] | None = None,
+    ) -> None:
+        """Start a call, unless an identical one waits to be claimed. context: instead of the run's. at_end: called in
+        its thread when it has ended."""
         if self._like(name, arguments) is None:
-            self._unclaimed.append(self._started(name, arguments, context))
+            self._unclaimed.append(self._started(name, arguments, context, at_end))
             if self._is_left:  # meanwhile, by another thread
                 self.leave()
 
@@ -148,9 +158,15 @@ class RunningCalls:
     def _like(self, name: str, arguments: str) -> _Work | None:
         return next((work for work in self._unclaimed if (work.name, work.arguments) == (name, arguments)), None)
 
-    def _started(self, name: str, arguments: str, context: Context | None = None) -> _Work:
+    def _started(
+        self,
+        name: str,
+        arguments: str,
+        context: Context | None = None,
+        at_end: Callable[[], object] | None = None,
+    ) -> _Work:
         context = context or self._runner.context
-        work = _Work(name, arguments, self.inbox, Closing(context.cancel))
+        work = _Work(name, arguments, self.inbox, Closing(context.cancel), at_end)
         WORKERS.submit(functools.partial(work.run, self._runner, context))
         return work
 
@@ -181,7 +197,8 @@ class ParallelCalls:
         try:
             return (yield from self._events(works, waiting))
         except BaseException:  # the reader has left, or what stops its thread was raised here
-            self.runner.leave([works[work] for work in waiting])
+            for work in waiting:
+                self.runner.leave(works[work], self.outcomes.get(work))
             raise
         finally:
             for work in self.running:
@@ -205,11 +222,11 @@ class ParallelCalls:
             if waiting[0] not in self.outcomes:
                 yield from self._receive(works)
             while waiting and waiting[0] in self.outcomes:
-                work = waiting.popleft()
+                work = waiting[0]
                 if self.outcomes[work].question is not None:
                     return open_call(works[work], self.outcomes[work].question)
                 yield self.runner.finished(works[work], self.outcomes[work].with_note(self.note))
-
+                waiting.popleft()  # now its answer is in the transcript
         return None
 
     def _next_calls(self, begun: int) -> Sequence[ToolCall]:
@@ -222,11 +239,12 @@ class ParallelCalls:
         closing, is_logged = self.runner.context.closing, self.runner.context.session is not None
         is_closed = closing is not None and closing.is_closed
         while waiting and (is_closed or not is_logged):
-            work = waiting.popleft()
+            work = waiting[0]
             if self.runner.has_effect(work.name):
                 how = "closed" if is_closed else "cancelled"
                 outcome = self.outcomes.get(work) or failure(stopped_meanwhile(work.name, how))
                 yield self.runner.finished(works[work], outcome)
+            waiting.popleft()
 
     def _deadline_of(self, work: _Work) -> float:
         timeout = self.runner.timeout_of(work.name)

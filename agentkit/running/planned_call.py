@@ -13,8 +13,8 @@ from agentkit.running.run_hooks import RunHooks
 
 
 class PlannedCall:
-    """Runs the hooks of a call in a thread, up to where they let it proceed; there it waits. Use it with `with`: what
-    was not let pass by its end is not run, and its hooks end there.
+    """Runs the hooks of a call in a thread (`begin`), up to where they let it proceed; there it waits. Use it with
+    `with`: what was not let pass by its end is not run, and its hooks end there.
 
     waits: whether it is to run; else the hooks have answered it themselves, or have not come to an end. call: what is
     to run, with the arguments that the hooks have made of it.
@@ -22,15 +22,23 @@ class PlannedCall:
 
     def __init__(self, runner: Runner, hooks: RunHooks, call: ToolCall) -> None:
         self._runner = runner
+        self._hooks = hooks
         self._given = call
         self._gate = Gate()
         self._begun = RunningCalls(runner)
-        function = call["function"]
-        context = replace(runner.context_of(call), hooks=hooks.behind(self._gate))
-        self._begun.begin(function["name"], function["arguments"], context)
-        arguments = self._gate.asked(context, runner.timeout_of(function["name"]))
-        self.waits = arguments is not None
-        self.call: ToolCall = call if arguments is None else {**call, "function": {**function, "arguments": arguments}}
+        self.waits = False
+        self.call = call
+
+    def begin(self) -> None:
+        """Run the hooks, and wait until they let the call proceed or have ended. Inside of the `with`: what stops this
+        thread meanwhile ends the hooks too."""
+        function = self._given["function"]
+        context = replace(self._runner.context_of(self._given), hooks=self._hooks.behind(self._gate))
+        self._begun.begin(function["name"], function["arguments"], context, self._gate.leave)
+        arguments = self._gate.asked(context, self._runner.timeout_of(function["name"]))
+        if arguments is not None:
+            self.waits = True
+            self.call = {**self._given, "function": {**function, "arguments": arguments}}
 
     def __enter__(self) -> "PlannedCall":
         return self

@@ -14,6 +14,7 @@ from agentkit.middleware.base import Middleware
 from agentkit.taint.settings import TaintMode
 from agentkit.tooling.context import CallHooks
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
 
@@ -99,12 +100,8 @@ class RunHooks(CallHooks):
             return self._executed(tool, arguments, context)
         from agentkit.running.hooked_calls import answer
 
-        gate, blame = self._gate, self._mistakes.append
-        try:
-            return answer(self._around_tool, tool, arguments, context, gate, blame, self._executed)
-        finally:
-            if self._gate is not None:
-                self._gate.leave()
+        blame = self._mistakes.append
+        return answer(self._around_tool, tool, arguments, context, self._gate, blame, self._executed)
 
     def _executed(self, tool: Tool[..., Any], arguments: str, context: Context[Any]) -> Outcome:
         execute: Callable[[], Outcome] = functools.partial(tool.answer, arguments, context)
@@ -167,7 +164,9 @@ def _show(hook: "Hook", event: Event) -> None:
     try:
         if not isinstance(event, _DELTAS):
             hook.on_event(event)
-    except Exception as error:  # noqa: BLE001 - it only looks
+    except Exception as error:
+        if stops_the_run(error):
+            raise
         log_raised(logger, WARNING, f"{type(hook).__name__}.on_event raised", error)
 
 

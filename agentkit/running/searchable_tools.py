@@ -14,6 +14,7 @@ from agentkit.toolbox import Toolbox
 from agentkit.tooling.call_names import nearest
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.told_tools import told, told_schema
 from agentkit.tools import Context, Tool
@@ -56,7 +57,9 @@ class SearchableTools(Toolbox):
         known = self._known
         try:
             base = self._base()
-        except Exception as error:  # noqa: BLE001 - of a toolset: the run goes on with what there was
+        except Exception as error:
+            if stops_the_run(error):
+                raise
             log_raised(logger, WARNING, "tools could not be looked up", error)
             return known or _Known(self._first, self._added, self._removed)
         if known is None or known.base is not base:

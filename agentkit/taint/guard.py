@@ -18,6 +18,7 @@ from agentkit.taint.settings import TaintMode
 from agentkit.taint.texts import before_the_calls, last_words, texts_of, tools_answering, with_decision
 from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tools import Context, Tool
 from agentkit.transcript import calls_of
@@ -101,7 +102,9 @@ class RunGuard(TaintGuard):
             return None
         try:
             return self._reason(tool, arguments)
-        except Exception as error:  # noqa: BLE001 - what can't be checked is not let pass
+        except Exception as error:
+            if stops_the_run(error):
+                raise
             log_raised(logger, WARNING, f"the arguments of tool {tool.name} could not be checked", error)
             return "its arguments could not be checked for text from outside"
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from agentkit.taint.borders import stands_whole
 from agentkit.taint.folding import DOT_WORDS, folded, forms
 from agentkit.taint.names import above, domain_of, host_of, names_in
 from agentkit.taint.shingles import Hashes, rows_of, words_of
@@ -61,7 +62,13 @@ class Index:
     def contains(self, text: str) -> bool:
         """Whether a text stands in one of these as it is, but for case and white space."""
         wanted = collapsed(text)
-        return self._is_in_one(self.collapsed(), lambda each: wanted in each, lambda asked: asked.contains(text))
+        return self._is_in_one(self.collapsed(), lambda each: wanted in each, lambda asked: asked.has_whole(text))
+
+    def has_whole(self, text: str) -> bool:
+        """The same, where it is no part of a longer word, address or path: who names /srv/app/tmp has not named
+        /srv/app."""
+        wanted = collapsed(text)
+        return self._is_in_one(self.collapsed(), lambda each: stands_whole(wanted, each), lambda _: False)
 
     def spells(self, host: str) -> bool:
         """Whether a host stands in one of the texts in pieces: its labels in a row, or all of its letters."""

@@ -9,7 +9,7 @@ from itertools import islice
 
 from agentkit.taint.folding import decoded, folded, forms, unescaped
 from agentkit.taint.index import Index
-from agentkit.taint.names import Name, domain_of, whole_urls
+from agentkit.taint.names import MAX_CHUNK, MAX_SENT, Name, domain_of, whole_urls
 from agentkit.taint.shingles import row_hashes, words_of
 
 RUN = 16
@@ -17,7 +17,10 @@ RUN = 16
 TOKEN_CHARACTERS = 10
 """How many of them have to stand in words with digits, as those of keys and numbers do."""
 SHORT = 8
-MAX_DATA = 8_192
+FEW = 32
+"""Characters of a URL beside its host and what is sent there: the scheme, the port, `www.`."""
+MIN_NAME = 5
+"""Letters of a word of the user's that may name a site ("GitHub"); of one that is shorter, its host has to be named."""
 MAX_FOUND = 2_000
 """Places at which a row is looked at; a URL with more is taken for one that carries data."""
 MAX_URLS = 32
@@ -30,7 +33,7 @@ def put_together(text: str, outside: Index, given: Index, last: str, *, reads_on
     hosts: a host alone is a URL too."""
     doubtful = 0
     for url, sent in whole_urls(text, hosts=hosts):
-        answer = _is_plain(url, outside, given, reads_only=reads_only)
+        answer = _is_plain(url, sent, outside, given, reads_only=reads_only)
         doubtful += answer is None
         if answer is False or doubtful > MAX_URLS or (answer is None and _carries(url, sent, outside, given, last)):
             return True
@@ -48,11 +51,14 @@ def _is_unnamed(text: str, given: Index) -> bool:
     return any(not given.has("host", url.host) for url, _ in islice(whole_urls(text, hosts=True), 1))
 
 
-def _is_plain(url: Name, outside: Index, given: Index, *, reads_only: bool) -> bool | None:
+def _is_plain(url: Name, sent: str, outside: Index, given: Index, *, reads_only: bool) -> bool | None:
     """Whether a URL tells its host nothing new; None where that is to be looked at."""
-    if given.has("host", url.host) or given.has("url", url.value):
+    if given.has("host", url.host):
         return True
-    if reads_only and outside.has("part", url.value):
+    is_whole = len(sent) + len(url.host) + FEW <= MAX_CHUNK  # a longer one is compared by its beginning
+    if given.has("url", url.value) and (is_whole or given.contains(sent)):
+        return True
+    if reads_only and outside.has("part", url.value) and (is_whole or outside.contains(sent)):
         return True
     return False if is_from_outside(url.host, outside, given) else None
 
@@ -75,12 +81,14 @@ def is_from_outside(host: str, outside: Index, given: Index) -> bool:
 
 def _is_named_in_words(host: str, given: Index) -> bool:
     """Whether a user has named the owner of a host ("GitHub")."""
-    name = f" {' '.join(words_of(domain_of(host).partition('.')[0]))} "
-    return any(name in text for text in given.spaced())
+    label = domain_of(host).partition(".")[0]
+    name = f" {' '.join(words_of(label))} "
+    return len(label) >= MIN_NAME and any(name in text for text in given.spaced())
 
 
 def _has_data(sent: str, outside: Index, given: Index, last: str) -> bool:
-    sent = sent[:MAX_DATA]
+    if len(sent) > MAX_SENT:
+        return True
     plain = words_of(folded(unescaped(sent)))
     rows = row_hashes(plain) - row_hashes(words_of(folded(last)))
     if any(outside.has_row(row) or given.has_row(row) for row in rows):

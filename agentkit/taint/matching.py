@@ -75,7 +75,7 @@ class Matcher:
     def found(self, pieces: Sequence[Piece], *, reads_only: bool) -> Finding | None:
         """What the first of these pieces shares with the texts from outside only. reads_only: the tool changes nothing,
         so that only URLs count that carry data."""
-        own = [piece for at, piece in enumerate(pieces) if at >= MAX_PIECES or not self.given.contains(piece.text)]
+        own = [piece for at, piece in enumerate(pieces) if at >= MAX_PIECES or not self.given.has_whole(piece.text)]
         if reads_only:
             leak = next((found for piece in own if (found := self._leak(piece, reads_only=True))), None)
             return leak or (self._leak_beside(pieces) if own else None)
@@ -86,7 +86,8 @@ class Matcher:
         return self._command(own) or self._joined(pieces, own)
 
     def _words(self, text: str) -> Finding | None:
-        return self._row(row for form in forms(text) for rows in rows_of(folded(form)) for row in rows)
+        found = self._row(row for form in forms(text) for rows in rows_of(folded(form)) for row in rows)
+        return None if found is None or self.given.contains(text) else found
 
     def _row(self, rows: Iterable[int]) -> Finding | None:
         shared = next((row for row in rows if self.outside.has_row(row) and not self.given.has_row(row)), None)
@@ -114,7 +115,7 @@ class Matcher:
 
     def _command(self, pieces: Iterable[Piece]) -> Finding | None:
         for piece, command in islice(_commands_in(pieces), MAX_COMMANDS):
-            if self.outside.contains(command) and not self.given.contains(command):
+            if self.outside.contains(command) and not self.given.has_whole(command):
                 return Finding(piece.argument, COMMAND, command)
         return None
 
@@ -134,7 +135,7 @@ class Matcher:
         """What is only seen where the borders between texts are not: in a list of words, or of pieces of an address."""
         if not own or len(pieces) < 2 or sum(len(piece.text) for piece in pieces) > MAX_JOINED:
             return None
-        kept = {id(piece) for piece in own}
+        kept = {id(piece) for piece in own if not self.given.contains(piece.text)}
         rows: list[list[str]] = [[]]
         for piece in pieces:
             words = words_of(folded(piece.text))

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from agentkit.taint.folding import folded, unescaped
@@ -16,6 +17,9 @@ Kind = Literal["url", "host", "mail", "path"]
 
 MAX_CHUNK = 4_096
 """Characters of an address that are read; a longer one is compared by its beginning."""
+MAX_SENT = 2 * MAX_CHUNK
+"""Characters of what is sent in a URL that are looked at; with more, it is taken for one that carries data."""
+MAX_SCHEME = 16
 MAX_PARTS = 256
 """Parts of one chunk, between brackets and commas, that are looked at."""
 
@@ -31,7 +35,6 @@ _SCHEME = re.compile(rf"(?P<web>{_WEB}):/*|(?P<other>[a-z][a-z0-9+.-]{{0,15}}):/
 _READ_AS = {ord("\t"): None, ord("\r"): None, ord("\n"): None, ord("\\"): "/", ord("。"): ".", ord("｡"): "."}
 """How HTTP clients read what is no character of a URL."""
 _ANY_SCHEME = re.compile(rf"(?:{_WEB}):[/\\]*|^[/\\]{{1,3}}", re.IGNORECASE)
-_HOST_PART = re.compile(r"^(?:[^/?#@]*@)?[^/?#]*")
 _HOST = r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_][\w-]{1,30}"
 _BARE_URL = re.compile(rf"({_HOST}|localhost|\d{{1,3}}(?:\.\d{{1,3}}){{3}})((?::\d{{1,5}})?(?:[/?#].*)?)")
 _MAIL_LOCAL = re.compile(r"[\w.+-]{1,64}$")
@@ -142,25 +145,35 @@ def url_of(address: str, *, is_certain: bool = True) -> Name | None:
 
 def whole_urls(text: str, *, hosts: bool) -> Iterator[tuple[Name, str]]:
     """The URLs in a text that is not folded, each with what is sent to its host beside the host, as it is written.
-    hosts: the text is one URL, or a host alone, whatever characters stand in it, as HTTP clients read it."""
+    hosts: the text is one URL, or a host alone, whatever characters stand in it, as HTTP clients read it. Of a longer
+    URL than is looked at, what is sent is longer than MAX_SENT."""
+    size = 2 * MAX_CHUNK + MAX_SENT  # of a part, so that the last URL that begins in its first MAX_CHUNK is that long
     if hosts:
-        yield from _whole(text.translate(_READ_AS)[:MAX_CHUNK].strip().rstrip(_EDGE), hosts)
+        yield from _whole(text.translate(_READ_AS)[:size].strip().rstrip(_EDGE), hosts)
     for chunk in text.translate(_SPACES).split():
-        for part in dict.fromkeys(chunk[start : start + MAX_CHUNK] for start in range(0, len(chunk), MAX_CHUNK)):
+        for part in dict.fromkeys(chunk[start : start + size] for start in range(0, len(chunk), MAX_CHUNK)):
             yield from _whole(part.strip(_EDGE), hosts)
 
 
 def _whole(part: str, hosts: bool) -> Iterator[tuple[Name, str]]:
     is_certain = "://" in part or ":\\" in part
-    starts = [each.end() for each in _ANY_SCHEME.finditer(part)][:32]
-    found = None if starts else (_BARE_URL.match if hosts else _BARE_URL.fullmatch)(folded(part))
+    starts = [each.end() for each in islice(_ANY_SCHEME.finditer(part), 32) if each.start() < MAX_CHUNK]
+    found = None if starts else (_BARE_URL.match if hosts else _BARE_URL.fullmatch)(folded(part[:MAX_CHUNK]))
     if not starts and (found is None or not (hosts or found[2] or found[1].startswith("www."))):
         return
     for start in starts or [0]:
         address = part[start:].replace("\\", "/")
-        url = url_of(folded(address))
+        scheme = start if start <= MAX_SCHEME else 0  # `names_in` has cut a long URL with its scheme
+        url = url_of(folded(address[: MAX_CHUNK - scheme]))
         if url is not None and (is_certain or "." in url.host):
-            yield url, _HOST_PART.sub("", address, count=1)
+            yield url, _beside_host(address)
+
+
+def _beside_host(address: str) -> str:
+    """What a URL without its scheme sends to its host: also the name and the password before that."""
+    end = next((place for place, sign in enumerate(address) if sign in "/?#"), len(address))
+    user = address[:end].rpartition("@")[0]
+    return f"{user} {address[end:]}" if user else address[end:]
 
 
 def host_of(place: str) -> str:

@@ -74,12 +74,13 @@ def _is_mixed(text: str) -> bool:
     return not text.isascii() and _HAS_UNSPACED.search(text) is not None
 
 
-def _is_unspaced(word: str) -> bool:
+def is_unspaced(word: str) -> bool:
+    """Whether a word is one character of a script without spaces between words."""
     return len(word) == 1 and not word.isascii() and _HAS_UNSPACED.match(word) is not None
 
 
 def _mixed(words: list[str]) -> Iterator[int]:
-    unspaced = frozenset(filter(_is_unspaced, set(words)))
+    unspaced = frozenset(filter(is_unspaced, set(words)))
     weights = [1 if word in unspaced else CHARACTERS // WORDS for word in words]
     end, weight = 0, 0
     for start, of_first in enumerate(weights):

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from agentkit._lazy.logs import WARNING
+from agentkit.tooling.interrupts import stops_the_run
 
 if TYPE_CHECKING:
     import logging
@@ -38,7 +39,8 @@ def log_raised(
 
 
 class FailuresLogged:
-    """A block whose errors are logged, with their type and place, and go no further. what: see `log_raised`."""
+    """A block whose errors are logged, with their type and place, and go no further, but for what a signal handler has
+    raised. what: see `log_raised`."""
 
     def __init__(self, logger: "logging.Logger", what: str) -> None:
         self._logger, self._what = logger, what
@@ -49,7 +51,7 @@ class FailuresLogged:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
     ) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or stops_the_run(error):
             return False
         log_raised(self._logger, WARNING, self._what, error)
         return True

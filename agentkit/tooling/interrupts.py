@@ -52,6 +52,12 @@ def is_interrupt(error: BaseException, handlers: Handlers) -> bool:
     return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
+def stops_the_run(error: BaseException) -> bool:
+    """The same where no tool is running, whose own time limits would have handlers too: for what else a run waits for
+    and does without where that fails."""
+    return is_interrupt(error, handlers_in_place())
+
+
 def _code_of(handler: Any) -> Any:
     """The code of a function, a method, a partial or an object that is called; None for one that is not of Python."""
     handler = getattr(handler, "func", handler)

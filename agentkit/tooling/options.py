@@ -54,29 +54,37 @@ class ToolOptions:
     shared: bool = False
 
     def __post_init__(self) -> None:
-        if self.timeout is not None and not self.timeout > 0:
+        for name in ("read_only", "isolate", "ends_run", "shared"):
+            if not isinstance(value := getattr(self, name), bool):
+                raise ToolDefinitionError(f"{name}={value!r} must be True or False")
+        if self.timeout is not None and not (_is_number(self.timeout) and self.timeout > 0):
             raise ToolDefinitionError(f"timeout={self.timeout!r} must be a number of seconds above 0")
-        if self.retries < 0:
-            raise ToolDefinitionError(f"retries={self.retries!r} must be at least 0")
+        if not _is_integer(self.retries) or self.retries < 0:
+            raise ToolDefinitionError(f"retries={self.retries!r} must be an integer of at least 0")
         if not (isinstance(self.approve, bool) or callable(self.approve)):
             raise ToolDefinitionError(f"approve={self.approve!r} must be True, False, or a function of the arguments")
         if self.memory is not None and not self.isolate:
             raise ToolDefinitionError(f"memory={self.memory} needs isolate=True (a subprocess)")
-        if self.memory is not None and self.memory <= 0:
-            raise ToolDefinitionError(f"memory={self.memory} must be a number of bytes above 0")
-        if self.max_result is not None and not self.max_result > 0:
+        if self.memory is not None and not (_is_integer(self.memory) and self.memory > 0):
+            raise ToolDefinitionError(f"memory={self.memory!r} must be a number of bytes above 0")
+        if self.max_result is not None and not (_is_integer(self.max_result) and self.max_result > 0):
             raise ToolDefinitionError(f"max_result={self.max_result!r} must be a number of characters above 0, or None")
         self._check_cache()
 
     def _check_cache(self) -> None:
-        is_number = isinstance(self.cache, int | float) and not isinstance(self.cache, bool)
-        if self.cache is not None and not (is_number and self.cache > 0):
+        if self.cache is not None and not (_is_number(self.cache) and self.cache > 0):
             raise ToolDefinitionError(f"cache={self.cache!r} must be a number of seconds above 0, or None")
         if self.cache is not None and not self.read_only:
             raise ToolDefinitionError(
                 f"cache={self.cache!r} needs read_only=True: a call that has an effect is made each time"
             )
-        if not isinstance(self.shared, bool):
-            raise ToolDefinitionError(f"shared={self.shared!r} must be True or False")
         if self.shared and self.cache is None:
             raise ToolDefinitionError("shared=True is about the results that cache=... keeps: give the seconds")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

@@ -17,7 +17,8 @@ class Outcome:
     took, whether it ends the run. shown: of a text that was cut, how many characters the model is sent. whole: the
     whole text then. note: what is to follow a text that may still be cut. error: the name of the class of the exception
     that made it fail, "" when there was none. question: what it asks a person before it can end. value: what the tool
-    returned, as it is. sources: what it has found or read."""
+    returned, as it is. sources: what it has found or read. is_partial: it is the answer of a run that was stopped
+    early."""
 
     text: str
     images: tuple[Image, ...] = ()
@@ -31,6 +32,7 @@ class Outcome:
     question: Question | None = None
     value: Any = field(default=None, repr=False, compare=False)
     sources: tuple[Source, ...] = field(default=(), repr=False)
+    is_partial: bool = field(default=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -40,8 +42,9 @@ class Outcome:
 
     @property
     def may_be_kept(self) -> bool:
-        """Whether it may be the result of a call in another run: not with numbers of this one."""
-        return all(source.number >= UNSETTLED for source in self.sources)
+        """Whether it may be the result of a call in another run: not with numbers of this one, nor what the limits of
+        this one have left of it."""
+        return not self.is_partial and all(source.number >= UNSETTLED for source in self.sources)
 
     def with_note(self, note: str) -> "Outcome":
         """The same with a note at the end of the text."""
@@ -81,6 +84,8 @@ def _note_of_cut(shown: int, size: int) -> str:
 
 
 _FAILED = "Error: "
+INTERRUPTED = "There is no result: the conversation was interrupted before this call was answered."
+"""The result of a call that a repaired history has none for."""
 failures_watched_by: list[Callable[[BaseException], object]] = []
 """Called with each exception that makes a call fail, in any thread. A recording that is replayed looks at them."""
 
@@ -104,5 +109,5 @@ WRONG_ARGUMENTS = class_name(ArgumentsError())
 
 
 def is_failure(response: str) -> bool:
-    """Whether a stored result is that of a call that failed."""
-    return response.startswith(_FAILED)
+    """Whether a stored result is that of a call that failed, or has none."""
+    return response.startswith(_FAILED) or response == INTERRUPTED

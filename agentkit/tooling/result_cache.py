@@ -17,6 +17,7 @@ from agentkit._forking import freed_by_forks, renewed_by_forks
 from agentkit._lazy.modules import loaded
 from agentkit._lazy.records import dataclass, field
 from agentkit._threads import SUBMITTERS
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.outcome import Outcome
 from agentkit.tooling.stop import Stop
 
@@ -200,7 +201,7 @@ class ResultCache:
         try:
             outcome = make()
         except Exception as error:
-            if entry.stop is not None and not entry.stop.is_over:
+            if entry.stop is not None and not entry.stop.is_over and not stops_the_run(error):
                 entry.error = error
             raise
         else:

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from agentkit.message import Image
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.objects import safe_text
 from agentkit.tooling.readable import Readable, contents_of, readable_of
 from agentkit.tooling.settling import Items
@@ -37,7 +38,9 @@ def rendered(value: Any) -> tuple[str, tuple[Image, ...]]:
     plain = _Plain()
     try:
         text = _text(value, plain)
-    except Exception as error:  # noqa: BLE001 - of any class: its call is done all the same
+    except Exception as error:
+        if stops_the_run(error):
+            raise
         text = f"The call is done. Its result, {_kind(value)}, can't be shown: {safe_text(error)}"
     return text + (_NOTE if plain.was_cut else ""), tuple(plain.images)
 

@@ -17,6 +17,7 @@ from typing import Any
 from agentkit._lazy.patterns import pattern
 from agentkit._text import joined_surrogates
 from agentkit.message import Image
+from agentkit.tooling.interrupts import stops_the_run
 from agentkit.tooling.objects import CODE, field_of, get, has, has_own_text, is_described, public_fields, safe_text
 from agentkit.tooling.readable import readable_of
 
@@ -34,7 +35,9 @@ def simpler(value: Any) -> Any:
     for make in _MAKERS:
         try:
             made = make(value)
-        except Exception as error:  # noqa: BLE001 - of any class
+        except Exception as error:
+            if stops_the_run(error):
+                raise
             return f"({type(value).__name__}, which can't be shown: {safe_text(error)})"
         if made is not NOTHING:
             return made
@@ -211,7 +214,9 @@ def _iterator(value: Any) -> Any:
     made: list[Any] = []
     try:
         made.extend(islice(value, MAX_ITEMS))
-    except Exception as error:  # noqa: BLE001 - of any iterator
+    except Exception as error:
+        if stops_the_run(error):
+            raise
         made.append(f"(then it raised {safe_text(error)})")
     if made and all(isinstance(each, bytes) for each in made):  # the lines of a file
         return b"".join(made)

@@ -478,3 +478,40 @@ class Route:
 def test_a_dataclass_may_have_lists_and_objects() -> None:
     agent = Agent(ScriptedBackend('{"stops": ["Oslo", "Bergen"], "by": {"first": "train"}}'))
     assert agent.run("Which way?", output=Route).output == Route(["Oslo", "Bergen"], {"first": "train"})
+
+
+def test_a_resumed_final_answer_that_does_not_fit_is_corrected() -> None:
+    backend = ScriptedBackend(("final_answer", {"value": 7}), ("final_answer", {"name": "Oslo", "people": 7}))
+    agent = Agent(backend)
+    first = agent.run("How many?", output=int)
+    assert agent.resume(first.messages, output=City).output == City(name="Oslo", people=7)
+    assert "people: is missing" in str(backend.requests[1].messages[-1]["content"])
+
+
+def test_a_resumed_final_answer_that_a_check_refuses_is_corrected() -> None:
+    def large(value: int) -> None:
+        if value < 1000:
+            raise ValueError("too few")
+
+    agent = Agent(ScriptedBackend(("final_answer", {"value": 7}), ("final_answer", {"value": 5000})))
+    with MemorySessions() as store:
+        assert agent.run("How many?", session=store["a"], output=int).output == 7
+        with pytest.raises(OutputError, match="too few"):
+            agent.resume(store["a"], output=int, output_check=large, output_retries=0)
+        assert agent.resume(store["a"], output=int, output_check=large).output == 5000
+
+
+@pytest.mark.parametrize("text", [None, "Here it is."])
+def test_a_limit_takes_an_answer_by_final_answer(text: str | None) -> None:
+    given = [{"function": {"name": "final_answer", "arguments": json.dumps({"value": value})}} for value in ("x", 3, 4)]
+    steps: list[Any] = [("look_up", {"topic": "x"}), {"content": text, "tool_calls": given}]
+    result = Agent(ScriptedBackend(*steps), tools=[look_up], limits=Limits(turns=1)).run("Go.", output=int)
+    assert (result.output, result.stopped) == (3, "turns")
+    assert result.messages[-1] == {"role": "assistant", "content": '{"value": 3}'}
+    assert Agent(ScriptedBackend()).resume(result.messages, output=int).output == 3
+
+
+def test_a_limit_with_an_invalid_final_answer_is_an_error() -> None:
+    steps = [("look_up", {"topic": "x"}), ("final_answer", {"value": "x"})]
+    with pytest.raises(OutputError, match="limit"):
+        Agent(ScriptedBackend(*steps), tools=[look_up], limits=Limits(turns=1)).run("Go.", output=int)

@@ -269,8 +269,12 @@ def test_what_the_user_has_written_is_never_found(alphabet: str) -> None:
             text_of(rng, ALPHABETS[alphabet], 60)
             + " https://a.example/b?c=%20d /etc/x ~/y mail@a.example YWJjZGVmZ2hpamts"
         )
-        start = rng.randrange(len(user))
-        pieces: dict[str, Any] = {"path": user[start : start + rng.randint(1, 200)], "other": [user[-90:], user[:30]]}
+        borders = [0, *(place + 1 for place, sign in enumerate(user) if sign == " "), len(user)]
+        start, end = sorted(rng.sample(range(len(borders)), 2))
+        words = user.split(" ")
+        path = user[borders[start] : borders[min(end, start + 40)]]  # no part of a word: that is another address
+        pieces: dict[str, Any] = {"path": path, "other": [" ".join(words[-12:]), " ".join(words[:5])]}
+        start = borders[start]
         outside = f"{text_of(rng, ALPHABETS[alphabet], 20)} {user[start:]} {text_of(rng, ALPHABETS[alphabet], 20)}"
         assert found(outside, "shell", user=user, **pieces) is None, pieces
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -306,3 +307,22 @@ def test_words_of_the_run_itself_are_not_a_users() -> None:
 
     assert agent(("look", {"topic": "x"}), EVIL, "Done.", tools=[look, send_mail]).run("Go.").output == "Done."
     assert done == []
+
+
+class Passing(Hook):
+    """Stands around each call, and lets it proceed."""
+
+    def around_tool(self, call: Any, proceed: Any) -> Any:
+        return proceed(call)
+
+
+def test_an_answer_by_final_answer_does_not_wait_behind_hooks() -> None:
+    agent = Agent(ScriptedBackend(("final_answer", {"value": 3})), hooks=[Passing()], taint="ask")
+    cancel = threading.Event()
+    timer = threading.Timer(10, cancel.set)
+    timer.start()
+    try:
+        assert agent.run("How many?", output=int, cancel=cancel).output == 3
+        assert not cancel.is_set()
+    finally:
+        timer.cancel()

@@ -16,7 +16,10 @@ from typing import Any
 
 import pytest
 
-from agentkit import Agent, Context, Hook, SQLiteSessions, tool
+from agentkit import Agent, Context, Hook, SQLiteSessions, Usage, Window, tool
+from agentkit.backend import Capabilities, ReplyStream, Request
+from agentkit.event import Reply
+from agentkit.middleware.base import Middleware
 from agentkit.testing import ScriptedBackend
 
 ROOT = Path(__file__).parents[2]
@@ -283,3 +286,142 @@ def test_greenlets_are_killed_and_timed_out_in_the_middle_of_a_tool() -> None:
     """In a program that gevent has patched, where runs also go on side by side."""
     made = subprocess.run([sys.executable, "-c", GREENLETS], cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert (made.returncode, made.stderr) == (0, "")
+
+
+class OneAtATime(Hook):
+    """Calls wait for each other, and each for a check."""
+
+    def __init__(self) -> None:
+        self.place = threading.Semaphore(1)
+
+    def around_tool(self, call: Any, proceed: Any) -> Any:
+        with self.place:
+            time.sleep(0.5 if call.arguments["seconds"] else 0)
+            return proceed(call)
+
+
+@needs_signals
+def test_the_hooks_of_a_call_that_may_need_a_person_end_with_the_run() -> None:
+    @tool(approve=lambda values: values["seconds"] > 100)
+    def work(seconds: float) -> str:
+        """Work."""
+        return "done"
+
+    hook = OneAtATime()
+    agent = Agent(
+        ScriptedBackend(("work", {"seconds": 1}), ("work", {"seconds": 0}), "Done."), tools=[work], hooks=[hook]
+    )
+    with signalled(raising(TimeIsUp()), 0.2), pytest.raises(TimeIsUp):
+        agent.run("Go.")
+    cancel = threading.Event()
+    timer = threading.Timer(10, cancel.set)
+    timer.start()
+    try:
+        assert agent.run("Again.", cancel=cancel).stopped == "answer"
+    finally:
+        timer.cancel()
+
+
+class Slow(Hook):
+    """Takes long at one place."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def before_model(self, request: Any) -> None:
+        self._wait("before_model")
+
+    def after_model(self, reply: Any) -> None:
+        self._wait("after_model")
+
+    def on_event(self, event: Any) -> None:
+        self._wait("on_event")
+
+    def _wait(self, place: str) -> None:
+        if place == self.place:
+            work.function(20)
+
+
+class SlowServer(Middleware):
+    """A model whose summaries take long, or which is long in saying how much it can read."""
+
+    def __init__(self, slow: str) -> None:
+        super().__init__(ScriptedBackend())
+        self.slow = slow
+
+    def capabilities(self, ask: bool = False) -> Capabilities:
+        if ask and self.slow == "size":
+            work.function(20)
+        return Capabilities(context_length=1000 if ask else None)
+
+    def reply(self, request: Request) -> ReplyStream:
+        if self.slow == "summary" and "Summarise" in str(request.transcript[-1]["content"])[:20]:
+            work.function(20)
+        yield Reply({"role": "assistant", "content": "Done."}, "stop", Usage(requests=1, input_tokens=200))
+
+
+def _long() -> list[Any]:
+    turn = [{"role": "user", "content": "q " * 300}, {"role": "assistant", "content": "a " * 300}]
+    return turn * 12
+
+
+def _approved_by(function: Any) -> Agent:
+    @tool(approve=function)
+    def pay() -> str:
+        """Pay."""
+        return "paid"
+
+    return Agent(ScriptedBackend(("pay", {}), "Done."), tools=[pay])
+
+
+def _returning(value: Any) -> Agent:
+    @tool
+    def read() -> Any:
+        """Read."""
+        return value()
+
+    return Agent(ScriptedBackend(("read", {}), "Done."), tools=[read])
+
+
+class SlowText:
+    """An object whose text takes long."""
+
+    def __str__(self) -> str:
+        return work.function(20)
+
+
+PLACES: dict[str, Callable[[], Agent]] = {
+    "before_model": lambda: Agent(ScriptedBackend("Done."), hooks=[Slow("before_model")]),
+    "after_model": lambda: Agent(ScriptedBackend("Done."), hooks=[Slow("after_model")]),
+    "on_event": lambda: Agent(ScriptedBackend("Done."), hooks=[Slow("on_event")]),
+    "size": lambda: Agent(SlowServer("size")),
+    "summary": lambda: Agent(SlowServer("summary"), window=Window(1000, compaction="summarise")),
+    "approve": lambda: _approved_by(lambda values: bool(work.function(20))),
+    "an iterator": lambda: _returning(lambda: map(work.function, [20])),
+    "an object": lambda: _returning(SlowText),
+}
+
+
+@needs_signals
+@pytest.mark.parametrize("place", PLACES)
+def test_a_time_limit_ends_the_run_wherever_it_waits(place: str) -> None:
+    agent = PLACES[place]()
+    history = _long() if place in ("size", "summary") else []
+    with signalled(raising(TimeIsUp())), pytest.raises(TimeIsUp) as raised:
+        agent.run("Go.", messages=history)
+    assert raised.value.messages  # type: ignore[attr-defined]
+
+
+@needs_signals
+def test_a_tool_is_not_retried_after_the_time_limit_of_its_run() -> None:
+    begun: list[int] = []
+
+    @tool(retries=2)
+    def pay() -> str:
+        """Pay."""
+        begun.append(1)
+        return work.function(20)
+
+    with signalled(raising(TimeIsUp())), pytest.raises(TimeIsUp):
+        Agent(ScriptedBackend(("pay", {}), "Done."), tools=[pay]).run("Pay.")
+    assert begun == [1]
