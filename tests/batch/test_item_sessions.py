@@ -209,17 +209,17 @@ def test_questions_that_come_while_the_store_is_away_are_asked_again(
 def test_a_store_that_is_full_ends_the_batch_and_no_question_counts_as_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, kept = tmp_path / "a.jsonl", {"sessions": str(tmp_path / "s.db"), "at_once": 1}
+    out, kept = tmp_path / "a.jsonl", str(tmp_path / "s.db")
     questions = [f"question {number}" for number in range(20)]
     with serve([whole("fine")]) as server:
         agent = Agent(f"openai:m@{server.url}")
         _failing(monkeypatch, lambda run: run > 5)
-        with run_batch(agent, questions, out=out, **kept) as run:
+        with run_batch(agent, questions, out=out, sessions=kept, at_once=1) as run:
             with pytest.raises(JournalError, match="disk is full: settle that, then start again to go on"):
                 list(run)
         assert (run.ending, [each["ok"] for each in read_records(out)]) == ("disk", [True] * 5)
         monkeypatch.undo()
-        list(run_batch(agent, questions, out=out, **kept))
+        list(run_batch(agent, questions, out=out, sessions=kept, at_once=1))
         assert [each["ok"] for each in read_records(out)] == [True] * 20
         assert len(server.requests) == 20
 

@@ -234,7 +234,7 @@ def test_a_pattern_of_a_tool_may_not_take_for_ever(written: str, monkeypatch: py
     # it was matched in this process: `^([a-z]+-?)+$` and 40 letters held all threads, and Ctrl-C, for good
     slow = "^([a-z]+-?)+$"
     code, names = {"type": "string", "pattern": slow}, {"type": "object", "additionalProperties": False}
-    shapes = {
+    shapes: dict[str, dict[str, Any]] = {
         "patternProperties": {"patternProperties": {slow: {}}},
         "propertyNames": {"propertyNames": {"pattern": slow}},
     }
