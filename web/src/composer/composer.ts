@@ -103,6 +103,7 @@ export class Composer {
 
   /** The service has a message that was sent in a conversation. */
   noteSent(session: string, id: string): void {
+    if (!id) return; // a decision
     if (session !== this.session) {
       if (this.draftOf(session).sent?.id !== id) return;
       this.written.delete(session);
