@@ -146,10 +146,15 @@ export function isBreak(error: unknown): boolean {
   return !(error instanceof LLMError) || error.status === 0 || error.status === 502 || error.status === 504;
 }
 
+/** Whether the service refuses for now, because there is too much to do. */
+export function isRefusalForNow(error: unknown): error is LLMError {
+  return error instanceof LLMError && (error.status === 429 || error.status === 503);
+}
+
 /** The pauses before further tries. Raises the error where none has sense any more. */
 function pausesAfter(error: unknown, pauses: number[]): number[] {
-  const isRefusal = error instanceof LLMError && (error.status === 429 || error.status === 503);
-  if (isRefusal && error.retryAfter) return [1000 * error.retryAfter, ...pauses];
-  if ((!isRefusal && !isBreak(error)) || !pauses.length) throw error;
+  const isForNow = isRefusalForNow(error);
+  if (isForNow && error.retryAfter) return [1000 * error.retryAfter, ...pauses];
+  if ((!isForNow && !isBreak(error)) || !pauses.length) throw error;
   return pauses;
 }

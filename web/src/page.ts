@@ -2,7 +2,6 @@
 import { AboutView } from "./about";
 import { LLMAPI } from "./api";
 import { Composer } from "./composer/composer";
-import { isPhone } from "./composer/enter_key";
 import { Conversation, sharedViews } from "./conversation/conversation";
 import { preparesDialogs } from "./dialogs";
 import { at } from "./dom";
@@ -36,7 +35,7 @@ const conversation = new Conversation(api, at("log"), {
     const hadFocus = document.activeElement === at(isRunning ? "send" : "stop");
     at("send").hidden = isRunning;
     at("stop").hidden = !isRunning;
-    if (hadFocus) focusBox();
+    if (hadFocus) composer.takeFocus();
     if (!isShared) sidebar.setRunning(isRunning);
   },
   sent: (session, id) => {
@@ -50,7 +49,8 @@ const conversation = new Conversation(api, at("log"), {
   edit: (begins, message, send) => composer.edit(begins, message, send),
   editedIn: (session) => composer.editedIn(session),
   endEdit: (session, begins) => composer.endEdit(session, begins),
-  focus: () => focusBox(),
+  startWriting: () => composer.focus(),
+  focus: () => composer.takeFocus(),
   effectsOf: (tools) => about.effectsOf(tools),
   options: () => about.options(),
 });
@@ -97,11 +97,6 @@ async function show(id: string, isNew = false): Promise<void> {
   sidebar.tellListed();
   await opened;
   if (conversation.id === id && conversation.isEmpty) about.show();
-}
-
-/** Put the focus into the box; not on a phone, whose keyboard would cover the half of the page. */
-function focusBox(): void {
-  if (!isPhone()) composer.focus();
 }
 
 function startNew(): void {

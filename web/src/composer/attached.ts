@@ -2,6 +2,7 @@
 import { type Attachment, type LLMAPI, LLMError } from "../api";
 import { at, element, iconButton } from "../dom";
 import { t } from "../words";
+import { isPhone } from "./enter_key";
 import { imageUrl, isImage } from "./images";
 
 const MAX_IMAGES = 16;
@@ -140,7 +141,7 @@ export class Attached {
     const dropped = (): void => {
       drop();
       this.draw();
-      this.field.focus();
+      if (!isPhone()) this.field.focus();
     };
     return element("li", "", shown, iconButton("×", t.remove(name), dropped));
   }

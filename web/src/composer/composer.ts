@@ -6,7 +6,7 @@ import { newId } from "../routing";
 import { t } from "../words";
 import { Attached } from "./attached";
 import { draftOf, editedIn, editOf, keepDraft, keepEdit, type Sent } from "./drafts";
-import { EnterKey } from "./enter_key";
+import { EnterKey, isPhone } from "./enter_key";
 
 const MAX_REMEMBERED = 50;
 /** sent: it was sent as it is, and was not answered. Sent again, it has the same id. */
@@ -70,6 +70,11 @@ export class Composer {
 
   focus(): void {
     this.field.focus();
+  }
+
+  /** Put the focus into the box, when what had it is gone; not on a phone, whose keyboard would cover half of the page. */
+  takeFocus(): void {
+    if (!isPhone()) this.focus();
   }
 
   /** Show what was being written in a conversation. */
@@ -151,6 +156,7 @@ export class Composer {
     const isFree = !there.text.trim() && !there.images.length && !there.attachments.length;
     if (!isFree && !isWanted && there.sent?.id !== id) return false;
     this.unsent = undefined;
+    if (isWanted) this.leaveEdit(); // it is kept, and opened again by the button
     if (this.editing) this.setAside(joined(back, there));
     else this.restore(joined(back, there));
     return true;
@@ -192,7 +198,7 @@ export class Composer {
     const { editing } = this;
     this.leaveEdit();
     if (editing) this.endEdit(this.session, editing.begins);
-    this.focus();
+    this.takeFocus();
   }
 
   /** Show again what was being written before something was edited. What was written of that is kept. */

@@ -1,7 +1,7 @@
 // The conversation that is shown: its turns, the answer that arrives, and what can be done with both.
 import { type Attachment, type Decision, type Frame, type History, type JoinedQuestion, LLMError, type LLMAPI, type Turn } from "../api";
 import { confirmed } from "../dialogs";
-import { type Ending, isBreak, LiveAnswer, pause } from "../live";
+import { type Ending, isBreak, isRefusalForNow, LiveAnswer, pause } from "../live";
 import { newId } from "../routing";
 import { wordsOf } from "../service";
 import { t } from "../words";
@@ -40,6 +40,8 @@ export interface Around {
   open(session: string): Promise<void>;
   /** Write a message of this conversation anew. begins: its place. */
   edit(begins: number, message: Message, send: (message: Message) => void): void;
+  /** Put the focus into the box for what the reader wants to write, also on a phone. */
+  startWriting(): void;
   /** The place of the message that was being written anew when the conversation was left. */
   editedIn(session: string): number | undefined;
   /** That is sent. */
@@ -147,10 +149,11 @@ export class Conversation {
         return true;
       } catch (error) {
         if (!isCurrent()) return true;
-        const isBroken = error instanceof LLMError && isBreak(error);
-        if (!(isBroken && isAway) && !isUnknown(error)) this.around.showError(error);
-        isAway = isBroken;
-        this.isLoading = isAway;
+        const mayPass = error instanceof LLMError && (isBreak(error) || isRefusalForNow(error));
+        if (isUnknown(error)) {
+          if (isAway) this.around.clearError();
+        } else if (!(mayPass && isAway)) this.around.showError(error);
+        this.isLoading = isAway = mayPass;
         if (!isAway) return true;
       }
     }
@@ -458,7 +461,7 @@ export class Conversation {
     if (!message) return;
     const { begins } = turn;
     this.around.edit(begins, message, (edited) => void this.branch(begins, edited, () => this.around.endEdit(id, begins)));
-    if (!isReopened) this.around.focus();
+    if (!isReopened) this.around.startWriting();
   }
 
   /** Answer a message again. The tools of its answer may run again: where they may have an effect, the reader is asked. */
