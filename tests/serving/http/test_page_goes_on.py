@@ -1,5 +1,5 @@
-"""The chat page in a real browser: it goes on after breaks, failures and what happens in other tabs, and what was sent or
-written is neither lost nor asked twice."""
+"""The chat page in a real browser: it goes on after breaks, failures and what happens in other tabs, and what was sent
+or written is neither lost nor asked twice."""
 
 import threading
 from collections.abc import Iterator
@@ -185,6 +185,35 @@ def test_a_poll_that_is_refused_ends_nothing(service: Service, page: Any, model:
     assert box(page).input_value() == ""
 
 
+def test_a_history_that_can_not_be_read_for_now_is_read_later(service: Service, page: Any) -> None:
+    page.goto(service.url)
+    ask(page, "first")
+    answered(page)
+    polls: list[str] = []
+
+    def poll(route: Any) -> None:
+        polls.append(route.request.url)
+        if len(polls) == 1:
+            route.abort()
+        elif len(polls) == 2:
+            route.fulfill(status=429, headers={"Retry-After": "1"}, json={"detail": "rate limit exceeded"})
+        else:
+            route.continue_()
+
+    page.route("**/session/history", poll)
+    page.reload()
+    playwright.expect(page.locator("#problem")).to_be_visible()
+
+    def is_read() -> bool:
+        page.evaluate("dispatchEvent(new Event('online'))")
+        page.wait_for_timeout(50)
+        return len(polls) > 2
+
+    until(is_read)
+    said(page, "You said: first")
+    playwright.expect(page.locator("#problem")).to_be_hidden()
+
+
 def test_a_failed_look_at_the_list_is_silent_and_not_the_last(service: Service, page: Any, model: Model) -> None:
     page.goto(service.url)
     ask(page, "slowly please")
@@ -284,8 +313,8 @@ def test_a_message_is_not_in_the_box_again_after_an_early_reload(
     def sent(route: Any) -> None:  # the response does not come
         waiting.append(route)
         headers = {"content-type": "application/json", "idempotency-key": route.request.headers["idempotency-key"]}
-        address = service.url + "/api/llm/chat/session/stream"
-        threading.Thread(target=requests.post, args=(address, route.request.post_data), kwargs={"headers": headers}).start()
+        given = {"url": service.url + "/api/llm/chat/session/stream", "data": route.request.post_data}
+        threading.Thread(target=requests.post, kwargs={**given, "headers": headers}).start()
 
     page.route("**/session/stream", sent)
     ask(page, "pay 7 to Bob")
@@ -298,7 +327,8 @@ def test_a_message_is_not_in_the_box_again_after_an_early_reload(
 def lose_response(service: Service, page: Any) -> None:
     def lost(route: Any) -> None:  # the service gets it, the response is lost
         headers = {"content-type": "application/json", "idempotency-key": route.request.headers["idempotency-key"]}
-        requests.post(service.url + "/api/llm/chat/session/stream", route.request.post_data, headers=headers, timeout=10)
+        address = service.url + "/api/llm/chat/session/stream"
+        requests.post(address, route.request.post_data, headers=headers, timeout=10)
         route.abort()
 
     page.route("**/session/stream", lost)
