@@ -36,6 +36,12 @@ export class AboutView {
     return this.about?.sharing ?? false;
   }
 
+  /** Those of the tools that may have an effect: all but those that are known to have none. */
+  effectsOf(tools: string[]): string[] {
+    const readOnly = new Set(this.about?.tools.filter((tool) => tool.read_only).map((tool) => tool.name));
+    return tools.filter((name) => !readOnly.has(name));
+  }
+
   /** What may go with a message; where nothing is known, images. */
   get taken(): Taken {
     const { images = true, attachments = [], max_attachment_bytes: maxBytes = 0 } = this.about ?? {};

@@ -347,7 +347,7 @@ export type Frame =
   | { content: string; session_id?: string }
   | { reasoning: string }
   | { tool: Partial<ToolCallOut> & { id: string; state: "started" | "running" | "finished"; progress?: string } }
-  /** Discard the content since the last tool call: the request is retried. */
+  /** Discard the content and the reasoning since the last tool call: the request is retried. */
   | { discarded: true }
   /** What the sources say of the text since the last tool call. */
   | { citations: Citation[] }

@@ -45,9 +45,14 @@ export class ApprovalView {
 }
 
 function settle(card: HTMLElement, what: string): void {
+  const hadFocus = card.contains(document.activeElement);
   card.dataset["decided"] = "";
   card.querySelector(".controls")?.remove();
   card.append(element("p", "decided", what));
+  if (!hadFocus) return;
+  const next = card.parentElement?.querySelector<HTMLElement>(".approval:not([data-decided])") ?? card;
+  next.tabIndex = -1;
+  next.focus({ preventScroll: next === card });
 }
 
 class Card {
@@ -88,7 +93,9 @@ class Card {
     const allow = button(t.allow, "primary", () => this.settle(true, t.allowed));
     const change = button(t.change, "", () => this.change());
     const row = element("div", "choices", allow, change, button(t.deny, "", () => this.refuse(reason.value)));
+    const hadFocus = this.controls.contains(document.activeElement);
     this.controls.replaceChildren(row, reason);
+    if (hadFocus) change.focus();
   }
 
   private yesOrNo(): void {
@@ -206,6 +213,10 @@ function fieldOf(name: string, described: Schema, isRequired: boolean): Field {
   if (choices) return choiceField(name, label, about, isRequired, choices, given);
   switch (kindOf(described)) {
     case "boolean":
+      // a box that was left alone would say no
+      if (!isRequired && typeof given !== "boolean") {
+        return choiceField(name, label, about, isRequired, [[t.yes, true], [t.no, false]], given);
+      }
       return booleanField(name, label, about, isRequired, given);
     case "integer":
     case "number":

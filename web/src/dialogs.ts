@@ -11,6 +11,17 @@ export function openDialog(id: string): HTMLDialogElement {
   return dialog;
 }
 
+/** Ask whether something is to be done. act: the words for it. */
+export function confirmed(question: string, act: string): Promise<boolean> {
+  at("confirm-text").textContent = question;
+  at("confirm-act").textContent = act;
+  const dialog = openDialog("confirm-dialog");
+  dialog.returnValue = "";
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });
+  });
+}
+
 /** Make the dialogs of the page close. */
 export function preparesDialogs(): void {
   for (const dialog of document.querySelectorAll("dialog")) {

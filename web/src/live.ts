@@ -1,5 +1,5 @@
 // An answer as it arrives. The run belongs to the service: when the connection breaks, the page joins it again.
-import { type Frame, type JoinedQuestion, type LLMAPI, LLMError } from "./api";
+import { type Frame, type History, type JoinedQuestion, type LLMAPI, LLMError } from "./api";
 
 /** What is told of an answer. */
 export interface Watcher {
@@ -15,9 +15,10 @@ export interface Watcher {
 /** How it ended: it is whole; nobody reads it any more; or it is over at the service, which shows in the history. */
 export type Ending = "whole" | "left" | "over";
 
+/** Milliseconds before each try to ask again after a break. */
 const PAUSES = [500, 1000, 2000, 4000];
-/** Milliseconds before each try to join an answer again. */
 const LONGEST_END = 5000; // milliseconds from a stop to the end of the stream
+const [FIRST_POLL, LONGEST_POLL] = [2000, 8000]; // milliseconds between looks at an answer that another worker makes
 
 export class LiveAnswer {
   private readonly control = new AbortController();
@@ -77,10 +78,31 @@ export class LiveAnswer {
       } catch (error) {
         if (this.control.signal.aborted) return "left";
         if (error instanceof LLMError && error.status === 404) return "over";
-        if (!isBreak(error) || !pauses.length) throw error;
+        pauses = pausesAfter(error, pauses);
         isAgain = true;
       }
     }
+  }
+
+  /** Wait until no answer is in progress any more, also in another worker. Returns the history then; undefined: nobody
+   * reads any more. working: called when there is one. Raises LLMError. */
+  async ended(working: () => void): Promise<History | undefined> {
+    let poll = FIRST_POLL;
+    let pauses = [...PAUSES];
+    while (!this.isLeft) {
+      try {
+        const { data } = await this.api.getSessionHistory(this.session);
+        if (!data.running) return this.isLeft ? undefined : data;
+        working();
+        await this.pause(poll);
+        poll = Math.min(2 * poll, LONGEST_POLL);
+        pauses = [...PAUSES];
+      } catch (error) {
+        pauses = pausesAfter(error, pauses);
+        await this.pause(pauses.shift()!);
+      }
+    }
+    return undefined;
   }
 
   /** Stop it, at the service: the stream ends then. What has come stays. Raises LLMError. */
@@ -97,16 +119,42 @@ export class LiveAnswer {
     this.wake();
   }
 
-  private pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.wake = resolve;
-      setTimeout(resolve, milliseconds);
-      addEventListener("online", () => resolve(), { once: true });
-    });
+  private async pause(milliseconds: number): Promise<void> {
+    await pause(milliseconds, (wake) => (this.wake = wake));
   }
 }
 
+/** Wait; not longer than until the network is there again, or the page is looked at. begun: given what ends it. */
+export function pause(milliseconds: number, begun: (wake: () => void) => void = () => undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const listening = new AbortController();
+    const wake = (): void => {
+      clearTimeout(timer);
+      listening.abort();
+      resolve();
+    };
+    const timer = setTimeout(wake, milliseconds);
+    const { signal } = listening;
+    addEventListener("online", wake, { signal });
+    document.addEventListener("visibilitychange", () => document.hidden || wake(), { signal });
+    begun(wake);
+  });
+}
+
 /** Whether the connection broke, in contrast to a refusal. */
-function isBreak(error: unknown): boolean {
+export function isBreak(error: unknown): boolean {
   return !(error instanceof LLMError) || error.status === 0 || error.status === 502 || error.status === 504;
+}
+
+/** Whether the service refuses for now, because there is too much to do. */
+export function isRefusalForNow(error: unknown): error is LLMError {
+  return error instanceof LLMError && (error.status === 429 || error.status === 503);
+}
+
+/** The pauses before further tries. Raises the error where none has sense any more. */
+function pausesAfter(error: unknown, pauses: number[]): number[] {
+  const isForNow = isRefusalForNow(error);
+  if (isForNow && error.retryAfter) return [1000 * error.retryAfter, ...pauses];
+  if ((!isForNow && !isBreak(error)) || !pauses.length) throw error;
+  return pauses;
 }

@@ -9,6 +9,7 @@ import { listenToKeys } from "./keyboard";
 import { currentRoute, newId, onRoute, showInAddress } from "./routing";
 import { askForKeys, key, showError, showProblem, watchHealth } from "./service";
 import { Sidebar } from "./sidebar/sidebar";
+import { onTold, tellTabs } from "./tabs";
 import { switchTheme } from "./theme";
 import { language, t, translate } from "./words";
 import "./page.css";
@@ -31,20 +32,33 @@ const conversation = new Conversation(api, at("log"), {
   showError,
   clearError: () => showProblem(""),
   setRunning: (isRunning) => {
+    const hadFocus = document.activeElement === at(isRunning ? "send" : "stop");
     at("send").hidden = isRunning;
     at("stop").hidden = !isRunning;
+    if (hadFocus) composer.takeFocus();
     if (!isShared) sidebar.setRunning(isRunning);
   },
-  sent: (session) => composer.noteSent(session),
+  sent: (session, id) => {
+    composer.noteSent(session, id);
+    tellTabs(session);
+    if (!isShared) void sidebar.load(true); // it is in the list from now on, also if another conversation is opened
+  },
+  read: (isIn) => composer.noteHistory(isIn),
   putBack: (session, message, isWanted) => composer.putBack(session, message, isWanted),
   open,
-  edit: (message, send) => composer.edit(message, send),
+  edit: (begins, message, send) => composer.edit(begins, message, send),
+  editedIn: (session) => composer.editedIn(session),
+  endEdit: (session, begins) => composer.endEdit(session, begins),
+  startWriting: () => composer.focus(),
+  focus: () => composer.takeFocus(),
+  effectsOf: (tools) => about.effectsOf(tools),
   options: () => about.options(),
 });
 const composer = new Composer(
   api,
   (message) => void conversation.send(message),
   () => !conversation.isRunning,
+  () => conversation.length,
   showProblem,
 );
 const about: AboutView = new AboutView(api, {
@@ -59,6 +73,7 @@ const about: AboutView = new AboutView(api, {
 });
 const sidebar = new Sidebar(api, leaving, {
   current: () => conversation.id,
+  listed: (session) => conversation.noteListed(session),
   open: (session) => void open(session),
   startNew: () => void open(newId(), true),
   showError,
@@ -79,6 +94,7 @@ async function show(id: string, isNew = false): Promise<void> {
   composer.open(id);
   const opened = conversation.open(id, isNew);
   sidebar.draw();
+  sidebar.tellListed();
   await opened;
   if (conversation.id === id && conversation.isEmpty) about.show();
 }
@@ -131,6 +147,10 @@ listenToKeys({
 preparesDialogs();
 onRoute(() => void follow());
 if (!isShared) {
+  onTold((session) => {
+    void sidebar.load(true);
+    if (session === conversation.id) void conversation.catchUp();
+  });
   watchHealth(api);
   void sidebar.load();
   void about.load();

@@ -12,13 +12,15 @@ export function newId(): string {
 
 /** What the address names; undefined where it names nothing, or is cut. */
 export function currentRoute(): Route | undefined {
+  const hash = location.hash.slice(1);
   let named = "";
   try {
-    named = decodeURIComponent(location.hash.slice(1));
+    named = decodeURIComponent(hash);
   } catch {
     return undefined;
   }
-  if (named.startsWith(SHARED)) return { shared: named.slice(SHARED.length) };
+  // the slash of an id is escaped: any client may call a conversation "shared/..."
+  if (hash.startsWith(SHARED)) return { shared: named.slice(SHARED.length) };
   return named ? { conversation: named } : undefined;
 }
 
@@ -37,7 +39,7 @@ export function showInAddress(id: string, replace = false): void {
 
 /** The address of a conversation that is shared. */
 export function sharedAddress(token: string): string {
-  return `${location.origin}${addressOf(`${SHARED}${token}`).replace("%2F", "/")}`;
+  return `${location.origin}${location.pathname}${location.search}#${SHARED}${encodeURIComponent(token)}`;
 }
 
 /** Call it when the reader changes the address: the back button, or typing. */

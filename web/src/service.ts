@@ -15,7 +15,8 @@ export function showProblem(text: string): void {
   problem.hidden = !text;
 }
 
-export function showError(error: unknown): void {
+/** Show what is wrong. Returns what takes that away again, unless something else is shown by then. */
+export function showError(error: unknown): () => void {
   if (error instanceof LLMError && error.status === 401) {
     showProblem(key() ? t.keyRejected : t.keyRequired);
     at("problem").append(" ", button(t.enterKey, "", askForKey));
@@ -23,6 +24,10 @@ export function showError(error: unknown): void {
     showProblem(wordsOf(error) || t.pageProblem);
     if (!(error instanceof LLMError)) console.error(error);
   }
+  const [shown] = at("problem").childNodes;
+  return () => {
+    if (at("problem").firstChild === shown) showProblem("");
+  };
 }
 
 /** What is told of an error; "" for one of the page itself. */

@@ -48,6 +48,37 @@ test.each(UNITS.filter((unit) => unit.length > 1))("%j in pieces around other te
   expect(isLinear((size) => htmlOf(`x${unit}y `.repeat(size / (unit.length + 3)), newEnv()))).toBe(true);
 });
 
+/** How many elements of HTML are around each other, at most. */
+function depthOf(html: string): number {
+  let [depth, deepest] = [0, 0];
+  for (const [, isEnd, name] of html.matchAll(/<(\/?)([a-z]+[1-6]?)[^>]*>/g)) {
+    if (["br", "hr", "img"].includes(name!)) continue;
+    depth += isEnd ? -1 : 1;
+    deepest = Math.max(deepest, depth);
+  }
+  return deepest;
+}
+
+const NESTED: [string, string][] = [
+  ["*", "*"], ["**", "**"], ["_", "_"], ["~~", "~~"], ["*a ", " a*"], ["*a __b ", " b__ a*"], ["~~a *b ", " b* a~~"],
+  ["[*a ", " a*](b)"], ["![*a ", " a*](b)"], ["> ", ""], ["- ", ""], ["1. - > ", ""], ["<b>", "</b>"], ["[^1", "]"],
+];
+
+test.each(NESTED)("%j in each other, as often as one likes, is not as deep in HTML", (open, close) => {
+  // a browser takes quadratic time for formatting elements in each other
+  for (const size of [1_000, 3_000]) {
+    const text = `${open.repeat(size)}a${close.repeat(size)}`;
+    expect(depthOf(htmlOf(text, newEnv()))).toBeLessThan(200);
+    expect(depthOf(htmlOf(`[${text}](b)`, newEnv()))).toBeLessThan(200);
+  }
+});
+
+test("emphasis that is too deep is text, and no sign of it is lost", () => {
+  const html = htmlOf(`${"*a ".repeat(100)}b${" a*".repeat(100)}`, newEnv());
+  expect(html.replace(/<[^>]*>/g, "").match(/\*/g)).toHaveLength(80);
+  expect(html.match(/<em>/g)).toHaveLength(60);
+});
+
 const CODE = [
   '"', "'", "`", '"""', "/*", "//", "/", "/[", "/a[", "#", "<", "<!--", "<script>", "<script", "</", "<a b=", "$",
   "${", "{-", "--[[", "<#", "a", "aB(", "a-", "-a", "- ", ":", "a:", " a:", "@", "1", "1e", "\\", "\n", "\n ", "\n-",

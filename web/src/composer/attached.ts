@@ -2,6 +2,7 @@
 import { type Attachment, type LLMAPI, LLMError } from "../api";
 import { at, element, iconButton } from "../dom";
 import { t } from "../words";
+import { isPhone } from "./enter_key";
 import { imageUrl, isImage } from "./images";
 
 const MAX_IMAGES = 16;
@@ -26,7 +27,7 @@ export class Attached {
 
   constructor(
     private readonly api: LLMAPI,
-    field: HTMLElement,
+    private readonly field: HTMLElement,
     private readonly showProblem: (text: string) => void,
   ) {
     field.addEventListener("paste", (event) => this.paste(event));
@@ -122,10 +123,10 @@ export class Attached {
       const image = element("img");
       image.src = url;
       image.alt = t.imageNumber(place + 1);
-      return this.item(image, image.alt, () => this.set(without(this.images, place), this.attachments));
+      return this.item(image, image.alt, () => (this.images = without(this.images, place)));
     });
     const files = this.attachments.map(({ name }, place) =>
-      this.item(element("bdi", "file", name), name, () => this.set(this.images, without(this.attachments, place))),
+      this.item(element("bdi", "file", name), name, () => (this.attachments = without(this.attachments, place))),
     );
     const reading = this.reading.map((name) => {
       const made = element("li", "", element("bdi", "file", name));
@@ -135,8 +136,14 @@ export class Attached {
     at("images").replaceChildren(...images, ...files, ...reading);
   }
 
+  /** drop: takes it away. What is still being read goes on. */
   private item(shown: HTMLElement, name: string, drop: () => void): HTMLElement {
-    return element("li", "", shown, iconButton("×", t.remove(name), drop));
+    const dropped = (): void => {
+      drop();
+      this.draw();
+      if (!isPhone()) this.field.focus();
+    };
+    return element("li", "", shown, iconButton("×", t.remove(name), dropped));
   }
 }
 

@@ -26,6 +26,7 @@ export class AnswerView {
   private note: HTMLElement | undefined;
   /** How many parts are from before the run that goes on. */
   private before = 0;
+  private isGoingOn = false;
 
   constructor(private readonly decide?: Decide) {
     this.root.setAttribute("aria-label", t.answer);
@@ -45,8 +46,8 @@ export class AnswerView {
     else if ("error" in frame) this.fail(frame.error);
   }
 
-  /** The same answer comes again, from its beginning. */
-  restart(): void {
+  /** The same answer comes again, from its beginning. wasCut: but for that. */
+  restart(wasCut = false): void {
     this.note?.remove();
     while (this.body.childElementCount > this.before) this.body.lastElementChild!.remove();
     this.tools.clear();
@@ -54,6 +55,7 @@ export class AnswerView {
     this.written = "";
     this.citations = [];
     this.root.setAttribute("aria-busy", "true");
+    if (wasCut) this.body.append(element("p", "hint", t.beginningCut));
   }
 
   /** The connection broke, and is made again. */
@@ -148,8 +150,10 @@ export class AnswerView {
     this.waiting = undefined;
   }
 
-  /** The answer goes on after a decision. */
+  /** The answer goes on after a decision, or is joined in that: again, when the connection broke meanwhile. */
   goOn(): void {
+    if (this.isGoingOn) return;
+    this.isGoingOn = true;
     this.endText();
     this.before = this.body.childElementCount;
     this.waiting = undefined;
@@ -162,9 +166,11 @@ export class AnswerView {
     this.thoughts = undefined;
   }
 
+  /** The request is repeated: what came of the reply comes again. */
   private discard(): void {
     this.text?.root.remove();
-    this.text = undefined;
+    this.thoughts?.parentElement!.remove();
+    this.text = this.thoughts = undefined;
     this.written = "";
   }
 
@@ -191,15 +197,21 @@ export class AnswerView {
 
   /** Let the reader do something about a failure. */
   offer(words: string, act: () => void): void {
-    const made = button(words, "", () => {
+    const made = button(words, "offer", () => {
       made.remove();
       act();
     });
     this.body.append(made);
   }
 
+  /** Whether there is something that the reader may do about it. */
+  get hasOffer(): boolean {
+    return this.body.querySelector(":scope > .offer") !== null;
+  }
+
   end(): void {
     this.note?.remove();
+    this.isGoingOn = false;
     this.endText();
     this.root.removeAttribute("aria-busy");
   }

@@ -1,20 +1,23 @@
 // The conversation that is shown: its turns, the answer that arrives, and what can be done with both.
 import { type Attachment, type Decision, type Frame, type History, type JoinedQuestion, LLMError, type LLMAPI, type Turn } from "../api";
-import { type Ending, LiveAnswer } from "../live";
+import { confirmed } from "../dialogs";
+import { type Ending, isBreak, isRefusalForNow, LiveAnswer, pause } from "../live";
 import { newId } from "../routing";
 import { wordsOf } from "../service";
 import { t } from "../words";
-import { type Actions, actionsView, type Versions } from "./actions";
+import { type Actions, actionsView } from "./actions";
 import { AnswerView } from "./answer_view";
+import { hasQuestion, isComplete, isOther, isUnanswered, versionsAt } from "./histories";
 import { QuestionView } from "./question_view";
 import { Scrolling } from "./scrolling";
 
-/** A message that is written. id: its idempotency key. */
+/** A message that is written. id: its idempotency key. before: how many turns there were when it was first sent. */
 export interface Message {
   text: string;
   images: string[];
   attachments: Attachment[];
   id: string;
+  before: number;
 }
 
 /** What the rest of the page does for the conversation. */
@@ -25,22 +28,39 @@ export interface Around {
   clearError(): void;
   /** An answer arrives, or none does. */
   setRunning(isRunning: boolean): void;
-  /** The service has the message that was sent in a conversation. */
-  sent(session: string): void;
+  /** The service has what was sent in a conversation. id: of the message, "" for a decision. */
+  sent(session: string, id: string): void;
+  /** A history of the conversation that is shown was read. isIn: whether a message is in it, behind so many turns, and
+   * is or was answered. */
+  read(isIn: (text: string, before: number) => boolean): void;
   /** A message was not answered: it goes back to where it was written. Returns false where something else is written
    * there; isWanted: it goes there all the same. */
   putBack(session: string, message: Message, isWanted?: boolean): boolean;
   /** Show another conversation. */
   open(session: string): Promise<void>;
-  /** Write a message of this conversation anew. */
-  edit(message: Message, send: (message: Message) => void): void;
+  /** Write a message of this conversation anew. begins: its place. */
+  edit(begins: number, message: Message, send: (message: Message) => void): void;
+  /** Put the focus into the box for what the reader wants to write, also on a phone. */
+  startWriting(): void;
+  /** The place of the message that was being written anew when the conversation was left. */
+  editedIn(session: string): number | undefined;
+  /** That is sent. */
+  endEdit(session: string, begins: number): void;
+  /** Put the focus where one writes. */
+  focus(): void;
+  /** Those of the tools that may have an effect. */
+  effectsOf(tools: string[]): string[];
   /** The options of each message: sampling and the named prompt. */
   options(): Record<string, unknown>;
 }
 
-const POLL_MILLISECONDS = 2000;
+const AWAY_PAUSE = 10_000; // milliseconds between tries to read the history, as long as the service can't be reached
+const LAG = 1000; // milliseconds, at most, for which an answer that is complete still counts as in progress
 type TurnView = QuestionView | AnswerView;
-const CAN_GO_ON = new Set(["cancelled", "seconds", "max_tokens", "length"]);
+/** What became of a message: the history has it, or has it not; it was refused; or the service can't be reached. */
+type Fate = "kept" | "missing" | "refused" | "away";
+/** Why an answer ended that is not all of it; "" where its run has failed. */
+const CAN_GO_ON = new Set(["", "cancelled", "seconds", "max_tokens", "length"]);
 
 export class Conversation {
   id = newId();
@@ -51,6 +71,11 @@ export class Conversation {
   private live: LiveAnswer | undefined;
   /** Which reading of the history is the newest: what an older one tells comes too late. */
   private reading = 0;
+  private isLoading = false;
+  /** Of messages that the history does not have. */
+  private readonly lost = new Set<TurnView>();
+  /** When it was changed last, as the list had it. */
+  private updated = "";
   private isBranching = false;
   private readonly scrolling: Scrolling;
 
@@ -70,6 +95,16 @@ export class Conversation {
     return this.live !== undefined;
   }
 
+  /** The turns that the service has. */
+  private get kept(): TurnView[] {
+    return this.turns.filter((turn) => !this.lost.has(turn));
+  }
+
+  /** How many there are. */
+  get length(): number {
+    return this.kept.length;
+  }
+
   /** Show a conversation from its beginning. An answer that arrives in the one that was shown goes on without a
    * reader. isNew: there is nothing to be read of it yet. */
   async open(id: string, isNew = false): Promise<void> {
@@ -77,28 +112,86 @@ export class Conversation {
     this.id = id;
     this.isNew = isNew;
     this.history = undefined;
+    this.updated = "";
     this.draw([]);
     this.around.clearError();
-    if (!isNew) await this.load();
+    if (isNew) return;
+    await this.load();
+    if (this.id === id) await this.reopenEdit();
   }
 
-  /** Read the history, and show it; an answer that is in progress is joined. */
-  private async load(): Promise<void> {
+  /** Go on with the message that was being written anew when the conversation was left. */
+  private async reopenEdit(): Promise<void> {
+    const edited = this.around.editedIn(this.id);
+    const turn = this.history?.messages.find(({ role, begins }) => role === "user" && begins === edited);
+    if (turn) await this.edit(turn, true);
+  }
+
+  /** Read the history, and show it; an answer that is in progress is joined. While the service can't be reached, it is
+   * tried again. isAway: it can't be reached now. isIn: what the history must have to be shown. Returns whether it has,
+   * as far as is known. */
+  private async load(isAway = false, isIn: (history: History) => boolean = () => true): Promise<boolean> {
     const { id } = this;
     const reading = ++this.reading;
-    try {
-      const { data } = await this.api.getSessionHistory(id);
-      if (reading !== this.reading) return; // another was opened, or something was sent meanwhile
-      this.show(data);
-      if (data.running) await this.join();
-    } catch (error) {
-      if (reading !== this.reading) return;
-      if (!(error instanceof LLMError && error.status === 404)) this.around.showError(error);
+    const isCurrent = (): boolean => reading === this.reading; // else another was opened, or something was sent
+    this.isLoading = true;
+    for (;;) {
+      if (isAway) await pause(AWAY_PAUSE);
+      if (!isCurrent()) return true;
+      try {
+        const { data } = await this.api.getSessionHistory(id);
+        if (!isCurrent()) return true;
+        this.isLoading = false;
+        if (isAway) this.around.clearError();
+        if (!isIn(data)) return false;
+        this.show(data);
+        void this.joinIn(data);
+        return true;
+      } catch (error) {
+        if (!isCurrent()) return true;
+        const mayPass = error instanceof LLMError && (isBreak(error) || isRefusalForNow(error));
+        if (isUnknown(error)) {
+          if (isAway) this.around.clearError();
+        } else if (!(mayPass && isAway)) this.around.showError(error);
+        this.isLoading = isAway = mayPass;
+        if (!isAway) return true;
+      }
     }
   }
 
-  private show(history: History): void {
-    this.history = history;
+  /** What the list says of the conversation that is shown: what was said elsewhere is shown, too. */
+  noteListed({ updated, running }: { updated: string; running: boolean }): void {
+    const before = this.updated;
+    this.updated = this.live ? "" : updated;
+    if (!this.live && ((before && before !== updated) || running)) void this.catchUp();
+  }
+
+  /** Show what was said elsewhere: in another tab, or by another client. isSure: an answer is in progress, if the history
+   * says so. */
+  async catchUp(isSure = false): Promise<void> {
+    if (this.live || this.isLoading || this.turns.some((turn) => turn instanceof AnswerView && turn.hasOffer)) return;
+    const reading = ++this.reading;
+    try {
+      const { data } = await this.api.getSessionHistory(this.id);
+      if (reading !== this.reading) return;
+      if (!this.history || isOther(data, this.history)) this.show(data, true);
+      await this.joinIn(data, isSure);
+    } catch {
+      // the list tells of it again
+    }
+  }
+
+  /** Join what is in progress by a history. An answer that is complete counts as in progress a moment longer. */
+  private async joinIn(history: History, isSure = false): Promise<void> {
+    if (!history.running) return;
+    if (isSure || !isComplete(history)) return this.join();
+    const { reading } = this;
+    await pause(LAG);
+    if (reading === this.reading) await this.catchUp(true);
+  }
+
+  private show(history: History, isUpdate = false): void {
+    this.take(history);
     const waiting = history.pending ?? [];
     const hidden = new Set(waiting.map((call) => call.id));
     const isWaiting = waiting.length > 0 && history.messages.at(-1)?.role === "assistant";
@@ -107,7 +200,12 @@ export class Conversation {
     const view = this.turns.at(-1);
     if (isWaiting && view instanceof AnswerView) view.wait({ asked: history.asked ?? "", calls: waiting });
     this.addActions();
-    requestAnimationFrame(() => this.scrolling.jump());
+    if (!isUpdate) requestAnimationFrame(() => this.scrolling.jump());
+  }
+
+  private take(history: History): void {
+    this.history = history;
+    this.around.read((text, before) => hasQuestion(history, text, before) && !isUnanswered(history));
   }
 
   private turnView(turn: Turn, hidden?: ReadonlySet<string>): TurnView {
@@ -119,7 +217,10 @@ export class Conversation {
 
   private draw(turns: TurnView[]): void {
     this.turns = turns;
+    this.lost.clear();
+    const hadFocus = this.log.contains(document.activeElement);
     this.log.replaceChildren(...turns.map((turn) => turn.root));
+    if (hadFocus) focusOn(turns.at(-1)?.root ?? this.log);
   }
 
   private add(...views: TurnView[]): void {
@@ -147,12 +248,14 @@ export class Conversation {
       background: true,
     };
     const { id } = this;
-    const before = this.turns.length - 2;
     const send = (live: LiveAnswer): Promise<Ending> =>
       live.send((signal) => this.api.sessionStream(id, message.text, { ...options, signal }));
-    const isIn = (history: History): boolean => hasQuestion(history, message.text, before);
-    const isKept = await this.follow(view, send, isIn, message.id);
-    if (!isKept) this.putBack(id, message, view);
+    const isIn = (history: History): boolean => hasQuestion(history, message.text, message.before);
+    const fate = await this.follow(view, send, isIn, message.id);
+    if (fate === "kept") return;
+    if (this.turns.includes(view)) this.lost.add(question).add(view);
+    this.putBack(id, message, view);
+    if (fate === "away" && this.turns.includes(view)) await this.load(true, isIn);
   }
 
   /** A message was not answered, and is not in the history: it can be sent again. */
@@ -167,13 +270,14 @@ export class Conversation {
     view.goOn();
     const ask = (signal: AbortSignal): AsyncIterable<Frame> =>
       this.api.decideStream(id, approve, { asked, signal, background: true });
-    void this.follow(view, (live) => live.send(ask)).then(async (isWhole) => {
-      if (!isWhole && this.id === id) await this.load(); // what waits now is shown
+    void this.follow(view, (live) => live.send(ask)).then(async (fate) => {
+      if (fate !== "kept" && this.id === id) await this.load(fate === "away"); // what waits now is shown
     });
   };
 
   private async join(): Promise<void> {
-    let view = this.turns.at(-1);
+    // behind an answer that is complete, what is in progress has waited for its turn
+    let view = this.history && isComplete(this.history) ? undefined : this.turns.at(-1);
     if (!(view instanceof AnswerView)) {
       view = new AnswerView(this.decide);
       this.add(view);
@@ -183,19 +287,19 @@ export class Conversation {
     const asked = this.turns.at(-2);
     const before = this.turns.length - 2;
     const question = asked instanceof QuestionView ? asked.question : undefined;
-    const isKept = await this.follow(
-      shown,
-      (live) => live.join(),
-      (history) => !question || hasQuestion(history, question.content, before),
-    );
-    if (isKept || !question) return;
-    this.putBack(id, { text: question.content, images: question.images, attachments: [], id: newId() }, shown);
+    const isIn = (history: History): boolean => !question || hasQuestion(history, question.content, before);
+    const fate = await this.follow(shown, (live) => live.join(), isIn);
+    const isAway = fate === "away" && this.turns.includes(shown);
+    const isMissing = fate === "missing" || (isAway && !(await this.load(true, isIn)));
+    if (!isMissing || !question) return;
+    const message = { text: question.content, images: question.images, attachments: [], id: newId(), before };
+    this.putBack(id, message, shown);
   }
 
   /** What comes of an answer comes from its beginning. A question that waits for another one is not in the history. */
   private restart(view: AnswerView, question: JoinedQuestion | null): void {
     if (!question) view.goOn();
-    view.restart();
+    view.restart(question?.was_cut);
     const place = this.turns.indexOf(view);
     const before = this.turns[place - 1];
     if (!question || (before instanceof QuestionView && before.question.content === question.content)) return;
@@ -204,65 +308,66 @@ export class Conversation {
     view.root.before(missing.root);
   }
 
-  /** Show an answer as it arrives; returns whether what it answers is in the history. isIn: whether a history has
-   * that. */
+  /** Show an answer as it arrives; returns what became of what it answers. isIn: whether a history has that. */
   private async follow(
     view: AnswerView,
     begin: (live: LiveAnswer) => Promise<Ending>,
     isIn: (history: History) => boolean = () => true,
     requestId = "",
-  ): Promise<boolean> {
+  ): Promise<Fate> {
     const { id } = this;
     this.reading++;
+    this.isLoading = false;
     this.around.clearError();
-    let isDecision = false;
+    let isPartial = false; // the history has more of it than is shown
     const watcher = {
-      begun: () => this.around.sent(id),
+      begun: () => this.around.sent(id, requestId),
       take: (frame: Frame) => view.take(frame),
       joining: () => view.joining(),
       restart: (question: JoinedQuestion | null) => {
-        isDecision = !question;
+        isPartial ||= !question || Boolean(question.was_cut);
         this.restart(view, question);
       },
     };
     const live = new LiveAnswer(this.api, id, watcher, requestId);
     this.live = live;
+    this.updated = "";
     this.around.setRunning(true);
-    let isKept = true;
+    let fate: Fate = "kept";
     try {
       const ending = await begin(live);
       const isCertain = ending === "whole" && !view.hasFailed;
-      if (!isCertain && this.live === live) isKept = await this.showEnd(view, live, isIn);
+      if (!isCertain && this.live === live) fate = await this.showEnd(view, live, isIn);
     } catch (error) {
-      isKept = false;
+      fate = error instanceof LLMError && isBreak(error) ? "away" : "refused";
       if (this.live === live) {
         view.fail(wordsOf(error) || t.connectionBroke);
         this.around.showError(error);
       }
     }
-    if (this.live !== live) return isKept; // it was left, and goes on, or it was not sent
+    if (this.live !== live) return fate; // it was left, and goes on, or it was not sent
     this.live = undefined;
     this.around.setRunning(false);
     view.end();
-    if (isKept && !view.hasFailed) await (isDecision ? this.load() : this.refresh());
+    if (fate === "kept" && !view.hasFailed) await (isPartial ? this.load() : this.refresh());
     this.around.changed();
-    return isKept;
+    return fate;
   }
 
   /** An answer failed, ended while the connection was broken, or is made by another worker of the service: show what
-   * the history has of it in the end. Returns whether it has what is answered. */
-  private async showEnd(view: AnswerView, live: LiveAnswer, isIn: (history: History) => boolean): Promise<boolean> {
-    let { data } = await this.api.getSessionHistory(live.session);
-    while (data.running && this.live === live) {
-      view.tell(t.working);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));
-      ({ data } = await this.api.getSessionHistory(live.session));
+   * the history has of it in the end. */
+  private async showEnd(view: AnswerView, live: LiveAnswer, isIn: (history: History) => boolean): Promise<Fate> {
+    const history = await live.ended(() => view.tell(t.working));
+    if (!history || this.live !== live) return "kept";
+    if (!isIn(history)) {
+      if (!view.hasFailed) view.fail(t.answerLost);
+      return "missing";
     }
-    if (this.live !== live) return true;
-    const isKept = isIn(data);
-    if (isKept && !view.hasFailed) this.show(data);
-    else if (!view.hasFailed) view.fail(t.answerLost);
-    return isKept;
+    if (view.hasFailed) {
+      this.take(history);
+      this.addActions();
+    } else this.show(history);
+    return "kept";
   }
 
   /** Stop the answer that arrives; what has come stays. */
@@ -281,6 +386,7 @@ export class Conversation {
   private leave(): void {
     const { live } = this;
     this.reading++;
+    this.isLoading = false;
     this.live = undefined;
     live?.leave();
     this.around.setRunning(false);
@@ -294,9 +400,11 @@ export class Conversation {
     try {
       const { data } = await this.api.getSessionHistory(id);
       if (this.id !== id || this.live) return;
-      if (data.messages.length !== this.turns.length) return this.show(data);
-      this.history = data;
-      this.addActions();
+      if (data.messages.length === this.turns.length) {
+        this.take(data);
+        this.addActions();
+      } else this.show(data);
+      void this.joinIn(data);
     } catch {
       // it is shown without
     }
@@ -305,30 +413,32 @@ export class Conversation {
   private addActions(): void {
     const { history } = this;
     if (!history) return;
+    const focused = document.activeElement?.closest(".actions")?.parentElement;
     this.log.querySelectorAll(".actions").forEach((each) => each.remove());
+    const views = this.kept;
     history.messages.forEach((turn, place) => {
-      const view = this.turns[place];
+      const view = views[place];
       if (view) view.root.append(actionsView(this.actionsOf(view, turn, place, history)));
     });
+    if (focused && this.log.contains(focused)) focusOn(focused);
   }
 
   private actionsOf(view: TurnView, turn: Turn, place: number, history: History): Actions {
     const versions = versionsAt(history, turn, (session) => void this.around.open(session));
+    const isLast = place === history.messages.length - 1;
+    const goesOn = isLast && !history.running && CAN_GO_ON.has(turn.stopped) ? { goOn: () => this.goOn() } : {};
     if (view instanceof QuestionView) {
       const edit = (): void => void this.edit(turn);
-      return { copy: () => view.question.content, edit, ...(versions ? { versions } : {}) };
+      return { copy: () => view.question.content, edit, ...goesOn, ...(versions ? { versions } : {}) };
     }
     const asked = history.messages[place - 1];
-    const isLast = place === history.messages.length - 1;
-    return {
-      copy: () => view.written,
-      ...(asked?.role === "user" ? { regenerate: () => void this.regenerate(asked) } : {}),
-      ...(isLast && CAN_GO_ON.has(turn.stopped ?? "") ? { goOn: () => this.goOn() } : {}),
-    };
+    const again = asked?.role === "user" ? { regenerate: () => void this.regenerate(asked, turn) } : {};
+    return { copy: () => view.written, ...again, ...goesOn };
   }
 
   private goOn(): void {
-    void this.send({ text: t.goOnMessage, images: [], attachments: [], id: newId() });
+    this.around.focus();
+    void this.send({ text: t.goOnMessage, images: [], attachments: [], id: newId(), before: this.length });
   }
 
   /** An earlier message, to be sent again; undefined where it can't be read. */
@@ -341,21 +451,30 @@ export class Conversation {
       this.around.showError(error);
       return undefined;
     }
-    return this.id === id ? { text, images, attachments, id: newId() } : undefined;
+    return this.id === id ? { text, images, attachments, id: newId(), before: 0 } : undefined;
   }
 
-  private async edit(turn: Turn): Promise<void> {
+  /** Let a message be written anew. isReopened: it was when the conversation was left. */
+  private async edit(turn: Turn, isReopened = false): Promise<void> {
+    const { id } = this;
     const message = await this.messageOf(turn);
-    if (message) this.around.edit(message, (edited) => void this.branch(turn.begins, edited));
+    if (!message) return;
+    const { begins } = turn;
+    this.around.edit(begins, message, (edited) => void this.branch(begins, edited, () => this.around.endEdit(id, begins)));
+    if (!isReopened) this.around.startWriting();
   }
 
-  private async regenerate(asked: Turn): Promise<void> {
+  /** Answer a message again. The tools of its answer may run again: where they may have an effect, the reader is asked. */
+  private async regenerate(asked: Turn, answer: Turn): Promise<void> {
+    const tools = this.around.effectsOf([...new Set(answer.tool_calls.map(({ name }) => name))]);
+    if (tools.length && !(await confirmed(t.againWith(tools.join(", ")), t.regenerate))) return;
     const message = await this.messageOf(asked);
     if (message) await this.branch(asked.begins, message);
   }
 
-  /** Send a message in the place of an earlier one, in a branch of the conversation. */
-  private async branch(begins: number, message: Message): Promise<void> {
+  /** Send a message in the place of an earlier one, in a branch of the conversation. done: called when that is there, or
+   * can't be made. */
+  private async branch(begins: number, message: Message, done: () => void = () => undefined): Promise<void> {
     if (this.isBranching) return;
     this.isBranching = true;
     const made = newId();
@@ -368,22 +487,24 @@ export class Conversation {
     } finally {
       this.isBranching = false;
     }
-    if (this.id === made) await this.send(message);
-    else this.around.putBack(id, message, true);
+    done();
+    if (this.id !== made) {
+      this.around.putBack(id, message, true);
+      return;
+    }
+    this.around.focus();
+    await this.send({ ...message, before: this.length });
   }
 }
 
-/** Whether a history has a question behind what was there before it was sent. before: the number of turns. */
-function hasQuestion({ messages }: History, text: string, before: number): boolean {
-  return messages.slice(before).some((turn) => turn.role === "user" && turn.content.trim() === text.trim());
+/** Whether there is no such conversation. */
+function isUnknown(error: unknown): boolean {
+  return error instanceof LLMError && error.status === 404;
 }
 
-/** The conversations that part at a turn; undefined where there is but the one. */
-function versionsAt(history: History, turn: Turn, open: (session: string) => void): Versions | undefined {
-  const apart = (history.branches ?? []).filter((each) => each.begins === turn.begins);
-  const sessions = apart.map((each) => each.session_id);
-  const shown = sessions.indexOf(history.session_id);
-  return turn.role === "user" && sessions.length > 1 && shown >= 0 ? { sessions, shown, open } : undefined;
+function focusOn(shown: HTMLElement): void {
+  if (!shown.hasAttribute("tabindex")) shown.tabIndex = -1;
+  shown.focus({ preventScroll: true });
 }
 
 /** The page of a conversation that somebody shares. */

@@ -4,6 +4,7 @@ import MarkdownIt, { type Env, type StateCore, type Token } from "markdown-it";
 import cjkFriendly from "markdown-it-cjk-friendly";
 import { html } from "./html_syntax";
 import { maths } from "./maths_syntax";
+import { nesting } from "./nesting_syntax";
 import { notes, notesOf } from "./notes_syntax";
 import { places } from "./places";
 import { tables } from "./tables_syntax";
@@ -13,7 +14,7 @@ export type { Env };
 const parser = MarkdownIt({ html: false, breaks: true, linkify: true, typographer: false, maxNesting: 60 });
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false }); // main.py and README.md are no addresses
 parser.normalizeLinkText = (address) => address; // as it was written
-parser.use(cjkFriendly).use(places).use(tables).use(maths).use(html).use(notes);
+parser.use(cjkFriendly).use(places).use(tables).use(maths).use(html).use(notes).use(nesting);
 parser.core.ruler.push("page", forThePage);
 
 const TASK = /^\[([ xX])\](?:\s|$)/;

@@ -4,6 +4,7 @@ import { at } from "../dom";
 import { t } from "../words";
 
 const PAUSE = 250; // milliseconds after the last key
+const INTERVAL = 1500; // milliseconds at least between two searches: they count for the rate that messages have, too
 
 /** A conversation that was found. snippet: a passage of it. */
 export type Found = SessionOut & Partial<Pick<FoundSession, "snippet" | "matches">>;
@@ -24,6 +25,7 @@ export class Search {
   private readonly field = at<HTMLInputElement>("search");
   private timer: ReturnType<typeof setTimeout> | undefined;
   private asked: AbortController | undefined;
+  private askedAt = -Infinity;
   private isAtService = true;
 
   constructor(
@@ -60,13 +62,14 @@ export class Search {
     clearTimeout(this.timer);
     this.asked?.abort();
     this.asked = undefined;
+    const wait = Math.max(pause, this.askedAt + INTERVAL - performance.now());
     if (!this.query) {
       this.found = undefined;
       this.say("");
       return this.around.changed();
     }
     if (pause) this.show(this.byName()); // until the service has answered
-    this.timer = setTimeout(() => void this.ask(), pause);
+    this.timer = setTimeout(() => void this.ask(), wait);
   }
 
   private byName(): SessionOut[] {
@@ -78,6 +81,7 @@ export class Search {
     if (!this.isAtService) return this.finish(this.byName());
     const asked = new AbortController();
     this.asked = asked;
+    this.askedAt = performance.now();
     try {
       const { sessions, complete } = (await this.api.searchSessions(this.query, asked.signal)).data;
       if (this.asked === asked) this.finish(sessions, complete);

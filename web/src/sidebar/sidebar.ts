@@ -1,6 +1,6 @@
 // The conversations at the side: those that there are, by date, and what can be done with them.
 import type { LLMAPI, SessionOut } from "../api";
-import { keepDraft } from "../composer/drafts";
+import { forgetWritten } from "../composer/drafts";
 import { openDialog } from "../dialogs";
 import { at } from "../dom";
 import { t } from "../words";
@@ -19,10 +19,13 @@ const POLL_SECONDS = 4;
 export interface Chosen {
   /** The conversation that is shown. */
   current(): string;
+  /** What the list has of it. */
+  listed(session: { updated: string; running: boolean }): void;
   open(session: string): void;
   /** The conversation that is shown was deleted. */
   startNew(): void;
-  showError(error: unknown): void;
+  /** Returns what takes the words away again. */
+  showError(error: unknown): () => void;
   /** Title of the page; "" is its own. */
   title(): string;
   /** Whether the service shares conversations by a link. */
@@ -36,6 +39,8 @@ export class Sidebar {
   /** Which reading of the list is the newest: what an older one tells comes too late. */
   private reading = 0;
   private polling: ReturnType<typeof setTimeout> | undefined;
+  /** Takes away what is shown of a reading that failed. */
+  private clear: () => void = () => undefined;
   /** A conversation that was shown when it was deleted, and the new one in its place. */
   private left: { id: string; now: string } | undefined;
   private readonly side = new Side();
@@ -72,7 +77,8 @@ export class Sidebar {
     });
     this.sharing = new Sharing(api);
     at("name-form").addEventListener("submit", () => void this.rename());
-    document.addEventListener("visibilitychange", () => document.hidden || void this.load());
+    document.addEventListener("visibilitychange", () => document.hidden || void this.load(true));
+    addEventListener("focus", () => void this.load(true));
   }
 
   /** Whether it lies over the conversation. */
@@ -106,28 +112,39 @@ export class Sidebar {
     this.poll();
   }
 
-  /** Read the list anew; returns whether that was possible. */
-  async load(): Promise<boolean> {
+  /** Read the list anew; returns whether that was possible. isSilent: nobody has asked for it, so that no failure is
+   * shown. */
+  async load(isSilent = false): Promise<boolean> {
     const reading = ++this.reading;
     try {
       const { sessions } = (await this.api.listSessions()).data;
+      this.clear();
+      this.clear = () => undefined;
       if (reading !== this.reading) return true;
       this.sessions = sessions;
     } catch (error) {
-      this.chosen.showError(error);
+      if (!isSilent) this.clear = this.chosen.showError(error);
+      this.poll();
       return false;
     }
     this.deletions.takeUp();
     this.draw();
     this.poll();
+    this.tellListed();
     return true;
+  }
+
+  /** Tell what the list has of the conversation that is shown. */
+  tellListed(): void {
+    const shown = this.sessions.find((each) => each.session_id === this.chosen.current());
+    if (shown) this.chosen.listed(shown);
   }
 
   /** While an answer is in progress somewhere, look whether it still is. */
   private poll(): void {
     clearTimeout(this.polling);
     if (!this.running && !this.sessions.some((each) => each.running)) return;
-    this.polling = setTimeout(() => (document.hidden ? this.poll() : void this.load()), POLL_SECONDS * 1000);
+    this.polling = setTimeout(() => (document.hidden ? this.poll() : void this.load(true)), POLL_SECONDS * 1000);
   }
 
   draw(): void {
@@ -231,7 +248,7 @@ export class Sidebar {
 
   private gone(id: string): void {
     this.sessions = this.sessions.filter((each) => each.session_id !== id);
-    keepDraft(id, "");
+    forgetWritten(id);
     void this.load(); // of another branch, it may have had another id in the list
   }
 }

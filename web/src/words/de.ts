@@ -125,6 +125,8 @@ export const de: Words = {
   editLong: "Bearbeiten und erneut senden, in einem Zweig",
   regenerate: "Neu",
   regenerateLong: "Neu beantworten, in einem Zweig",
+  againWith: (tools) =>
+    `Die Werkzeuge dieser Antwort laufen noch einmal, und was sie tun, geschieht zweimal: ${tools}.`,
   goOn: "Fortsetzen",
   goOnMessage: "Mach weiter.",
   earlierVersion: "Frühere Fassung",
@@ -183,5 +185,6 @@ export const de: Words = {
   joining: "Die Verbindung ist abgebrochen. Die Antwort wird wieder geholt…",
   writeAgain: "Noch einmal schreiben",
   answerLost: "Der Dienst brach ab, bevor die Antwort fertig war. Ihre Nachricht steht wieder im Feld.",
+  beginningCut: "Der Anfang dieser Antwort ist zu lang, um jetzt noch einmal gezeigt zu werden. Er steht hier, wenn die Antwort vollständig ist.",
   working: "Die Antwort wird anderswo geschrieben…",
 };

@@ -124,6 +124,8 @@ export const en = {
   editLong: "Edit and send again, in a branch",
   regenerate: "Again",
   regenerateLong: "Answer again, in a branch",
+  againWith: (tools: string): string =>
+    `The tools of this answer run again, and what they do is done twice: ${tools}.`,
   goOn: "Continue",
   goOnMessage: "Continue.",
   earlierVersion: "Earlier version",
@@ -182,6 +184,7 @@ export const en = {
   joining: "The connection broke. Joining the answer again…",
   writeAgain: "Write it again",
   answerLost: "The service ended before the answer was complete. Your message is in the box again.",
+  beginningCut: "The beginning of this answer is too long to be shown again now. It is here when the answer is complete.",
   working: "The answer is being written elsewhere…",
 } satisfies Record<string, string | [string, string] | ((...given: never[]) => string)>;
 

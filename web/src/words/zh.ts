@@ -124,6 +124,7 @@ export const zh: Words = {
   editLong: "编辑后重新发送（保留原来的分支）",
   regenerate: "重新回答",
   regenerateLong: "重新回答（保留原来的分支）",
+  againWith: (tools) => `此回答的工具将再次运行，其作用会发生两次：${tools}。`,
   goOn: "继续",
   goOnMessage: "请继续。",
   earlierVersion: "上一个版本",
@@ -181,5 +182,6 @@ export const zh: Words = {
   joining: "连接已断开，正在重新接收回答…",
   writeAgain: "重新编辑",
   answerLost: "服务在回答完成前中断了。您的消息已放回输入框。",
+  beginningCut: "此回答的开头过长，现在无法再次显示。回答完成后会显示。",
   working: "回答正在别处生成…",
 };
