@@ -261,11 +261,9 @@ def test_an_answer_to_a_decision_is_joined_again_without_what_came(service: Serv
         ask(page, "approve it slowly")
         page.get_by_role("button", name="Allow").click()
         said(page, "The beginning.")
-        joins: list[str] = []
-        page.on("request", lambda request: joins.append(request.url) if request.url.endswith("/session/join") else None)
-        for number in (1, 2):
-            relay.cut()
-            until(lambda number=number: page.wait_for_timeout(50) or len(joins) >= number)
+        for _ in range(2):
+            with page.expect_request("**/session/join"):
+                relay.cut()
             playwright.expect(page.locator(".assistant > .note")).to_have_count(0)
             said(page, "The beginning.")
             assert page.locator("#log").inner_text().count("The beginning.") == 1
