@@ -114,8 +114,8 @@ LAYERS = [
         "retrieval.sentences",
         "retrieval.inline_markup",
     ],
+    ["tooling.interrupts"],
     [
-        "tooling.interrupts",
         "tooling.questions",
         "tooling.stop",
         "tooling.error_text",
