@@ -76,6 +76,7 @@ class Transcript(Sequence[Message]):
         self._in_forms: dict[tuple[Form | None, bool], list[bytes]] = {}
         self._with_images: list[int] = []
         self._open: list[str] = []
+        self._is_whole = True
         self._held: list[Message] = []
         self._read_only: dict[int, ReadOnlyMessage] = {}
         self.extend(messages)
@@ -102,14 +103,18 @@ class Transcript(Sequence[Message]):
 
     def extend(self, messages: Iterable[Mapping[str, Any]]) -> None:
         """Append messages. A user message is held back while calls are open, until the last of them is answered."""
+        if not self._is_whole:
+            self._mend()
         for message in messages:
             if not self._open and is_plain_text(message):  # nearly all of a history: nothing can be wrong with it
-                self._keep({**message}, json_bytes(message))
+                self._keep({**message}, json_bytes(message), self._open)
             else:
                 self._add(_checked(message, len(self._messages)))
 
     def take(self, other: "Transcript", index: int) -> None:
         """Append a message of another transcript, which is neither checked nor encoded again."""
+        if not self._is_whole:
+            self._mend()
         self._add(other._messages[index], other._encoded[index])
 
     def _add(self, message: Message, encoded: bytes | None = None) -> None:
@@ -117,10 +122,18 @@ class Transcript(Sequence[Message]):
             self._held.append(message)
             return
         self._append(message, encoded)
-        if self._held and not self._open:
-            held, self._held = self._held, []
-            for waiting in held:
-                self._append(waiting)
+        while self._held and not self._open:
+            self._append(self._held[0])
+            del self._held[0]
+
+    def _mend(self) -> None:
+        """Ctrl-C came while a message was appended: what is told of the messages is that of those which are there."""
+        length = len(self._messages)
+        del self._ends[length:], self._encoded[length:]
+        self._with_images = [index for index in self._with_images if index < length]
+        due = self.whats_due()
+        self._open = [call["id"] for call in due] if isinstance(due, tuple) else []
+        self._is_whole = True
 
     @property
     def held(self) -> list[Message]:
@@ -171,7 +184,7 @@ class Transcript(Sequence[Message]):
         return known
 
     def _append(self, message: Message, encoded: bytes | None = None) -> None:
-        self._check_pairing(message)
+        opened = self._open_behind(message)
         given: object = message
         if isinstance(given, ReadOnlyMessage):
             message, encoded = given.message, given.encoded
@@ -180,27 +193,33 @@ class Transcript(Sequence[Message]):
         except (TypeError, ValueError) as error:
             raise TranscriptError(f"messages[{len(self)}] can't be written as JSON: {error}") from None
         if type(message.get("content")) is list and has_images(message):
+            self._is_whole = False
             self._with_images.append(len(self._messages))
-        self._keep(message, encoded)
+        self._keep(message, encoded, opened)
 
-    def _keep(self, message: Message, encoded: bytes) -> None:
+    def _keep(self, message: Message, encoded: bytes, opened: list[str]) -> None:
+        self._is_whole = False
         self._ends.append((self._ends[-1] if self._ends else 0) + len(encoded))
         self._encoded.append(encoded)
         self._messages.append(message)
+        self._open = opened
+        self._is_whole = True
 
-    def _check_pairing(self, message: Message) -> None:
+    def _open_behind(self, message: Message) -> list[str]:
+        """The ids of the calls that are open behind a message. Raises TranscriptError when it breaks the pairing."""
         role = message["role"]
         if role == "tool":
-            self._close(message.get("tool_call_id", ""))
-        elif self._open:
+            return self._closed(message.get("tool_call_id", ""))
+        if self._open:
             raise TranscriptError(
                 f"messages[{len(self)}] has the role {role!r}, but the tool calls {', '.join(self._open)} "
                 "are not answered yet: add one tool message for each before it"
             )
-        elif role == "assistant":
-            self._open = _ids(message, len(self._messages)) if message.get("tool_calls") else []
+        is_calling = role == "assistant" and message.get("tool_calls")
+        return _ids(message, len(self._messages)) if is_calling else []
 
-    def _close(self, call_id: str) -> None:
+    def _closed(self, call_id: str) -> list[str]:
+        """Those that are open behind the answer to a call."""
         if not self._open:
             raise TranscriptError(
                 f"messages[{len(self)}] answers the tool call {call_id!r}, which no preceding assistant message made"
@@ -210,7 +229,7 @@ class Transcript(Sequence[Message]):
                 f"messages[{len(self)}] answers the tool call {call_id!r}, but the next one to be answered "
                 f"is {self._open[0]!r}: tool messages must be in the order of the calls"
             )
-        del self._open[0]
+        return self._open[1:]
 
 
 class ReadOnlyTranscript(Transcript):

@@ -65,16 +65,19 @@ class Runner(Protocol):
 
 @dataclass(eq=False)
 class _Work:
-    """A call that runs in a thread and reports to the inbox. stop: tells the tool that the run is to stop, or waits for
-    it no longer. at_end: called in the thread when the call has ended, however it did."""
+    """A call that runs in a thread and reports to the inbox. context: the run as it sees it. stop: tells the tool that
+    the run is to stop, or waits for it no longer. at_end: called in the thread when the call has ended, however it
+    did."""
 
     name: str
     arguments: str
     inbox: "_Inbox"
+    context: Context
     stop: Closing
     at_end: Callable[[], object] | None = None
     started: float = field(default_factory=time.monotonic)
     taken: threading.Lock = field(default_factory=threading.Lock)
+    is_started: bool = False
     has_ended: bool = False
 
     def take(self) -> bool:
@@ -86,7 +89,7 @@ class _Work:
         if not self.take() and not self.has_ended:
             self.stop.set()
 
-    def run(self, runner: Runner, context: Context) -> None:
+    def run(self, runner: Runner) -> None:
         """Run it in this thread, unless another thread has taken it."""
         if not self.take():
             return
@@ -95,7 +98,7 @@ class _Work:
             self.inbox.put((self, str(text)))
 
         try:
-            context = replace(context, progress=progress, cancel=self.stop)
+            context = replace(self.context, progress=progress, cancel=self.stop)
             outcome = runner.outcome_of(self.name, self.arguments, context)
         except BaseException as error:  # noqa: BLE001 - the run waits for this outcome
             outcome = failure(f"{self.name} raised {type(error).__name__}.")
@@ -131,7 +134,9 @@ class RunningCalls:
         """Start a call, unless an identical one waits to be claimed. context: instead of the run's. at_end: called in
         its thread when it has ended."""
         if self._like(name, arguments) is None:
-            self._unclaimed.append(self._started(name, arguments, context, at_end))
+            work = self._made(name, arguments, context, at_end)
+            self._unclaimed.append(work)
+            self.start(work)
             if self._is_left:  # meanwhile, by another thread
                 self.leave()
 
@@ -142,13 +147,20 @@ class RunningCalls:
             work.leave()
 
     def claim(self, call: ToolCall) -> _Work:
-        """The running call: the one that was started with this name and these arguments, or a new one."""
+        """The call as it runs: the one that was started with this name and these arguments, or a new one, which `start`
+        begins."""
         function = call["function"]
         work = self._like(function["name"], function["arguments"])
         if work is None:
-            return self._started(function["name"], function["arguments"], self._runner.context_of(call))
+            return self._made(function["name"], function["arguments"], self._runner.context_of(call))
         self._unclaimed.remove(work)
         return work
+
+    def start(self, work: _Work) -> None:
+        """Have a thread run a call, unless one was asked to before."""
+        if not work.is_started:
+            work.is_started = True
+            WORKERS.submit(functools.partial(work.run, self._runner))
 
     def reclaim(self, call: ToolCall) -> bool:
         """Whether no thread has started this call yet, so that it can be run here."""
@@ -158,7 +170,7 @@ class RunningCalls:
     def _like(self, name: str, arguments: str) -> _Work | None:
         return next((work for work in self._unclaimed if (work.name, work.arguments) == (name, arguments)), None)
 
-    def _started(
+    def _made(
         self,
         name: str,
         arguments: str,
@@ -166,9 +178,7 @@ class RunningCalls:
         at_end: Callable[[], object] | None = None,
     ) -> _Work:
         context = context or self._runner.context
-        work = _Work(name, arguments, self.inbox, Closing(context.cancel), at_end)
-        WORKERS.submit(functools.partial(work.run, self._runner, context))
-        return work
+        return _Work(name, arguments, self.inbox, context, Closing(context.cancel), at_end)
 
 
 class EarlyCalls:
@@ -216,7 +226,8 @@ class ParallelCalls:
                 yield self.runner.started(call)
                 work = self.begun.claim(call)
                 works[work] = call
-                waiting.append(work)
+                waiting.append(work)  # before it begins: Ctrl-C may come at any moment
+                self.begun.start(work)
                 if work not in self.outcomes:
                     self.running[work] = self._deadline_of(work)
             if waiting[0] not in self.outcomes:
