@@ -30,14 +30,13 @@ from agentkit.batch.journal import JournalError
 from agentkit.errors import AgentkitError, ConfigurationError
 from agentkit.net.exchanges import Onlooker, Sent, Stored, all_seen_by
 from agentkit.net.repeats import current_run
-from agentkit.testing.cassette import redaction_here
+from agentkit.testing.cassette import STREAMING, redaction_here
 from agentkit.testing.redaction import Redaction
 
 FILE = "exchanges.jsonl"
 MAX_BODY = 50_000_000
 """Bytes of a response that is recorded."""
 _TRANSIENT = (408, 409, 429)
-_STREAMING = ("stream", "stream_options")
 
 Place = tuple[str, int, int]
 """(digest of the request, the repeat of the item, the how-manieth equal request of that run)"""
@@ -217,7 +216,7 @@ def _without_stream(body: bytes) -> bytes:
         return body
     if not isinstance(made, dict):
         return body
-    return json_bytes({name: value for name, value in made.items() if name not in _STREAMING})
+    return json_bytes({name: value for name, value in made.items() if name not in STREAMING})
 
 
 def _as_text(body: bytes) -> dict[str, str]:
@@ -237,7 +236,7 @@ def parts_of(body: bytes) -> dict[str, str]:
         return {"the body": _digest(made)}
     parts = {}
     for name, value in made.items():
-        if name in _STREAMING:
+        if name in STREAMING:
             continue
         if name != "messages" or not isinstance(value, list):
             parts[in_a_line(str(name), 60)] = _digest(value)

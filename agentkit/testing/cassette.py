@@ -28,6 +28,9 @@ from agentkit.tooling.outcome import failures_watched_by
 MODES = ("none", "once", "new", "all")
 KEPT_OF_REQUESTS = ("accept", "content-type")
 KEPT_OF_RESPONSES = ("content-type", "retry-after", "location")
+STREAMING = ("stream", "stream_options")
+"""Fields of a request for a reply that say how it is sent, and not what is asked: `Agent.run` has it streamed or not by
+how long tools take, which differs from run to run."""
 _VARIABLE = re.compile(r"(^|_)(key|token|auth)s?$|password$", re.IGNORECASE)
 
 
@@ -219,6 +222,8 @@ def _comparable(request: Any) -> dict[str, Any]:
         body = _without_boundary(body, request.headers)
     with suppress(ValueError):
         body = json.loads(body) if body else None
+    if isinstance(body, dict) and "messages" in body:
+        body = {name: value for name, value in body.items() if name not in STREAMING}
     return {"method": request.method, "address": request.uri, "body": body}
 
 

@@ -12,7 +12,7 @@ import requests
 from agentkit import Agent, tool
 from agentkit.backends import OpenAIBackend
 from agentkit.testing import recorded
-from tests.support.model_server import Answer, Asked, calls, serve, whole
+from tests.support.model_server import Answer, Asked, calls, delta, serve, streamed, whole
 
 AT_ONCE = 8
 TIMES = 6
@@ -147,3 +147,44 @@ def test_a_client_in_use_when_a_recording_begins_goes_on_with_its_connection(tmp
             thread.join()
             assert ask(server.url, "second") == "Answer to second"
         assert before == ["Answer to first"]
+
+
+@pytest.mark.parametrize(("recorded_with", "replayed_with"), [(0.4, 0.0), (0.0, 0.4)])
+def test_a_recording_is_replayed_however_long_the_tools_take_now(
+    tmp_path: Path, recorded_with: float, replayed_with: float
+) -> None:
+    """`run` has replies streamed where the tools are slow enough to gain from it."""
+    seconds = recorded_with
+
+    @tool(read_only=True)
+    def look() -> str:
+        """Look."""
+        time.sleep(seconds)
+        return "seen"
+
+    def run(url: str) -> list[str]:
+        backend = OpenAIBackend("m", base_url=url, max_retries=0)
+        agent = Agent(backend, tools=[look])
+        try:
+            return [agent.run(question).output for question in ("one", "two", "three")]
+        finally:
+            backend.close()
+
+    streams = []
+
+    def reply(asked: Asked) -> Answer:
+        is_streamed = bool(asked.body.get("stream"))
+        streams.append(is_streamed)
+        if asked.body["messages"][-1]["role"] == "user":
+            return calls(("look", {}))
+        return streamed(delta("stop", content="done")) if is_streamed else whole("done")
+
+    file = tmp_path / "cassette.yaml"
+    with serve(reply) as server:
+        url = server.url
+        with recorded(file, mode="once"):
+            assert run(url) == ["done"] * 3
+    seconds, first = replayed_with, list(streams)
+    with recorded(file, mode="none"):
+        assert run(url) == ["done"] * 3
+    assert streams == first  # nothing was sent
