@@ -368,10 +368,11 @@ class Agent(Closable):
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled as its arguments; a model's name is resolved again where it is loaded, with the keys of that
         environment. Raises PicklingError that names the part that can't be pickled."""
-        from agentkit.tooling.pickling import check, without_passwords
+        from agentkit.tooling.pickling import check, check_arguments, without_passwords
 
         check(self._pickled_parts(), protocol)
         made = self._made_of()
+        check_arguments(type(self), self._model, **made)
         made["judge"] = without_passwords(self._judge)
         return _made_again, (type(self), without_passwords(self._model), made)
 
@@ -443,4 +444,7 @@ def _around(backend: Backend, tools_as: ToolsAs, middleware: Sequence[Callable[[
 
 
 def _made_again(kind: type[Agent], model: Model | Sequence[Model], arguments: Mapping[str, Any]) -> Agent:
+    from agentkit.tooling.pickling import check_arguments
+
+    check_arguments(kind, model, **arguments)
     return kind(model, **arguments)

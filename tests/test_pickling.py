@@ -424,3 +424,19 @@ def test_an_agent_runs_in_a_process_that_was_spawned() -> None:
     assert names == ["double", "spend", "plain", "find"]
     assert str(error) == "reported"
     assert backend.requests == []
+
+
+class Tutor(Agent):
+    def __init__(self, subject: str) -> None:
+        super().__init__("extractive", instructions=f"You teach {subject}.")
+
+
+class Named(Agent):
+    """A subclass that takes what its base takes."""
+
+
+@pytest.mark.parametrize("made", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_an_agent_that_can_not_be_made_again_says_so_at_once(made: Callable[[Any], Any]) -> None:
+    with pytest.raises(pickle.PicklingError, match=r"a Tutor can't be copied or pickled: .* define __reduce__"):
+        made(Tutor("physics"))
+    assert made(Named("extractive"))

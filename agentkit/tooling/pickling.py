@@ -136,3 +136,17 @@ def found_at(module: str | None, qualified_name: str) -> Any:
 
 def _name_of(function: Any) -> str:
     return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def check_arguments(kind: type, *given: Any, **named: Any) -> None:
+    """Raises PicklingError when objects of a class are not made with these arguments, as those of a subclass with an
+    `__init__` of its own, so that none can be made again."""
+    import pickle
+
+    try:
+        inspect.signature(kind).bind(*given, **named)
+    except TypeError:
+        raise pickle.PicklingError(
+            f"a {kind.__name__} can't be copied or pickled: its __init__ takes other arguments than that of the class "
+            "it is derived from: define __reduce__, __copy__ and __deepcopy__, or make it with a function"
+        ) from None
