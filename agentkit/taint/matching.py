@@ -1,7 +1,7 @@
 """What the arguments of a call share with the texts from outside, and not with what a user has written."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
@@ -136,15 +136,24 @@ class Matcher:
         if not own or len(pieces) < 2 or sum(len(piece.text) for piece in pieces) > MAX_JOINED:
             return None
         kept = {id(piece) for piece in own if not self.given.contains(piece.text)}
+        values = [piece for piece in pieces if not piece.is_key]  # the keys of objects stand between their values
+        for several in (pieces, values) if len(values) < len(pieces) else (pieces,):
+            found = self._row({row for words in self._rows(several, kept) for row in row_hashes(words)})
+            if found is not None:
+                return found
+        return self._in_lists(pieces)
+
+    def _rows(self, pieces: Sequence[Piece], kept: Collection[int]) -> list[list[str]]:
+        """The words of pieces in their order; what the user has written ends a row. kept: the `id` of those that are
+        the model's."""
         rows: list[list[str]] = [[]]
         for piece in pieces:
             words = words_of(folded(piece.text))
-            if id(piece) not in kept and len(words) >= FEW_WORDS:  # what the user has written ends a row
+            if id(piece) not in kept and len(words) >= FEW_WORDS:
                 rows.append([])
             else:
                 rows[-1] += words
-        found = self._row({row for words in rows for row in row_hashes(words)})
-        return found or self._in_lists(pieces)
+        return rows
 
     def _in_lists(self, pieces: Sequence[Piece]) -> Finding | None:
         values = [piece for piece in pieces if not piece.is_key]

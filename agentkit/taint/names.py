@@ -38,6 +38,7 @@ _ANY_SCHEME = re.compile(rf"(?:{_WEB}):[/\\]*|^[/\\]{{1,3}}", re.IGNORECASE)
 _HOST = r"(?:[^\W_][\w-]{0,62}\.){1,8}[^\W\d_][\w-]{1,30}"
 _BARE_URL = re.compile(rf"({_HOST}|localhost|\d{{1,3}}(?:\.\d{{1,3}}){{3}})((?::\d{{1,5}})?(?:[/?#].*)?)")
 _MAIL_LOCAL = re.compile(r"[\w.+-]{1,64}$")
+_QUOTED_LOCAL = re.compile(r'"([\w.+-]{1,64})"@')
 _MAIL_DOMAIN = re.compile(_HOST)
 _DRIVE = re.compile(r"[a-z]:/")
 _HOME = re.compile(r"\$\{?home\}?|%userprofile%|%homepath%")
@@ -60,7 +61,7 @@ class Name:
 
 def names_in(text: str) -> Iterator[Name]:
     """The addresses in a folded text, some of them more than once."""
-    text = text.translate(_SPACES)
+    text = (_QUOTED_LOCAL.sub(r"\1@", text) if '"@' in text else text).translate(_SPACES)
     place = 0
     while found := _SIGN.search(text, place):
         start = text.rfind(" ", place, found.start()) + 1 or place
@@ -190,9 +191,10 @@ def host_of(place: str) -> str:
 
 def domain_of(host: str) -> str:
     """The part of a host that one owner has: its last two labels, three where the second to last is short (co.uk)."""
-    labels = host.partition(":")[0].split(".")
+    name = host.partition(":")[0]
+    labels = name.split(".")
     if labels[-1].isdigit():
-        return host
+        return name
     count = 3 if len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3 else 2
     return ".".join(labels[-count:])
 
@@ -215,8 +217,9 @@ def _mails(part: str) -> Iterator[Name]:
         local = _MAIL_LOCAL.search(part[max(0, place - 64) : place])
         domain = _MAIL_DOMAIN.match(part, place + 1, place + 256)
         if local and domain:
-            yield Name("mail", f"{local.group()}@{domain.group()}", host=domain.group())
-            yield Name("host", host_of(domain.group()), is_certain=False)
+            host = host_of(domain.group())
+            yield Name("mail", f"{local.group()}@{host}", host=host)
+            yield Name("host", host, is_certain=False)
         place = part.find("@", place + 1)
 
 
