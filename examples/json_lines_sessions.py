@@ -50,7 +50,7 @@ class JsonLinesSessions(Sessions):
             entries = sum(len(append["entries"]) for append in appends(file))
             if entries:
                 head, updated = json.loads(lines_of(file)[0]), file.stat().st_mtime
-                yield SessionInfo(head["id"], entries, time_of(head["created"]), time_of(updated))
+                yield SessionInfo(head["id"], entries, time_of(head["created"]), time_of(max(updated, head["created"])))
 
     def _delete(self, session_id: str) -> None:
         with failures():

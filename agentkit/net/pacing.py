@@ -21,8 +21,11 @@ class ClosedError(Exception):
     """A server takes no request for longer than it may be waited for. seconds: how long."""
 
     def __init__(self, seconds: float) -> None:
-        super().__init__(f"the server takes no request for {seconds:.1f} s")
+        super().__init__(seconds)
         self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"the server takes no request for {self.seconds} s"
 
 
 @dataclass(eq=False)

@@ -37,7 +37,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """A factory of stores on the same file or server."""
     made: list[Sessions] = []
-    memory: list[MemorySessions] = []
+    memory = MemorySessions()
     # Not in `make`, which several threads call: what is not installed would skip none of them.
     redis: RedisServer | None = request.getfixturevalue("redis") if request.param == "redis" else None
     if request.param == "jsonl":
@@ -45,9 +45,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
     def make(**options: Any) -> Sessions:
         if request.param == "memory":
-            memory[:] = memory or [MemorySessions(**options)]
-            memory[0].wait = options.get("wait", memory[0].wait)
-            return memory[0]
+            memory.wait = options.get("wait", memory.wait)
+            return memory
         if request.param == "sqlite":
             made.append(SQLiteSessions(tmp_path / "chat.db", **options))
         elif request.param == "jsonl":

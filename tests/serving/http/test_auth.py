@@ -19,6 +19,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from pydantic import ValidationError
 
+from agentkit.errors import ConfigurationError
 from agentkit.serving.http.app import create_app
 from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.token_keys import TokenKeys
@@ -75,7 +76,7 @@ def test_every_endpoint_but_health_requires_a_token(keyed: tuple[Service, str, s
 
 def test_a_key_file_that_can_not_be_looked_at_is_no_service_without_keys(tmp_path: Path, model: ModelServer) -> None:
     file = tmp_path / ("k" * 300)
-    with pytest.raises(OSError, match="too long"):
+    with pytest.raises(ConfigurationError, match="too long"):
         create_app(settings_for(tmp_path, model.url, agentkit_keys_file=file))
     assert not Keys(tmp_path / "none.json").exist
     assert not Keys(tmp_path / "none" / "none.json").exist
