@@ -367,7 +367,7 @@ LAYERS = [
         "batch.rewritten",
     ],
     [
-        "batch.account",
+        "batch.shared_errors",
     ],
     ["batch.fleet", "batch.journal", "batch.openai_lines", "batch.tables", "batch.worker"],
     ["batch.feed", "batch.parquet_rows", "batch.remote", "batch.threads"],

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from queue import SimpleQueue
 from typing import Literal
 
-from agentkit.batch.account import AccountErrors
 from agentkit.batch.budget import BatchBudget
 from agentkit.batch.item import Item, Record
 from agentkit.batch.journal import Journal, JournalError
 from agentkit.batch.records import not_run
+from agentkit.batch.shared_errors import SharedErrors
 from agentkit.batch.stats import Counting
 from agentkit.batch.worker import KIND
 from agentkit.errors import ConfigurationError
@@ -69,7 +69,7 @@ class BatchFeed:
         self._alone: Item | None = None
         self._may_be_alone = True
         self._deaths: dict[str, int] = {}
-        self._account, self._store_errors = AccountErrors(), AccountErrors()
+        self._account, self._store_errors = SharedErrors(), SharedErrors()
         self._is_read = False
         self.has_unknown_cost = False
         """Whether the batch was ended because something was spent of which the cost is not known."""

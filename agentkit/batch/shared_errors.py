@@ -1,13 +1,14 @@
-"""Whether errors of the account (a wrong key, no credit, an unknown model) stop a batch."""
+"""Whether errors of what all items share stop a batch: of the account (a wrong key, no credit, an unknown model), or of
+the store of their sessions."""
 
 from agentkit.batch.item import Item, Record
 
 RUNNING = 3
-"""How many errors of the account running stop a batch."""
+"""How many such errors running stop a batch."""
 
 
-class AccountErrors:
-    """Counts errors of the account. Not thread-safe: the feed guards it.
+class SharedErrors:
+    """Counts errors of one such thing. Not thread-safe: the feed guards it.
 
     They say nothing of the items: those stay unanswered. But where other items are answered, and one alone is refused
     again and again, the error is that item's (a firewall that refuses its words with 403).
@@ -20,12 +21,12 @@ class AccountErrors:
         self._is_anything_answered = False
 
     def answered(self) -> None:
-        """An item has got an answer, or has failed otherwise: the account is not refused."""
+        """An item has got an answer, or has failed otherwise: the thing is there."""
         self._running.clear()
         self._is_anything_answered = True
 
     def refused(self, item: Item, record: Record) -> bool:
-        """Take an error; returns whether the account is refused to all."""
+        """Take an error; returns whether it is one of all items."""
         self.last = record
         self._running.append(item.id)
         self._by_item[item.id] = self._by_item.get(item.id, 0) + 1
