@@ -157,6 +157,11 @@ class Sessions(Closable):
         both at once; else None, and they are read by `_read`."""
         return self._marks(session_id, names), None
 
+    def _replace(self, session_id: str, entries: Sequence[str], lock: Any) -> bool:
+        """Put entries in the place of all that a session has, its images and marks too, in one step as `_append`.
+        Returns False, with nothing changed, where the store can't."""
+        return False
+
     def _list_prefix(self, prefix: str) -> Iterable[SessionInfo]:
         """The sessions whose ids begin with `prefix`, in any order."""
         return [info for info in self._list() if info.id.startswith(prefix)]

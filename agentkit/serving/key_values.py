@@ -9,6 +9,9 @@ from agentkit.message import text_of
 from agentkit.session import Sessions
 from agentkit.sessions.log import Entry
 
+MAX_OUTDATED = 100
+"""Of how many entries that later ones have made void a log is not written anew, unless they are most of it."""
+
 
 class KeyValueStore:
     """Key-value pairs stored in the session `session_id`. Thread-safe; each read picks up writes of other processes."""
@@ -30,7 +33,7 @@ class KeyValueStore:
 
     def set(self, name: str, text: str, *, alone: bool = False) -> None:
         """Set the text of a name; "" deletes the name. alone: delete all other names. Raises SessionError."""
-        self._session.append([{**_stored(name, text), **({"alone": True} if alone else {})}])
+        self.change(lambda known: {**(dict.fromkeys(known, "") if alone else {}), name: text})
 
     def add(self, name: str, text: str) -> str:
         """Set the text of a name unless it has one; returns the stored text. Raises SessionError."""
@@ -41,10 +44,19 @@ class KeyValueStore:
         return known or text
 
     def change(self, made: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
-        """Set the names that `made` returns, "" deletes one, all together. made: called with all names and texts, which
-        nobody else can change meanwhile; what it raises is raised, and nothing is set. Raises SessionError."""
+        """Set the names that `made` returns, "" deletes one, all together. Of what is deleted nothing stays in the
+        store. made: called with all names and texts, which nobody else can change meanwhile; what it raises is raised,
+        and nothing is set. Raises SessionError."""
         with self._session.hold() as writer:
-            writer.append([_stored(name, text) for name, text in made(self.all()).items()])
+            known = self.all()
+            changed = {name: text for name, text in made(known).items() if text or name in known}
+            left = {name: text for name, text in {**known, **changed}.items() if text}
+            is_outdated = self._read + len(changed) > 2 * len(left) + MAX_OUTDATED
+            if len(left) < len({**known, **changed}) or is_outdated:
+                log = [_stored(name, text) for name, text in left.items()] or [_stored("", "")]
+                if writer.replace(log):
+                    return
+            writer.append([_stored(name, text) for name, text in changed.items()])
 
     def get(self, name: str) -> str | None:
         """Return the text of a name, or None. Raises SessionError."""

@@ -75,6 +75,11 @@ class MemorySessions(Sessions):
             stored.blobs |= blobs
             stored.updated = max(stored.created, datetime.now(UTC))  # the clock may have been set back
 
+    def _replace(self, session_id: str, entries: Sequence[str], lock: Any) -> bool:
+        with self._guard:
+            self._stored[session_id] = _Stored(datetime.now(UTC), entries=[*entries])
+        return True
+
     def _mark(self, session_id: str, name: str) -> int | None:
         with self._guard:
             stored = self._stored.get(session_id)

@@ -65,6 +65,17 @@ redis.call('ZADD', KEYS[6], now, ARGV[2])
 redis.call('ZADD', KEYS[7], 0, ARGV[2])
 return have + count
 """
+# KEYS: lock, entries, about, blobs, marks, all sessions by time, all sessions by name. ARGV: token, id, now, entries...
+REPLACE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LOSTLOCK') end
+redis.call('DEL', KEYS[2], KEYS[3], KEYS[4], KEYS[5])
+for index = 4, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[index]) end
+for _, name in ipairs({'created', 'updated'}) do redis.call('HSET', KEYS[3], name, ARGV[3]) end
+redis.call('HSET', KEYS[3], 'marked', #ARGV - 3)
+redis.call('ZADD', KEYS[6], ARGV[3], ARGV[2])
+redis.call('ZADD', KEYS[7], 0, ARGV[2])
+return #ARGV - 3
+"""
 # KEYS: lock. ARGV: token, milliseconds. Whoever did not receive the answer and asks again has the lock already.
 ACQUIRE = """
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
@@ -208,9 +219,7 @@ class RedisSessions(Sessions):
     def _append_marked(
         self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: _Lock, marks: Marks
     ) -> None:
-        if lock.process != os.getpid():
-            raise SessionError(f"session {session_id!r} is locked by the parent process: nothing was written")
-        keys = [self._key(session_id, "lock"), *self._keys(session_id), *self._all]
+        keys = self._written(session_id, lock)
         length = lock.length
         if length is None:
             length = int(self._do(lambda server: server.llen(keys[1])))
@@ -221,6 +230,19 @@ class RedisSessions(Sessions):
         counts = [length, len(entries), len(marks.places), dropped]
         self._run(APPEND, keys, [lock.token, session_id, time.time(), *counts, *entries, *places, *images])
         lock.length = length + len(entries)
+
+    def _replace(self, session_id: str, entries: Sequence[str], lock: _Lock) -> bool:
+        keys = self._written(session_id, lock)
+        lock.length = None
+        self._run(REPLACE, keys, [lock.token, session_id, time.time(), *entries])
+        lock.length = len(entries)
+        return True
+
+    def _written(self, session_id: str, lock: _Lock) -> list[str]:
+        """The keys that a write names. Raises SessionError in a child of the process that holds the lock."""
+        if lock.process != os.getpid():
+            raise SessionError(f"session {session_id!r} is locked by the parent process: nothing was written")
+        return [self._key(session_id, "lock"), *self._keys(session_id), *self._all]
 
     def _mark(self, session_id: str, name: str) -> int | None:
         return self._marks(session_id, (name,))[0]

@@ -75,6 +75,7 @@ MAX_JSON = 1_000_000
 # Names of marks have what clients have sent: not as JSON, of which SQLite reads no null characters.
 SET_MARKS = "INSERT OR REPLACE INTO marks SELECT number, ?, entries - ? FROM sessions WHERE id = ?"
 DROP_MARKS = "DELETE FROM marks WHERE session = (SELECT number FROM sessions WHERE id = ?) AND place >= ?"
+DELETE_SESSION = "DELETE FROM sessions WHERE id = ?"
 ADD_BLOBS = "INSERT OR IGNORE INTO blobs (session, digest, data) SELECT number, ?, ? FROM sessions WHERE id = ?"
 
 BODIES = "SELECT body FROM entries JOIN sessions ON number = session WHERE id = ? AND place >= ? ORDER BY place LIMIT ?"
@@ -100,13 +101,14 @@ class _Lock:
 
 @dataclass(frozen=True)
 class _Append:
-    """What `_append_marked` gets."""
+    """What `_append_marked` gets. replaces: whether what the session has is deleted first."""
 
     session_id: str
     entries: Sequence[str]
     blobs: Mapping[str, bytes]
     lock: _Lock
     marks: Marks
+    replaces: bool = False
 
     def entry_rows(self) -> Iterator[tuple[int, str, str]]:
         for index, body in enumerate(self.entries):
@@ -182,6 +184,8 @@ class SQLiteSessions(Sessions):
                 connection.execute(write.statement, write.values)
         for append in appends:
             self._check_held(append.session_id, append.lock)
+            if append.replaces:
+                connection.execute(DELETE_SESSION, (append.session_id,))
         if appends:
             _append_all(connection, appends)
 
@@ -218,6 +222,11 @@ class SQLiteSessions(Sessions):
     ) -> None:
         self._write(_Append(session_id, entries, blobs, lock, marks))
         lock.has_written = True
+
+    def _replace(self, session_id: str, entries: Sequence[str], lock: _Lock) -> bool:
+        self._write(_Append(session_id, entries, {}, lock, Marks(), replaces=True))
+        lock.has_written = True
+        return True
 
     def _check_held(self, session_id: str, lock: _Lock) -> None:
         """Raises SessionError when a writer no longer holds its lock, or holds that of a file that is gone."""
@@ -282,7 +291,7 @@ class SQLiteSessions(Sessions):
         return [SessionInfo(id_, count, _time(created), _time(updated)) for id_, count, created, updated in rows]
 
     def _delete(self, session_id: str) -> None:
-        self._write(_Change("DELETE FROM sessions WHERE id = ?", (session_id,)))
+        self._write(_Change(DELETE_SESSION, (session_id,)))
         self._remove_lock(session_id)
 
     def _rename(self, session_id: str, new_id: str) -> None:

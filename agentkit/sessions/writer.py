@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -34,6 +35,8 @@ class LogStore(Protocol):
     def _append_marked(
         self, session_id: str, entries: Sequence[str], blobs: Mapping[str, bytes], lock: Any, marks: Marks
     ) -> None: ...
+
+    def _replace(self, session_id: str, entries: Sequence[str], lock: Any) -> bool: ...
 
     def _read(self, session_id: str, start: int, count: int | None = None) -> Sequence[str]: ...
 
@@ -101,6 +104,14 @@ class Writer:
         """Append messages, all or none; those of other programs in OpenAI's form. usage: what the first of them
         took."""
         self.write(*message_entries(without_held(storable_messages(messages)), usage))
+
+    def replace(self, messages: Iterable[Mapping[str, Any]]) -> bool:
+        """Put messages, at least one, in the place of all entries, in one step. Returns False, with nothing changed,
+        where the store can't."""
+        entries, _ = message_entries(messages)
+        written = os.urandom(4).hex()  # whoever has read the log so far sees that this is another one
+        texts = write_entries([{**each, "written": written} for each in entries])
+        return self._store._replace(self.id, texts, self._lock)
 
     def append_copies(
         self, entries: Sequence[Entry], copied: Sequence[Entry], text: Callable[[str], bytes | None]

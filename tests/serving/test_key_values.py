@@ -70,4 +70,20 @@ def test_a_store_reads_only_what_was_written_since() -> None:
     for number in range(10):
         store.set(str(number), "y")
         assert store.get(str(number)) == "y"
-    assert rows == 20
+    assert rows == 30  # what is new, and the entry before it
+
+
+def test_a_store_that_can_not_replace_a_log_appends_what_is_deleted() -> None:
+    class Appending(MemorySessions):
+        def _replace(self, session_id: str, entries: Sequence[str], lock: object) -> bool:
+            return False
+
+    sessions = Appending()
+    names = KeyValueStore(sessions, "names")
+    names.change(lambda known: {"a": "1", "b": "2"})
+    names.set("a", "")
+    names.set("not there", "")
+    assert names.all() == KeyValueStore(sessions, "names").all() == {"b": "2"}
+    assert len(sessions["names"].entries()) == 3
+    names.set("c", "3", alone=True)
+    assert names.all() == KeyValueStore(sessions, "names").all() == {"c": "3"}

@@ -107,7 +107,8 @@ async def session_chat(body: SessionRequest, request: Request) -> SessionAnswer:
         note = state.noting(subject, _version(meta))
         answer = await state.runs.answer(user_input, request.is_disconnected, note)
         note(answer)
-        await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta)
+        prompt = user_input.system_prompt or ""
+        await run_in_threadpool(state.conversations.keep, subject, body.session_id, meta, prompt)
     return SessionAnswer(
         session_id=body.session_id,
         history_was_cut=answer.was_cut,
@@ -213,7 +214,8 @@ async def answer_frames(
                 if live is not None:
                     live.answer = each
                 if meta is not None:
-                    await run_in_threadpool(state.conversations.keep, subject, session_fields["session_id"], meta)
+                    session_id, prompt = session_fields["session_id"], user_input.system_prompt or ""
+                    await run_in_threadpool(state.conversations.keep, subject, session_id, meta, prompt)
                 if each.waiting is not None:
                     yield {"approval": waiting_record(each.waiting)}
                 elif text := _not_asked(each):

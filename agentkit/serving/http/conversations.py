@@ -1,6 +1,7 @@
 """Sessions per subject: ownership, display names, system prompts and histories."""
 
 import asyncio
+import contextlib
 import functools
 import hashlib
 import threading
@@ -116,33 +117,47 @@ class Conversations:
 
     def _first(self, subject: str, body: SessionRequest) -> SessionMeta:
         """Create a session; of several concurrent calls the first one wins. Each distinct system prompt is stored once
-        per subject, and not cached in memory."""
+        per subject."""
         name, text, version = in_a_line(body.message or "", MAX_NAME), DEFAULT_SYSTEM_PROMPT, None
         if body.system_prompt is not None and body.system_prompt.strip():
             text = body.system_prompt
         elif body.prompt is not None:
             version = self.version(body.prompt, f"{subject}\n{body.session_id}")
             text = version.text
-        digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
-        stored_prompt = self.service.sessions[_prompt_key(subject, digest)]
-        if not stored_prompt.entries():
-            stored_prompt.append([system(text)])
-        meta = SessionMeta(name, digest, version.prompt if version else "", version.version if version else "")
-        return read(self._metadata_of(subject).add(body.session_id, meta.as_json))
+        named = (version.prompt, version.version) if version else ("", "")
+        meta = SessionMeta(name, _prompt_digest(text), *named)
+        return self._added(subject, body.session_id, meta, text)
+
+    def _added(self, subject: str, session_id: str, meta: SessionMeta, prompt: str) -> SessionMeta:
+        """The metadata of a session, which gets these and its system prompt unless it has some."""
+        there = meta
+
+        def made(known: Catalogue) -> dict[str, SessionMeta]:
+            nonlocal there
+            there = known.get(session_id) or meta
+            stored_prompt = self.service.sessions[_prompt_key(subject, there.told)]
+            if there is meta and not stored_prompt.entries():  # while nobody deletes it with another session
+                stored_prompt.append([system(prompt)])
+            return {session_id: meta} if there is meta else {}
+
+        self.change(subject, made)
+        return there
 
     def _system_prompt(self, subject: str, meta: SessionMeta) -> str:
-        return self._prompt_of(_prompt_key(subject, meta.told)) or DEFAULT_SYSTEM_PROMPT
+        with contextlib.suppress(LookupError):  # of a session that has just been deleted
+            return self._prompt_of(_prompt_key(subject, meta.told)) or DEFAULT_SYSTEM_PROMPT
+        return DEFAULT_SYSTEM_PROMPT
 
     def _read_prompt(self, key: str) -> str:
-        messages = self.service.sessions[key].messages
-        return text_of(messages[0]) if messages else ""
+        """A system prompt as it is stored. Raises LookupError when there is none, which is not kept in memory."""
+        return text_of(self.service.sessions[key].messages[0])
 
-    def keep(self, subject: str, session_id: str, meta: SessionMeta) -> None:
-        """Restore the metadata of a session that was deleted while it was answered, as a conversation of its own.
-        Raises SessionError."""
+    def keep(self, subject: str, session_id: str, meta: SessionMeta, prompt: str) -> None:
+        """Restore the metadata and the system prompt of a session that was deleted while it was answered, as a
+        conversation of its own. Raises SessionError."""
         if self._metadata_of(subject).get(session_id) is None:
-            alone = replace(meta, of="", parent="", begins=0, shared="")
-            self._metadata_of(subject).add(session_id, alone.as_json)
+            alone = replace(meta, told=_prompt_digest(prompt), of="", parent="", begins=0, shared="")
+            self._added(subject, session_id, alone, prompt)
 
     def named_prompts(self) -> list[PromptOut]:
         """Return the named system prompts of the service, with all their versions."""
@@ -247,7 +262,7 @@ class Conversations:
         for each in branches:
             self._note_cleared(subject, each)  # another request that finds it gone must see why at once
         try:
-            self.change(subject, lambda known: self._deleted(subject, known.conversation(session_id)))
+            self.change(subject, lambda known: self._deleted(subject, known, known.conversation(session_id)))
         except SessionError:
             with self._clearing:
                 for each in branches:
@@ -256,10 +271,14 @@ class Conversations:
         for each in branches:
             self._note_cleared(subject, each)
 
-    def _deleted(self, subject: str, branches: Mapping[str, SessionMeta]) -> dict[str, None]:
-        """Delete sessions of a conversation. Returns their changed metadata."""
+    def _deleted(self, subject: str, known: Catalogue, branches: Mapping[str, SessionMeta]) -> dict[str, None]:
+        """Delete sessions of a conversation, with what is shared of them, and the system prompts that no other session
+        has. Returns their changed metadata."""
         links = [key for meta in branches.values() if meta.shared for key in snapshots.keys(meta.shared)]
-        self.service.sessions.delete_all([*(_key(subject, each) for each in branches), *links], wait=0.0)
+        others = {known[each].told for each in known if each not in branches}
+        prompts = {_prompt_key(subject, meta.told) for meta in branches.values() if meta.told not in others}
+        keys = [_key(subject, each) for each in branches]
+        self.service.sessions.delete_all([*keys, *links, *prompts], wait=0.0)
         return dict.fromkeys(branches)
 
     def _note_cleared(self, subject: str, session_id: str) -> None:
@@ -367,6 +386,10 @@ def waiting_fields(waiting: Waiting | None) -> dict[str, Any]:
 
 def _digest(subject: str) -> str:
     return hashlib.sha256(subject.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+def _prompt_digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def _prompt_key(subject: str, digest: str) -> str:

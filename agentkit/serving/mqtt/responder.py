@@ -30,6 +30,8 @@ logger = logging.getLogger("agentkit.mqtt")
 messages = logging.getLogger("agentkit.mqtt.messages")
 
 MAX_TEMPLATES = 1000
+MORE_TEMPLATES = 100
+"""How many more there are before the oldest are deleted: each deletion writes those anew that stay."""
 
 RESET = "[Session history was too long and was reset]\n\n"
 NO_ANSWER = "Error: the model gave no answer."
@@ -54,7 +56,7 @@ class Response:
 class Templates:
     """System prompts that clients set at run time, for a project or a single session.
 
-    Those of the last MAX_TEMPLATES sessions are kept. They are stored in the session store.
+    Those of the last MAX_TEMPLATES sessions are kept, at least. They are stored in the session store.
     """
 
     def __init__(self, sessions: Sessions) -> None:
@@ -64,10 +66,15 @@ class Templates:
     def set(self, project: Project, session: str | None, text: str) -> None:
         """Set the prompt of a session, or of all current and future sessions of the project."""
         name = "*" if session is None else session_key(project, session)
-        prompts = self._of(project)
-        prompts.set(name, text, alone=session is None)
-        for old in [each for each in prompts.all() if each != "*"][:-MAX_TEMPLATES]:
-            prompts.set(old, "")
+
+        def made(known: Mapping[str, str]) -> Mapping[str, str]:
+            others = [each for each in known if each not in ("*", name)]
+            if session is None:
+                return {**dict.fromkeys(others, ""), name: text}
+            too_many = len(others) >= MAX_TEMPLATES + MORE_TEMPLATES
+            return {**dict.fromkeys(others[:-MAX_TEMPLATES] if too_many else (), ""), name: text}
+
+        self._of(project).change(made)
 
     def drop(self, project: Project, session: str | None) -> None:
         """Delete the prompt of a session, or of all sessions."""

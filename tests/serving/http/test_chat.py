@@ -18,6 +18,8 @@ from agentkit import Image
 from agentkit.message import STOP_NOTES
 from agentkit.net.watcher import WATCHER
 from agentkit.serving.http.conversations import Conversations
+from agentkit.session import INTERNAL
+from agentkit.sessions import open_sessions
 from tests.support.http_service import LOOK_UP, Service, reply, serve_http, settings_for, talk
 from tests.support.lightllm_server import serve_lightllm
 from tests.support.llama_server import LlamaServer
@@ -456,6 +458,30 @@ def test_a_session_deleted_while_messages_wait_stays_listed(tmp_path: Path) -> N
             listed = [each["session_id"] for each in service.ask("GET", "/api/llm/chat/sessions").json()["sessions"]]
             assert session in listed
         assert all(asked.body["messages"][0]["role"] == "system" for asked in server.requests)
+
+
+def test_a_deleted_conversation_leaves_neither_its_name_nor_its_system_prompt(tmp_path: Path) -> None:
+    with serve(reply) as server, serve_http(settings_for(tmp_path, server.url)) as service:
+        for session, prompt in (("a", "You advise Jane."), ("b", "You advise Jane."), ("c", "You advise Joe.")):
+            talk(service, session, f"I am in session {session}", system_prompt=prompt)
+
+        def left() -> str:
+            with open_sessions(str(tmp_path / "sessions.db")) as sessions:
+                ids = [each.id for each in (*sessions.list(), *sessions.list(INTERNAL))]
+                return "\n".join(each for name in ids for each in sessions._read(name, 0))
+
+        assert "Joe" in left()
+        for session in ("a", "c"):
+            assert service.ask("DELETE", f"/api/llm/chat/session/{session}").status_code == 200
+        assert "Joe" not in left()
+        assert "session a" not in left()
+        talk(service, "b", "Who?")  # another session has the same prompt
+        assert server.requests[-1].body["messages"][0] == {"role": "system", "content": "You advise Jane."}
+        talk(service, "c", "Again", system_prompt="You advise Joe.")
+        assert server.requests[-1].body["messages"][0] == {"role": "system", "content": "You advise Joe."}
+        for session in ("b", "c"):
+            assert service.ask("DELETE", f"/api/llm/chat/session/{session}").status_code == 200
+        assert "Jane" not in left()
 
 
 def test_deleting_a_busy_session_does_not_block_others(tmp_path: Path) -> None:
