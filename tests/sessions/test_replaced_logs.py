@@ -71,7 +71,8 @@ STEP = st.tuples(st.integers(0, 1), st.sampled_from("abc"), st.sampled_from(["",
 @given(steps=st.lists(STEP, max_size=30))
 def test_all_processes_know_the_same_names_whoever_deletes_what(steps: list[tuple[int, str, str, bool]]) -> None:
     sessions = MemorySessions()
-    both, expected = [KeyValueStore(sessions, "names") for _ in range(2)], {}
+    both = [KeyValueStore(sessions, "names") for _ in range(2)]
+    expected: dict[str, str] = {}
     for who, name, text, alone in steps:
         both[who].set(name, text, alone=alone)
         expected = {**({} if alone else expected), name: text}
