@@ -176,7 +176,8 @@ class Executor:
 
     def _context_here(self, call: ToolCall) -> tuple[Context, list[str]]:
         """The run as a call sees it that this thread makes, and what gets its progress."""
-        found, told, context = self._tool(call["function"]["name"]), [], self.context_of(call)
+        told: list[str] = []
+        found, context = self._tool(call["function"]["name"]), self.context_of(call)
         if found is not None and found.takes_context:
             context = replace(context, progress=told.append)
         return context, told
