@@ -20,7 +20,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["_lazy.lines", "_lazy.logs", "_lazy.modules", "_lazy.patterns", "_lazy.records"],
+    ["_lazy.lines", "_lazy.logs", "_lazy.modules", "_lazy.patterns", "_lazy.records", "_lazy.typed_dicts"],
     [
         "errors",
         "_text",
