@@ -90,10 +90,10 @@ def answer_of(options: RunOptions, check: OutputCheck | None, backend: Backend, 
     check = check if options.output_check is None else options.output_check
     if options.output is str:
         return TextAnswer() if check is None else _checked_text(check, options.output_retries)
-    from agentkit.middleware.structured_output import OutputType, TypedAnswer
+    from agentkit.middleware.structured_output import TypedAnswer
+    from agentkit.running.answer_types import answer_type
 
-    kind = options.output if isinstance(options.output, OutputType) else OutputType(options.output)
-    return TypedAnswer(kind, backend.capabilities(), has_tools, options.output_retries, check)
+    return TypedAnswer(answer_type(options.output), backend.capabilities(), has_tools, options.output_retries, check)
 
 
 def _checked_text(check: OutputCheck, retries: int) -> TextAnswer:
