@@ -74,7 +74,7 @@ def test_a_stream_has_what_has_arrived_and_an_agent_that_is_a_tool_has_a_schema(
     outer = Agent(
         ScriptedBackend(("ask", {"task": "Which?"}), "Bergen."), tools=[inner.as_tool("ask", "Asks.", output=CITY)]
     )
-    assert outer.run("Which?").tool_calls[0].response == '{"name":"Bergen"}'
+    assert outer.run("Which?").tool_calls[0].response == '{"name": "Bergen"}'
 
 
 def test_an_answer_that_never_fits_is_an_error() -> None:
