@@ -167,6 +167,7 @@ LAYERS = [
     ],
     [
         *("tooling.coercion", "tooling.argument_names", "tooling.arguments", "tooling.parameter_list"),
+        "tooling.written_numbers",
         *("tooling.replaced", "net.api_call"),
     ],
     ["tooling.argument_errors", "tooling.schema"],
