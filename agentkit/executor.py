@@ -194,8 +194,11 @@ class Executor:
 
     def context_of(self, call: ToolCall) -> Context:
         """The run as one call sees it."""
-        answer = self._answers.get(call["id"])
-        return self.context if answer is None else replace(self.context, answer=answer)
+        answer, found = self._answers.get(call["id"]), self._tool(call["function"]["name"])
+        is_seen = self.hooks.changes_calls or (found is not None and found.takes_context)
+        if answer is None and not is_seen:
+            return self.context
+        return replace(self.context, answer=answer, call_id=call["id"])
 
     def outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
         """Run one call. arguments: JSON text."""
