@@ -4,15 +4,13 @@ import contextlib
 import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 from agentkit import loop
 from agentkit._closing import Closable
-from agentkit._lazy.records import dataclass, replace
 from agentkit._text import cut
 from agentkit.backend import Backend
 from agentkit.backends.text_tools import TextTools, ToolsAs
-from agentkit.errors import ToolError
 from agentkit.event import Result, T, ToolStarted
 from agentkit.evidence.settings import Evidence, Mode
 from agentkit.executor import MAX_PARALLEL, Executor
@@ -24,6 +22,7 @@ from agentkit.middleware.stack import RunScope, wrapped
 from agentkit.run import Arriving, Run, events_of
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.arguments import check_agent, checked_options
+from agentkit.running.asked_agent import AskedAgent
 from agentkit.running.beginning import (
     answer_of,
     budget_of,
@@ -47,6 +46,8 @@ from agentkit.tooling.options import ToolArguments
 from agentkit.tools import Context, Tool, tool
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from agentkit.hooks import Hook
     from agentkit.middleware.pricing import ModelPrices
     from agentkit.running.text_pieces import TextPieces
@@ -141,7 +142,7 @@ class Agent(Closable):
 
     def __setattr__(self, name: str, value: object) -> None:
         if "_is_complete" in self.__dict__:
-            raise AttributeError(f"an Agent is immutable, so that threads can share it: create another with {name}=...")
+            raise AttributeError(f"an Agent is immutable, so that threads can share it: {self._instead_of(name)}")
         super().__setattr__(name, value)
 
     def __repr__(self) -> str:
@@ -193,8 +194,9 @@ class Agent(Closable):
         (threading.Event): set it in another thread to stop the run. approve: see `resume`. output: the type of
         `result.output`: a pydantic model, a dataclass, TypedDict, Literal, list, union, ...; output_retries: how often
         the model is sent what is wrong with its answer to try again (default: 2). instructions, tools, limits,
-        output_check: for this run instead of the agent's. sampling: fields such as temperature and max_tokens, over the
-        backend's own; None omits a field.
+        output_check: for this run instead of the agent's; instructions also instead of a system message with which
+        `messages` begins. sampling: fields such as temperature and max_tokens, over the backend's own; None omits a
+        field.
 
         Raises TranscriptError for an empty prompt or invalid messages, OutputError when the model gives no answer of
         the type, or none that passes the check, SessionError when the session can't be read or written
@@ -299,7 +301,7 @@ class Agent(Closable):
         name, description or option.
         """
         checked_options("Agent.as_tool()", output, {})
-        return tool(name=name, description=description, **options)(_Ask(self, name, output))
+        return tool(name=name, description=description, **options)(AskedAgent(self, name, output))
 
     def _run_within(
         self, context: Context, prompt: Prompt | None, options: Mapping[str, Any], output: Any, name: str = ""
@@ -392,6 +394,27 @@ class Agent(Closable):
         judge = [Part("the judge", self._judge, advice)] if self._judge is not None else []
         return [*backends, *tools, *parts, *middleware, *hooks, *judge]
 
+    def replace(self, **changes: Any) -> "Self":
+        """Another agent like this one, made with other arguments: `agent.replace(limits=Limits(turns=3))`, in a test
+        `agent.replace(model=ScriptedBackend("Hello."))`.
+
+        changes: arguments of `Agent`. A backend that this agent was given is shared; one that it has made from a name
+        is made again, and closed with the new agent. Raises what `Agent` raises.
+        """
+        from agentkit.tooling.pickling import check_arguments
+
+        made, model = self._made_of(), changes.pop("model", self._model)
+        check_arguments(type(self), self._model, **made)
+        return type(self)(model, **{**made, **changes})
+
+    __replace__ = replace
+
+    def _instead_of(self, name: str) -> str:
+        """What to do instead of setting an attribute."""
+        if name == "model" or name in self._made_of():
+            return f"make another one, with agent.replace({name}=...)"
+        return f"a subclass sets attributes of its own, such as {name}, before super().__init__()"
+
     def __copy__(self) -> "Agent":
         return _made_again(type(self), self._model, self._made_of())
 
@@ -402,35 +425,6 @@ class Agent(Closable):
         arguments = copy.deepcopy(self._made_of(), memo)
         known = memo.get(id(self))  # the object of a tool may hold the agent
         return known if isinstance(known, Agent) else _made_again(type(self), self._model, arguments)
-
-
-@dataclass(frozen=True)
-class _Ask:
-    """The function of an agent that is a tool."""
-
-    agent: Agent
-    name: str
-    output: Any = str
-
-    def __call__(
-        self, task: Annotated[str, "The complete task; it does not see this conversation."], ctx: Context
-    ) -> Any:
-        """Ask the agent."""
-        options = {"deps": ctx.deps, "cancel": ctx.cancel}
-        result = self.agent._run_within(ctx, task, options, self.output, f"{self.name}: ")
-        ending = "" if result.stopped == "answer" else f"({self.name} stopped early: {result.stopped})"
-        if result.stopped == "cancelled":  # nobody reads this, and it is not to be kept
-            raise ToolError(ending)
-        if self.output is str:
-            text = "\n".join(part for part in (result.output, ending) if part)
-            return replace(result, output=text) if ending else text  # which says that it is not whole
-        if result.output is None and ending:
-            raise ToolError(ending)
-        return result if ending else result.output
-
-    def pickled_parts(self) -> "list[Part]":
-        """The parts of the agent, for the error message when one of them can't be pickled."""
-        return self.agent._pickled_parts()
 
 
 def _judge_of(judge: Agent | Model | None) -> Agent | None:

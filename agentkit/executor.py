@@ -8,7 +8,7 @@ from agentkit._lazy.logs import INFO, logger_of
 from agentkit._lazy.records import replace
 from agentkit._text import joined_surrogates
 from agentkit.errors import ArgumentsError
-from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolRecord, ToolStarted
+from agentkit.event import ApprovalNeeded, Event, OpenCall, Steps, ToolFinished, ToolProgress, ToolRecord, ToolStarted
 from agentkit.message import Message, ToolCall, images_for_the_model, is_shown_by_a_tool, response_of, tool_result
 from agentkit.running.decisions import NO_DECISIONS, Decisions
 from agentkit.running.offered_tools import OfferedTools
@@ -157,11 +157,15 @@ class Executor:
         return (yield from ParallelCalls(self, group, begun or RunningCalls(self), note).events())
 
     def _run_here(self, call: ToolCall, note: str) -> Generator[Event, None, OpenCall | None]:
-        """Run a call in this thread. Returns it if it asks a person something."""
+        """Run a call in this thread; what it reports as its progress follows. Returns it if it asks a person
+        something."""
         yield self.started(call)
         function, outcome = call["function"], None
+        context, told = self._context_here(call)
         try:
-            outcome = self.outcome_of(function["name"], function["arguments"], self.context_of(call))
+            outcome = self.outcome_of(function["name"], function["arguments"], context)
+            for text in told:
+                yield ToolProgress(call["id"], text=str(text))
             if outcome.question is not None:
                 return open_call(call, outcome.question)
             yield self.finished(call, outcome.with_note(note))
@@ -169,6 +173,14 @@ class Executor:
             self.leave(call, outcome)
             raise
         return None
+
+    def _context_here(self, call: ToolCall) -> tuple[Context, list[str]]:
+        """The run as a call sees it that this thread makes, and what gets its progress."""
+        told: list[str] = []
+        found, context = self._tool(call["function"]["name"]), self.context_of(call)
+        if found is not None and found.takes_context:
+            context = replace(context, progress=told.append)
+        return context, told
 
     def _as_decided(self, call: ToolCall, decisions: Decisions) -> tuple[ToolCall, str]:
         """A call as a person has let it run, and a note for the model."""
@@ -182,8 +194,11 @@ class Executor:
 
     def context_of(self, call: ToolCall) -> Context:
         """The run as one call sees it."""
-        answer = self._answers.get(call["id"])
-        return self.context if answer is None else replace(self.context, answer=answer)
+        answer, found = self._answers.get(call["id"]), self._tool(call["function"]["name"])
+        is_seen = self.hooks.changes_calls or (found is not None and found.takes_context)
+        if answer is None and not is_seen:
+            return self.context
+        return replace(self.context, answer=answer, call_id=call["id"])
 
     def outcome_of(self, name: str, arguments: str, context: Context) -> Outcome:
         """Run one call. arguments: JSON text."""
@@ -301,7 +316,7 @@ class Executor:
 
     def _stands_alone(self, call: ToolCall) -> bool:
         found = self._tool(call["function"]["name"])
-        return found is not None and (not found.options.read_only or self._may_ask(found, call))
+        return found is not None and (not found.options.may_overlap or self._may_ask(found, call))
 
     def _may_need_approval(self, call: ToolCall) -> bool:
         found = self._tool(call["function"]["name"])
@@ -368,10 +383,14 @@ class Executor:
         return [self._shown(decisions.waiting(call), call) for call in calls if self._needs_approval(call)]
 
     def _may_run_here(self, group: Sequence[ToolCall]) -> bool:
-        """Whether no thread is needed: it is the only call, and nothing may interrupt it."""
-        if len(group) != 1 or self.context.can_stop:
+        """Whether no thread is needed: it is the only call, and nothing may interrupt it; or none is wanted."""
+        if len(group) != 1:
             return False
         found = self._tool(group[0]["function"]["name"])
+        if found is not None and found.options.same_thread:
+            return True
+        if self.context.can_stop:
+            return False
         return found is None or not (found.takes_context or self._timeout_of(found) is not None)
 
 

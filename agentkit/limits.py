@@ -216,12 +216,12 @@ class Budget:
     """
 
     def __init__(
-        self, limits: Limits, clock: Callable[[], float] = time.monotonic, parent: "Budget | None" = None
+        self, limits: Limits, clock: Callable[[], float] | None = None, parent: "Budget | None" = None
     ) -> None:
         self.limits = limits
-        self.clock = clock
+        self.clock = clock or time.monotonic  # looked up now: a test that freezes it does so for all who read it
         self._parent = parent
-        self.started = clock()
+        self.started = self.clock()
         self._turns = 0
         self._spent = Usage()  # but for the calls
         self._calls = 0

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass
+from agentkit._lazy.typed_dicts import for_pydantic
 from agentkit._text import cut, joined_surrogates, short_repr
 from agentkit.net.image_bytes import MAX_BYTES, bytes_of, data_of, media_type, supported_type
 
@@ -59,6 +60,8 @@ class Message(TypedDict, total=False):
     extra_content: Any
     thought_signature: str
 
+
+for_pydantic(FunctionCall, ToolCall, Message)
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 """Names under which servers send the reasoning of a reply, as a text; the first of them that a reply has is shown."""

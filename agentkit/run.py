@@ -44,8 +44,9 @@ from agentkit.transcript import Due, Transcript
 
 
 class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
-    """A run of an agent, as an iterator of events. `messages` is the valid transcript at any time; `result` is set when
-    the run has ended. Close it (or use `with`) to stop it early; a run that is garbage-collected is closed too."""
+    """A run of an agent, as an iterator of events. `messages` is the valid transcript at any time, `usage` what was
+    spent; `result` is set when the run has ended. Close it (or use `with`) to stop it early; a run that is
+    garbage-collected is closed too."""
 
     def __init__(
         self,
@@ -94,6 +95,12 @@ class Run(Synchronous, Closable, Iterator[Event], Generic[T]):
     def tool_calls(self) -> list[ToolRecord]:
         """The tool calls answered so far."""
         return list(self._records)
+
+    @property
+    def usage(self) -> Usage:
+        """What the run has spent so far, also when it was closed: all that servers have reported. Most report nothing
+        of a reply that was not received to its end."""
+        return self._arriving.usage
 
     def close(self) -> None:
         """Stop the run; what was done so far stays in `messages` and in the session. A reply that was arriving is not a

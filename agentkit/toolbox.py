@@ -126,9 +126,9 @@ class Toolbox:
         return found
 
     def may_begin_early(self, name: str) -> bool:
-        """Whether a tool may run before the reply is complete: it is read-only and needs no approval."""
+        """Whether a tool may run before the reply is complete: it may run beside others and needs no approval."""
         found = self.get(name)
-        return found is not None and found.options.read_only and found.options.approve is False
+        return found is not None and found.options.may_overlap and found.options.approve is False
 
 
 def listed(tools: Any) -> Iterable[Any]:

@@ -93,7 +93,7 @@ class Tool(Generic[P, R]):
         context: str | None,
         options: ToolArguments,
     ) -> None:
-        from agentkit.tooling.definition import checked_description, checked_name
+        from agentkit.tooling.definition import check_plain, checked_description, checked_name
         from agentkit.tooling.result_cache import ResultCache
         from agentkit.tooling.signature import Calling
 
@@ -111,6 +111,8 @@ class Tool(Generic[P, R]):
         self._context = context
         self._calling = Calling()
         self.waits_for_object = False
+        if self.options.same_thread:
+            check_plain(name, function)
         with contextlib.suppress(AttributeError, TypeError):
             functools.update_wrapper(self, function, updated=())  # the function's attributes are not the tool's
 
@@ -392,6 +394,7 @@ def tool(
     parts.
     cache (seconds): a result is kept for that time, for calls with the same arguments and `deps`; for a tool that is
     read_only. shared (bool): one result for all `deps`.
+    same_thread (bool): it is called in the thread that runs the agent, and the run waits for it whatever happens.
 
     The decorated function stays callable as before. Raises ToolDefinitionError, naming function, parameter and reason,
     when a parameter can't be described.

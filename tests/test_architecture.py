@@ -20,7 +20,7 @@ SOURCES = {"agentkit": ROOT / "agentkit", "agentkit_tools": ROOT / "tools" / "ag
 NAMES: list[str] = import_module("agentkit").__all__
 
 LAYERS = [
-    ["_lazy.lines", "_lazy.logs", "_lazy.modules", "_lazy.patterns", "_lazy.records"],
+    ["_lazy.lines", "_lazy.logs", "_lazy.modules", "_lazy.patterns", "_lazy.records", "_lazy.typed_dicts"],
     [
         "errors",
         "_text",
@@ -167,6 +167,7 @@ LAYERS = [
     ],
     [
         *("tooling.coercion", "tooling.argument_names", "tooling.arguments", "tooling.parameter_list"),
+        "tooling.written_numbers",
         *("tooling.replaced", "net.api_call"),
     ],
     ["tooling.argument_errors", "tooling.schema"],
@@ -276,7 +277,7 @@ LAYERS = [
     ["lightllm.chat_api", "lightllm.raw_prompts", "lightllm.resources"],
     ["lightllm.lightllm_transport"],
     ["lightllm.client", "backends.*"],
-    ["running.arguments", "running.tool_search"],
+    ["running.answer_types", "running.arguments", "running.asked_agent", "running.tool_search"],
     [
         "backends.vlmrun",
         "run",

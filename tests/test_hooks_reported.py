@@ -1007,6 +1007,29 @@ def test_a_misspelt_hook_is_refused() -> None:
     Agent(ScriptedBackend("Done."), hooks=[hook])
 
 
+def test_a_hook_with_other_parameters_is_refused_before_it_guards_anything() -> None:
+    """In a run its TypeError is told the model as "a check failed"."""
+
+    class Short(Hook):
+        def around_tool(self, call: Any) -> Any:  # type: ignore[override]
+            return "x"
+
+    class Bare(Hook):
+        def before_model(self) -> None:  # type: ignore[override]
+            return None
+
+    class Wide(Hook):
+        def on_event(self, *events: Any, **more: Any) -> None:
+            return None
+
+    says = r"Short\.around_tool is called with 2 arguments, \(call, proceed\): give it these parameters"
+    with pytest.raises(ConfigurationError, match=says):
+        Agent(ScriptedBackend("Done."), hooks=[Short()])
+    with pytest.raises(ConfigurationError, match=r"Bare\.before_model is called with 1 arguments, \(request\)"):
+        Agent(ScriptedBackend("Done."), hooks=[Bare()])
+    assert Agent(ScriptedBackend("Done."), hooks=[Wide()]).run("Go.").output == "Done."
+
+
 def test_an_agent_is_copied_with_hooks_that_have_locks() -> None:
     """google/adk-python#3471: cannot pickle '_thread.lock' object."""
 

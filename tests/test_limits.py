@@ -1,5 +1,6 @@
 """What was spent adds up, and a cost that is not known stays unknown."""
 
+import time
 from typing import Any
 
 import pytest
@@ -142,3 +143,20 @@ def test_different_calls_are_no_loop_at_the_lowest_limit() -> None:
     steps = [("look", {"number": number}) for number in range(4)]
     result = Agent(ScriptedBackend(*steps, "Done."), tools=[look], limits=Limits(repeats=2)).run("Go.")
     assert (result.stopped, len(result.tool_calls)) == ("answer", 4)
+
+
+@pytest.mark.parametrize("at", [0.0, 1.9e9])
+def test_a_limit_of_time_holds_where_a_test_has_frozen_the_clock(monkeypatch: pytest.MonkeyPatch, at: float) -> None:
+    """As freezegun does, which puts the monotonic clock to the frozen date (spulec/freezegun#384)."""
+
+    @tool(read_only=True, timeout=20)
+    def double(number: int) -> int:
+        """Double a number."""
+        return 2 * number
+
+    calls = [("double", {"number": 1}), ("double", {"number": 2})]
+    agent = Agent(ScriptedBackend(calls, "Done."), tools=[double], limits=Limits(seconds=30))
+    monkeypatch.setattr(time, "monotonic", lambda: at)
+    result = agent.run("Twice one and two?")
+    assert (result.output, result.stopped, result.usage.seconds) == ("Done.", "answer", 0.0)
+    assert [call.response for call in result.tool_calls] == ["2", "4"]

@@ -69,6 +69,30 @@ def test_the_options_of_a_resumed_run_are_its_own() -> None:
     assert backend.requests[1].messages[0]["content"] == "Be long."
 
 
+def test_instructions_of_a_run_replace_those_with_which_its_messages_begin() -> None:
+    """A conversation that is handed over begins with those of the first agent (pydantic-ai#885, #722, #1402)."""
+    first = Agent(ScriptedBackend("Ask the other one."), instructions="You are the first.").run("Who knows?")
+    backend = ScriptedBackend(*["I do."] * 4)
+    second = Agent(backend, instructions="You are the second.")
+    handed_over = [*first.messages, {"role": "user", "content": "Well?"}]
+    result = second.run("Well?", messages=first.messages, instructions="You are the second.")
+    list(second.stream("Well?", messages=first.messages, instructions="You are the second."))
+    second.resume(handed_over, instructions="You are the second.")
+    second.run("Well?", messages=first.messages)  # a follow-up keeps what it has
+    begin = {"role": "system", "content": "You are the second."}
+    assert [each.messages[0] for each in backend.requests] == [begin] * 3 + [first.messages[0]]
+    assert [each["role"] for each in result.messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert result.new_messages == result.messages[-2:]
+    assert first.messages[0]["content"] == "You are the first."
+
+
+def test_no_instructions_of_a_run_leave_those_of_its_messages() -> None:
+    backend = ScriptedBackend("Yes.")
+    given = [{"role": "system", "content": "You are kind."}, {"role": "user", "content": "Are you?"}]
+    Agent(backend, instructions="Be brief.").run(messages=given, instructions="")
+    assert [each["content"] for each in backend.requests[0].messages] == ["You are kind.", "Are you?"]
+
+
 def test_instructions_may_be_a_function_of_the_context() -> None:
     seen: list[Any] = []
 

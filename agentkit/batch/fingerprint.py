@@ -74,9 +74,9 @@ def _tools(agent: Agent) -> str:
 def _output(output: Any) -> str:
     if output is None or output is str:
         return "text"
-    from agentkit.middleware.structured_output import OutputType
+    from agentkit.running.answer_types import answer_type
 
-    kind = output if isinstance(output, OutputType) else OutputType(output)
+    kind = answer_type(output)
     return f"{kind.name} {_digest(_json(kind.schema))}"
 
 

@@ -42,7 +42,7 @@ class _Reading:
     changes: int
     end: float
     process: int = field(default_factory=os.getpid)
-    begun: float = field(default_factory=time.monotonic)
+    begun: float = field(default_factory=lambda: time.monotonic())
     ended: threading.Event = field(default_factory=threading.Event)
     error: BaseException | None = None
 

@@ -37,6 +37,7 @@ from agentkit.tooling.json_repair import loads, read_json
 from agentkit.tooling.outcome import Outcome, failure
 from agentkit.tooling.schema import json_schema_of, wrapped_adapter
 from agentkit.tooling.schema_dialects import is_strict
+from agentkit.tooling.written_numbers import in_object
 from agentkit.tools import Context, Tool
 
 _MAX_LITERAL = 10_000
@@ -129,7 +130,7 @@ class OutputType:
     def _bare(self, text: str) -> Any:
         """Parse a value without the object around it; None when it does not have the type."""
         try:
-            written = json.dumps({"value": None if text == "None" else loads(text)})
+            written = in_object(None if text == "None" else loads(text), text)
         except (ValueError, RecursionError):
             return self._loose(text)
         with contextlib.suppress(ArgumentsError):

@@ -187,17 +187,38 @@ def _hooks_wrong(value: Any) -> str | None:
     if not isinstance(value, Sequence) or isinstance(value, str):
         return "pass a list of hooks (agentkit.Hook)"
     methods = _methods_of((Hook, RunHook))
-    for each in value:
-        if isinstance(each, type):
-            return f"{each.__name__} is a class: pass an object of it, {each.__name__}(...)"
-        if not isinstance(each, Hook):
-            return f"{each!r:.60} is no hook: derive its class from agentkit.Hook"
-        import inspect
+    return next(filter(None, (_hook_wrong(each, Hook, methods) for each in value)), None)
 
-        if any(inspect.iscoroutinefunction(getattr(each, name, None)) for name in methods):
-            return f"{type(each).__name__} has an async method; hooks are synchronous: write a plain one"
-        if not any(_overrides(each, name, method) for name, method in methods.items()):
-            return f"{type(each).__name__} would do nothing, it has none of {', '.join(methods)}: see its names"
+
+def _hook_wrong(hook: Any, kind: type, methods: Mapping[str, Any]) -> str | None:
+    """What is wrong with one hook. kind: what it is derived from. methods: those that it may have."""
+    import inspect
+
+    if isinstance(hook, type):
+        return f"{hook.__name__} is a class: pass an object of it, {hook.__name__}(...)"
+    if not isinstance(hook, kind):
+        return f"{hook!r:.60} is no hook: derive its class from agentkit.Hook"
+    name_of_kind = type(hook).__name__
+    if any(inspect.iscoroutinefunction(getattr(hook, name, None)) for name in methods):
+        return f"{name_of_kind} has an async method; hooks are synchronous: write a plain one"
+    own = {name: method for name, method in methods.items() if _overrides(hook, name, method)}
+    if not own:
+        return f"{name_of_kind} would do nothing, it has none of {', '.join(methods)}: see its names"
+    wrong = ((name, _parameters_wrong(getattr(hook, name), method)) for name, method in own.items())
+    return next((f"{name_of_kind}.{name} {what}" for name, what in wrong if what), None)
+
+
+def _parameters_wrong(own: Callable[..., Any], method: Callable[..., Any]) -> str | None:
+    """What is wrong with the parameters of a hook's method, as the end of a sentence. method: what it overrides."""
+    import inspect
+
+    names = list(inspect.signature(method).parameters)[1:]
+    try:
+        inspect.signature(own).bind(*names)
+    except TypeError:
+        return f"is called with {len(names)} arguments, ({', '.join(names)}): give it these parameters"
+    except ValueError:  # of some built-in functions the parameters are not known
+        return None
     return None
 
 

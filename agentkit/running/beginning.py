@@ -90,10 +90,10 @@ def answer_of(options: RunOptions, check: OutputCheck | None, backend: Backend, 
     check = check if options.output_check is None else options.output_check
     if options.output is str:
         return TextAnswer() if check is None else _checked_text(check, options.output_retries)
-    from agentkit.middleware.structured_output import OutputType, TypedAnswer
+    from agentkit.middleware.structured_output import TypedAnswer
+    from agentkit.running.answer_types import answer_type
 
-    kind = options.output if isinstance(options.output, OutputType) else OutputType(options.output)
-    return TypedAnswer(kind, backend.capabilities(), has_tools, options.output_retries, check)
+    return TypedAnswer(answer_type(options.output), backend.capabilities(), has_tools, options.output_retries, check)
 
 
 def _checked_text(check: OutputCheck, retries: int) -> TextAnswer:
@@ -137,8 +137,8 @@ def opened(
         return opened(prompt, options, turn, answer, instructions, context)
     turn.write(unknown_results, history, earlier, question)
     history, asked = without_questions(without_held(history))
-    given = instructions if options.instructions is None else options.instructions
-    turn.instructed = _instruct(history, given, question, context)
+    is_own = options.instructions is not None
+    turn.instructed = _instruct(history, options.instructions if is_own else instructions, is_own, question, context)
     if turn.messages is None:  # whoever goes on from the messages is given the system message too
         turn.instructed = int(_has_system(history))
     transcript = Transcript(history)
@@ -150,17 +150,21 @@ def opened(
 
 
 def _instruct(
-    history: list[Any], instructions: Instructions | None, question: Sequence[Message], context: Context
+    history: list[Any],
+    instructions: Instructions | None,
+    is_own: bool,
+    question: Sequence[Message],
+    context: Context,
 ) -> int:
     """Begin a history with the instructions; returns how many messages were added. A system message that it begins with
-    stands for a text; what a function says holds for this run, and replaces it."""
+    stands for a text of the agent; the run's own instructions, and what a function says, replace it. is_own: whether
+    they are the run's own."""
     has_system = _has_system(history)
+    replaced = int(has_system and (is_own or callable(instructions)))
     if callable(instructions):
-        messages = (*history, *question)
-        text = text_from(instructions, replace(context, messages=messages))
-        replaced = int(has_system)
+        text = text_from(instructions, replace(context, messages=(*history, *question)))
     else:
-        text, replaced = None if has_system else instructions, 0
+        text = instructions if replaced or not has_system else None
     if not text:
         return 0
     history[:replaced] = [system(text)]

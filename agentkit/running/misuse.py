@@ -1,15 +1,15 @@
-"""What a synchronous object answers to `async for` and `async with`: how it is used instead."""
+"""What a synchronous object answers to `async with`: how it is used instead."""
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
 
 class Synchronous:
-    """An iterator of agentkit that no coroutine can wait for. Type checkers tell of its misuse by themselves."""
+    """An iterator of agentkit that no coroutine can wait for. Type checkers tell of its misuse by themselves.
+
+    It has no `__aiter__`, not even one that only raises: web frameworks take what has one for an asynchronous stream,
+    and read others in their own threads (`StreamingResponse(agent.stream_text(prompt))`)."""
 
     if not TYPE_CHECKING:
-
-        def __aiter__(self) -> NoReturn:
-            raise _misused(self, "iterated by async for")
 
         def __aenter__(self) -> NoReturn:
             raise _misused(self, "entered by async with")

@@ -75,7 +75,7 @@ class _Work:
     context: Context
     stop: Closing
     at_end: Callable[[], object] | None = None
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
     taken: threading.Lock = field(default_factory=threading.Lock)
     is_started: bool = False
     has_ended: bool = False

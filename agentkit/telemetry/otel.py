@@ -14,6 +14,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import SpanKind, Tracer, TracerProvider
 
 from agentkit._forking import freed_by_forks
+from agentkit._lazy.logs import WARNING, logger_of
 from agentkit.backend import Backend, ReplyStream, Request
 from agentkit.errors import ConfigurationError
 from agentkit.event import CallDelta, OutputDelta, ReasoningDelta, Reply, RunFinished, Steps, TextDelta
@@ -39,8 +40,14 @@ from agentkit.telemetry.content import (
 )
 from agentkit.telemetry.metrics import Instruments
 from agentkit.telemetry.spans import OpenSpan, described
+from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
+
+logger = logger_of("agentkit")
+
+Attributes = Mapping[str, Any]
+"""Attributes of spans by their names: texts, numbers, booleans, and lists of these."""
 
 SCOPE = "agentkit"
 """The name of the instrumentation scope."""
@@ -56,7 +63,9 @@ class Otel(Hook):
 
     name: of the agent. content: whether messages, arguments and results are sent too; None: as the environment variable
     OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says ("true", "SPAN_ONLY" or "SPAN_AND_EVENT"), else not.
-    tracer_provider, meter_provider: instead of the global ones. Raises ConfigurationError for an invalid option.
+    attributes: of all spans of a run, such as the user whom viewers group runs by: a dict, or a function of the run's
+    Context that returns one, called once for each run. tracer_provider, meter_provider: instead of the global ones.
+    Raises ConfigurationError for an invalid option.
     """
 
     def __init__(
@@ -64,6 +73,7 @@ class Otel(Hook):
         name: str = "agent",
         *,
         content: bool | None = None,
+        attributes: Attributes | Callable[[Context[Any]], Attributes] | None = None,
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
@@ -71,7 +81,10 @@ class Otel(Hook):
             raise ConfigurationError(f"Otel(name={name!r:.80}): pass the name of the agent, a str")
         if content is not None and not isinstance(content, bool):
             raise ConfigurationError(f"Otel(content={content!r:.80}): pass True, False or None")
+        if attributes is not None and not (callable(attributes) or isinstance(attributes, Mapping)):
+            raise ConfigurationError(f"Otel(attributes={attributes!r:.80}): pass a dict, or a function of the Context")
         self.name = name_of(name)
+        self.attributes = attributes
         self.content: bool = _is_asked_for() if content is None else content
         self._providers = tracer_provider, meter_provider
         self._made: tuple[Tracer, Instruments] | None = None
@@ -96,6 +109,15 @@ class Otel(Hook):
             name = outer[1]
         return _RunTelemetry(self, name, tracer, instruments, context)
 
+    def attributes_of(self, context: Context[Any]) -> dict[str, Any]:
+        """The attributes of all spans of a run that the program gives. What fails in its function is logged."""
+        try:
+            given = self.attributes(context) if callable(self.attributes) else self.attributes
+            return {str(name): value for name, value in (given or {}).items() if value is not None}
+        except Exception as error:  # noqa: BLE001 - telemetry is no reason for a run to fail
+            log_raised(logger, WARNING, "the function attributes= of Otel raised", error, self.attributes)
+            return {}
+
     def _make(self) -> tuple[Tracer, Instruments]:
         from agentkit import __version__
 
@@ -119,6 +141,7 @@ class _RunTelemetry(RunHook):
         self._name = name
         self._tracer = tracer
         self._context = context
+        self._own = otel.attributes_of(context)
         self._caller = get_current()
         self._agent: OpenSpan | None = None
         self._open: set[OpenSpan] = set()
@@ -133,6 +156,7 @@ class _RunTelemetry(RunHook):
         ended: Callable[[OpenSpan, float], None],
     ) -> OpenSpan:
         """Begin a span below that of the run."""
+        attributes = {**self._own, **attributes}
         if self._context.session is not None:
             attributes[names.CONVERSATION_ID] = name_of(self._context.session)
         parent = get_current() if self._agent is None else self._agent.context()

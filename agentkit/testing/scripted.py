@@ -15,7 +15,7 @@ from agentkit.event import Reply
 from agentkit.limits import Usage
 from agentkit.message import Message
 
-ScriptedCall = tuple[str, Mapping[str, Any]]
+ScriptedCall = tuple[str, Mapping[str, Any] | str]
 Step = (
     str
     | ScriptedCall
@@ -25,8 +25,9 @@ Step = (
     | BaseException
     | Callable[[list[Message]], Any]
 )
-"""One scripted reply: a text; a call (name, arguments); a list of calls; an assistant message; a Reply; an exception to
-raise; or a function that takes the messages and returns one of these."""
+"""One scripted reply: a text; a call (name, arguments), the arguments as a dict, or as the JSON text of a model; a list
+of calls; an assistant message; a Reply; an exception to raise; or a function that takes the messages and returns one of
+these."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,13 @@ class Recorded:
 class ScriptedBackend:
     """Replies with its steps, one per request, and stores the requests in `requests`.
 
-    In a streamed run, text is streamed word by word. Raises ConfigurationError when there are more requests than steps.
-    Thread-safe: each step is used once.
+    In a streamed run, text is streamed word by word. Raises ConfigurationError when there are more requests than steps,
+    and for a step that is none. Thread-safe: each step is used once.
     """
 
     def __init__(self, *steps: Step) -> None:
+        for number, step in enumerate(steps, 1):
+            _check(step, f"step {number}")
         self.requests: list[Recorded] = []
         self.closed = False
         self._steps = steps
@@ -77,6 +80,7 @@ class ScriptedBackend:
         step: Any = self._steps[index]
         if callable(step):
             step = step(messages)
+            _check(step, f"what the function of step {index + 1} returned")
         if isinstance(step, BaseException):
             raise step
         if isinstance(step, Reply):
@@ -98,20 +102,42 @@ class ScriptedBackend:
         self.closed = True
 
 
+def _check(step: Any, what: str) -> None:
+    """Raise ConfigurationError for what is no step. what: its name in the message."""
+    if callable(step) or isinstance(step, str | Mapping | Reply | BaseException) or _is_call(step):
+        return
+    is_list = isinstance(step, Sequence) and not isinstance(step, tuple | bytes)
+    if is_list and all(isinstance(each, tuple | list) and _is_call(tuple(each)) for each in step):
+        return
+    instead = ""
+    if is_list and all(isinstance(each, str) for each in step):
+        instead = f"; of several replies pass each by itself: ScriptedBackend({repr(step)[1:-1]:.60})"
+    raise ConfigurationError(
+        f"ScriptedBackend: {what} is {step!r:.80}: pass a text, a call (name, arguments), a list of calls, an "
+        f"assistant message, a Reply, an exception, or a function of the messages{instead}"
+    )
+
+
+def _is_call(given: Any) -> bool:
+    is_pair = isinstance(given, tuple) and len(given) == 2
+    return is_pair and isinstance(given[0], str) and isinstance(given[1], Mapping | str)
+
+
 def _message(step: Any) -> dict[str, Any]:
     if isinstance(step, str):
         return {"role": "assistant", "content": step}
     if isinstance(step, Mapping):
         return {"role": "assistant", **step}
-    calls = [step] if isinstance(step, tuple) and step and isinstance(step[0], str) else list(step)
+    calls = [step] if _is_call(step) else list(step)
     return {
         "role": "assistant",
         "content": None,
-        "tool_calls": [
-            {"function": {"name": name, "arguments": json.dumps(dict(arguments), ensure_ascii=False)}}
-            for name, arguments in calls
-        ],
+        "tool_calls": [{"function": {"name": name, "arguments": _written(arguments)}} for name, arguments in calls],
     }
+
+
+def _written(arguments: Mapping[str, Any] | str) -> str:
+    return arguments if isinstance(arguments, str) else json.dumps(dict(arguments), ensure_ascii=False)
 
 
 def _events(message: dict[str, Any], stream: bool, ids: str, begin: Begin | None, call_deltas: bool) -> ReplyStream:

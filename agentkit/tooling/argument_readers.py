@@ -41,9 +41,10 @@ def signature_reader(
     """
     known: Collection[str] = parameters["properties"] if names is None else names
     read_values = _plain_reader(adapter) if isinstance(adapter, PlainArguments) else _reader_of_values(adapter)
+    numbers_of = _numbers_for(adapter)
 
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
-        given = parse(arguments)
+        given = numbers_of(parse(arguments), arguments)
         if tool is not None:
             given = unwrapped(given, tool, known)
         try:
@@ -59,6 +60,29 @@ def signature_reader(
         return values, unknown
 
     return _limited(read)
+
+
+def _numbers_for(
+    adapter: "TypeAdapter[Any] | PlainArguments",
+) -> Callable[[dict[str, Any], str], dict[str, Any]]:
+    """What makes the numbers of arguments those that their types take. Its second argument is their JSON text."""
+    if isinstance(adapter, PlainArguments):
+        return lambda given, arguments: given
+
+    @functools.cache  # at the first call, since a type may refer to one that is defined later
+    def has_decimals() -> bool:
+        from agentkit.tooling.written_numbers import takes_decimals
+
+        return takes_decimals(adapter)
+
+    def numbers_of(given: dict[str, Any], arguments: str) -> dict[str, Any]:
+        if not has_decimals():
+            return given
+        from agentkit.tooling.written_numbers import as_written
+
+        return as_written(given, arguments)
+
+    return numbers_of
 
 
 def _limited(read: ArgumentsParser) -> ArgumentsParser:

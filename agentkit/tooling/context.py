@@ -90,7 +90,9 @@ class Context(Generic[D]):
     which the run continues without a tool that has no timeout of its own. closing: with what another thread closes the
     run. hooks: what stands around its tool calls, and those of the agents that run inside of it. tools: those of the
     run, to add others. answer: what a person has answered to the question of this call (see `ask`), as it was given;
-    None: nothing. sources: the numbered sources of the run, to add one (see `source`).
+    None: nothing. sources: the numbered sources of the run, to add one (see `source`). call_id: the id of this call, as
+    events, records and the transcript have it, and `result.pending`; servers may use one again in a later reply. None:
+    the call began before its reply was complete (`read_only` tools only), or is no call of a run.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -109,6 +111,7 @@ class Context(Generic[D]):
     tools: RunTools = field(default_factory=RunTools, repr=False, compare=False)
     answer: Any = field(default=None, repr=False, compare=False)
     sources: Sources = field(default_factory=Sources, repr=False, compare=False)
+    call_id: str | None = None
 
     @property
     def cancelled(self) -> bool:

@@ -48,3 +48,13 @@ def text_or_name(name: str, docstring: str) -> str:
         name,
     )
     return name
+
+
+def check_plain(name: str, function: object) -> None:
+    """Raise ToolDefinitionError for an async function, whose calls run on an event loop in a thread of its own."""
+    import inspect
+
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise ToolDefinitionError(
+            f"tool {name}: same_thread=True is for plain functions: async tools run on an event loop of their own"
+        )

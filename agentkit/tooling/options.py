@@ -22,6 +22,7 @@ class ToolArguments(TypedDict, total=False):
     max_result: int | None
     cache: float | None
     shared: bool
+    same_thread: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ class ToolOptions:
     max_result: how many characters of a result are sent (None: all; so are those of a tool that ends the run); the
     model can read the rest in parts. cache: seconds for which a result is kept for other calls of the same arguments,
     of runs with the same `deps` (and of the same session, where the tool takes the Context); None: it is not. shared:
-    it is kept for all `deps` and sessions.
+    it is kept for all `deps` and sessions. same_thread: it is called in the thread that runs the agent, for functions
+    whose objects belong to a thread; the run waits for it whatever happens.
 
     Raises ToolDefinitionError for an invalid value.
     """
@@ -52,9 +54,10 @@ class ToolOptions:
     max_result: int | None = 50_000
     cache: float | None = None
     shared: bool = False
+    same_thread: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("read_only", "isolate", "ends_run", "shared"):
+        for name in ("read_only", "isolate", "ends_run", "shared", "same_thread"):
             if not isinstance(value := getattr(self, name), bool):
                 raise ToolDefinitionError(f"{name}={value!r} must be True or False")
         if self.timeout is not None and not (_is_number(self.timeout) and self.timeout > 0):
@@ -69,7 +72,17 @@ class ToolOptions:
             raise ToolDefinitionError(f"memory={self.memory!r} must be a number of bytes above 0")
         if self.max_result is not None and not (_is_integer(self.max_result) and self.max_result > 0):
             raise ToolDefinitionError(f"max_result={self.max_result!r} must be a number of characters above 0, or None")
+        if self.same_thread and (self.isolate or self.timeout is not None):
+            raise ToolDefinitionError(
+                "same_thread=True has the run itself make the call, which no timeout= can end and isolate=True would "
+                "take to another process: leave these out"
+            )
         self._check_cache()
+
+    @property
+    def may_overlap(self) -> bool:
+        """Whether it may run beside other calls, in a thread of its own."""
+        return self.read_only and not self.same_thread
 
     def _check_cache(self) -> None:
         if self.cache is not None and not (_is_number(self.cache) and self.cache > 0):
