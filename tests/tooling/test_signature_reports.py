@@ -197,7 +197,7 @@ def test_a_type_that_needs_a_package_names_the_parameter(monkeypatch: pytest.Mon
     def write(address: EmailStr) -> None:
         """Write."""
 
-    with pytest.raises(ToolDefinitionError, match=r"tool write: the parameter 'address' .* pydantic\[email\]"):
+    with pytest.raises(ToolDefinitionError, match=r"tool write: the parameter 'address' .*pydantic\[email\]"):
         tool(write)
 
 
