@@ -199,14 +199,18 @@ class Tool(Generic[P, R]):
         """Whether a person has to approve this call. arguments: JSON text. True when the approve function fails; False
         when the arguments can't be read, since such a call is never run."""
         approve = self.options.approve
-        if isinstance(approve, bool):
-            return approve
+        if approve is False:
+            return False
         try:
             values, _ = self._read(arguments)
         except ArgumentsError:
             return False
+        if approve is True:
+            return True
+        from agentkit.tooling.settling import called
+
         try:
-            return bool(approve(values))
+            return bool(called(functools.partial(approve, values), Stop(self.name)))
         except Exception as error:
             if stops_the_run(error):
                 raise

@@ -4,6 +4,7 @@ import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import cut
 from agentkit.errors import ArgumentsError
 from agentkit.tooling.json_repair import read_json
@@ -69,7 +70,7 @@ def check_names(parameters: Mapping[str, Any], values: Mapping[str, Any], unknow
     known = parameters.get("properties") or {}
     strangers = [*unknown, *(name for name in values if name not in known and _is_complete(parameters))]
     if strangers and (len(known) > len(values.keys() & known.keys()) or any("." in name for name in unknown)):
-        raise ArgumentsError(unknown_names(strangers, values, known))
+        raise ArgumentsError(unknown_names(strangers, values, known, parameters))
 
 
 def ignored(tool: str, parameters: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -80,18 +81,62 @@ def ignored(tool: str, parameters: Mapping[str, Any], names: Sequence[str]) -> s
     return f"\n(ignored, since {tool} has no such arguments: {', '.join(names)[:_MAX_NAMES]}; it takes {takes})"
 
 
-def unknown_names(names: Sequence[str], given: Collection[str], known: Collection[str]) -> str:
+def unknown_names(
+    names: Sequence[str], given: Collection[str], known: Collection[str], parameters: Mapping[str, Any] | None = None
+) -> str:
     """Returns a sentence that names arguments which a tool does not have, the nearest to each that it has and that is
-    not given, and all that it has."""
+    not given, and all that it has. names: also paths of keys in nested objects, of whose names `parameters` knows, the
+    JSON schema."""
     free = [name for name in known if name not in given] or list(known)
-    each = [f"no argument {cut(name, 60)!r}{_nearest(name, free)}" for name in names[:_MAX_NAMED]]
-    return f"it has {' and '.join(each)}; it takes {', '.join(known) or 'none'}"
+    takes = {"it": known}
+    told = []
+    for name in names[:_MAX_NAMED]:
+        place, _, key = name.rpartition(".")
+        there = list(_names_at(parameters or {}, place)) if place else []
+        if there:
+            takes[cut(place, 60)] = there
+        told.append(f"no argument {cut(name, 60)!r}{_nearest(key, there or free)}")
+    if len(takes) > 1 and all("." in name for name in names):
+        del takes["it"]
+    lists = "; ".join(f"{place} takes {', '.join(there) or 'none'}" for place, there in takes.items())
+    return f"it has {' and '.join(told)}; {lists}"
+
+
+_STEP = pattern(r"\[\d+\]|[^.\[\]]+")
+
+
+def _names_at(parameters: Mapping[str, Any], path: str) -> Collection[str]:
+    """The names that the objects at a path (`mail.to[0]`) may have by the schema of all arguments."""
+    found: list[Mapping[str, Any]] = [parameters]
+    for step in _STEP.findall(path):
+        found = [each for schema in found for each in _alternatives(_inside(schema, step), parameters, set())]
+    return dict.fromkeys(name for schema in found for name in schema.get("properties") or ())
+
+
+def _inside(schema: Mapping[str, Any], step: str) -> Any:
+    if step[0] == "[":
+        return schema.get("items")
+    return (schema.get("properties") or {}).get(step, schema.get("additionalProperties"))
+
+
+def _alternatives(schema: Any, parameters: Mapping[str, Any], seen: set[str]) -> Iterator[Mapping[str, Any]]:
+    """A schema without its references, and those that it is made of. seen: references that were followed."""
+    if not isinstance(schema, Mapping):
+        return
+    reference = str(schema.get("$ref", "")).rpartition("/")[2]
+    if reference and reference not in seen:
+        seen.add(reference)
+        yield from _alternatives((parameters.get("$defs") or {}).get(reference), parameters, seen)
+    yield schema
+    for kind in ("anyOf", "oneOf", "allOf"):
+        for each in schema.get(kind) or ():
+            yield from _alternatives(each, parameters, seen)
 
 
 def _nearest(name: str, known: list[str]) -> str:
     import difflib  # for a mistake of a model
 
-    found = difflib.get_close_matches(name.rpartition(".")[2][:60], known, n=1, cutoff=0.0)
+    found = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.0)
     return f" (nearest: {found[0]!r})" if found else ""
 
 
