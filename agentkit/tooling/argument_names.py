@@ -39,6 +39,23 @@ def unwrapped(given: dict[str, Any], tool: str, known: Collection[str]) -> dict[
     return given
 
 
+def wrapped(given: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of a tool that takes one object, where the keys of that were written in its place: all that
+    it has to have, and nothing else. parameters: the JSON schema of the arguments."""
+    described = parameters.get("properties") or {}
+    if len(described) != 1 or not given or described.keys() & given.keys():
+        return given
+    (name,) = described
+    may_be_others = parameters.get("additionalProperties", True) is not False and name not in parameters.get(
+        "required", ()
+    )
+    objects = [each for each in _alternatives(described[name], parameters, set()) if each.get("properties")]
+    if may_be_others or len(objects) != 1:
+        return given
+    is_whole = set(objects[0].get("required", ())) <= given.keys() <= objects[0]["properties"].keys()
+    return {name: given} if is_whole else given
+
+
 def _inner(given: Mapping[str, Any], tool: str) -> dict[str, Any] | None:
     payloads = [key for key in given if key in _PAYLOADS]
     if not payloads and len(given) == 1:
@@ -169,6 +186,22 @@ def _member(value: Any, key: str) -> Any:
     return getattr(value, key, None) if fields is not None or hasattr(type(value), "__dataclass_fields__") else None
 
 
+def names_of_model(model: "type[BaseModel]") -> set[str]:
+    """Returns the keys under which the fields of a pydantic class may be given."""
+    only_by_alias = _only_by_alias(model, model.model_fields)
+    names = {each for name, field in model.model_fields.items() for each in _names_of(name, field)}
+    return {name for name in names if isinstance(name, str)} - only_by_alias
+
+
+def _only_by_alias(kind: Any, fields: Mapping[str, Any]) -> set[str]:
+    """Returns the names of fields that pydantic doesn't read under their own names, and under that of no other."""
+    config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
+    if config.get("populate_by_name") or config.get("validate_by_name"):
+        return set()
+    named = {name for name, field in fields.items() if getattr(field, "validation_alias", None) is not None}
+    return named - {alias for name in named for alias in _names_of("", fields[name])}
+
+
 def _names_of(name: str, field: Any) -> list[Any]:
     """Returns the keys under which a field of a model may be given."""
     alias = field.validation_alias
@@ -189,6 +222,7 @@ def _lost_in_dataclass(given: Mapping[str, Any], value: Any) -> list[str]:
 
     fields = {field.name: field.init for field in dataclasses.fields(value)}
     known = {name for name in value.__dataclass_fields__ if fields.get(name, True)}  # with those only of `__init__`
+    known -= _only_by_alias(type(value), getattr(value, "__pydantic_fields__", {}))
     lost = [name for name in given if name not in known]
     if not lost or not (any(name in fields for name in lost) or fields.keys() & known - given.keys()):
         return []
@@ -203,7 +237,7 @@ def _lost_in_model(given: Mapping[str, Any], value: "BaseModel") -> list[str]:
     fields, is_set = type(value).model_fields, value.model_fields_set
     if len(given) <= len(is_set) or len(is_set) >= len(fields):
         return []  # all was used, by a validator perhaps, or nothing is left to a default
-    known = {key for name, field in fields.items() for key in _names_of(name, field)}
+    known = names_of_model(type(value))
     return [name for name in given if name not in known]
 
 

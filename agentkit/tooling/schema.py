@@ -21,6 +21,7 @@ from pydantic_core import SchemaError
 from typing_extensions import TypedDict  # pydantic wants this one on Python 3.11
 
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.argument_names import names_of_model
 from agentkit.tooling.checked_types import checked_in_time
 from agentkit.tooling.docstrings import docstring_of
 from agentkit.tooling.signature import ModelValues, element_of, keys_of, unpacked
@@ -142,7 +143,7 @@ def of_model(model: type[BaseModel], name: str) -> tuple[str, dict[str, Any], Ty
     is_open = model.model_config.get("extra") == "allow"
     schema = {"type": "object", "properties": {}, **schema}
     schema = {**schema, "additionalProperties": schema.get("additionalProperties", True) if is_open else False}
-    names = AnyName() if is_open else frozenset((*model.model_fields, *schema["properties"]))
+    names = AnyName() if is_open else frozenset((*names_of_model(model), *schema["properties"]))
     return docs.text, schema, adapter, names
 
 
