@@ -140,12 +140,17 @@ class Tool(Generic[P, R]):
         from agentkit.tooling.argument_readers import signature_reader
         from agentkit.tooling.definition import checked_name, text_or_name
         from agentkit.tooling.description import describe
-        from agentkit.tooling.signature import is_method, name_of
+        from agentkit.tooling.signature import is_method, name_of, tool_methods
 
         if isinstance(function, classmethod):
             raise ToolDefinitionError(f"tool: {function!r} is not a function: write @classmethod above @tool")
         if not callable(function):
             raise ToolDefinitionError(f"tool: {function!r} is not a function")
+        if isinstance(function, type) and (methods := tool_methods(function)):
+            its = f"{function.__name__}(...).{methods[0]}"
+            raise ToolDefinitionError(
+                f"tool: {function!r} is a class with tools as its methods: pass those, such as {its}"
+            )
         name = checked_name(name or name_of(function))
         waits = is_method(function)
         described = describe(function, name, Context, namespace, bound=not waits)

@@ -77,6 +77,12 @@ def is_method(function: Callable[..., Any]) -> bool:
     return in_class and first is not None and first.name in ("self", "cls")
 
 
+def tool_methods(kind: type) -> list[str]:
+    """The names of the methods of a class that are tools, as `@tool` leaves them."""
+    names = dict.fromkeys(name for each in reversed(kind.__mro__) for name in vars(each))
+    return [name for name in names if getattr(inspect.getattr_static(kind, name), "waits_for_object", False) is True]
+
+
 def parameters_of(function: Callable[..., Any], tool: str, bound: bool) -> list[inspect.Parameter]:
     """The parameters of a function, without those that `partial` has bound: a model neither sees nor sets them. bound:
     False for an unbound method, whose first parameter is no argument. Raises ToolDefinitionError when it has no

@@ -111,7 +111,7 @@ class Notes:
         return "one"
 
     @tool
-    def find(self: Any, ids: list[int], day: date | None = None) -> str:
+    def find(self: Any, ids: list[int], day: date | None = None) -> str:  # type: ignore[valid-type]
         """Find notes."""
         return f"{ids} {day}"
 
@@ -121,7 +121,7 @@ class Notes:
         return "today"
 
     @tool
-    def move(self, ids: list[int], to: date) -> str:
+    def move(self, ids: list[int], to: date) -> str:  # type: ignore[valid-type]
         """Move notes."""
         return f"{ids} {to}"
 
@@ -148,6 +148,14 @@ def test_a_parameter_of_the_class_itself_is_refused_by_name() -> None:
             def merge(self, other: Self | None = None) -> str:
                 """Merge two shelves."""
                 return ""
+
+
+def test_an_object_in_the_place_of_its_tools_is_told_what_to_pass() -> None:  # simonw/llm#1114
+    given: list[Any] = [Notes()]
+    with pytest.raises(ToolDefinitionError, match=r"pass these: object.list, object.find, object.date, object.move"):
+        Agent(ScriptedBackend(), tools=given)
+    with pytest.raises(ToolDefinitionError, match=r"is a class with tools as its methods: .* Notes\(...\)\.list"):
+        Agent(ScriptedBackend(), tools=[Notes])
 
 
 def test_a_pydantic_class_may_have_methods_that_are_tools() -> None:  # langchain-ai/langchain#19783
