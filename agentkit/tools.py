@@ -147,10 +147,8 @@ class Tool(Generic[P, R]):
         if not callable(function):
             raise ToolDefinitionError(f"tool: {function!r} is not a function")
         if isinstance(function, type) and (methods := tool_methods(function)):
-            its = f"{function.__name__}(...).{methods[0]}"
-            raise ToolDefinitionError(
-                f"tool: {function!r} is a class with tools as its methods: pass those, such as {its}"
-            )
+            one = f"{function.__name__}(...).{methods[0]}"
+            raise ToolDefinitionError(f"tool: {function!r} is a class with tools as its methods: pass those, as {one}")
         name = checked_name(name or name_of(function))
         waits = is_method(function)
         described = describe(function, name, Context, namespace, bound=not waits)
@@ -182,7 +180,7 @@ class Tool(Generic[P, R]):
             return self
         bound = type(self).__new__(type(self))
         bound.__dict__.update(self.__dict__)
-        bound.function = self.function.__get__(instance, owner)
+        bound.function = bound.__dict__["__wrapped__"] = self.function.__get__(instance, owner)
         bound.waits_for_object = False
         return bound
 
@@ -407,6 +405,8 @@ def tool(
     """
 
     def decorate(function: Callable[P, R], depth: int = 1) -> Tool[P, R]:
+        if isinstance(function, Tool):
+            return function.replace(name=name, description=description, **options)
         namespace = sys._getframe(depth).f_locals  # annotations may name classes local to the enclosing function
         return Tool._described(function, namespace, name, description, options)
 

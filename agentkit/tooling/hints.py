@@ -172,7 +172,7 @@ def _value_of_alias(hint: Any) -> Any:
     look up where the alias is from, and mostly the alias again (`pydantic.JsonValue`)."""
     while type(hint).__name__ == "TypeAliasType" and not _has_text(hint.__value__):
         hint = hint.__value__
-    return hint
+    return hint.type if type(hint).__name__ == "InitVar" else hint  # of a dataclass that is a tool
 
 
 def _has_text(hint: Any) -> bool:

@@ -69,9 +69,12 @@ def name_of(function: Callable[..., Any]) -> str:
 
 def is_method(function: Callable[..., Any]) -> bool:
     """Whether this is a function in the body of a class, not bound to an object yet."""
-    if not inspect.isfunction(function):
+    if inspect.ismethod(function) or not hasattr(type(function), "__get__"):
         return False
-    *outer, _ = function.__qualname__.split(".")
+    defined: Any = inspect.unwrap(function)  # such as what `functools.cache` leaves of it
+    if not inspect.isfunction(defined):
+        return False
+    *outer, _ = defined.__qualname__.split(".")
     first = next(iter(inspect.signature(function).parameters.values()), None)
     in_class = bool(outer) and outer[-1] != "<locals>"
     return in_class and first is not None and first.name in ("self", "cls")

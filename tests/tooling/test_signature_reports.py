@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from dataclasses import InitVar, dataclass
 from datetime import date
 from typing import Annotated, Any, Self
 
@@ -97,6 +98,41 @@ def test_a_wrapped_method_keeps_its_object() -> None:
     made = tool(Scale(2).weigh)
     assert list(made.parameters["properties"]) == ["count"]
     assert answer(made, {"count": 3}) == "6 kg"
+
+
+# Tools of tools
+
+
+def test_a_tool_is_made_again_with_what_it_is_bound_to_and_its_options() -> None:
+    class Shelf:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        @tool(read_only=True)
+        @functools.cache  # noqa: B019
+        def find(self, title: str, count: int = 1) -> str:
+            """Find a book."""
+            return f"{self.name}: {title} {count}"
+
+    shelf = Shelf("top")
+    renamed = tool(name="look_up")(shelf.find)
+    assert (renamed.name, renamed.options.read_only, list(renamed.parameters["properties"])) == (
+        *("look_up", True),
+        ["title", "count"],
+    )
+    assert answer(renamed, {"title": "x"}) == "top: x 1"
+    assert answer(functools.partial(shelf.find, count=2), {"title": "y"}) == "top: y 2"
+
+
+def test_what_only_init_of_a_dataclass_takes_is_an_argument_of_the_tool() -> None:
+    @dataclass
+    class Order:
+        """Order something."""
+
+        item: str
+        price: InitVar[int] = 3
+
+    assert answer(Order, {"item": "tea", "price": "4"}) == '{"item":"tea"}'
 
 
 # Methods
