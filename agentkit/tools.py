@@ -72,6 +72,7 @@ class Tool(Generic[P, R]):
     ) -> None:
         from agentkit.tooling.argument_readers import schema_reader  # a program without tools needs none of this
         from agentkit.tooling.parameter_list import object_schema
+        from agentkit.tooling.signature import check_given
 
         self._set(name, description, object_schema(parameters, name), function, context, options)
         self._set_isolation()
@@ -83,6 +84,7 @@ class Tool(Generic[P, R]):
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         if self.parameters.get("type") != "object":
             raise ToolDefinitionError(f'tool {name}: parameters must be a JSON schema with "type": "object"')
+        check_given(function, name, context, self.parameters.get("properties") or {})
 
     def _set(
         self,

@@ -43,14 +43,13 @@ def wrapped(given: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, A
     """Returns the arguments of a tool that takes one object, where the keys of that were written in its place: all that
     it has to have, and nothing else. parameters: the JSON schema of the arguments."""
     described = parameters.get("properties") or {}
-    if len(described) != 1 or not given or described.keys() & given.keys():
+    if len(described) != 1 or described.keys() & given.keys():
         return given
     (name,) = described
-    may_be_others = parameters.get("additionalProperties", True) is not False and name not in parameters.get(
-        "required", ()
-    )
+    is_required = name in parameters.get("required", ())
     objects = [each for each in _alternatives(described[name], parameters, set()) if each.get("properties")]
-    if may_be_others or len(objects) != 1:
+    may_be_others = given and parameters.get("additionalProperties", True) is not False
+    if len(objects) != 1 or not (is_required or (given and not may_be_others)):
         return given
     is_whole = set(objects[0].get("required", ())) <= given.keys() <= objects[0]["properties"].keys()
     return {name: given} if is_whole else given

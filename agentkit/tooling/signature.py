@@ -98,6 +98,21 @@ def parameters_of(function: Callable[..., Any], tool: str, bound: bool) -> list[
     return [each for each in taken if each.name not in given][0 if bound else 1 :]
 
 
+def check_given(function: Callable[..., Any], tool: str, context: str | None, properties: Mapping[str, Any]) -> None:
+    """Raise ToolDefinitionError where a function can't be called with the arguments that a hand-written schema has."""
+    try:
+        taken = _taken(function)
+    except (TypeError, ValueError):  # Python can't inspect it
+        return
+    needed = [each for each in taken if each.default is each.empty and each.kind not in _VARIADIC]
+    missing = [each.name for each in needed if each.name not in properties and each.name != context]
+    if properties and missing:
+        raise ToolDefinitionError(
+            f"tool {tool}: the function needs {missing[0]!r}, which is none of the properties of parameters (they are "
+            "passed by name; the name of what takes the run's Context is given as context=)"
+        )
+
+
 def _taken(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters of a function; of one that wraps another (`functools.wraps`), those of the other as far as it
     passes arguments on: what it gives the other itself is not to be given to it."""
@@ -126,9 +141,12 @@ def _passes_names_on(function: Callable[..., Any]) -> bool:
     return not _wraps(function) or _variadic_kinds(function) != {inspect.Parameter.VAR_POSITIONAL}
 
 
+_VARIADIC = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+
+
 def _variadic_kinds(function: Callable[..., Any]) -> set[Any]:
     kinds = {each.kind for each in inspect.signature(function, follow_wrapped=False).parameters.values()}
-    return kinds & {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return kinds & _VARIADIC
 
 
 def _bound_keywords(function: Callable[..., Any]) -> set[str]:

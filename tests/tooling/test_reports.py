@@ -223,6 +223,21 @@ def test_an_object_that_is_the_only_argument_may_be_written_in_its_place(functio
     assert answer(order_with_more, {"item": "tea"}) == "(None, {'item': 'tea'})"
 
 
+class Listing(BaseModel):
+    status: str = "open"
+    count: int = 20
+
+
+def test_no_arguments_are_an_object_of_which_nothing_is_required() -> None:  # GitGuardian/ggmcp#206
+    def list_issues(params: Listing) -> str:
+        """List issues."""
+        return f"{params.status} {params.count}"
+
+    assert answer(list_issues, {}) == "open 20"
+    assert "order: is missing" in answer(order, {})
+    assert answer(order_if_any, {}) == "None"
+
+
 def test_an_object_of_a_hand_written_schema_may_be_written_in_its_place() -> None:
     body = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     made = Tool("send", "Send it.", {"type": "object", "properties": {"body": body}, "required": ["body"]}, repr_of)

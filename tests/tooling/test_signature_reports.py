@@ -235,6 +235,20 @@ def test_a_definition_that_no_call_could_fit_is_refused(function: Any, reason: s
         tool(function)
 
 
+def test_a_function_that_needs_more_than_its_hand_written_schema_has_is_refused() -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+    def forecast(city: str, ctx: Context) -> str:
+        """Forecast the weather."""
+        return f"{city}: {type(ctx).__name__}"
+
+    with pytest.raises(ToolDefinitionError, match=r"tool forecast: the function needs 'ctx', .*context="):
+        Tool("forecast", "Forecast the weather.", schema, forecast)
+    assert (
+        answer(Tool("forecast", "Forecast it.", schema, forecast, context="ctx"), {"city": "Oslo"}) == "Oslo: Context"
+    )
+
+
 def test_a_type_that_needs_a_package_names_the_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "email_validator", None)
 
