@@ -48,8 +48,8 @@ def wrapped(given: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, A
     (name,) = described
     is_required = name in parameters.get("required", ())
     objects = [each for each in _alternatives(described[name], parameters, set()) if each.get("properties")]
-    may_be_others = given and parameters.get("additionalProperties", True) is not False
-    if len(objects) != 1 or not (is_required or (given and not may_be_others)):
+    may_be_others = bool(given) and parameters.get("additionalProperties", True) is not False
+    if len(objects) != 1 or not (is_required or (bool(given) and not may_be_others)):
         return given
     is_whole = set(objects[0].get("required", ())) <= given.keys() <= objects[0]["properties"].keys()
     return {name: given} if is_whole else given
