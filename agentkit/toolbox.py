@@ -9,6 +9,7 @@ from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.call_names import UNNAMED, meant, meant_with_qualifier, nearest
 from agentkit.tooling.foreign import ForeignTool, refuse_one, with_foreign
 from agentkit.tooling.schema_dialects import Dialect, tool_for
+from agentkit.tooling.signature import tool_methods
 from agentkit.tools import Tool, tool
 
 if TYPE_CHECKING:
@@ -147,6 +148,9 @@ def _callable(given: Any) -> Any:
     if callable(given) or isinstance(given, classmethod):
         return given
     kind = type(given).__name__
+    if methods := tool_methods(type(given)):
+        them = ", ".join(f"object.{name}" for name in methods)
+        raise ToolDefinitionError(f"tools has {given!r:.80} (a {kind}), whose methods are tools: pass these: {them}")
     instead = _INSTEAD.get(kind, "a list has functions, and what @tool or Tool(...) makes of them")
     raise ToolDefinitionError(f"tools has {given!r:.80} (a {kind}): {instead}")
 

@@ -72,6 +72,7 @@ class Tool(Generic[P, R]):
     ) -> None:
         from agentkit.tooling.argument_readers import schema_reader  # a program without tools needs none of this
         from agentkit.tooling.parameter_list import object_schema
+        from agentkit.tooling.signature import check_given
 
         self._set(name, description, object_schema(parameters, name), function, context, options)
         self._set_isolation()
@@ -83,6 +84,7 @@ class Tool(Generic[P, R]):
             raise ToolDefinitionError(f"tool {name}: {error}") from None
         if self.parameters.get("type") != "object":
             raise ToolDefinitionError(f'tool {name}: parameters must be a JSON schema with "type": "object"')
+        check_given(function, name, context, self.parameters.get("properties") or {})
 
     def _set(
         self,
@@ -142,12 +144,15 @@ class Tool(Generic[P, R]):
         from agentkit.tooling.argument_readers import signature_reader
         from agentkit.tooling.definition import checked_name, text_or_name
         from agentkit.tooling.description import describe
-        from agentkit.tooling.signature import is_method, name_of
+        from agentkit.tooling.signature import is_method, name_of, tool_methods
 
         if isinstance(function, classmethod):
             raise ToolDefinitionError(f"tool: {function!r} is not a function: write @classmethod above @tool")
         if not callable(function):
             raise ToolDefinitionError(f"tool: {function!r} is not a function")
+        if isinstance(function, type) and (methods := tool_methods(function)):
+            one = f"{function.__name__}(...).{methods[0]}"
+            raise ToolDefinitionError(f"tool: {function!r} is a class with tools as its methods: pass those, as {one}")
         name = checked_name(name or name_of(function))
         waits = is_method(function)
         described = describe(function, name, Context, namespace, bound=not waits)
@@ -179,7 +184,7 @@ class Tool(Generic[P, R]):
             return self
         bound = type(self).__new__(type(self))
         bound.__dict__.update(self.__dict__)
-        bound.function = self.function.__get__(instance, owner)
+        bound.function = bound.__dict__["__wrapped__"] = self.function.__get__(instance, owner)
         bound.waits_for_object = False
         return bound
 
@@ -201,14 +206,18 @@ class Tool(Generic[P, R]):
         """Whether a person has to approve this call. arguments: JSON text. True when the approve function fails; False
         when the arguments can't be read, since such a call is never run."""
         approve = self.options.approve
-        if isinstance(approve, bool):
-            return approve
+        if approve is False:
+            return False
         try:
             values, _ = self._read(arguments)
         except ArgumentsError:
             return False
+        if approve is True:
+            return True
+        from agentkit.tooling.settling import called
+
         try:
-            return bool(approve(values))
+            return bool(called(functools.partial(approve, values), Stop(self.name)))
         except Exception as error:
             if stops_the_run(error):
                 raise
@@ -401,6 +410,8 @@ def tool(
     """
 
     def decorate(function: Callable[P, R], depth: int = 1) -> Tool[P, R]:
+        if isinstance(function, Tool):
+            return function.replace(name=name, description=description, **options)
         namespace = sys._getframe(depth).f_locals  # annotations may name classes local to the enclosing function
         return Tool._described(function, namespace, name, description, options)
 

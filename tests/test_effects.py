@@ -1,5 +1,6 @@
 """Before a tool with an effect runs it is certain what was asked for, and after it ran it is never told as undone."""
 
+import asyncio
 import dataclasses
 import functools
 import json
@@ -292,15 +293,55 @@ def test_a_hand_written_schema_looks_into_nested_objects_too() -> None:
         )
     )
     assert "no argument 'mail.recipient'" in answer(made, {"mail": {"recipient": "bob"}, "list": []}).response
-    assert "no argument 'list[0].c'" in answer(made, {"mail": {}, "list": [{"a": "1", "c": "2"}]}).response
+    record = answer(made, {"mail": {}, "list": [{"a": "1", "c": "2"}]})
+    assert "no argument 'list[0].c' (nearest: " in record.response
+    assert "; list[0] takes a, b." in record.response
     assert ran == []
     assert answer(made, {"mail": {"to": "bob"}, "list": [{"a": "1"}]}).error is None
+
+
+class Mail(BaseModel):
+    to: str
+    copies: "list[Mail]" = []
+
+
+def test_the_names_of_a_nested_object_are_told_where_one_is_wrong() -> None:  # microsoft/agent-framework#7953
+    @tool
+    def post(mail: Mail, folder: str = "out") -> None:
+        """Post a mail."""
+
+    response = answer(post, {"mail": {"to": "bob", "copies": [{"to": "eve", "copy": []}]}}).response
+    assert "no argument 'mail.copies[0].copy' (nearest: 'copies'); mail.copies[0] takes to, copies." in response
+    response = answer(post, {"mail": {"to": "bob", "cc": "eve"}, "folders": "in"}).response
+    assert response.endswith("it takes mail, folder; mail takes to, copies. Correct them and call it again.")
 
 
 def test_an_approval_is_not_asked_for_a_call_that_would_be_refused() -> None:
     asked = tool(approve=lambda values: True)(send.function)
     assert not asked.needs_approval('{"recipient": "bob"}')
     assert asked.needs_approval('{"to": "bob"}')
+    assert not tool(approve=True)(send.function).needs_approval('{"recipient": "bob"}')
+
+
+def test_the_model_is_told_of_wrong_arguments_before_a_person_is_asked() -> None:
+    """vercel/ai#19238, openai/openai-agents-js#1335: a person approved calls that could not run."""
+    asked = tool(approve=True)(send.function)
+    backend = ScriptedBackend(("send", {"recipient": "bob"}), ("send", {"to": "bob"}))
+    result = Agent(backend, tools=[asked]).run("Go.")
+    assert "no argument 'recipient'" in result.tool_calls[0].response
+    assert [call.arguments for call in result.pending] == [{"to": "bob"}]
+    assert ran == []
+
+
+def test_whether_a_person_is_asked_may_be_found_out_asynchronously() -> None:
+    async def is_strange(values: dict[str, Any]) -> bool:
+        await asyncio.sleep(0)
+        return bool(values["to"] == "eve")
+
+    asked = tool(approve=is_strange)(send.function)
+    assert answer(asked, {"to": "bob"}).error is None
+    result = Agent(ScriptedBackend(("send", {"to": "eve"})), tools=[asked]).run("Go.")
+    assert [call.arguments for call in result.pending] == [{"to": "eve"}]
 
 
 @pytest.mark.parametrize("part", ['{"arguments": ', "[", '{"a": '])

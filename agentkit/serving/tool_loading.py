@@ -1,6 +1,7 @@
 """Loads tools given by name or as `module:name`, the tools of a documents folder, and MCP servers."""
 
 import importlib
+import operator
 import os
 import shutil
 import sys
@@ -13,6 +14,7 @@ from agentkit._lazy import Registry
 from agentkit.plugins.installed import surroundings
 from agentkit.running.agent_tools import AnyTool as AnyTool
 from agentkit.tooling.foreign import tools_from
+from agentkit.tooling.signature import tool_methods
 from agentkit.tooling.toolset import Toolset
 
 TOOLS = Registry(
@@ -126,8 +128,12 @@ def load_object(name: str) -> Any:
 
 def _problem(found: object) -> str:
     tools = found if isinstance(found, list | tuple) else [found]
-    is_right = bool(tools) and all(map(_is_right, tools))
-    return "" if is_right else "it is neither a tool nor a function, nor a non-empty list of these"
+    wrong = next((each for each in tools if not _is_right(each)), None if tools else found)
+    if wrong is None:
+        return ""
+    if methods := tool_methods(type(wrong)):
+        return f"it is an object with tools as its methods: name them, such as module:object.{methods[0]}"
+    return "it is neither a tool nor a function, nor a non-empty list of these"
 
 
 def _is_right(found: object) -> bool:
@@ -154,10 +160,11 @@ def attribute_of(option: str, name: str) -> Any:
 
 
 def attribute_in(module: object, attribute: str, given: str, where: str) -> Any:
-    """Return an attribute of a module. given: what the user has written. where: what the module is called in errors.
-    Raises ConfigurationError when there is none, and whatever the module raises."""
+    """Return an attribute of a module, or of an object in it (`shelf.find`). given: what the user has written. where:
+    what the module is called in errors. Raises ConfigurationError when there is none, and whatever the module
+    raises."""
     try:
-        return getattr(module, attribute)
+        return operator.attrgetter(attribute)(module)
     except AttributeError:
         raise ConfigurationError(f"{given}: {where} has no {attribute!r}") from None
     except Exception as error:  # of its __getattr__

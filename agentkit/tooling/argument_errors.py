@@ -9,9 +9,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core.core_schema import ErrorType
 
 from agentkit._text import json_bytes, shown
-from agentkit.errors import ArgumentsError
+from agentkit.errors import ArgumentsError, ToolError
 from agentkit.tooling.coercion import Coercion, Names
-from agentkit.tooling.error_text import described
+from agentkit.tooling.error_text import described, message_of
 
 MAX_ERRORS = 5
 MAX_VALUE_LENGTH = 120
@@ -40,6 +40,8 @@ def validated(adapter: TypeAdapter[Any], values: Mapping[str, Any]) -> tuple[Any
         return adapter.validate_json(_json_of(values)), ()
     except ValidationError as error:
         return None, error.errors(include_url=False)
+    except ToolError as error:  # a validator's words for the model
+        raise ArgumentsError(message_of(error).rstrip(".")) from error
     except Exception as error:  # of a user's validator, which got a value that it did not expect
         raise ArgumentsError(described(error)) from error
 

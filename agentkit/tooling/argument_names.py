@@ -4,6 +4,7 @@ import typing
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from agentkit._lazy.patterns import pattern
 from agentkit._text import cut
 from agentkit.errors import ArgumentsError
 from agentkit.tooling.json_repair import read_json
@@ -38,6 +39,22 @@ def unwrapped(given: dict[str, Any], tool: str, known: Collection[str]) -> dict[
     return given
 
 
+def wrapped(given: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of a tool that takes one object, where the keys of that were written in its place: all that
+    it has to have, and nothing else. parameters: the JSON schema of the arguments."""
+    described = parameters.get("properties") or {}
+    if len(described) != 1 or described.keys() & given.keys():
+        return given
+    (name,) = described
+    is_required = name in parameters.get("required", ())
+    objects = [each for each in _alternatives(described[name], parameters, set()) if each.get("properties")]
+    may_be_others = bool(given) and parameters.get("additionalProperties", True) is not False
+    if len(objects) != 1 or not (is_required or (bool(given) and not may_be_others)):
+        return given
+    is_whole = set(objects[0].get("required", ())) <= given.keys() <= objects[0]["properties"].keys()
+    return {name: given} if is_whole else given
+
+
 def _inner(given: Mapping[str, Any], tool: str) -> dict[str, Any] | None:
     payloads = [key for key in given if key in _PAYLOADS]
     if not payloads and len(given) == 1:
@@ -69,7 +86,7 @@ def check_names(parameters: Mapping[str, Any], values: Mapping[str, Any], unknow
     known = parameters.get("properties") or {}
     strangers = [*unknown, *(name for name in values if name not in known and _is_complete(parameters))]
     if strangers and (len(known) > len(values.keys() & known.keys()) or any("." in name for name in unknown)):
-        raise ArgumentsError(unknown_names(strangers, values, known))
+        raise ArgumentsError(unknown_names(strangers, values, known, parameters))
 
 
 def ignored(tool: str, parameters: Mapping[str, Any], names: Sequence[str]) -> str:
@@ -80,18 +97,62 @@ def ignored(tool: str, parameters: Mapping[str, Any], names: Sequence[str]) -> s
     return f"\n(ignored, since {tool} has no such arguments: {', '.join(names)[:_MAX_NAMES]}; it takes {takes})"
 
 
-def unknown_names(names: Sequence[str], given: Collection[str], known: Collection[str]) -> str:
+def unknown_names(
+    names: Sequence[str], given: Collection[str], known: Collection[str], parameters: Mapping[str, Any] | None = None
+) -> str:
     """Returns a sentence that names arguments which a tool does not have, the nearest to each that it has and that is
-    not given, and all that it has."""
+    not given, and all that it has. names: also paths of keys in nested objects, of whose names `parameters` knows, the
+    JSON schema."""
     free = [name for name in known if name not in given] or list(known)
-    each = [f"no argument {cut(name, 60)!r}{_nearest(name, free)}" for name in names[:_MAX_NAMED]]
-    return f"it has {' and '.join(each)}; it takes {', '.join(known) or 'none'}"
+    takes = {"it": known}
+    told = []
+    for name in names[:_MAX_NAMED]:
+        place, _, key = name.rpartition(".")
+        there = list(_names_at(parameters or {}, place)) if place else []
+        if there:
+            takes[cut(place, 60)] = there
+        told.append(f"no argument {cut(name, 60)!r}{_nearest(key, there or free)}")
+    if len(takes) > 1 and all("." in name for name in names):
+        del takes["it"]
+    lists = "; ".join(f"{place} takes {', '.join(there) or 'none'}" for place, there in takes.items())
+    return f"it has {' and '.join(told)}; {lists}"
+
+
+_STEP = pattern(r"\[\d+\]|[^.\[\]]+")
+
+
+def _names_at(parameters: Mapping[str, Any], path: str) -> Collection[str]:
+    """The names that the objects at a path (`mail.to[0]`) may have by the schema of all arguments."""
+    found: list[Mapping[str, Any]] = [parameters]
+    for step in _STEP.findall(path):
+        found = [each for schema in found for each in _alternatives(_inside(schema, step), parameters, set())]
+    return dict.fromkeys(name for schema in found for name in schema.get("properties") or ())
+
+
+def _inside(schema: Mapping[str, Any], step: str) -> Any:
+    if step[0] == "[":
+        return schema.get("items")
+    return (schema.get("properties") or {}).get(step, schema.get("additionalProperties"))
+
+
+def _alternatives(schema: Any, parameters: Mapping[str, Any], seen: set[str]) -> Iterator[Mapping[str, Any]]:
+    """A schema without its references, and those that it is made of. seen: references that were followed."""
+    if not isinstance(schema, Mapping):
+        return
+    reference = str(schema.get("$ref", "")).rpartition("/")[2]
+    if reference and reference not in seen:
+        seen.add(reference)
+        yield from _alternatives((parameters.get("$defs") or {}).get(reference), parameters, seen)
+    yield schema
+    for kind in ("anyOf", "oneOf", "allOf"):
+        for each in schema.get(kind) or ():
+            yield from _alternatives(each, parameters, seen)
 
 
 def _nearest(name: str, known: list[str]) -> str:
     import difflib  # for a mistake of a model
 
-    found = difflib.get_close_matches(name.rpartition(".")[2][:60], known, n=1, cutoff=0.0)
+    found = difflib.get_close_matches(name[:60], known, n=1, cutoff=0.0)
     return f" (nearest: {found[0]!r})" if found else ""
 
 
@@ -124,6 +185,22 @@ def _member(value: Any, key: str) -> Any:
     return getattr(value, key, None) if fields is not None or hasattr(type(value), "__dataclass_fields__") else None
 
 
+def names_of_model(model: "type[BaseModel]") -> set[str]:
+    """Returns the keys under which the fields of a pydantic class may be given."""
+    only_by_alias = _only_by_alias(model, model.model_fields)
+    names = {each for name, field in model.model_fields.items() for each in _names_of(name, field)}
+    return {name for name in names if isinstance(name, str)} - only_by_alias
+
+
+def _only_by_alias(kind: Any, fields: Mapping[str, Any]) -> set[str]:
+    """Returns the names of fields that pydantic doesn't read under their own names, and under that of no other."""
+    config = getattr(kind, "model_config", None) or getattr(kind, "__pydantic_config__", None) or {}
+    if config.get("populate_by_name") or config.get("validate_by_name"):
+        return set()
+    named = {name for name, field in fields.items() if getattr(field, "validation_alias", None) is not None}
+    return named - {alias for name in named for alias in _names_of("", fields[name])}
+
+
 def _names_of(name: str, field: Any) -> list[Any]:
     """Returns the keys under which a field of a model may be given."""
     alias = field.validation_alias
@@ -144,6 +221,7 @@ def _lost_in_dataclass(given: Mapping[str, Any], value: Any) -> list[str]:
 
     fields = {field.name: field.init for field in dataclasses.fields(value)}
     known = {name for name in value.__dataclass_fields__ if fields.get(name, True)}  # with those only of `__init__`
+    known -= _only_by_alias(type(value), getattr(value, "__pydantic_fields__", {}))
     lost = [name for name in given if name not in known]
     if not lost or not (any(name in fields for name in lost) or fields.keys() & known - given.keys()):
         return []
@@ -158,7 +236,7 @@ def _lost_in_model(given: Mapping[str, Any], value: "BaseModel") -> list[str]:
     fields, is_set = type(value).model_fields, value.model_fields_set
     if len(given) <= len(is_set) or len(is_set) >= len(fields):
         return []  # all was used, by a validator perhaps, or nothing is left to a default
-    known = {key for name, field in fields.items() for key in _names_of(name, field)}
+    known = names_of_model(type(value))
     return [name for name in given if name not in known]
 
 

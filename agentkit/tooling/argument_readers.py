@@ -2,12 +2,12 @@
 
 import functools
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agentkit._text import cut
 from agentkit.errors import ArgumentsError, ToolDefinitionError
-from agentkit.tooling.argument_names import check_names, left_out, left_out_of_schema, unknown_names, unwrapped
+from agentkit.tooling.argument_names import check_names, left_out, left_out_of_schema, unknown_names, unwrapped, wrapped
 from agentkit.tooling.arguments import MAX_VALUE_LENGTH, parse
 from agentkit.tooling.plain_arguments import PlainArguments
 
@@ -46,11 +46,12 @@ def signature_reader(
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = numbers_of(parse(arguments), arguments)
         if tool is not None:
-            given = unwrapped(given, tool, known)
+            given = wrapped(unwrapped(given, tool, known), parameters)
         try:
             coerced, values = read_values(given)
         except ArgumentsError as error:
-            raise _with_unknown(error, () if tool is None else given, known) from error.__cause__
+            unknown = [] if tool is None else [name for name in given if name not in known]
+            raise _with_unknown(error, unknown, given, parameters["properties"]) from error.__cause__
         unknown = [name for name in given if name not in known]
         for name, value in coerced.items():
             if isinstance(value, dict | list) and isinstance(values, dict) and name in values:  # else a typed answer
@@ -159,7 +160,7 @@ def schema_reader(
     def read(arguments: str) -> tuple[dict[str, Any], list[str]]:
         given = parse(arguments)
         if described or closed:
-            given = unwrapped(given, tool, described)
+            given = wrapped(unwrapped(given, tool, described), parameters)
         unknown = [name for name in given if closed and name not in described]
         values = {
             name: _whole_number(value, described.get(name)) for name, value in given.items() if name not in unknown
@@ -175,7 +176,8 @@ def schema_reader(
             last = list(validator.iter_errors(coercion.made))
             if not last:
                 return checked(coercion.made, unknown)
-        raise _with_unknown(_schema_error(errors), given, described or given)
+        unknown = [name for name in given if described and name not in described]
+        raise _with_unknown(_schema_error(errors), unknown, given, described)
 
     def checked(values: dict[str, Any], unknown: list[str]) -> tuple[dict[str, Any], list[str]]:
         unknown += left_out_of_schema(values, parameters)
@@ -225,9 +227,11 @@ def _not_multiple(validator: Any, step: Any, value: Any, schema: Any) -> Iterato
         yield ValidationError(f"{value!r} is not a multiple of {step}")
 
 
-def _with_unknown(error: ArgumentsError, given: Collection[str], known: Collection[str]) -> ArgumentsError:
-    """Returns the error with the names that the tool does not have: one of them may stand for what is missing."""
-    unknown = [name for name in given if name not in known]
+def _with_unknown(
+    error: ArgumentsError, unknown: Sequence[str], given: Collection[str], known: Collection[str]
+) -> ArgumentsError:
+    """Returns the error with the names that the tool does not have: one of them may stand for what is missing. known:
+    those that it has."""
     return ArgumentsError(f"{error}; {unknown_names(unknown, given, known)}") if unknown else error
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentkit._lazy.modules import loaded
 from agentkit._lazy.records import dataclass, field
+from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.docstrings import docstring_of
 from agentkit.tooling.hidden import refuse_hidden
 from agentkit.tooling.hints import Hints
@@ -61,12 +62,17 @@ def describe(
     for parameter in parameters:
         hint = hints.of(parameter, name)
         if _is_context(hint, context_type):
+            if context is not None:
+                raise ToolDefinitionError(
+                    f"tool {name}: the parameters {context!r} and {parameter.name!r} both take the run's "
+                    f"{context_type.__name__}: leave one of them out"
+                )
             context = parameter.name
             continue
         refuse_hidden(parameter, hint, name)
         hints.check(parameter, hint, name)
         arguments.append((parameter, hint, docs.parameters.get(parameter.name)))
-    return Description(docs.text, *_described(arguments, name), context, Calling.of(parameters))
+    return Description(docs.text, *_described(arguments, name), context, Calling.of(function, parameters))
 
 
 def _described(

@@ -157,7 +157,7 @@ class _Reader:
     def _header_at(self, position: int) -> re.Match[str] | None:
         """The header of a section, if a line is one: with a colon, an underline or markup, or before an entry."""
         match = _HEADER.fullmatch(self.lines[position])
-        if match is None:
+        if match is None or self._is_variadic(match):
             return None
         if match["rest"]:  # "Args: city: its name"
             is_entry = match["colon"] and match["parameters"] and self._entry_in(match["rest"])
@@ -166,6 +166,11 @@ class _Reader:
             return match
         following = next((line for line in self.lines[position + 1 :] if line), "")
         return match if match["parameters"] and self._entry_in(following) else None
+
+    def _is_variadic(self, header: re.Match[str]) -> bool:
+        """Whether this is the entry of a parameter `*args` or `**kwargs`, as NumPy has it, and no header in bold."""
+        is_closed = "*" in (header["colon"] or "")
+        return (header["marks"] or "") in ("*", "**") and not is_closed and header["parameters"] in self._names
 
     def _is_underlined(self, position: int) -> bool:
         return position + 1 < len(self.lines) and bool(_UNDERLINE.fullmatch(self.lines[position + 1]))

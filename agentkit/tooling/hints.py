@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from agentkit.errors import ToolDefinitionError
 
@@ -69,7 +69,12 @@ class Hints:
 
     def check(self, parameter: inspect.Parameter, hint: Any, tool: str) -> None:
         """Raise ToolDefinitionError when a name in the type is not there."""
-        missing = _absent_in(hint)
+        if any(part is Self for part in _parts(hint)):
+            raise ToolDefinitionError(
+                f"tool {tool}: the type of the parameter {parameter.name!r} names Self, the class of an object that is "
+                "not known where the method is defined: take what such an object is made from"
+            )
+        missing = next((part for part in _parts(hint) if isinstance(part, Absent)), None)
         if missing is not None:
             raise ToolDefinitionError(
                 f"tool {tool}: an annotation can't be resolved: the type of the parameter {parameter.name!r} names "
@@ -82,13 +87,19 @@ class _Names(dict[str, Any]):
     """The names of annotations: given ones, those of the module and of the functions around, and what stands for
     others.
 
-    `typing` looks up names in it; `__missing__` is asked for each that is not an own key.
+    `typing` looks up names in it; `__missing__` is asked for each that is not an own key. A method does not hide the
+    type of its name from the others of its class: `list` may be both.
     """
 
     def __init__(
         self, function: Callable[..., Any], given: Mapping[str, Any], module: Mapping[str, Any], context_type: type
     ) -> None:
-        super().__init__(given)
+        types_of_module = {**vars(builtins), **module}
+        super().__init__(
+            (name, value)
+            for name, value in given.items()
+            if not _is_method(value) or _is_method(types_of_module.get(name, value))
+        )
         self._function = _innermost(function)
         self._module = module
         self._context_type = context_type
@@ -134,6 +145,11 @@ class _Names(dict[str, Any]):
         return found
 
 
+def _is_method(value: object) -> bool:
+    """Whether this is what `def` and decorators leave in a class, and no type."""
+    return hasattr(type(value), "__get__")
+
+
 def _innermost(function: Callable[..., Any]) -> Any:
     while isinstance(function, partial):
         function = function.func
@@ -152,13 +168,24 @@ def _globals_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _value_of_alias(hint: Any) -> Any:
-    """What a `type Alias = ...` stands for; the alias itself where that is a string, which names the alias again."""
-    while type(hint).__name__ == "TypeAliasType" and not isinstance(hint.__value__, str):
+    """What a `type Alias = ...` stands for; the alias itself where a text in it names a type: that is for pydantic to
+    look up where the alias is from, and mostly the alias again (`pydantic.JsonValue`)."""
+    while type(hint).__name__ == "TypeAliasType" and not _has_text(hint.__value__):
         hint = hint.__value__
-    return hint
+    return hint.type if type(hint).__name__ == "InitVar" else hint  # of a dataclass that is a tool
 
 
-def _absent_in(hint: Any) -> Absent | None:
-    if isinstance(hint, Absent):
-        return hint
-    return next((found for part in typing.get_args(hint) if (found := _absent_in(part)) is not None), None)
+def _has_text(hint: Any) -> bool:
+    """Whether a text stands for a type, or for one inside it."""
+    if isinstance(hint, str | typing.ForwardRef):
+        return True
+    origin = typing.get_origin(hint)
+    parts = () if origin is typing.Literal else typing.get_args(hint)
+    return any(map(_has_text, parts[:1] if origin is typing.Annotated else parts))
+
+
+def _parts(hint: Any) -> Iterator[Any]:
+    """A type and the types inside it."""
+    yield hint
+    for part in typing.get_args(hint):
+        yield from _parts(part)

@@ -16,7 +16,7 @@ from typing import Any
 
 from agentkit._lazy.patterns import pattern
 from agentkit._text import joined_surrogates
-from agentkit.tooling.json_tokens import LooseObject
+from agentkit.tooling.json_tokens import LooseObject, Token
 from agentkit.tooling.repair_budget import Budget, CountedText
 
 MAX_OBJECTS = 50
@@ -39,6 +39,8 @@ _CONCATENATED = pattern(
     ),
     re.DOTALL,
 )
+_PREFIX = pattern(r"[bBrRfFuU]{1,2}")
+_ESCAPED = pattern(r"\\(?:u[0-9a-fA-F]{4}|.)|[\r\n]", re.DOTALL)
 _PREFIXED = pattern(r"[:,\[(]\s*[bBrRfFuU]{1,2}[\"']")
 _CODE = pattern(
     r"undefined|(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL
@@ -229,12 +231,16 @@ def _lost(value: Any, text: str, budget: Budget) -> str | None:
     whole = {leaf for leaf in leaves if isinstance(leaf, str)}
     words = "\n".join(leaf for leaf in leaves if isinstance(leaf, str))
     numbers = {leaf for leaf in leaves if isinstance(leaf, int | float)}
+    before: Token | None = None
     for token in LooseObject(text).pieces():
-        written = token.text
+        written, prefix = token.text, _prefix_of(token, before)
+        before = token
+        if prefix:
+            return json.dumps(f"{prefix}{written[:40]}", ensure_ascii=False)
         if token.kind == "string":
             written = written[len(token.quote) : -len(token.quote)]
-            if "\\" in written or "\n" in written:
-                continue  # it is in the value in another form
+            if "\\" in written or "\n" in written:  # these are in the value in another form
+                written = max(_ESCAPED.split(written), key=len)
         elif written.lower() in _LITERALS or _number(written.rstrip("eE")) in numbers or written in ("...", "…", "；"):
             continue
         written = written.strip(" \t\r\n:\"'`")
@@ -243,6 +249,14 @@ def _lost(value: Any, text: str, budget: Budget) -> str | None:
             if written not in words:
                 return json.dumps(written[:40], ensure_ascii=False)
     return None
+
+
+def _prefix_of(token: Token, before: Token | None) -> str:
+    """What stands directly before a string as in a programming language: the r of r"...", which is no JSON."""
+    is_prefix = before is not None and before.kind == "word" and _PREFIX.fullmatch(before.text) is not None
+    if before is None or not is_prefix or token.kind != "string":
+        return ""
+    return before.text if before.end == token.end - len(token.text) else ""
 
 
 def _number(word: str) -> float | None:

@@ -103,6 +103,13 @@ def _begins_as_json(text: str) -> bool:
     return True
 
 
+def _ends_path(text: str, position: int) -> bool:
+    """Whether the backslash before a quotation mark is the last one of a path, as in `"C:\\data\\", "next": 1`."""
+    start = text.rfind('"', 0, position) + 1
+    is_path = text[start - 2 : start - 1] != "\\" and _DRIVE.match(text, start, position) is not None
+    return is_path and _CAN_CONTINUE.match(text, position + 1) is not None
+
+
 class _Marks:
     """The unescaped quotation marks of a text, and those of them after which JSON can continue."""
 
@@ -111,11 +118,11 @@ class _Marks:
         self._positions: dict[str, list[int]] = {}
         self._closing: dict[str, list[int]] = {}
         for found in _MARK.finditer(text):
-            mark = found.group()
-            if mark[0] != "\\":
-                self._positions.setdefault(mark, []).append(found.start())
+            mark, position = found.group()[-1], found.end() - 1
+            if found.group() == mark or (mark == '"' and not is_exact and _ends_path(text, position)):
+                self._positions.setdefault(mark, []).append(position)
                 if is_exact or _CAN_CONTINUE.match(text, found.end()):
-                    self._closing.setdefault(mark, []).append(found.start())
+                    self._closing.setdefault(mark, []).append(position)
 
     def end_of(self, quote: str, start: int) -> int:
         """Returns the position after a string whose inside begins at `start`; 0 when the string is not closed."""
@@ -268,12 +275,19 @@ def _strict(token: Token) -> str:
 
 
 _IN_STRING = pattern(r"\\(?P<escaped>.)|(?P<quote>\")|(?P<control>[\x00-\x1f])", re.DOTALL)
+_DRIVE = pattern(r"[A-Za-z]:\\")
+_PATH = pattern(r"[A-Za-z]:\\[^\"*?<>|\x00-\x1f]*+|(?:[\w.$@~-]++\\)++[\w.$@~-]*+")
+"""A path of Windows from its drive on, or one without spaces, or a name with a namespace of PHP."""
+_NO_ESCAPE = pattern(r"(?<!\\)(?:\\\\)*+\\(?:[ac-eg-mo-qsv-zA-Z0-9.~]|u(?![0-9a-fA-F]{4})|\Z)")
+"""A backslash that JSON knows no escape with."""
 _JSON_ESCAPES = frozenset('"\\/bfnrtu')
 
 
 def _json_string(inside: str, quote: str) -> str:
     """Returns the JSON of a string in other quotation marks; escapes unknown to JSON are kept as backslash and
-    character."""
+    character. A path that has one has no escapes at all: that of `C:\\Users\\bob` is in no other place either."""
+    if _PATH.fullmatch(inside) and _NO_ESCAPE.search(inside):
+        return json.dumps(inside.replace("\\\\", "\\"), ensure_ascii=False)
 
     def escaped(found: "re.Match[str]") -> str:
         character = found["escaped"]

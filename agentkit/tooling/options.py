@@ -1,12 +1,12 @@
 """The options of a tool."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypedDict
 
 from agentkit._lazy.records import dataclass
 from agentkit.errors import ToolDefinitionError
 
-Approve = bool | Callable[[dict[str, Any]], bool]
+Approve = bool | Callable[[dict[str, Any]], bool | Awaitable[bool]]
 
 
 class ToolArguments(TypedDict, total=False):

@@ -17,19 +17,28 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PydanticUserError, T
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import SchemaError
 from typing_extensions import TypedDict  # pydantic wants this one on Python 3.11
 
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.argument_names import names_of_model
 from agentkit.tooling.checked_types import checked_in_time
 from agentkit.tooling.docstrings import docstring_of
 from agentkit.tooling.signature import ModelValues, element_of, keys_of, unpacked
 
-_UNDESCRIBABLE = (PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError)
+_UNDESCRIBABLE = (
+    *(PydanticUserError, PydanticSchemaGenerationError, PydanticUndefinedAnnotation, TypeError),
+    *(SchemaError, ImportError),  # of a pattern that pydantic can't compile; of a type that needs another package
+)
 
 
 class _Schemas(GenerateJsonSchema):
     """Pydantic's JSON schemas, with what a model can give alone: no field that a class sets itself (`init=False`), and
     each value of an enum once, also where a member has two names."""
+
+    def is_subclass_schema(self, schema: Any) -> dict[str, Any]:
+        """No JSON value is a class (`type[int]`): raises PydanticInvalidForJsonSchema."""
+        return self.handle_invalid_for_json_schema(schema, "a class (type[...])")
 
     def field_is_present(self, field: Any) -> bool:
         return field.get("init") is not False and super().field_is_present(field)
@@ -134,7 +143,7 @@ def of_model(model: type[BaseModel], name: str) -> tuple[str, dict[str, Any], Ty
     is_open = model.model_config.get("extra") == "allow"
     schema = {"type": "object", "properties": {}, **schema}
     schema = {**schema, "additionalProperties": schema.get("additionalProperties", True) if is_open else False}
-    names = AnyName() if is_open else frozenset((*model.model_fields, *schema["properties"]))
+    names = AnyName() if is_open else frozenset((*names_of_model(model), *schema["properties"]))
     return docs.text, schema, adapter, names
 
 
@@ -267,7 +276,10 @@ def _described(adapter: TypeAdapter[Any]) -> tuple[TypeAdapter[Any], dict[str, A
 
 
 def _no_schema(name: str, parameter: str, error: Exception) -> ToolDefinitionError:
-    reason = str(error).split("\n")[0]
+    lines = str(error).split("\n")
+    reason = lines[0]
+    if isinstance(error, SchemaError):
+        reason = f"{'in a pattern: ' if 'regex' in str(error) else ''}{lines[-1].removeprefix('error: ')}"
     where = f"the parameter {parameter!r}" if parameter else "a parameter"
     if isinstance(error, PydanticUndefinedAnnotation):
         reason += ": define it above the tool"

@@ -23,8 +23,7 @@ class Calling:
     """How a function is called with arguments by name.
 
     by_place: its parameters that may be passed by place, in order, with their defaults; positional_only: how many of
-    them
-    have to be. variadic: the name of `*args`.
+    them have to be. variadic: the name of `*args`.
     """
 
     by_place: tuple[tuple[str, Any], ...] = ()
@@ -32,12 +31,13 @@ class Calling:
     variadic: str | None = None
 
     @classmethod
-    def of(cls, parameters: list[inspect.Parameter]) -> "Calling":
+    def of(cls, function: Callable[..., Any], parameters: list[inspect.Parameter]) -> "Calling":
         """How a function with these parameters is called."""
         by_place = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+        takes_no_names = not _passes_names_on(function)
         return cls(
             tuple((each.name, each.default) for each in by_place),
-            sum(each.kind is each.POSITIONAL_ONLY for each in by_place),
+            sum(takes_no_names or each.kind is each.POSITIONAL_ONLY for each in by_place),
             next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), None),
         )
 
@@ -69,12 +69,21 @@ def name_of(function: Callable[..., Any]) -> str:
 
 def is_method(function: Callable[..., Any]) -> bool:
     """Whether this is a function in the body of a class, not bound to an object yet."""
-    if not inspect.isfunction(function):
+    if inspect.ismethod(function) or not hasattr(type(function), "__get__"):
         return False
-    *outer, _ = function.__qualname__.split(".")
+    defined: Any = inspect.unwrap(function)  # such as what `functools.cache` leaves of it
+    if not inspect.isfunction(defined):
+        return False
+    *outer, _ = defined.__qualname__.split(".")
     first = next(iter(inspect.signature(function).parameters.values()), None)
     in_class = bool(outer) and outer[-1] != "<locals>"
-    return in_class and first is not None and first.name in ("self", "cls") and first.annotation is first.empty
+    return in_class and first is not None and first.name in ("self", "cls")
+
+
+def tool_methods(kind: type) -> list[str]:
+    """The names of the methods of a class that are tools, as `@tool` leaves them."""
+    names = dict.fromkeys(name for each in reversed(kind.__mro__) for name in vars(each))
+    return [name for name in names if getattr(inspect.getattr_static(kind, name), "waits_for_object", False) is True]
 
 
 def parameters_of(function: Callable[..., Any], tool: str, bound: bool) -> list[inspect.Parameter]:
@@ -82,11 +91,62 @@ def parameters_of(function: Callable[..., Any], tool: str, bound: bool) -> list[
     False for an unbound method, whose first parameter is no argument. Raises ToolDefinitionError when it has no
     signature."""
     try:
-        signature = inspect.signature(function)
+        taken = _taken(function)
     except (TypeError, ValueError):
         raise ToolDefinitionError(f"tool {tool}: {function!r} has no signature that Python can inspect") from None
     given = _bound_keywords(function)
-    return [each for each in signature.parameters.values() if each.name not in given][0 if bound else 1 :]
+    return [each for each in taken if each.name not in given][0 if bound else 1 :]
+
+
+def check_given(function: Callable[..., Any], tool: str, context: str | None, properties: Mapping[str, Any]) -> None:
+    """Raise ToolDefinitionError where a function can't be called with the arguments that a hand-written schema has."""
+    try:
+        taken = _taken(function)
+    except (TypeError, ValueError):  # Python can't inspect it
+        return
+    needed = [each for each in taken if each.default is each.empty and each.kind not in _VARIADIC]
+    missing = [each.name for each in needed if each.name not in properties and each.name != context]
+    if properties and missing:
+        raise ToolDefinitionError(
+            f"tool {tool}: the function needs {missing[0]!r}, which is none of the properties of parameters (they are "
+            "passed by name; the name of what takes the run's Context is given as context=)"
+        )
+
+
+def _taken(function: Callable[..., Any]) -> list[inspect.Parameter]:
+    """The parameters of a function; of one that wraps another (`functools.wraps`), those of the other as far as it
+    passes arguments on: what it gives the other itself is not to be given to it."""
+    if not _wraps(function):
+        return list(inspect.signature(function).parameters.values())
+    if inspect.ismethod(function):
+        of_function = _taken(function.__func__)
+        return of_function[0 if of_function[0].kind is inspect.Parameter.VAR_POSITIONAL else 1 :]
+    innermost = inspect.unwrap(function, stop=lambda each: hasattr(each, "__signature__") or not _passes_on(each))
+    taken = list(inspect.signature(innermost, follow_wrapped=False).parameters.values())
+    return taken if _passes_names_on(function) else [each for each in taken if each.kind is not each.KEYWORD_ONLY]
+
+
+def _wraps(function: Callable[..., Any]) -> bool:
+    inner = getattr(function, "__func__", function)
+    return inspect.isfunction(inner) and hasattr(inner, "__wrapped__") and not hasattr(inner, "__signature__")
+
+
+def _passes_on(function: Callable[..., Any]) -> bool:
+    """Whether a function that wraps another may give it any arguments."""
+    return not _wraps(function) or bool(_variadic_kinds(function))
+
+
+def _passes_names_on(function: Callable[..., Any]) -> bool:
+    """Whether a function can be given the arguments by name: not one that wraps another and takes `*args` alone."""
+    return not _wraps(function) or _variadic_kinds(function) != {inspect.Parameter.VAR_POSITIONAL}
+
+
+_VARIADIC = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+
+
+def _variadic_kinds(function: Callable[..., Any]) -> set[Any]:
+    kinds = {each.kind for each in inspect.signature(function, follow_wrapped=False).parameters.values()}
+    return kinds & _VARIADIC
 
 
 def _bound_keywords(function: Callable[..., Any]) -> set[str]:

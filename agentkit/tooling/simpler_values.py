@@ -7,6 +7,7 @@ import contextlib
 import dataclasses
 import io
 import re
+import sys
 import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import date, time
@@ -187,6 +188,18 @@ def _described(value: Any) -> Any:
     return {name: field_of(value, name) for name in names} if names else NOTHING
 
 
+def _markup(value: Any) -> Any:
+    """The XML of an element or a tree, of the standard library or lxml. (Its items are the outermost attributes.)"""
+    root = value.getroot() if has(value, "getroot", "iterfind") else value
+    if has(value, "toxml"):  # xml.dom.minidom
+        return value.toxml()
+    if not has(root, "iterfind", "itertext", "findtext"):
+        return NOTHING
+    library = "lxml.etree" if type(root).__module__.startswith("lxml") else "xml.etree.ElementTree"
+    text: str = sys.modules[library].tostring(root, encoding="unicode")
+    return text
+
+
 def _mapping(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value.items())
@@ -264,6 +277,7 @@ _MAKERS = (
     _readable,
     _model,
     _described,
+    _markup,
     _mapping,
     _set,
     _iterator,

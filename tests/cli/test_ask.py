@@ -41,6 +41,13 @@ def plain(x: int) -> int:
     """Do a plain thing."""
     return x
 
+class Shelf:
+    @tool(read_only=True)
+    def find(self, title: str) -> str:
+        """Find a book."""
+        return title
+
+shelf = Shelf()
 both = [verify, plain]
 number = 3
 '''
@@ -168,6 +175,7 @@ def test_turns_can_be_limited(folder: Path, llama: LlamaServer) -> None:
         (["ask", "x", "--tool", "nowhere:x"], "can't be imported"),
         (["ask", "x", "--tool", "mytools:nothing"], "has no 'nothing'"),
         (["ask", "x", "--tool", "mytools:number"], "neither a tool nor a function"),
+        (["ask", "x", "--tool", "mytools:shelf"], "tools as its methods: name them, such as module:object.find"),
         (["ask", "x", "--tool", "mytools:verify", "--tool", "mytools:both"], "two tools are named 'verify'"),
         (["ask", "x", "--max-turns", "0"], "max-turns"),
         (["ask", "x", "--what"], "No such option"),
@@ -295,6 +303,7 @@ def test_tools_are_listed_with_their_parameters(folder: Path) -> None:
     own = agentkit("tools", "--tool", "mytools:both", cwd=folder).stdout
     assert "verify  (has effects)" in own
     assert "x (integer)" in own
+    assert "find  (read-only)" in agentkit("tools", "--tool", "mytools:shelf.find", cwd=folder).stdout
 
 
 def test_tools_are_listed_as_schemas(folder: Path) -> None:

@@ -530,6 +530,19 @@ READ: dict[str, dict[str, Any]] = {
     '{"notes": "Sent a message to the "dictator", waiting on response."}': {
         "notes": 'Sent a message to the "dictator", waiting on response.'
     },
+    # Paths as they are typed (mistralai/mistral-vibe#216, anthropics/claude-code#87251), namespaces of PHP
+    # (anthropics/anthropic-sdk-typescript#986): a backslash that is no escape shows that the others are none.
+    r'{"path": "C:\Users\bob\new file.txt"}': {"path": r"C:\Users\bob\new file.txt"},
+    r'{"path": "C:\data\", "deep": true}': {"path": "C:\\data\\", "deep": True},
+    r'{"paths": ["C:\a\", "b"], "n": 1}': {"paths": ["C:\\a\\", "b"], "n": 1},
+    r'{"name": "App\Http\new\User", "path": "src\new\utils.py"}': {
+        "name": r"App\Http\new\User",
+        "path": r"src\new\utils.py",
+    },
+    r'{"path": "C:\\Users\Anna"}': {"path": r"C:\Users\Anna"},
+    r'{"text": "use App\Http;\nuse \"x\""}': {"text": 'use App\\Http;\nuse "x"'},
+    r'{"text": "my\_file\nand"}': {"text": "my\\_file\nand"},
+    r'{"command": "dir \"C:\data\", \"D:\\\" now", "n": 1}': {"command": r'dir "C:\data", "D:\" now', "n": 1},
 }
 TOLD = [
     '{"x":undefined}',
@@ -542,6 +555,9 @@ TOLD = [
     '{"x": f"a{b}"}',
     "{\"x\": b'a'}",
     "{\"x\": r'a\\d'}",
+    r'{"x": r"a\d"}',
+    r'{"pattern": r"\d", "text": "r"}',  # the reader of broken JSON leaves the string out, and keeps the r
+    r'{"paths": ["C:\a\", "D:\new\"], "n": 1}',
     '{"x": Decimal("1.5")}',
     '{"x": datetime.date(2020, 1, 1)}',
     '{"x": new Date()}',

@@ -153,6 +153,14 @@ def test_keyword_and_other_parameters_are_described() -> None:
     assert read_docstring(docstring, ["query", "limit"]).parameters == {"query": "What.", "limit": "How many."}
 
 
+def test_variadic_parameters_of_numpy_are_no_headers() -> None:  # openai/openai-agents-python#3956
+    docstring = "Sum.\n\nParameters\n----------\na : int\n    First.\n*args\n    More.\n**kwargs : dict\n    Options."
+    read = read_docstring(docstring, ["a", "args", "kwargs"])
+    assert read.parameters == {"a": "First.", "args": "More.", "kwargs": "Options."}
+    assert read.text == "Sum."
+    assert read_docstring("Sum.\n\n**Args**\n- args: More.", ["args"]).parameters == {"args": "More."}
+
+
 @settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.text("abc", min_size=1, max_size=6), min_size=1, max_size=4, unique=True),

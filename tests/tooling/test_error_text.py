@@ -2,11 +2,12 @@
 
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
+from pydantic import AfterValidator
 
-from agentkit import Agent, tool
+from agentkit import Agent, ToolError, tool
 from agentkit.testing import ScriptedBackend
 from agentkit.tooling.error_text import without_paths
 from tests.support.growth import assert_linear
@@ -40,6 +41,23 @@ def told(error: BaseException, cause: BaseException | None = None) -> str:
 )
 def test_routes_dates_types_and_relative_paths_stay_as_they_are(text: str) -> None:
     assert told(RuntimeError(text)) == f"Error: work raised RuntimeError: {text}"
+
+
+def test_a_validator_tells_the_model_in_its_own_words() -> None:  # pydantic/pydantic-ai#4016
+    def known(project: str) -> str:
+        raise ToolError("Ask the user for the project first.")
+
+    @tool
+    def open_project(project: Annotated[str, AfterValidator(known)]) -> None:
+        """Open it."""
+
+    (record,) = (
+        Agent(ScriptedBackend(("open_project", {"project": "x"}), "Done."), tools=[open_project]).run("Go").tool_calls
+    )
+    assert record.response == (
+        "Error: the arguments of open_project don't fit: Ask the user for the project first. Correct them and call it "
+        "again."
+    )
 
 
 def test_paths_of_this_machine_are_shortened(tmp_path: Path) -> None:

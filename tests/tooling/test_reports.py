@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 import pytest
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic.alias_generators import to_camel
 from typing_extensions import TypeAliasType
 
 from agentkit import Agent, Tool, tool
@@ -162,6 +163,89 @@ def test_a_field_of_a_dataclass_is_known_by_its_alias(kind: Any) -> None:  # Sem
     link.__annotations__["link"] = kind
     assert answer(link, {"link": {"from": 1}}) == "1 3"
     assert "no argument 'link.too'" in answer(link, {"link": {"from": 1, "too": 2}})
+
+
+class Search(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel)
+    user_name: str
+    max_results: int = 5
+
+
+@pydantic.dataclasses.dataclass(config=ConfigDict(alias_generator=to_camel))
+class SearchByDataclass:
+    user_name: str
+    max_results: int = 5
+
+
+@pytest.mark.parametrize("kind", [Search, SearchByDataclass])
+def test_a_name_that_pydantic_does_not_read_is_told(kind: Any) -> None:  # pydantic/pydantic#10272
+    """Before, the value was dropped, and the call made with the default."""
+
+    def find(search: Any) -> str:
+        """Find it."""
+        return f"{search.user_name} {search.max_results}"
+
+    find.__annotations__["search"] = kind
+    told = "(nearest: 'maxResults'); search takes userName, maxResults"
+    assert f"'search.max_results' {told}" in answer(find, {"search": {"userName": "a", "max_results": 3}})
+    assert answer(find, {"search": {"userName": "a", "maxResults": 3}}) == "a 3"
+    made = tool(description="Find it.")(kind)
+    assert "'max_results' (nearest: 'maxResults')" in answer(made, {"userName": "a", "max_results": 3})
+
+
+class Wish(BaseModel):
+    item: str
+    count: int = 1
+
+
+def order(order: Wish) -> str:
+    """Order it."""
+    return repr(order)
+
+
+def order_if_any(order: Wish | None = None) -> str:
+    """Order it."""
+    return repr(order)
+
+
+def order_with_more(order: Wish | None = None, **more: Any) -> str:
+    """Order it."""
+    return repr((order, more))
+
+
+@pytest.mark.parametrize("function", [order, order_if_any])
+def test_an_object_that_is_the_only_argument_may_be_written_in_its_place(function: Any) -> None:
+    """cabout-me/gramps-mcp#25, PrefectHQ/fastmcp#1784: clients sent the fields, and every call failed."""
+    assert answer(function, {"item": "tea", "count": "2"}) == "Wish(item='tea', count=2)"
+    assert answer(function, {"order": {"item": "tea"}}) == "Wish(item='tea', count=1)"
+    assert "no argument 'price'" in answer(function, {"item": "tea", "price": 3})
+    assert "no argument 'count'" in answer(function, {"count": 3})
+    assert answer(order_with_more, {"item": "tea"}) == "(None, {'item': 'tea'})"
+
+
+class Listing(BaseModel):
+    status: str = "open"
+    count: int = 20
+
+
+def test_no_arguments_are_an_object_of_which_nothing_is_required() -> None:  # GitGuardian/ggmcp#206
+    def list_issues(params: Listing) -> str:
+        """List issues."""
+        return f"{params.status} {params.count}"
+
+    assert answer(list_issues, {}) == "open 20"
+    assert "order: is missing" in answer(order, {})
+    assert answer(order_if_any, {}) == "None"
+
+
+def test_an_object_of_a_hand_written_schema_may_be_written_in_its_place() -> None:
+    body = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    made = Tool("send", "Send it.", {"type": "object", "properties": {"body": body}, "required": ["body"]}, repr_of)
+    assert answer(made, {"a": "1"}) == "{'body': {'a': 1}}"
+
+
+def repr_of(**values: Any) -> str:
+    return repr(values)
 
 
 Nested = TypeAliasType("Nested", "int | list[Nested]")

@@ -13,12 +13,15 @@ import sqlite3
 import types
 import uuid
 from typing import Any, NamedTuple
+from xml.dom import minidom
+from xml.etree import ElementTree
 
 import attrs
 import numpy
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import etree
 from PIL import Image as PillowImage
 from pydantic import BaseModel, SecretStr
 
@@ -477,6 +480,17 @@ def test_the_number_of_a_cut_result_is_the_same_in_a_follow_up(instructions: Any
         messages = result.messages
         if len(messages) > 6:
             assert result.tool_calls[-1].response.startswith("This is B.")
+
+
+def test_xml_is_read_whole() -> None:
+    """Before, the model read `{}`: the attributes of the outermost tag."""
+    text = '<crew ship="H4"><name>Harrison</name>and others</crew>'
+    element = ElementTree.fromstring(text)
+    document = minidom.parseString(text)
+    for value in (element, ElementTree.ElementTree(element), document.documentElement, etree.fromstring(text)):
+        assert shown(value) == text
+    assert json.loads(shown({"found": [element]})) == {"found": [text]}
+    assert shown(document) == f'<?xml version="1.0" ?>{text}'
 
 
 def test_the_limit_of_a_result_is_an_option_of_the_tool() -> None:
