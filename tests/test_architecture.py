@@ -144,7 +144,7 @@ LAYERS = [
     ["tooling.outcome"],
     [
         *("mcp.errors", "mcp.channel", "mcp.headers", "mcp.lines", "mcp.param_headers", "mcp.commented_json"),
-        *("mcp.lost_session", "mcp.progress", "mcp.json_size"),
+        *("mcp.lost_session", "mcp.progress", "mcp.json_size", "mcp.http.addresses"),
     ],
     ["mcp.pipes", "mcp.calls", "mcp.questions", "mcp.handshake", "mcp.http.sending", "mcp.oauth.asking"],
     ["mcp.process", "mcp.in_flight", "mcp.inbox", "mcp.http.calls", "mcp.http.problems", "mcp.oauth.metadata"],

@@ -15,8 +15,9 @@ import requests
 
 from agentkit._threads import WORKERS
 from agentkit.mcp.errors import Gone, MCPError, Unreadable
+from agentkit.mcp.http.addresses import is_same_server, joined
 from agentkit.mcp.http.calls import Calls
-from agentkit.mcp.http.sending import Flight, Sender, chunks, is_same_server, joined
+from agentkit.mcp.http.sending import Flight, Sender, chunks
 from agentkit.net.abort import Aborted
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.media_type import content_type_of
