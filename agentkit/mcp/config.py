@@ -156,8 +156,8 @@ class _Entry:
         urls = [key for key in ("url", "serverUrl", "httpUrl") if given.get(key) is not None]
         if bool(urls) == (given.get("command") is not None):
             raise ConfigurationError(f"{self._where} needs a command, or a url, and not both")
-        self._check_type(is_url=bool(urls))
         options: dict[str, Any] = {"name": self._name, "trust_hints": self._flag("trustHints", False)}
+        options["sse"] = self._is_sse(is_url=bool(urls))
         if given.get("timeout") is not None:
             options["timeout"] = self._seconds(given["timeout"])
         try:
@@ -246,14 +246,12 @@ class _Entry:
             raise ConfigurationError(f"{self._where}: timeout has to be a number, not {_kind(value)}")
         return value / 1000 if LEAST_MILLISECONDS <= value <= 1000 * MAX_TIMEOUT else value
 
-    def _check_type(self, is_url: bool) -> None:
+    def _is_sse(self, is_url: bool) -> bool:
+        """Whether the transport is HTTP with SSE. Raises ConfigurationError for one that does not fit."""
         kind = self._given.get("type") or self._given.get("transport")
-        if kind is None or kind in (HTTP if is_url else STDIO):
-            return
-        if kind == SSE and is_url:
-            logger.warning("%s: the transport sse is not supported: it is tried over streamable HTTP", self._where)
-            return
-        has, known = ("url", HTTP) if is_url else ("command", STDIO)
+        if kind is None or kind in ((*HTTP, SSE) if is_url else STDIO):
+            return kind == SSE
+        has, known = ("url", (*HTTP, SSE)) if is_url else ("command", STDIO)
         raise ConfigurationError(
             f"{self._where}: type {short_repr(kind)} does not fit a server with a {has}, which is {' or '.join(known)}"
         )
