@@ -300,7 +300,7 @@ LAYERS = [
         "running",
         "plugins",
     ],
-    ["mcp.serving.protocol", "mcp.serving.streams", "mcp.serving.structured"],
+    ["mcp.serving.protocol", "mcp.serving.streams", "mcp.serving.structured", "mcp.serving.forms"],
     ["mcp.serving.envelope", "mcp.serving.questions"],
     ["mcp.serving.calls", "mcp.serving.gate", "mcp.serving.offered"],
     ["mcp.serving.link", "mcp.serving.body"],
