@@ -1,4 +1,4 @@
-"""The servers of a configuration file: the `mcpServers` JSON of Claude Desktop and Cursor, and other programs' files."""
+"""The servers of a configuration file: the `mcpServers` JSON of Claude Desktop and Cursor, and what others write."""
 
 import difflib
 import json
