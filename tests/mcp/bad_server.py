@@ -162,6 +162,11 @@ class Server:
     def start_hang(self, id: Any, method: str) -> None:
         time.sleep(3600)
 
+    def start_downloads(self, id: Any, method: str) -> None:
+        for _ in range(12 if method == "initialize" else 0):
+            os.write(2, b"Downloading ...\n")
+            time.sleep(0.25)
+
     def start_ping(self, id: Any, method: str) -> None:
         self.ask_client("ping", {})
 
