@@ -37,7 +37,7 @@ def servers_in(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if found is not None:
             yield ".".join(place), found
     opencode = config.get("mcp")
-    if _are_servers(opencode, lambda each: each.get("type") in ("local", "remote")):
+    if isinstance(opencode, Mapping) and _are_servers(opencode, lambda each: each.get("type") in ("local", "remote")):
         yield "mcp", {name: _with_variables(each) for name, each in opencode.items()}
     if _are_servers(config, lambda each: isinstance(each.get("command"), str | list) or "url" in each):
         yield "", config
@@ -75,9 +75,8 @@ def _read_names(made: dict[str, Any]) -> None:
         made["headers"] = {"Authorization": f"Bearer ${{{token}}}", **made.get("headers", {})}
 
 
-def _are_servers(found: Any, is_one: Callable[[Mapping[str, Any]], bool]) -> bool:
-    values = list(found.values()) if isinstance(found, Mapping) else []
-    return bool(values) and all(isinstance(each, Mapping) and is_one(each) for each in values)
+def _are_servers(found: Mapping[str, Any], is_one: Callable[[Mapping[str, Any]], bool]) -> bool:
+    return bool(found) and all(isinstance(each, Mapping) and is_one(each) for each in found.values())
 
 
 def _with_variables(value: Any) -> Any:

@@ -621,7 +621,7 @@ class OldServer:
     """Answers requests on the stream that a GET has opened. endpoint: the address that it names."""
 
     def __init__(self, refuses: int = 405, endpoint: str = "/messages?session=1") -> None:
-        self.refuses, self.endpoint = refuses, endpoint
+        self.refuses, self.endpoint, self.logged_in = refuses, endpoint, False
         self.stream: Exchange | None = None
 
     def get(self, it: Exchange) -> None:
@@ -727,6 +727,25 @@ def test_a_stream_that_names_an_address_is_that_of_an_old_server() -> None:
     with HttpBad(get=old.get, post=post) as server, client_of(server) as client:
         assert client.server().version == "2024-11-05"
         assert client.call_tool("fault", {"fault": "none"})["content"]
+
+
+def test_a_stream_that_was_refused_before_a_login_is_opened_after_it() -> None:
+    old, refused = OldServer(), [0]
+
+    def get(it: Exchange) -> None:
+        if not old.logged_in:
+            refused[0] += 1
+            it.answer(b"", 401, kind="text/plain")
+        else:
+            old.get(it)
+
+    def post(it: Exchange) -> bool:
+        old.logged_in = True  # a person is asked for calls only, not for a stream
+        return old.post(it)
+
+    with HttpBad(get=get, post=post) as server, MCP(server.url.replace("/mcp", "/sse"), timeout=5) as tools:
+        assert tools.connection.client.call_tool("fault", {"fault": "none"})["content"]
+        assert refused == [1]
 
 
 def test_an_address_that_only_looks_like_an_old_one_is_spoken_to_as_any_other() -> None:

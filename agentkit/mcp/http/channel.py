@@ -81,7 +81,6 @@ class Http:
         self._sender = Sender(url, headers, auth)
         self._calls = Calls(heard)
         self._old: OldTransport | None = None
-        self._has_tried_old = False
         self._endpoint: str | None = None
         self._listening: Listening | None = None
         self._is_to_listen = self._may_ask = False
@@ -234,9 +233,8 @@ class Http:
     def _is_old(self, call: Call) -> bool:
         """Whether this is a server of 2024-11-05, asked at the handshake; then its address for requests is known from
         now on."""
-        if self._has_tried_old or call.message.get("method") != "initialize":
+        if self._old is not None or call.message.get("method") != "initialize":
             return False
-        self._has_tried_old = True
         old = OldTransport(self._sender, self._stream_headers(), self._calls)
         old.start()
         self._endpoint = old.endpoint(call.patience.left)
