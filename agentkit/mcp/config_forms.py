@@ -19,13 +19,14 @@ BARE = (".gemini", ".qwen")
 """Folders of the programs that write variables as $NAME, too."""
 
 _OPENCODE_VARIABLE = re.compile(r"(?<!\$)\{(env|file):([^{}]{1,500})\}")
-_RENAMED = (
-    ("environment", "env"),
-    ("http_headers", "headers"),
-    ("enabled_tools", "includeTools"),
-    ("tools", "includeTools"),
-    ("disabled_tools", "disabledTools"),
+_RENAMED: tuple[tuple[str, str, type], ...] = (
+    ("environment", "env", dict),
+    ("http_headers", "headers", dict),
+    ("enabled_tools", "includeTools", list),
+    ("tools", "includeTools", list),
+    ("disabled_tools", "disabledTools", list),
 )
+"""Keys of other programs, what they are called in an mcp.json, and their type."""
 
 
 def servers_in(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -49,8 +50,8 @@ def in_common_form(given: Mapping[str, Any]) -> Mapping[str, Any]:
     command = made.get("command")
     if isinstance(command, Mapping) and "path" in command:  # Zed's first form
         made |= {"command": command["path"], **{key: command[key] for key in ("args", "env") if key in command}}
-    for theirs, ours in _RENAMED:
-        if isinstance(made.get(theirs), list | Mapping) and ours not in made:
+    for theirs, ours, kind in _RENAMED:
+        if isinstance(made.get(theirs), kind) and ours not in made:
             made[ours] = made.pop(theirs)
     if made.get("includeTools") == ["*"]:
         del made["includeTools"]
