@@ -14,6 +14,8 @@ from agentkit.tooling.questions import Question
 NO_TERMINAL = "no terminal to ask for approval"
 
 
+_TRUTH = {"yes": True, "y": True, "no": False, "n": False}
+
 Decision = bool | str | dict[str, Any]
 
 
@@ -51,11 +53,13 @@ def _answer(question: Question) -> Decision:
     values: dict[str, Any] = {}
     for name, described in properties.items():
         known = _resolved(described, question.schema or {})
+        if "items" in known:
+            known = {**known, "items": _resolved(known["items"], question.schema or {})}
         written = _read(_described(name, known))
         if written is None or written == "-":
             return False
         if written:
-            values[name] = written if _may_be_text(known, written) else _value(written)
+            values[name] = _typed(known, written)
     return values
 
 
@@ -66,6 +70,34 @@ def _resolved(described: Any, schema: Mapping[str, Any]) -> Mapping[str, Any]:
     definitions = schema.get(place.removeprefix("#/"))
     target = definitions.get(name) if isinstance(definitions, Mapping) else None
     return {**target, **found} if isinstance(target, Mapping) else found
+
+
+def _typed(described: Mapping[str, Any], written: str) -> Any:
+    """The value that is meant by what is typed: a choice by its value or its title, several with commas between them,
+    yes or no, a text where the schema allows one, else JSON."""
+    if described.get("type") == "array":
+        read = _value(written)
+        parts = filter(None, map(str.strip, written.split(",")))
+        return read if isinstance(read, list) else [_typed(described.get("items") or {}, each) for each in parts]
+    choices = _choices(described)
+    for value, title in choices:
+        if written == _shown(value) or (title and written.casefold() == title.casefold()):
+            return value
+    if described.get("type") == "boolean" and not choices and written.lower() in _TRUTH:
+        return _TRUTH[written.lower()]
+    return written if _may_be_text(described, written) else _value(written)
+
+
+def _choices(described: Mapping[str, Any]) -> list[tuple[Any, str]]:
+    """The values that may be chosen, each with its title ("" for none)."""
+    values, titles = described.get("enum"), described.get("enumNames")
+    if isinstance(values, list):
+        named = isinstance(titles, list) and len(titles) == len(values)
+        return [(each, str(titles[place]) if named and titles else "") for place, each in enumerate(values)]
+    options = [each for key in ("oneOf", "anyOf") for each in described.get(key) or ()]
+    if not all(isinstance(each, Mapping) and "const" in each for each in options):
+        return []
+    return [(each["const"], str(each.get("title") or "")) for each in options]
 
 
 def _may_be_text(described: Mapping[str, Any], written: str) -> bool:
@@ -83,8 +115,10 @@ def _may_be_text(described: Mapping[str, Any], written: str) -> bool:
 def _described(name: str, described: Mapping[str, Any]) -> str:
     """The prompt for one value. described: its schema."""
     title = described.get("title") or described.get("description") or name
-    choices = described.get("enum")
-    one_of = f" [{' | '.join(map(str, choices))}]" if isinstance(choices, list) else ""
+    items = described.get("items")
+    choices = _choices(described) or (_choices(items) if isinstance(items, Mapping) else [])
+    shown = [f"{_shown(value)} ({title})" if title not in ("", value) else _shown(value) for value, title in choices]
+    one_of = f" [{' | '.join(shown)}{', several with commas' if items else ''}]" if shown else ""
     default = f" (Enter: {cut(_shown(described['default']), 200)})" if "default" in described else ""
     return f"{cut(str(title), 200)}{cut(one_of, 500)}{default} (- refuses)"
 

@@ -27,6 +27,9 @@ def login(
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="To which the browser comes back on this machine; 0: any.")
     ] = 0,
+    host: Annotated[
+        str, typer.Option(metavar="NAME", help="What this machine is called then: 127.0.0.1 or localhost.")
+    ] = "127.0.0.1",
 ) -> None:
     """Log in to an MCP server with the browser, and store the tokens, which --mcp URL and MCP(URL) then use and renew.
 
@@ -38,7 +41,7 @@ def login(
 
     try:
         store = Store.of_user()
-        with contextlib.closing(Browser(_show, port)) as browser:
+        with contextlib.closing(Browser(_show, port, host=host)) as browser:
             OAuth(browser, client_id=client_id, scope=scope, store=store).login(url)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)

@@ -57,6 +57,10 @@ def mcp_serve(
             metavar="FILE", help="File with the token that clients over HTTP have to send; only yours to read."
         ),
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ORIGIN", help="Let web pages of this origin use it over HTTP: http://localhost:6274."),
+    ] = None,
     timeout: Annotated[
         float | None,
         typer.Option(min=0.1, metavar="SECONDS", help="Give up calls of tools that have no timeout after this time."),
@@ -72,14 +76,17 @@ def mcp_serve(
     log_to_stderr(log_level)
     with protocol_streams() as (source, sink):
         try:
-            address, token = _address(http, token_file)
+            address, token = _address(http, token_file, allow_origin or [])
             served = _served(tool or [], docs, allow or [])
             if agent is not None:
                 served = [_agent(agent, served, model or DEFAULT_MODEL, system)]
             elif _is_given(context, "model") or _is_given(context, "system"):
                 raise ConfigurationError("--model and --system are for --agent: tools alone need no model")
             server = Server(served, name=name, timeout=timeout, is_private=token is not None)
-            _serve(server, address, token, source, sink)
+            if address is not None:
+                serve_http(server, address, token, allow_origin or [])
+            else:
+                _serve(server, source, sink)
         except (ConfigurationError, MissingExtraError) as error:
             leave(str(error), BAD_USAGE)
         except OSError as error:
@@ -88,21 +95,21 @@ def mcp_serve(
             return
 
 
-def _serve(server: Server, address: tuple[str, int] | None, token: str | None, source: int, sink: int) -> None:
+def _serve(server: Server, source: int, sink: int) -> None:
     names = server.names
-    if address is not None:
-        serve_http(server, address, token)
-        return
     if os.isatty(source):
         print(f"serving {', '.join(names)} to an MCP client on standard input and output", file=sys.stderr)
     if serve_stdio(server, source, sink):
         _end_soon()
 
 
-def _address(http: str | None, token_file: Path | None) -> tuple[tuple[str, int] | None, str | None]:
+def _address(
+    http: str | None, token_file: Path | None, origins: list[str]
+) -> tuple[tuple[str, int] | None, str | None]:
     """Where to listen, and the token. Raises ConfigurationError."""
-    if http is None and token_file is not None:
-        raise ConfigurationError("--token-file is for --http: over standard input and output there is one client")
+    if http is None and (token_file is not None or origins):
+        option = "--token-file" if token_file is not None else "--allow-origin"
+        raise ConfigurationError(f"{option} is for --http: over standard input and output there is one client")
     return (None if http is None else address_of(http)), (None if token_file is None else _token(token_file))
 
 

@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -22,6 +22,8 @@ LOOK_SECONDS = 0.25
 """Seconds between two looks at whether the server still runs, while a call waits."""
 MAX_NESTED = 10
 """A batch in a batch in ... is read this deep."""
+MAX_BRACES = 10
+"""Of a line with other text, a message is looked for at so many places."""
 MAX_UNTOLD = 20
 """The most reports of progress of a call that wait to be told: the newest ones."""
 INTERNAL_ERROR = -32603
@@ -59,7 +61,8 @@ class Waiting:
 class Calls:
     """Reads the output of a server: each answer goes to the call that waits for it, each other message to `heard`.
 
-    Whatever is no message is skipped and counted (`skipped`): log lines, garbage, answers that nobody waits for.
+    Whatever is no message is skipped and counted (`skipped`): log lines, garbage, answers that nobody waits for. An
+    answer is found on its line beside other text.
     has_ended: set when the connection has ended.
     """
 
@@ -118,9 +121,18 @@ class Calls:
         try:
             message = _DECODER.decode(text)
         except (ValueError, RecursionError, MemoryError):
-            self._skip("a line that is no message")
+            if not self._has_answer(text):
+                self._skip("a line that is no message")
             return
         self._take(message)
+
+    def _has_answer(self, text: str) -> bool:
+        """Take the answers in a line that has other text too: what npx says, a prompt, the next message. Only those
+        that a call waits for, as it may be a line of a log."""
+        found = [each for each in _objects(text) if _is_answer(each) and _number(each.get("id")) in self._waiting]
+        for each in found:
+            self._answer(each["id"], each)
+        return bool(found)
 
     def _take(self, message: Any, depth: int = 0) -> None:
         if isinstance(message, list) and depth < MAX_NESTED:
@@ -183,6 +195,20 @@ def wait_for_answer(answers: Waiting, patience: Patience, look: Callable[[], Non
         raise Slow("the call was cancelled")
     seconds = round(time.monotonic() - begun, 1)
     raise Slow(f"the server has not answered within {seconds:g} seconds; the request was cancelled")
+
+
+def _objects(text: str) -> Iterator[Message]:
+    """The JSON objects in a line, among other text; looked for at its first braces."""
+    place = text.find("{")
+    for _ in range(MAX_BRACES):
+        if place < 0:
+            return
+        try:
+            found, place = _DECODER.raw_decode(text, place)
+            yield found
+        except (ValueError, RecursionError, MemoryError):
+            place += 1
+        place = text.find("{", place)
 
 
 def _number(value: object) -> int:

@@ -1,4 +1,4 @@
-"""The servers of a configuration file: the `mcpServers` JSON of Claude Desktop and Cursor, and that of VS Code."""
+"""The servers of a configuration file: the `mcpServers` JSON of Claude Desktop and Cursor, and what others write."""
 
 import difflib
 import json
@@ -12,6 +12,7 @@ from agentkit._text import in_a_line, line_of, short_repr
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.channel import MAX_TIMEOUT
 from agentkit.mcp.commented_json import read_commented
+from agentkit.mcp.config_forms import BARE, FOLDERS, in_common_form, servers_in
 from agentkit.mcp.config_variables import Inputs, Variables, env_file
 from agentkit.mcp.selections import Only, Without
 from agentkit.mcp.tools import MCP, ServerTools, chosen
@@ -19,8 +20,6 @@ from agentkit.mcp.tools import MCP, ServerTools, chosen
 logger = logger_of("agentkit")
 
 MAX_BYTES = 5_000_000
-PLACES = (("mcpServers",), ("servers",), ("mcp", "servers"), ("mcp", "mcpServers"))
-"""Where the servers stand: in the files of Claude Desktop and Cursor, of VS Code, and in its settings."""
 STDIO, HTTP = ("stdio", "local"), ("http", "streamable-http", "streamableHttp", "streamable_http", "remote")
 SSE = "sse"
 LEAST_MILLISECONDS = 1_000
@@ -36,6 +35,7 @@ _IGNORED = frozenset(
     (
         *("name", "description", "alwaysAllow", "autoApprove", "autoApproveTools", "icon", "gallery", "version", "id"),
         *("dev", "note", "notes", "comment", "$schema", "title", "fromGalleryId", "sandboxEnabled", "networkTimeout"),
+        *("trust", "source", "startup_timeout_sec", "startup_timeout_ms"),
     )
 )
 """Keys of other programs that change nothing here."""
@@ -57,7 +57,12 @@ def load_config(
     """
     file = Path(os.path.expanduser(os.fspath(path)))
     config = _read(file)
-    variables = Variables(_workspace(file), os.environ if environ is None else environ, _inputs(file, config, inputs))
+    variables = Variables(
+        _workspace(file),
+        os.environ if environ is None else environ,
+        _inputs(file, config, inputs),
+        has_bare=file.absolute().parent.name in BARE,
+    )
     found = []
     for name, given in _servers(file, config).items():
         entry = _Entry(file, name, given, variables)
@@ -74,11 +79,11 @@ def _read(file: Path) -> Mapping[str, Any]:
     if len(content) > MAX_BYTES:
         raise ConfigurationError(f"{file} has more than {MAX_BYTES:,} bytes: it is no list of MCP servers")
     try:
-        config, notes = read_commented(content.decode("utf-8-sig"))
+        config, notes = _parsed(file, content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{file} is not UTF-8 (line {line_of(error)}): save it as UTF-8") from None
     except ValueError as error:
-        raise ConfigurationError(f"{file} is not JSON: {error}") from None
+        raise ConfigurationError(f"{file} is not {_language(file)}: {error}") from None
     for note in notes:
         logger.warning("%s: %s", file, note)
     if not isinstance(config, Mapping):
@@ -86,15 +91,26 @@ def _read(file: Path) -> Mapping[str, Any]:
     return config
 
 
+def _language(file: Path) -> str:
+    return "TOML" if file.suffix.lower() == ".toml" else "JSON"
+
+
+def _parsed(file: Path, text: str) -> tuple[Any, list[str]]:
+    """The content of a file, and what is to be said of it. Raises ValueError."""
+    if _language(file) == "JSON":
+        return read_commented(text)
+    import tomllib
+
+    try:
+        return tomllib.loads(text), []
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
 def _servers(file: Path, config: Mapping[str, Any]) -> Mapping[str, Any]:
-    for place in PLACES:
-        found: Any = config
-        for key in place:
-            found = found.get(key) if isinstance(found, Mapping) else None
-        if found is None:
-            continue
+    for place, found in servers_in(config):
         if not isinstance(found, Mapping):
-            raise ConfigurationError(f"{file}: {'.'.join(place)} has to be an object of servers by name")
+            raise ConfigurationError(f"{file}: {place} has to be an object of servers by name")
         return found
     near = difflib.get_close_matches("mcpServers", [str(key) for key in config], 1, 0.6)
     hint = f": did you mean it with {near[0]!r}?" if near else ""
@@ -132,7 +148,7 @@ def _inputs(file: Path, config: Mapping[str, Any], given: Inputs | None) -> Call
 def _workspace(file: Path) -> Path:
     """The folder that a file is about."""
     folder = file.absolute().parent
-    return folder.parent if folder.name in (".vscode", ".cursor", ".kiro", ".roo", ".gemini", ".claude") else folder
+    return folder.parent if folder.name in FOLDERS else folder
 
 
 class _Entry:
@@ -142,7 +158,7 @@ class _Entry:
         self._where = f"{file}: server {name!r}"
         if not isinstance(given, Mapping):
             raise ConfigurationError(f"{self._where} has to be an object with a command or a url")
-        self._name, self._given, self._variables = name, given, variables
+        self._name, self._given, self._variables = name, in_common_form(given), variables
 
     @property
     def is_enabled(self) -> bool:
@@ -156,8 +172,8 @@ class _Entry:
         urls = [key for key in ("url", "serverUrl", "httpUrl") if given.get(key) is not None]
         if bool(urls) == (given.get("command") is not None):
             raise ConfigurationError(f"{self._where} needs a command, or a url, and not both")
-        self._check_type(is_url=bool(urls))
         options: dict[str, Any] = {"name": self._name, "trust_hints": self._flag("trustHints", False)}
+        options["sse"] = self._is_sse(is_url=bool(urls))
         if given.get("timeout") is not None:
             options["timeout"] = self._seconds(given["timeout"])
         try:
@@ -225,9 +241,12 @@ class _Entry:
         if not isinstance(value, str):
             raise ConfigurationError(f"{self._where}: {key} has to be a text, not {_kind(value)}")
         try:
-            return self._variables.replaced(value)
+            found = self._variables.replaced(value)
         except ConfigurationError as error:
             raise ConfigurationError(f"{self._where}: {key}: {error}") from None
+        for name in self._variables.left_bare(value):
+            logger.warning("%s: %s has $%s, which is not replaced: write ${%s}", self._where, key, name, name)
+        return found
 
     def _mapping(self, key: str) -> Mapping[str, Any]:
         found = self._given.get(key)
@@ -246,14 +265,12 @@ class _Entry:
             raise ConfigurationError(f"{self._where}: timeout has to be a number, not {_kind(value)}")
         return value / 1000 if LEAST_MILLISECONDS <= value <= 1000 * MAX_TIMEOUT else value
 
-    def _check_type(self, is_url: bool) -> None:
+    def _is_sse(self, is_url: bool) -> bool:
+        """Whether the transport is HTTP with SSE. Raises ConfigurationError for one that does not fit."""
         kind = self._given.get("type") or self._given.get("transport")
-        if kind is None or kind in (HTTP if is_url else STDIO):
-            return
-        if kind == SSE and is_url:
-            logger.warning("%s: the transport sse is not supported: it is tried over streamable HTTP", self._where)
-            return
-        has, known = ("url", HTTP) if is_url else ("command", STDIO)
+        if kind is None or kind in ((*HTTP, SSE) if is_url else STDIO):
+            return kind == SSE
+        has, known = ("url", (*HTTP, SSE)) if is_url else ("command", STDIO)
         raise ConfigurationError(
             f"{self._where}: type {short_repr(kind)} does not fit a server with a {has}, which is {' or '.join(known)}"
         )

@@ -14,22 +14,35 @@ Inputs = Mapping[str, str] | Callable[[Mapping[str, Any]], str]
 """The values of inputs by id; or a function that gets the description of one and returns its value."""
 
 _VARIABLE = re.compile(r"\$\{([^{}]{1,500})\}")
+_BARE = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)")
+_ANY_VARIABLE = re.compile(r"\$\{([^{}]{1,500})\}|\$([A-Za-z_][A-Za-z0-9_]*)")
 _NAME = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?::-(.*))?", re.DOTALL)
 _ASSIGNMENT = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=\s*(.*)")
 
 
 class Variables:
     """Replaces the variables of a file. folder: the workspace's, from which paths lead. environ: variables of the
-    environment. input_of: returns the value of an input by its id."""
+    environment. input_of: returns the value of an input by its id. has_bare: whether $NAME is a variable, too."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], input_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], input_of: Callable[[str], str], has_bare: bool = False
+    ) -> None:
+        self._has_bare = has_bare
         self.folder = folder
         self._environ = environ
         self._input_of = input_of
 
     def replaced(self, text: str) -> str:
         """The text with the values of its variables. Raises ConfigurationError for one that has none."""
-        return _VARIABLE.sub(lambda found: self._value(found[0], found[1]), text)
+        if not self._has_bare:
+            return _VARIABLE.sub(lambda found: self._value(found[0], found[1]), text)
+        return _ANY_VARIABLE.sub(
+            lambda found: self._value(found[0], found[1]) if found[1] else self._of_environment(found[2]), text
+        )
+
+    def left_bare(self, text: str) -> list[str]:
+        """The variables of the environment that a text names as $NAME, where these are not replaced."""
+        return [] if self._has_bare else [name for name in _BARE.findall(text) if name in self._environ]
 
     def program(self, command: str) -> str:
         """A command as it is run: a relative path leads from the folder, where something stands there."""

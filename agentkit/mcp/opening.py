@@ -26,6 +26,7 @@ LOST_SESSION_CODES = (-32000, -32001, 400, 404)
 REPLY_SECONDS = 5.0
 """How long a server may take to read an answer to its own request."""
 CLOSE_SECONDS = 5.0
+STARTING = "it is still starting (a first start that downloads it may take long: give it a longer timeout)"
 
 IDS = count(1)
 """The ids of requests: of all servers, so that no answer is taken for that to another request."""
@@ -45,6 +46,7 @@ class Opening:
     """A connection, from its start to its end.
 
     introduction: what the server is told of us. hear: what its own messages are given to, and how they are answered.
+    patience: seconds that the start may take without a sign of life.
     may_discover: False where the server is known to end, or to get stuck, at "server/discover".
     """
 
@@ -79,7 +81,7 @@ class Opening:
         """Wait until it has started. Raises what went wrong (`sent` is False: no call was), and Slow when it takes
         longer than there is patience."""
         if not self._is_ready.is_set() and not came(self._is_ready.wait, patience):
-            raise Slow("the call was cancelled" if patience.is_cancelled else "it is still starting", sent=False)
+            raise Slow("the call was cancelled" if patience.is_cancelled else STARTING, sent=False)
         if self._error is not None:
             raise _in_one_thread(self._error)
         assert self._server is not None
@@ -145,9 +147,9 @@ class Opening:
             self._listen(self._server)
 
     def _introduced(self) -> Server:
-        patience = Patience(self._seconds, time.monotonic() + self._seconds, self._cancel)
+        patience = Patience(self._seconds, cancel=self._cancel)
         handshake = self._opened()
-        if self.fails_at_discover:
+        if self.fails_at_discover or getattr(self._channel, "expects_old", False):
             return handshake.initialize(patience)
         try:
             server = handshake.discover(patience)

@@ -52,7 +52,8 @@ MISSING = (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.E2BIG
 
 class Process:
     """A process and the pipes to it. on_output: is given what it writes to standard output. on_end: is given the error
-    of all who still wait for it. Both are called by the keeper.
+    of all who still wait for it. Both are called by the keeper. noted_at: when it has last written to standard error
+    (monotonic).
 
     Raises ConfigurationError for a command that can't be executed, Gone when no process can be started now.
     """
@@ -62,7 +63,7 @@ class Process:
         self._owner = os.getpid()
         self._stderr = bytearray()
         self._is_closing = self._is_cut = False
-        self._last_output = time.monotonic()
+        self._last_output = self.noted_at = time.monotonic()
         self._popen = _started(command)
         try:
             self.input, self._outputs = self._pipes()
@@ -149,6 +150,7 @@ class Process:
         self._on_output(data)
 
     def _note(self, data: bytes) -> None:
+        self.noted_at = time.monotonic()
         self._stderr += data
         if len(self._stderr) > STDERR_BYTES:
             del self._stderr[: -STDERR_BYTES // 2]

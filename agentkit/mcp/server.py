@@ -21,6 +21,7 @@ def serve(
     *,
     http: str | None = None,
     token: str | None = None,
+    origins: Iterable[str] = (),
     name: str = "agentkit",
     version: str = "",
     instructions: str = "",
@@ -33,8 +34,9 @@ def serve(
     tools: functions, plain or decorated with `@tool`, toolsets, and agents; an agent is one tool, named "ask" unless
     `agent.as_tool(name, description)` is passed. http: the address to listen on, "host:port", served under /mcp; None
     serves the one client that has started this program, over standard input and output. token: what clients over HTTP
-    have to send (`Authorization: Bearer ...`); needed for a host that is not this machine's loopback. name, version:
-    what clients are told. instructions: for the models of clients, about the tools together. deps: what tools get as
+    have to send (`Authorization: Bearer ...`); needed for a host that is not this machine's loopback. origins: of web
+    pages that may use the server over HTTP, such as "http://localhost:6274" of the Inspector. name, version: what
+    clients are told. instructions: for the models of clients, about the tools together. deps: what tools get as
     `ctx.deps`. timeout: seconds after which a call of a tool without a timeout of its own is given up; None: no limit.
 
     Raises ToolDefinitionError for an invalid tool, ConfigurationError for another invalid argument, OSError when the
@@ -43,19 +45,20 @@ def serve(
     options: dict[str, Any] = {"name": name, "version": version, "instructions": instructions, "deps": deps}
     if http is not None:
         address = address_of(http)
-        serve_http(Server(tools, timeout=timeout, is_private=token is not None, **options), address, token)
+        serve_http(Server(tools, timeout=timeout, is_private=token is not None, **options), address, token, origins)
         return
-    if token is not None:
-        raise ConfigurationError("token=... is for http=...: over standard input and output there is one client")
+    if token is not None or tuple(origins):
+        what = "token=..." if token is not None else "origins=..."
+        raise ConfigurationError(f"{what} is for http=...: over standard input and output there is one client")
     with protocol_streams() as (source, sink):
         serve_stdio(Server(tools, timeout=timeout, **options), source, sink)
 
 
-def serve_http(server: Server, address: tuple[str, int], token: str | None) -> None:
+def serve_http(server: Server, address: tuple[str, int], token: str | None, origins: Iterable[str] = ()) -> None:
     """Serve over HTTP until the program is interrupted or terminated. Raises OSError, and ConfigurationError for a
-    host that needs a token."""
+    host that needs a token, and for what is no origin."""
     stopped = threading.Event()
-    with HTTPServing(server, address, token) as serving:
+    with HTTPServing(server, address, token, origins) as serving:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, lambda *_: stopped.set())
         count = len(server.names)

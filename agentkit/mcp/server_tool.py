@@ -43,8 +43,23 @@ class ServerCall:
         """What the tool returns: a text, a JSON value, or a list of texts and images. Raises Gone, Slow and MCPError,
         and ToolError with what the tool says of an error."""
         context: Context | None = arguments.pop(CONTEXT, None)
-        result = self.server.call(self.entry, arguments, context, self.read_only, self.timeout)
+        given = _without_null_defaults(self.entry.get("inputSchema"), arguments)
+        result = self.server.call(self.entry, given, context, self.read_only, self.timeout)
         return value_of(result, self.shown)
+
+
+def _without_null_defaults(schema: Any, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments but for null where that is the default: models write it for what they leave out, and some servers
+    take it for a value."""
+    properties = schema.get("properties") if isinstance(schema, Mapping) else None
+    required = schema.get("required") if isinstance(schema, Mapping) else None
+    needed = required if isinstance(required, list) else []
+
+    def is_default(name: str) -> bool:
+        found = properties.get(name) if isinstance(properties, Mapping) else None
+        return isinstance(found, Mapping) and found.get("default", 0) is None and name not in needed
+
+    return {name: value for name, value in arguments.items() if value is not None or not is_default(name)}
 
 
 class ServerTool(Tool[..., Any]):

@@ -72,6 +72,7 @@ class Settings:
     trust_hints: bool = False
     ask: Ask | None = None
     strict: bool = False
+    sse: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.server, str):
@@ -115,7 +116,10 @@ class Settings:
         if self.is_url:
             from agentkit.mcp.http import Http
 
-            return Http(str(self.server), headers=self.headers, auth=self._authorization(), heard=heard)
+            is_old = self.sse or urlsplit(str(self.server)).path.rstrip("/").endswith("/sse")
+            return Http(
+                str(self.server), headers=self.headers, auth=self._authorization(), heard=heard, expects_old=is_old
+            )
         from agentkit.mcp.stdio import Stdio
 
         return Stdio(self.command, heard=heard)
@@ -169,7 +173,7 @@ class Settings:
             )
         if self.name is not None and (not isinstance(self.name, str) or not self.name.strip()):
             raise ConfigurationError(f"MCP(name={self.name!r}): a word for the server, such as 'files'")
-        for option in ("trust_hints", "strict"):
+        for option in ("trust_hints", "strict", "sse"):
             if not isinstance(getattr(self, option), bool):
                 raise ConfigurationError(f"MCP({option}={getattr(self, option)!r}): True or False")
         for option in ("ask", "auth"):
@@ -180,9 +184,9 @@ class Settings:
 
     def _check_where(self) -> None:
         """Check that an option fits the kind of server."""
-        of_kind = {True: ("headers", "auth"), False: ("env", "cwd")}
+        of_kind = {True: ("headers", "auth", "sse"), False: ("env", "cwd")}
         for option in of_kind[not self.is_url]:
-            if getattr(self, option) not in (None, STORED):
+            if getattr(self, option) not in (None, STORED, False):
                 other = "a command" if self.is_url else "the address of a server"
                 raise ConfigurationError(f"MCP({option}=...) is for {other}, and {self} is none")
 

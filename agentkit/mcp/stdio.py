@@ -2,7 +2,7 @@
 
 import os
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from agentkit._closing import Closable
 from agentkit._forking import notice_fork
@@ -78,7 +78,8 @@ class Stdio(Closable):
         answers = self._calls.expect(number)
         try:
             self._process.input.write(line, patience)
-            return self._masked(wait_for_answer(answers, patience, self._process.end_if_ended))
+            look = self._process.end_if_ended if message["method"] != "initialize" else self._looking(patience)
+            return self._masked(wait_for_answer(answers, patience, look))
         except Gone as gone:
             raise self._whole(gone) from None
         except BaseException:  # Slow, Ctrl-C
@@ -98,6 +99,19 @@ class Stdio(Closable):
         """End the process, and what it has started: within about three seconds, where it does not end by itself."""
         if os.getpid() == self._owner:
             self._process.end()
+
+    def _looking(self, patience: Patience) -> Callable[[], None]:
+        """Looks after a process that starts: what it says on standard error is a sign of life, as that of npx, uvx and
+        docker is while they download the server."""
+        last = [self._process.noted_at]
+
+        def look() -> None:
+            self._process.end_if_ended()
+            if self._process.noted_at > last[0]:
+                last[0] = self._process.noted_at
+                patience.heard()
+
+        return look
 
     def _check_process(self) -> None:
         notice_fork()

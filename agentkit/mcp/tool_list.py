@@ -125,6 +125,7 @@ class ToolList:
         try:
             tools, fresh = self._lister.read(self.connection, self._tools or (), reading.end)
             seconds = float("inf") if fresh is None else max(LEAST_FRESH, fresh)
+            seconds = seconds if tools else LEAST_FRESH  # some servers begin before their tools are there
             with self._lock:
                 self._tools, self._next = tools, time.monotonic() + seconds
         except BaseException as error:  # noqa: BLE001 - raised where the list is waited for

@@ -122,7 +122,8 @@ class MCP(ServerTools):
     tool changes nothing (`readOnlyHint`), as a command is; all other tools have effects. ask: gets an answer to what
     the server asks a person in the middle of a call (`agentkit.mcp.Question`); without it the run pauses as for an
     approval (see `Context.ask`). strict: a run raises what goes wrong with the server's start; else it goes on without
-    its tools, a warning is logged, and the next run tries again.
+    its tools, a warning is logged, and the next run tries again. sse: the server is asked in the way of HTTP with SSE
+    (2024-11-05) first, as one is whose address ends in /sse; others are found out.
 
     Shared by agents and threads. Pickled and copied as its arguments.
 
@@ -142,8 +143,9 @@ class MCP(ServerTools):
         trust_hints: bool = False,
         ask: Ask | None = None,
         strict: bool = False,
+        sse: bool = False,
     ) -> None:
-        settings = Settings(server, name, timeout, env, cwd, headers, auth, trust_hints, ask, strict)
+        settings = Settings(server, name, timeout, env, cwd, headers, auth, trust_hints, ask, strict, sse)
         self._set(Connection(settings))
 
     def _set(self, connection: Connection) -> None:

@@ -41,7 +41,7 @@ _SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
 _KINDS = {HTTPX: ("socks5", "socks5h"), REQUESTS: _SOCKS, URLLIB3: _SOCKS}
 _AUTHORITIES: dict[str, tuple[str, ...]] = {
     HTTPX: ("SSL_CERT_FILE", "SSL_CERT_DIR"),
-    REQUESTS: ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    REQUESTS: ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"),
     URLLIB3: ("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 }
 _PORTS = {"http": 80, "https": 443}

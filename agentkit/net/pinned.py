@@ -9,6 +9,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from agentkit.net.bounded import BoundedResponse
+from agentkit.net.outgoing import REQUESTS, authorities
 from agentkit.net.url_guard import PORTS
 
 Dial = Callable[[], socket.socket]
@@ -16,11 +17,14 @@ Dial = Callable[[], socket.socket]
 
 
 class PinnedSession(requests.Session):
-    """A session for one request that ignores proxies of the environment and does not follow redirects."""
+    """A session for one request that ignores proxies of the environment and does not follow redirects. It trusts the CA
+    certificates that the environment names."""
 
     def __init__(self, dial: Dial) -> None:
         super().__init__()
         self.trust_env = False  # a proxy would redirect the request, a .netrc would add a password
+        trusted = authorities(REQUESTS)
+        self.verify = trusted[1] if trusted else True
         for scheme in PORTS:
             self.mount(f"{scheme}://", _PinnedAdapter(dial))
 

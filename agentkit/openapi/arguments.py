@@ -36,12 +36,14 @@ _DEFAULT_STYLES = {"path": "simple", "header": "simple"}
 @dataclass
 class Arguments:
     """The arguments of an operation. schema: JSON Schema of an object. parameters, body: how each is sent. properties,
-    required, more, definitions: the parts of the schema. counts: how often a name was numbered."""
+    required, more, definitions: the parts of the schema. defaults: what is sent for those that have to be sent, and may
+    be left out all the same. counts: how often a name was numbered."""
 
     parameters: list[Parameter] = field(default_factory=list)
     body: Body | None = None
     properties: dict[str, Schema] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
+    defaults: dict[str, Any] = field(default_factory=dict)
     more: bool | Schema = False
     definitions: dict[str, Schema] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
@@ -68,7 +70,9 @@ class Arguments:
             end = f"_{self.counts[base] + 1}"
             name = base[: 64 - len(end)] + end
         self.properties[name] = schema
-        if required:
+        if required and schema.get("default") is not None:
+            self.defaults[name] = schema["default"]
+        elif required:
             self.required.append(name)
         return name
 

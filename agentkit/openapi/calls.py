@@ -66,7 +66,8 @@ class ApiTool(Tool[..., Any]):
 @dataclass(frozen=True)
 class Call:
     """The function of a tool. name: the tool's. context: the argument that is the run's Context. has_effect: whether it
-    changes something: it is sent once then. accept: what it takes for an answer."""
+    changes something: it is sent once then. accept: what it takes for an answer. defaults: the arguments that have to
+    be sent, and may be left out."""
 
     api: Api = field(repr=False)
     name: str
@@ -78,12 +79,13 @@ class Call:
     context: str = field(repr=False)
     has_effect: bool = True
     accept: str = field(default="*/*", repr=False)
+    defaults: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __call__(self, /, **arguments: Any) -> str | Image:
         """Make the call and return what the model reads. Raises ArgumentsError for a value that can't be sent, and
         ToolError when the server answers with an error, or not at all."""
         context = arguments.pop(self.context, None)
-        request = self.request(arguments)
+        request = self.request({**self.defaults, **arguments})
         deadline = None if context is None else context.deadline
         cancel: threading.Event | None = None if context is None else context.cancel
         stop = Stop.of(self.name, self.api.timeout, deadline, cancel)

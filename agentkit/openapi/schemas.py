@@ -155,6 +155,8 @@ class SchemaReader:
         for key, fits in _KEYWORDS.items():
             if key in schema and fits(schema[key]):
                 made[key] = schema[key]
+        if [each for each in known if each != "null"] == ["string"]:
+            _set_texts(made)
         _set_exclusive(made, schema)
         description = _description(schema)
         if description:
@@ -226,6 +228,19 @@ def _nullable(made: Schema) -> Schema:
     if "enum" in made and None not in made["enum"]:
         made["enum"] = [*made["enum"], None]
     return made
+
+
+def _set_texts(made: Schema) -> None:
+    """Make texts of the values of a text that are numbers or truth values: YAML reads `enum: [1.0, yes]` as these."""
+    if "enum" in made:
+        made["enum"] = [_text(each) for each in made["enum"]]
+    for key in ("const", "default"):
+        if key in made:
+            made[key] = _text(made[key])
+
+
+def _text(value: Any) -> Any:
+    return json_text(value) if isinstance(value, bool | int | float) else value
 
 
 def _values_by_target(schema: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -102,6 +102,7 @@ def _tool(operation: Operation, document: Document, api: Api, is_given: bool) ->
         context,
         not operation.read_only,
         _accepted(operation, document),
+        arguments.defaults,
     )
     description = _description(operation, arguments)
     return ApiTool(operation.name, description, arguments.schema, call, context=context, read_only=operation.read_only)

@@ -68,7 +68,7 @@ def _servers_of(given: str, inputs: Inputs | None) -> Sequence[AnyTool]:
     if given.endswith(".json") or not ("://" in given or len(given.split()) > 1 or _is_command(path)):
         raise ConfigurationError(
             f"--mcp {given!r}: there is no such file: give a file of servers (mcp.json), the command of a server in "
-            "quotation marks, or its address"
+            "quotation marks, or its address (https://host/mcp)"
         )
     return [MCP(given)]
 

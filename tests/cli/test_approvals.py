@@ -47,6 +47,13 @@ types = asks("types", properties={"x": {"type": ["string", "null"]}})
 choice = asks("choice", properties={"x": {"enum": ["1.10", "2"]}})
 reference = asks("reference", properties={"x": {"$ref": "#/$defs/Colour"}}, **{"$defs": COLOURS})
 number = asks("number", properties={"x": {"type": "number"}})
+TITLED = [{"const": "hi", "title": "High Priority"}, {"const": "lo", "title": "Low"}]
+titled = asks("titled", properties={"x": {"type": "string", "oneOf": TITLED}})
+several = asks("several", properties={"x": {"type": "array", "items": {"anyOf": TITLED}}})
+ONE = {"$ref": "#/$defs/Colour"}
+colours = asks("colours", properties={"x": {"type": "array", "items": ONE}}, **{"$defs": COLOURS})
+numbers = asks("numbers", properties={"x": {"enum": [1, 2]}})
+names = asks("names", properties={"x": {"type": "string", "enum": ["a", "b"], "enumNames": ["Ann", "Bob"]}})
 anything = asks("anything", properties={"x": {}})
 default = asks("default", properties={"x": {"type": "boolean", "default": True}})
 """
@@ -136,6 +143,9 @@ def test_ctrl_d_is_no_answer(ask: Callable[..., Any], typed: str) -> None:
         *(("text_or_null", "1e999", "1e999"), ("types", "1.10", "1.10"), ("choice", "1.10", "1.10")),
         *(("reference", "2", "2"), ("number", "2.5", 2.5), ("anything", "[1, 2]", [1, 2]), ("anything", "a b", "a b")),
         *(("anything", "1e999", "1e999"), ("anything", "NaN", "NaN"), ("default", "false", False)),
+        *(("titled", "hi", "hi"), ("titled", "high priority", "hi"), ("several", "hi, Low", ["hi", "lo"])),
+        *(("several", '["lo"]', ["lo"]), ("colours", "1,2", ["1", "2"]), ("numbers", "2", 2), ("names", "Bob", "b")),
+        *(("default", "no", False), ("default", "y", True)),
     ],
 )
 def test_what_is_typed_is_a_text_where_the_schema_allows_one(
@@ -144,6 +154,21 @@ def test_what_is_typed_is_a_text_where_the_schema_allows_one(
     _, said, _ = ask([call(tool), whole("done", usage=USAGE)], Terminal(f"{typed}\n-\n"), tool)
     assert f"got { ({'x': got})!r}" in said
     assert said.count("It asks") == 1
+
+
+@pytest.mark.parametrize(
+    ("tool", "shown"),
+    [
+        ("titled", "[hi (High Priority) | lo (Low)]"),
+        ("several", "[hi (High Priority) | lo (Low), several with commas]"),
+        ("colours", "[1 | 2, several with commas]"),
+        ("names", "[a (Ann) | b (Bob)]"),
+    ],
+)
+def test_what_may_be_chosen_is_shown(ask: Callable[..., Any], tool: str, shown: str) -> None:
+    """The forms of MCP 2025-11-25 for choices: modelcontextprotocol/go-sdk#795, PrefectHQ/fastmcp#3731."""
+    _, said, _ = ask([call(tool), whole("done", usage=USAGE)], Terminal("-\n"), tool)
+    assert f"x {shown}" in said
 
 
 SERVER = """

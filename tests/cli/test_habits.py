@@ -240,6 +240,8 @@ def test_the_configuration_comes_after_the_environment_and_the_command_line(
         ("tool = 'search'", "tool has to be a list of texts"),
         ("max-turns = 0", "max-turns has to be at least 1"),
         ("quiet = 1", "quiet has to be true or false"),
+        ("evidence = 'warn'", "evidence has to be one of"),
+        ("taint = 'on'", "taint has to be one of"),
         ("model = openai", "is not TOML"),
         ("system = 'Gr\xfc\xdfe'", "is not UTF-8 (line 1)"),
     ],
@@ -251,6 +253,26 @@ def test_a_mistake_in_the_configuration_is_one_sentence(tmp_path: Path, text: st
     assert says in done.stderr
     assert "config.toml" in done.stderr
     assert CliRunner().invoke(app, ["config", "path"]).stdout.endswith("agentkit/config.toml\n")
+
+
+def test_progress_that_the_configuration_turns_off_can_be_turned_on_again(tmp_path: Path, server: ModelServer) -> None:
+    configure(tmp_path, "quiet = true")
+    assert "→ print_everywhere" not in run(server, "ask", "print").stderr
+    assert "→ print_everywhere" in run(server, "ask", "print", "--no-quiet").stderr
+
+
+def test_a_session_whose_name_has_a_colon_is_not_continued_without_a_word(server: ModelServer) -> None:
+    """A colon is in the ids of services' sessions, and may be in a name that somebody has chosen."""
+    assert run(server, "ask", "Hello", "--session", "work:letters", "-q").exit_code == 0
+    none = run(server, "ask", "And then?", "-c")
+    assert none.exit_code == 2
+    assert "work:letters has a colon, as those of services: continue it with --session" in none.stderr
+    with SQLiteSessions(os.environ["AGENTKIT_SESSIONS"]) as sessions:
+        sessions["older"].append([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hi."}])
+        sessions["home:letters"].append([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hi."}])
+    done = run(server, "ask", "And then?", "-c")
+    assert "continuing the session older; home:letters, which is newer, has a colon" in done.stderr
+    assert done.exit_code == 0
 
 
 def test_the_store_of_the_configuration_is_that_of_a_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

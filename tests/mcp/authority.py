@@ -165,15 +165,16 @@ class Authority:
 
 
 class Robot:
-    """Agrees at once."""
+    """Agrees at once. verify: the file of the authority of its certificates."""
 
-    def __init__(self, port: int = 8765) -> None:
+    def __init__(self, port: int = 8765, verify: str | bool = True) -> None:
         self.redirect_uri = f"http://127.0.0.1:{port}/callback"
         self.urls: list[str] = []
+        self.verify = verify
 
     def __call__(self, url: str) -> str:
         self.urls.append(url)
-        return str(requests.get(url, allow_redirects=False, timeout=10).headers["Location"])
+        return str(requests.get(url, allow_redirects=False, timeout=10, verify=self.verify).headers["Location"])
 
 
 def without_port(url: str) -> str:

@@ -162,6 +162,11 @@ class Server:
     def start_hang(self, id: Any, method: str) -> None:
         time.sleep(3600)
 
+    def start_downloads(self, id: Any, method: str) -> None:
+        for _ in range(12 if method == "initialize" else 0):
+            os.write(2, b"Downloading ...\n")
+            time.sleep(0.25)
+
     def start_ping(self, id: Any, method: str) -> None:
         self.ask_client("ping", {})
 
@@ -259,6 +264,21 @@ class Server:
 
     def tool_bom(self, id: Any, params: Any) -> None:
         write(b'\xef\xbb\xbf{"jsonrpc": "2.0", "id": %d, "result": {"content": []}}\r\n' % id)
+
+    def tool_prompt(self, id: Any, params: Any) -> None:
+        write(
+            b"Server {ready}> "
+            + json.dumps({"jsonrpc": "2.0", "id": id, "result": text("after a prompt")}).encode()
+            + b"\n"
+        )
+
+    def tool_notice(self, id: Any, params: Any) -> None:
+        answer = json.dumps({"jsonrpc": "2.0", "id": id, "result": text("before a notice")}).encode()
+        write(b'[debug] got {"jsonrpc": "2.0", "id": %d, "method": "ping"}\n' % id + answer + b" npm notice\n")
+
+    def tool_joined(self, id: Any, params: Any) -> None:
+        note = json.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": {}}).encode()
+        write(note + json.dumps({"jsonrpc": "2.0", "id": id, "result": text("joined")}).encode() + note + b"\n")
 
     def tool_nan(self, id: Any, params: Any) -> None:
         write(b'{"jsonrpc": "2.0", "id": %d, "result": {"structuredContent": {"x": NaN}}}\n' % id)

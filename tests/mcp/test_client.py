@@ -101,6 +101,15 @@ def test_a_server_that_is_silent_at_an_unknown_request_is_initialized(monkeypatc
         assert client.server().version == "2025-11-25"
 
 
+def test_a_start_goes_on_while_the_server_says_on_standard_error_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """artokun/comfyui-mcp#1447, btsouth/toolport#230: a download that is ended by the clock begins anew each time."""
+    monkeypatch.setattr(client_module, "MIN_START_SECONDS", 1.5)
+    with bad(start="downloads", era="2025-11-25", timeout=1.5) as client:
+        with pytest.raises(Slow, match="longer timeout"):
+            client.server(Patience(0.5))
+        assert client.server(Patience(20.0)).version == "2025-11-25"
+
+
 def test_a_server_that_is_stuck_after_an_unknown_request_is_not_asked_it_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handshake, "DISCOVER_SECONDS", 0.3)
     monkeypatch.setattr(client_module, "MIN_START_SECONDS", 1.0)

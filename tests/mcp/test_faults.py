@@ -36,6 +36,9 @@ ANSWERED = {
     "twice": "first",
     "batch": "in a batch",
     "fails": "the disk is full",
+    "prompt": "after a prompt",
+    "notice": "before a notice",
+    "joined": "joined",
 }
 ERRORS = {"error": -32602, "no_id": -32700, "no_result": -32603, "odd_error": -32603}
 SILENT = ["hang", "only_wrong_id"]
@@ -62,6 +65,7 @@ def timed(client: Client, tool: str, timeout: float, **arguments: Any) -> Any:
 
 @pytest.mark.parametrize("fault", sorted(ANSWERED))
 def test_what_a_server_writes_besides_its_answer_does_not_matter(server: Client, fault: str) -> None:
+    """Also on the line of the answer, as npx and prompts do: modelcontextprotocol/servers#3173."""
     result = timed(server, fault, 20.0)
     assert isinstance(result, dict), result
     assert text_of(result) == ANSWERED[fault]

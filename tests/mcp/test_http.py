@@ -19,6 +19,7 @@ import requests
 from requests.auth import AuthBase, HTTPDigestAuth
 
 from agentkit.errors import ConfigurationError, ToolError
+from agentkit.mcp import MCP
 from agentkit.mcp.channel import Message, Patience
 from agentkit.mcp.client import Client
 from agentkit.mcp.errors import Gone, MCPError, Slow
@@ -620,7 +621,7 @@ class OldServer:
     """Answers requests on the stream that a GET has opened. endpoint: the address that it names."""
 
     def __init__(self, refuses: int = 405, endpoint: str = "/messages?session=1") -> None:
-        self.refuses, self.endpoint = refuses, endpoint
+        self.refuses, self.endpoint, self.logged_in = refuses, endpoint, False
         self.stream: Exchange | None = None
 
     def get(self, it: Exchange) -> None:
@@ -676,6 +677,86 @@ def test_that_stream_can_not_name_another_server(endpoint: str) -> None:
         with pytest.raises(MCPError) as caught:
             client.server()
         assert caught.value.code == 405
+
+
+def _hangs(it: Exchange) -> None:
+    it.begin(kind="text/event-stream")
+    it.hang()
+
+
+ODD_POSTS: dict[str, Callable[[Exchange], None]] = {
+    "a page": lambda it: it.answer(b"<h1>Hello</h1>", kind="text/html"),
+    "502": lambda it: it.answer(b"", 502, kind="text/html"),
+    "nothing": Exchange.hang,
+    "a silent stream": _hangs,
+    "an error": lambda it: it.answer(it.error(-32000, "No sessionId"), 400),
+}
+
+
+@pytest.mark.parametrize("told", ["by its address", "by the user"])
+@pytest.mark.parametrize("odd", ODD_POSTS)
+def test_a_server_that_is_known_to_be_of_2024_is_not_asked_in_another_way(odd: str, told: str) -> None:
+    """koala73/worldmonitor#1848, can1357/oh-my-pi#3711: what the address of the stream answers to a POST is all one."""
+    old = OldServer()
+
+    def post(it: Exchange) -> bool:
+        if it.request.path.startswith("/messages"):
+            return old.post(it)
+        ODD_POSTS[odd](it)
+        return True
+
+    with HttpBad(get=old.get, post=post) as server:
+        url = server.url.replace("/mcp", "/v1/sse/") if told == "by its address" else server.url
+        with MCP(url, timeout=5, sse=told == "by the user") as tools:
+            assert tools.connection.client.call_tool("fault", {"fault": "none"})["content"]
+        assert not [each for each in server.requests if each.method == "POST" and each.path == "/mcp"]
+
+
+def test_a_stream_that_names_an_address_is_that_of_an_old_server() -> None:
+    """microsoft/vscode#249914: servers that open their stream for a POST too."""
+    old = OldServer()
+
+    def post(it: Exchange) -> bool:
+        if not it.request.path.startswith("/messages") and it.request.message["method"] == "initialize":
+            it.begin(kind="text/event-stream")
+            it.chunk(b"event: endpoint\ndata: /messages?session=2\n\n")
+            it.hang()
+            return True
+        return old.post(it)
+
+    with HttpBad(get=old.get, post=post) as server, client_of(server) as client:
+        assert client.server().version == "2024-11-05"
+        assert client.call_tool("fault", {"fault": "none"})["content"]
+
+
+def test_a_stream_that_was_refused_before_a_login_is_opened_after_it() -> None:
+    old, refused = OldServer(), [0]
+
+    def get(it: Exchange) -> None:
+        if not old.logged_in:
+            refused[0] += 1
+            it.answer(b"", 401, kind="text/plain")
+        else:
+            old.get(it)
+
+    def post(it: Exchange) -> bool:
+        old.logged_in = True  # a person is asked for calls only, not for a stream
+        return old.post(it)
+
+    with HttpBad(get=get, post=post) as server, MCP(server.url.replace("/mcp", "/sse"), timeout=5) as tools:
+        assert tools.connection.client.call_tool("fault", {"fault": "none"})["content"]
+        assert refused == [1]
+
+
+def test_an_address_that_only_looks_like_an_old_one_is_spoken_to_as_any_other() -> None:
+    with HttpBad() as server, MCP(server.url.replace("/mcp", "/sse"), timeout=5) as tools:
+        assert tools.connection.client.server().version == VERSION
+        assert tools.connection.client.call_tool("fault", {"fault": "none"})["content"]
+
+
+def test_sse_is_for_addresses() -> None:
+    with pytest.raises(ConfigurationError, match="sse="):
+        MCP("npx x", sse=True)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")

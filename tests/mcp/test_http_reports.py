@@ -7,7 +7,7 @@ import pytest
 
 from agentkit.mcp.channel import Patience
 from agentkit.mcp.errors import Gone, MCPError
-from agentkit.mcp.http import sending
+from agentkit.mcp.http.addresses import redirected
 from tests.mcp.http_bad import Exchange, HttpBad, event
 from tests.mcp.test_http import client_of, lost, rpc_error
 from tests.mcp.test_http_faults import call, connected
@@ -181,4 +181,4 @@ REDIRECTS: list[tuple[str, str, str | None]] = [
 
 @pytest.mark.parametrize(("base", "location", "followed"), REDIRECTS)
 def test_a_redirect_behind_a_proxy_that_ends_tls_stays_on_tls(base: str, location: str, followed: str | None) -> None:
-    assert sending.redirected(base, location) == followed
+    assert redirected(base, location) == followed

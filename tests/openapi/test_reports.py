@@ -167,3 +167,49 @@ def test_null_is_no_wrong_type_for_a_value_that_may_be_null(api: ApiServer) -> N
     for given in (None, "x"):
         assert answer(tool, json.dumps({"value": given})) == "{}"
         assert api.last.json == {"value": given}
+
+
+def test_a_required_argument_with_a_default_may_be_left_out(api: ApiServer) -> None:
+    """apache/apisix#13956"""
+    version = parameter("version", "query", {"type": "string", "default": "v1"}, required=True)
+    tool = tool_of(of_get([version, parameter("page", "query", {"type": "integer", "default": 1})]), api.url)
+    assert "required" not in tool.parameters
+    answer(tool, "{}")
+    assert api.last.pairs == [("version", "v1")]
+    answer(tool, '{"version": "v2", "page": 3}')
+    assert api.last.pairs == [("version", "v2"), ("page", "3")]
+    schema = {
+        "type": "object",
+        "required": ["kind", "name", "gone"],
+        "properties": {
+            "kind": {"type": "string", "default": "note"},
+            "name": {"type": "string"},
+            "gone": {"type": ["string", "null"], "default": None},
+        },
+    }
+    tool = tool_of(of_post(schema), api.url)
+    assert tool.parameters["required"] == ["name", "gone"]
+    answer(tool, '{"name": "x", "gone": null}')
+    assert api.last.json == {"kind": "note", "name": "x", "gone": None}
+
+
+def test_the_values_of_a_text_are_texts_however_yaml_reads_them(api: ApiServer) -> None:
+    text = """
+openapi: 3.0.0
+info: {title: x, version: 1.0}
+paths:
+  /a:
+    get:
+      operationId: a
+      parameters:
+        - {name: version, in: query, schema: {type: string, enum: [1, 2.5, true], default: 1}}
+        - {name: size, in: query, schema: {type: string, nullable: true, enum: [10, 20]}}
+        - {name: count, in: query, schema: {type: integer, enum: [1, 2]}}
+"""
+    (tool,) = openapi(text, base_url=api.url)
+    properties = tool.parameters["properties"]
+    assert (properties["version"]["enum"], properties["version"]["default"]) == (["1", "2.5", "true"], "1")
+    assert properties["size"]["enum"] == ["10", "20", None]
+    assert properties["count"]["enum"] == [1, 2]
+    answer(tool, '{"version": "2.5", "size": 20, "count": 2}')
+    assert api.last.pairs == [("version", "2.5"), ("size", "20"), ("count", "2")]

@@ -255,6 +255,66 @@ def test_plugins_lists_all_and_checks_them(good: Path, run: Command, process: Pr
     assert [each["problem"] for each in json.loads(run("plugins", "--json").stdout)] == [None] * 10
 
 
+NOISY = """
+import os
+print("NOISE of Python")
+os.write(1, b"NOISE of C\\n")
+from agentkit import tool
+from agentkit.hooks import Hook
+from agentkit.sessions.memory import MemorySessions
+from agentkit.testing import ScriptedBackend
+
+@tool
+def look(n: int) -> str:
+    'Look.'
+    return "seen"
+
+class Quiet(Hook):
+    pass
+
+def backend(provider, model, url, environment):
+    return ScriptedBackend("an answer")
+
+def store(url):
+    return MemorySessions()
+
+def command() -> None:
+    'A command.'
+    print("its output")
+"""
+NOISY_POINTS = {
+    "agentkit.tools": {"look": "noisy:look"},
+    "agentkit.hooks": {"quiet": "noisy:Quiet"},
+    "agentkit.backends": {"noisy": "noisy:backend"},
+    "agentkit.sessions": {"noisy": "noisy:store"},
+    "agentkit.cli": {"noisy-command": "noisy:command"},
+}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "output"),
+    [
+        (("ask", "hello", "-m", "noisy:x"), "an answer\n"),
+        (("chat", "-m", "noisy:x"), ""),
+        (("chat", "-m", "extractive", "--tool", "look", "--hook", "quiet"), ""),
+        (("chat", "-m", "extractive", "--store", "noisy:", "--session", "w"), ""),
+        (("noisy-command",), "its output\n"),
+        (("sessions", "list", "--store", "noisy:"), ""),
+        (("doctor", "noisy:x", "--json", "--no-faults"), None),
+        (("tools", "--tool", "look", "--json"), None),
+    ],
+)
+def test_what_a_plugin_prints_while_it_is_imported_is_not_in_the_output_of_any_command(
+    arguments: tuple[str, ...], output: str | None, folder: Path, process: Process
+) -> None:
+    write_package(folder, "noisy", NOISY, NOISY_POINTS)
+    done = process(*arguments)
+    assert "NOISE of Python" in done.stderr
+    assert "NOISE of C" in done.stderr
+    assert "NOISE" not in done.stdout
+    assert done.stdout == output if output is not None else done.stdout[0] in "[{"
+
+
 @pytest.mark.parametrize("how", ["option", "variable"])
 def test_all_can_be_turned_off(how: str, good: Path, run: Command) -> None:
     write_package(good, "wrecked", "raise SystemExit", {"agentkit.families": {"wreck": "wrecked:x"}})

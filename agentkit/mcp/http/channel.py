@@ -19,9 +19,11 @@ from agentkit.mcp.http.calls import Call, Calls, meta_of
 from agentkit.mcp.http.problems import UNREACHABLE, Problem, as_error, problem_of, without_secrets
 from agentkit.mcp.http.sending import Flight, Sender, finish
 from agentkit.mcp.http.streams import (
+    NAMED,
     PARSE_ERROR,
     Listening,
     OldTransport,
+    endpoint_in,
     ends_with_connection,
     is_event_stream,
     messages,
@@ -47,12 +49,16 @@ INVALID_REQUEST = -32600
 _NAMED_BY = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
 
 
+class _OldStreamError(Exception):
+    """A response is the stream of a server of 2024-11-05, which names an address for requests."""
+
+
 class Http:
     """A connection to an MCP server at a URL; see `Channel`.
 
     url: the server's, which is trusted: it may have a private address. heard: see `Heard`. headers: sent with each
-    request. auth: a requests AuthBase, called for each request. version: set by the client. session: the session id of
-    the server, "" for none.
+    request. auth: a requests AuthBase, called for each request. expects_old: whether the transport of 2024-11-05 is
+    tried first. version: set by the client. session: the session id of the server, "" for none.
 
     Errors of HTTP are answers with an error whose code is the status (401, 404, ...), but for what means that the
     server can't be reached (502, 503, 504), and for a session that the server does not know any more: these are Gone.
@@ -61,8 +67,15 @@ class Http:
     """
 
     def __init__(
-        self, url: str, heard: Heard, *, headers: Mapping[str, str] | None = None, auth: AuthBase | None = None
+        self,
+        url: str,
+        heard: Heard,
+        *,
+        headers: Mapping[str, str] | None = None,
+        auth: AuthBase | None = None,
+        expects_old: bool = False,
     ) -> None:
+        self.expects_old = expects_old
         self.version = ""
         self.session = ""
         self._sender = Sender(url, headers, auth)
@@ -189,14 +202,17 @@ class Http:
 
     def _ask(self, call: Call, body: bytes, headers: Mapping[str, str]) -> None:
         """Send a request until it is answered, or fails: again only where the server has refused to run it."""
+        if self.expects_old:
+            self._is_old(call)
         for attempt in range(MAX_ATTEMPTS):
             with contextlib.closing(self._posted(call, body, headers)) as response:
-                if response.status_code < 300:
-                    self._read(call, response)
+                if response.status_code < 300 and self._read(call, response):
                     return
-                problem = problem_of(response, self._sender)
-            if problem.may_be_old and call.message.get("method") == "initialize" and self._is_old(call):
+                problem = None if response.status_code < 300 else problem_of(response, self._sender)
+            if (problem is None or problem.may_be_old) and self._is_old(call):
                 continue
+            if problem is None:
+                raise Gone(f"{self._sender.where} answered with the stream of an old server, which can't be used")
             wait = problem.wait if attempt + 1 < MAX_ATTEMPTS and _was_refused(problem, call) else None
             if wait is None or wait >= call.patience.left:
                 self._fail(call, problem, headers)
@@ -215,8 +231,9 @@ class Http:
         call.settle({"jsonrpc": "2.0", "id": call.id, "error": problem.as_error()}, is_ending=True)
 
     def _is_old(self, call: Call) -> bool:
-        """Whether this is a server of 2024-11-05; then its address for requests is known from now on."""
-        if self._old is not None:
+        """Whether this is a server of 2024-11-05, asked at the handshake; then its address for requests is known from
+        now on."""
+        if self._old is not None or call.message.get("method") != "initialize":
             return False
         old = OldTransport(self._sender, self._stream_headers(), self._calls)
         old.start()
@@ -228,28 +245,34 @@ class Http:
         weakref.finalize(self, old.stop)
         return True
 
-    def _read(self, call: Call, response: requests.Response) -> None:
-        """Read the response to a request; settles the call, or raises."""
+    def _read(self, call: Call, response: requests.Response) -> bool:
+        """Read the response to a request; settles the call, or raises. Returns False for the stream of an old server,
+        which some open for a POST too."""
         call.was_accepted = True
         if self._old is not None:
             finish(response)
-            return
-        if call.message.get("method") == "initialize":
+            return True
+        is_handshake = call.message.get("method") == "initialize"
+        if is_handshake:
             self.session = _session_id(response.headers.get("Mcp-Session-Id"))
-        reader, broken = EventReader(), None
+        reader, broken = EventReader(named=NAMED if is_handshake else ()), None
         try:
             if self._has_answer(call, response, reader):
-                return
+                return True
+        except _OldStreamError:
+            return False
         except Gone as error:
             broken = error
         if call.flight.is_aborted:
             raise Aborted
         if reader.last_id and not self._is_stateless(call.message) and self._is_resumed(call, reader):
-            return
+            return True
         raise broken or self._unanswered(call, response, reader)
 
     def _has_answer(self, call: Call, response: requests.Response, reader: EventReader) -> bool:
         for message in messages(self._sender, call.flight, response, reader):
+            if endpoint_in(message) is not None:
+                raise _OldStreamError
             if self._calls.deliver(message, to=call):
                 finish(response)
                 return True

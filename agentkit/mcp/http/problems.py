@@ -12,7 +12,8 @@ import requests
 
 from agentkit._text import in_a_line
 from agentkit.mcp.handshake import UNSUPPORTED_VERSION
-from agentkit.mcp.http.sending import Sender, chunks, joined, shown_location
+from agentkit.mcp.http.addresses import joined, shown_location
+from agentkit.mcp.http.sending import Sender, chunks
 from agentkit.mcp.lost_session import says_lost_session
 from agentkit.mcp.secrets import without_keys
 from agentkit.net.error_body import message_of, page_text

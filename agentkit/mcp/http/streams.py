@@ -15,8 +15,9 @@ import requests
 
 from agentkit._threads import WORKERS
 from agentkit.mcp.errors import Gone, MCPError, Unreadable
+from agentkit.mcp.http.addresses import is_same_server, joined
 from agentkit.mcp.http.calls import Calls
-from agentkit.mcp.http.sending import Flight, Sender, chunks, is_same_server, joined
+from agentkit.mcp.http.sending import Flight, Sender, chunks
 from agentkit.net.abort import Aborted
 from agentkit.net.event_stream import BrokenEventError, EventReader, EventTooLongError
 from agentkit.net.media_type import content_type_of
@@ -28,6 +29,8 @@ LASTING = 30.0
 ENDPOINT_SECONDS = 5.0
 
 PARSE_ERROR = -32700
+NAMED = ("endpoint",)
+"""The events of the stream of 2024-11-05 whose data is no message."""
 
 
 def messages(sender: Sender, flight: Flight, response: requests.Response, reader: EventReader) -> Iterator[Any]:
@@ -41,6 +44,12 @@ def messages(sender: Sender, flight: Flight, response: requests.Response, reader
             if body.may_be_cut:
                 raise Gone(f"{sender.where} closed the connection before its answer was complete") from None
             raise Unreadable(sender.blotted(f"{sender.where}: {error}", response), PARSE_ERROR) from None
+
+
+def endpoint_in(message: Mapping[str, Any]) -> str | None:
+    """The address for requests that the stream of an old server names; None in a message."""
+    found = message.get("endpoint")
+    return found if isinstance(found, str) and "jsonrpc" not in message else None
 
 
 class _Body:
@@ -171,7 +180,7 @@ class OldTransport(_Stream):
         super().__init__(sender, headers, calls)
         self.has_ended = False
         self._endpoints: SimpleQueue[str | None] = SimpleQueue()
-        self._is_named = False
+        self._is_named = self._is_usable = False
 
     def endpoint(self, seconds: float) -> str | None:
         """Wait for the address for requests; None when the server names none, or one that is not its own."""
@@ -186,16 +195,17 @@ class OldTransport(_Stream):
         self.has_ended = True
         self._endpoints.put(None)
         calls = self._calls()
-        if calls is not None:
+        if calls is not None and self._is_usable:
             calls.fail(Gone(f"{self._sender.where} has closed the connection"))
 
     def _read(self) -> None:
         with self._opened(self._headers) as response:
             if not is_event_stream(response):
                 return
-            for message in messages(self._sender, self._flight, response, EventReader(named=("endpoint",))):
-                if isinstance(message.get("endpoint"), str) and "jsonrpc" not in message:
-                    self._name(response.url, message["endpoint"])
+            for message in messages(self._sender, self._flight, response, EventReader(named=NAMED)):
+                endpoint = endpoint_in(message)
+                if endpoint is not None:
+                    self._name(response.url, endpoint)
                 else:
                     self._deliver(message)
 
@@ -203,4 +213,5 @@ class OldTransport(_Stream):
         target = joined(base, endpoint)
         if not self._is_named:  # a server may send any number of them
             self._is_named = True
-            self._endpoints.put(target if target is not None and is_same_server(base, target) else None)
+            self._is_usable = target is not None and is_same_server(base, target)
+            self._endpoints.put(target if self._is_usable else None)

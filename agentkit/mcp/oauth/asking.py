@@ -16,6 +16,7 @@ import urllib3
 from agentkit._text import in_a_line
 from agentkit.errors import FetchError, StatusError
 from agentkit.mcp.errors import MCPError
+from agentkit.mcp.http.addresses import redirected
 from agentkit.net.bounded import CHUNK_BYTES
 from agentkit.net.error_body import message_of
 from agentkit.net.fetch import fetch
@@ -44,17 +45,27 @@ class Refused(MCPError):
         self.error = error
 
 
+def secured(named: str, own: str) -> str:
+    """An address that a server names, over TLS where it is at the server's own host: one behind a proxy that ends TLS
+    may not know. own: the URL at which the server is reached."""
+    if own.startswith("https://") and named.startswith("http://"):
+        return redirected(own, named) or named
+    return named
+
+
 class Asking:
     """Asks servers for JSON. own: the URL of the MCP server, whose host may be private."""
 
     def __init__(self, own: str) -> None:
         parts = urlsplit(own)
+        self._own = own
         self._allow = [parts.hostname or ""]
         self._is_plain = parts.scheme == "http"
 
     def check(self, url: object, what: str) -> str:
-        """Return an address that a server names. Raises MCPError for one that can't be used: it has to be HTTPS, but
-        at the host of an MCP server that does without."""
+        """Return an address that a server names (see `secured`). Raises MCPError for one that can't be used: it has to
+        be HTTPS, but at the host of an MCP server that does without."""
+        url = secured(url, self._own) if isinstance(url, str) and url.isprintable() else url
         try:
             parts = urlsplit(url) if isinstance(url, str) and url.isprintable() else None
         except ValueError:

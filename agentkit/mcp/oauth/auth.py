@@ -309,7 +309,7 @@ class OAuth(AuthBase):
                 f"somebody has to log in to {_origin(need.url)}{needed}: run agentkit mcp login URL, or give OAuth an "
                 "opener, such as agentkit.mcp.oauth.browser.Browser()"
             )
-        client, is_ours = self._client(authority, self._opener)
+        client, is_ours = self._client(authority, self._opener, scope)
         _check_aborted()
         server, resource, asking = authority.server, authority.resource, authority.asking
         try:
@@ -324,28 +324,30 @@ class OAuth(AuthBase):
         self._logins[need.url, server.issuer] = _Login(time.monotonic(), "", tokens.access_token)
         return tokens
 
-    def _client(self, authority: _Authority, opener: Opener) -> tuple[Registered, bool]:
-        """The client at an authorization server, and whether it is one that was registered before."""
+    def _client(self, authority: _Authority, opener: Opener, scope: str) -> tuple[Registered, bool]:
+        """The client at an authorization server, and whether it is one that was registered before. scope: what is going
+        to be asked for."""
         if self._given is not None:
             return self._given, False
         issuer, redirect_uri = authority.server.issuer, opener.redirect_uri
         if not redirect_uri:
             raise failure("the opener has no redirect_uri, to which a person could come back")
         kept = self._store.client(issuer, redirect_uri)
-        if kept is not None and self._may_come_back(opener, kept[1], authority.server):
+        is_only = not self._registers(authority.server)
+        if (
+            kept is not None
+            and (is_only or kept[0].may_ask_for(scope))
+            and (_comes_back_to(opener, kept[1]) or is_only)
+        ):
             return kept[0], True
-        found = registered(authority.server, self._client_url, redirect_uri, authority.asking)
+        found = registered(authority.server, self._client_url, redirect_uri, authority.asking, scope)
         with _told():
             self._store.keep_client(issuer, redirect_uri, found)
         return found, False
 
-    def _may_come_back(self, opener: Opener, redirect_uri: str, server: AuthorizationServer) -> bool:
-        """Whether a client is used that was registered for an address: some servers compare its port too, so that a
-        browser is waited for there, or another client is registered."""
-        comes_back_to: Callable[[str], bool] | None = getattr(opener, "comes_back_to", None)
-        if comes_back_to is None or comes_back_to(redirect_uri):
-            return True
-        return server.registration_endpoint is None and not (self._client_url and server.takes_client_urls)
+    def _registers(self, server: AuthorizationServer) -> bool:
+        """Whether another client can be had at an authorization server."""
+        return server.registration_endpoint is not None or bool(self._client_url and server.takes_client_urls)
 
     def _forget(self, authority: _Authority, client: Registered) -> None:
         with contextlib.suppress(ConfigurationError):
@@ -390,6 +392,13 @@ def _remade(
         scope=scope,
         store=store,
     )
+
+
+def _comes_back_to(opener: Opener, redirect_uri: str) -> bool:
+    """Whether a browser is waited for at the address that a client was registered for: some servers compare its port
+    too."""
+    comes_back_to: Callable[[str], bool] | None = getattr(opener, "comes_back_to", None)
+    return comes_back_to is None or comes_back_to(redirect_uri)
 
 
 @contextlib.contextmanager

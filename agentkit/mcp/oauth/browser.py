@@ -8,6 +8,8 @@ import webbrowser
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
+from agentkit._text import short_repr
+from agentkit.errors import ConfigurationError
 from agentkit.mcp.oauth.asking import failure
 
 SECONDS = 300.0
@@ -15,6 +17,7 @@ REQUEST_SECONDS = 2.0
 """How long one request may take: others wait meanwhile."""
 MAX_REQUEST = 16_384
 PATH = "/callback"
+HOSTS = ("127.0.0.1", "localhost")
 _DONE = "You can close this window."
 _OTHER = "This is not the login that agentkit waits for."
 
@@ -22,20 +25,34 @@ _OTHER = "This is not the login that agentkit waits for."
 class Browser:
     """Opens a browser. show: is given the address too, for a person whose browser does not open. port: on this machine,
     to which the browser comes back; 0: any, that of an earlier login where it is free. seconds: how long a person may
-    take."""
+    take. host: what this machine is called in the address, "127.0.0.1" or "localhost": some authorization servers
+    compare it with the one that a client was registered for. Raises ConfigurationError for another one."""
 
-    def __init__(self, show: Callable[[str], object] = print, port: int = 0, seconds: float = SECONDS) -> None:
-        self._show, self._seconds, self._is_fixed = show, seconds, port != 0
+    def __init__(
+        self,
+        show: Callable[[str], object] = print,
+        port: int = 0,
+        seconds: float = SECONDS,
+        host: str = HOSTS[0],
+    ) -> None:
+        if host not in HOSTS:
+            raise ConfigurationError(
+                f"Browser(host={short_repr(host)}): the browser comes back to {' or '.join(HOSTS)}"
+            )
+        self._show, self._seconds, self._is_fixed, self._host = show, seconds, port != 0, host
         self._listen(port)
 
     def _listen(self, port: int) -> None:
         self._listening = socket.create_server(("127.0.0.1", port))
-        self.redirect_uri = f"http://127.0.0.1:{self._listening.getsockname()[1]}{PATH}"
+        self.redirect_uri = self._address(self._listening.getsockname()[1])
+
+    def _address(self, port: int) -> str:
+        return f"http://{self._host}:{port}{PATH}"
 
     def comes_back_to(self, redirect_uri: str) -> bool:
         """Wait at another address, which was that of an earlier login; returns whether that is possible."""
         port = urlsplit(redirect_uri).port
-        if self._is_fixed or not port or redirect_uri != f"http://127.0.0.1:{port}{PATH}":
+        if self._is_fixed or not port or redirect_uri != self._address(port):
             return redirect_uri == self.redirect_uri
         if redirect_uri != self.redirect_uri:
             before = self._listening

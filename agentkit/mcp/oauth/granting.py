@@ -9,12 +9,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
-from urllib.parse import parse_qs, quote_plus, urlencode, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote_plus, urlencode, urlsplit
 
 from requests.auth import HTTPBasicAuth
 
 from agentkit._text import in_a_line
-from agentkit.mcp.oauth.asking import Asking, failure
+from agentkit.mcp.oauth.asking import Asking, Refused, failure
 from agentkit.mcp.oauth.metadata import AuthorizationServer, Resource, is_same_issuer
 
 NAME = "agentkit"
@@ -23,6 +23,9 @@ EARLY = 30.0
 
 _TOKEN = re.compile(r"[\x21-\x7e]{1,100000}")
 """What a header can carry: RFC 6750 allows fewer signs, and not all servers keep to that."""
+_DIGITS = re.compile(r"[0-9]{1,12}")
+_REFUSES_SCOPE = ("invalid_scope", "invalid_client_metadata", "invalid_request")
+"""Errors of a server that may be about the scope alone: it is asked again without one."""
 _SECRET = frozenset(("code", "code_verifier", "refresh_token", "client_secret"))
 """What of a form must not be shown."""
 
@@ -41,11 +44,17 @@ class Opener(Protocol):
 
 @dataclass(frozen=True)
 class Registered:
-    """A client that an authorization server knows. method: how it authenticates at the token endpoint."""
+    """A client that an authorization server knows. method: how it authenticates at the token endpoint. scope: what it
+    was registered for; "" for no limit that is known."""
 
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
     method: str = ""
+    scope: str = ""
+
+    def may_ask_for(self, scope: str) -> bool:
+        """Whether the authorization server may grant it this scope."""
+        return not self.scope or set(scope.split()) <= set(self.scope.split())
 
     @classmethod
     def of(cls, found: object) -> "Registered | None":
@@ -53,19 +62,22 @@ class Registered:
         if not isinstance(found, dict) or not isinstance(found.get("client_id"), str):
             return None
         secret = found.get("client_secret")
-        return cls(found["client_id"], secret if isinstance(secret, str) else None, str(found.get("method") or ""))
+        method, scope = str(found.get("method") or ""), str(found.get("scope") or "")
+        return cls(found["client_id"], secret if isinstance(secret, str) else None, method, scope)
 
 
 @dataclass(frozen=True)
 class Tokens:
     """What an authorization server has granted. scope: what was asked for. ends: seconds since 1970; None: not said.
-    client: to which they were given; no other can renew them."""
+    client: to which they were given; no other can renew them. granted: the scope that the server says it has granted;
+    "" where it does not say."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     scope: str = ""
     ends: float | None = None
     client: Registered | None = None
+    granted: str = ""
 
     @property
     def is_fresh(self) -> bool:
@@ -88,6 +100,7 @@ class Tokens:
             str(found.get("scope") or ""),
             float(ends) if isinstance(ends, int | float) else None,
             Registered.of(found.get("client")),
+            str(found.get("granted") or ""),
         )
 
 
@@ -99,9 +112,12 @@ def _token_or_none(value: object) -> str | None:
     return str(value) if _is_token(value) else None
 
 
-def registered(server: AuthorizationServer, client_url: str | None, redirect_uri: str, asking: Asking) -> Registered:
-    """Become known to an authorization server: by the URL of a document about the client, or by registration. Raises
-    MCPError where neither is possible."""
+def registered(
+    server: AuthorizationServer, client_url: str | None, redirect_uri: str, asking: Asking, scope: str = ""
+) -> Registered:
+    """Become known to an authorization server: by the URL of a document about the client, or by registration. scope:
+    what is going to be asked for, which some servers grant only to clients that were registered for it. Raises MCPError
+    where neither is possible."""
     if client_url is not None and server.takes_client_urls:
         return Registered(client_url, None, "none")
     if server.registration_endpoint is None:
@@ -117,14 +133,23 @@ def registered(server: AuthorizationServer, client_url: str | None, redirect_uri
         "response_types": ["code"],
         "token_endpoint_auth_method": _method(server, has_secret="none" not in server.methods and bool(server.methods)),
     }
-    found = asking.post(server.registration_endpoint, "the client was not registered", json=asked)
+    try:
+        found = _registration(server, {**asked, "scope": scope} if scope else asked, asking)
+    except Refused as error:
+        if not scope or error.error not in _REFUSES_SCOPE:
+            raise
+        scope, found = "", _registration(server, asked, asking)
     client_id, secret, method = (
         found.get(name) for name in ("client_id", "client_secret", "token_endpoint_auth_method")
     )
     if not isinstance(client_id, str) or not client_id or not client_id.isprintable():
         raise failure(f"the authorization server {server.issuer} has registered a client without an id")
     is_usable = isinstance(secret, str) and secret.isprintable()
-    return Registered(client_id, secret if is_usable else None, method if isinstance(method, str) else "")
+    return Registered(client_id, secret if is_usable else None, method if isinstance(method, str) else "", scope)
+
+
+def _registration(server: AuthorizationServer, asked: Mapping[str, Any], asking: Asking) -> Mapping[str, Any]:
+    return asking.post(str(server.registration_endpoint), "the client was not registered", json=asked)
 
 
 def authorized(
@@ -144,8 +169,7 @@ def authorized(
         "resource": resource.identifier,
         **({"scope": scope} if scope else {}),
     }
-    joint = "&" if urlsplit(server.authorization_endpoint).query else "?"
-    code = _code(opener(f"{server.authorization_endpoint}{joint}{urlencode(asked)}"), server, state)
+    code = _code(opener(_with_parameters(server.authorization_endpoint, asked)), server, state)
     form = {
         "grant_type": "authorization_code",
         "code": code,
@@ -159,8 +183,21 @@ def renewed(server: AuthorizationServer, client: Registered, resource: Resource,
     """New tokens for the refresh token, which was given to this client. Raises Refused when it is not valid any more,
     MCPError when that is not known."""
     form = {"grant_type": "refresh_token", "refresh_token": old.refresh_token or ""}
-    found = _granted(server, client, resource, form, old.scope, asking)
-    return found if found.refresh_token else replace(found, refresh_token=old.refresh_token)
+    wanted = old.granted or old.scope  # without it some servers, such as Entra, give a token for something else
+    try:
+        found = _granted(server, client, resource, {**form, "scope": wanted} if wanted else form, old.scope, asking)
+    except Refused as error:
+        if not wanted or error.error not in _REFUSES_SCOPE:
+            raise
+        found = _granted(server, client, resource, form, old.scope, asking)
+    return replace(found, refresh_token=found.refresh_token or old.refresh_token, granted=found.granted or old.granted)
+
+
+def _with_parameters(endpoint: str, asked: Mapping[str, str]) -> str:
+    """An address with these parameters, each of them once: the endpoint may have some of its own."""
+    parts = urlsplit(endpoint)
+    own = [(name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name not in asked]
+    return parts._replace(query=urlencode([*own, *asked.items()])).geturl()
 
 
 def _code(answer: str, server: AuthorizationServer, state: str) -> str:
@@ -197,18 +234,25 @@ def _granted(
             data["client_secret"] = client.client_secret
     hidden = tuple(_hidden(data, client))
     found = asking.post(server.token_endpoint, "no token was given", hidden, data=data, auth=auth)
-    token, kind = found.get("access_token"), found.get("token_type", "Bearer")
+    token, kind = found.get("access_token"), found.get("token_type") or "Bearer"
     if not _is_token(token) or not (isinstance(kind, str) and kind.lower() == "bearer"):
         raise failure(f"the authorization server {server.issuer} has given no bearer token that can be sent")
-    seconds = found.get("expires_in")
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    seconds, granted = _seconds(found.get("expires_in")), found.get("scope")
     return Tokens(
         str(token),
         _token_or_none(found.get("refresh_token")),
         scope,
-        time.time() + float(str(seconds)) if is_number else None,
+        None if seconds is None else time.time() + seconds,
         client,
+        granted if isinstance(granted, str) else "",
     )
+
+
+def _seconds(value: object) -> float | None:
+    """A time that a server tells as a number, or as the text of one; None for none."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return float(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _hidden(form: Mapping[str, str], client: Registered) -> Iterator[str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from agentkit.mcp.oauth.asking import Asking, failure
+from agentkit.mcp.oauth.asking import Asking, failure, secured
 from agentkit.net.url_guard import shown_url
 
 MAX_CHALLENGE = 4_000
@@ -69,10 +69,12 @@ def resource_of(url: str, challenge: Challenge, asking: Asking, wanted: str | No
     if found is None:  # before 2025-06-18 the server was its own
         return Resource(url, _chosen([origin], wanted), is_described=False)
     identifier, issuers = found.get("resource"), found.get("authorization_servers")
+    issuers = issuers if isinstance(issuers, list) else []
     if not isinstance(identifier, str) or not covers(identifier, url):
         raise failure("the server's metadata is for another resource: no token is sent to it")
-    issuer = _chosen(issuers if isinstance(issuers, list) and issuers else [origin], wanted)
-    return Resource(identifier, asking.check(issuer, "the authorization server"), _texts(found.get("scopes_supported")))
+    named = [secured(each, url) if isinstance(each, str) else each for each in issuers or ()]
+    issuer = asking.check(_chosen(named or [origin], wanted), "the authorization server")
+    return Resource(identifier, issuer, _texts(found.get("scopes_supported")))
 
 
 def _chosen(issuers: list[Any], wanted: str | None) -> Any:
@@ -98,9 +100,9 @@ def authorization_server(resource: Resource, url: str, asking: Asking) -> Author
         if found is None:
             continue
         issuer = found.get("issuer")
-        if not is_same_issuer(issuer, resource.issuer):
+        if not isinstance(issuer, str) or not is_same_issuer(secured(issuer, url), resource.issuer):
             raise failure(f"the metadata at {place} is of another authorization server")
-        return _server(found, str(issuer), asking)
+        return _server(found, issuer, asking)
     origin = _split(url)[0]
     if is_same_issuer(resource.issuer, origin):  # as of 2025-03-26
         return AuthorizationServer(origin, f"{origin}/authorize", f"{origin}/token", f"{origin}/register")
@@ -140,7 +142,7 @@ def _split(url: str) -> tuple[str, str]:
 def covers(identifier: str, url: str) -> bool:
     """Whether a resource is the server at a URL, or what the server is a part of."""
     try:
-        (own, path), (asked, below) = _split(identifier), _split(url)
+        (own, path), (asked, below) = _split(secured(identifier, url)), _split(url)
     except ValueError:
         return False
     return own.lower() == asked.lower() and (below == path or below.startswith(f"{path}/"))

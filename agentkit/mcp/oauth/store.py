@@ -5,6 +5,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -63,8 +64,7 @@ class Store:
     def keep_client(self, issuer: str, redirect_uri: str, client: Registered) -> None:
         """Keep a registered client. Raises ConfigurationError when the file can't be written: then it is kept in
         memory."""
-        kept = {"client_id": client.client_id, "client_secret": client.client_secret, "method": client.method}
-        self._keep((issuer, "client"), {**kept, "redirect_uri": redirect_uri})
+        self._keep((issuer, "client"), {**asdict(client), "redirect_uri": redirect_uri})
 
     def forget_client(self, issuer: str, client: Registered) -> None:
         """Forget a registered client; its tokens stay. Raises ConfigurationError when the file can't be written: then

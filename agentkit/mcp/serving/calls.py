@@ -11,6 +11,7 @@ from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._text import cut
 from agentkit._threads import WORKERS
 from agentkit.errors import ArgumentsError, ToolError
+from agentkit.mcp.serving.forms import form_of
 from agentkit.mcp.serving.protocol import Message
 from agentkit.mcp.serving.questions import NeedsInput
 from agentkit.tooling.error_log import log_raised
@@ -139,18 +140,8 @@ def asked_by(question: Question) -> NeedsInput:
 
 
 def _asked(key: str, text: str, schema: Mapping[str, Any] = MappingProxyType({})) -> NeedsInput:
-    fields = {name: _form_field(each) for name, each in dict(schema.get("properties", {})).items()}
-    form: Message = {"type": "object", "properties": fields}
-    if "required" in schema:
-        form["required"] = schema["required"]
-    params = {"mode": "form", "message": text, "requestedSchema": form}
+    params = {"mode": "form", "message": text, "requestedSchema": form_of(schema)}
     return NeedsInput({key: {"method": "elicitation/create", "params": params}}, state=key, once=True)
-
-
-def _form_field(schema: Any) -> Any:
-    """The schema of a field as a form has it, which always has a type."""
-    is_choice = isinstance(schema, Mapping) and "type" not in schema and "enum" in schema
-    return {"type": "string", **schema} if is_choice else schema
 
 
 def _action(context: ServedContext, key: str) -> str | None:

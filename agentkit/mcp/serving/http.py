@@ -3,6 +3,7 @@
 import socket
 import socketserver
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 from agentkit._lazy.logs import logger_of
@@ -28,16 +29,18 @@ def address_of(text: str) -> tuple[str, int]:
 
 
 class HTTPServing(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Listens at an address until it is closed. Raises OSError when that is not possible, ConfigurationError for a host
-    that needs a token."""
+    """Listens at an address until it is closed. token, origins: see `Gate`. Raises OSError when that is not possible,
+    ConfigurationError for a host that needs a token, and for what is no origin."""
 
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, server: Server, address: tuple[str, int], token: str | None = None) -> None:
-        self.site = Site(server, Gate(address[0], token), Sessions())
+    def __init__(
+        self, server: Server, address: tuple[str, int], token: str | None = None, origins: Iterable[str] = ()
+    ) -> None:
+        self.site = Site(server, Gate(address[0], token, origins), Sessions())
         self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, Requests)

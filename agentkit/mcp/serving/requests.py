@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from queue import Empty, SimpleQueue
@@ -11,7 +12,7 @@ from agentkit._lazy.logs import logger_of
 from agentkit._threads import POLL_INTERVAL, WORKERS
 from agentkit.mcp.serving.answering import Server, is_stateless
 from agentkit.mcp.serving.body import TimedReader, read_body
-from agentkit.mcp.serving.envelope import VERSION_HEADER
+from agentkit.mcp.serving.envelope import VERSION_HEADER, Headers
 from agentkit.mcp.serving.gate import Denied, Gate
 from agentkit.mcp.serving.link import Link, Session
 from agentkit.mcp.serving.protocol import (
@@ -64,11 +65,13 @@ class Requests(BaseHTTPRequestHandler):
         """The connection begins."""
         super().setup()
         self._site: Site = self.server.site
+        self._shown: Mapping[str, str] = {}
         self._timed = TimedReader(self.connection, SEND_SECONDS)
         self.rfile = io.BufferedReader(self._timed, 1 << 16)
 
     def handle_one_request(self) -> None:
         """Answer the next request."""
+        self._shown = {}
         self._timed.within(IDLE_SECONDS)
         super().handle_one_request()
 
@@ -113,10 +116,24 @@ class Requests(BaseHTTPRequestHandler):
         if self._is_let_in():
             self._refuse(Denied(405, "this is an MCP server: its clients POST their messages to /mcp"))
 
-    do_PUT = do_PATCH = do_HEAD = do_OPTIONS = do_GET
+    do_PUT = do_PATCH = do_HEAD = do_GET
 
-    def _is_let_in(self) -> bool:
-        """Read the headers; a request that is not let in is refused."""
+    def do_OPTIONS(self) -> None:
+        """A browser asks whether a web page may send its request; it brings no token."""
+        if self._is_let_in(self._site.gate.check_page):
+            if self._shown and "access-control-request-method" in self._headers:
+                self._send(204, headers=dict(self._site.gate.allowed_to(self._headers)))
+            else:
+                self._refuse(Denied(405, "this is an MCP server: its clients POST their messages to /mcp"))
+
+    def end_headers(self) -> None:
+        """The headers of a response end."""
+        for name, value in self._shown.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def _is_let_in(self, check: Callable[[Headers], None] | None = None) -> bool:
+        """Read the headers; a request that is not let in is refused. check: raises Denied; None: that of the gate."""
         self._headers: dict[str, str] = {}
         doubled = ""
         for name, value in self.headers.items():
@@ -124,8 +141,9 @@ class Requests(BaseHTTPRequestHandler):
             if key in self._headers and (key in _SINGLE or key.startswith("mcp-")):
                 doubled = key
             self._headers[key] = value.strip(" \t")
+        self._shown = self._site.gate.shown_to(self._headers)
         try:
-            self._site.gate.check(self._headers)
+            (check or self._site.gate.check)(self._headers)
             if doubled.startswith("mcp-"):
                 self.close_connection = True
                 twice = Refusal(HEADER_MISMATCH, f"the header {doubled} is there twice")

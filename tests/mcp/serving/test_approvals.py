@@ -1,9 +1,12 @@
 """Tools that need a person's approval, served to MCP clients."""
 
-from typing import Any
+import enum
+from typing import Any, Literal
 
 import pytest
+from pydantic import BaseModel, Field
 
+from agentkit import Context, tool
 from agentkit.mcp.serving.answering import Server
 from tests.mcp.serving.conftest import Connect
 from tests.support import mcp_fixture, mcp_tools
@@ -131,6 +134,69 @@ def test_the_question_of_a_tool_is_asked_and_answered(client: Lines) -> None:
     done = client.ask(book(inputResponses=seat("window"), requestState=result["requestState"]))
     assert done["result"]["content"][0]["text"] == "booked window in ICE 5"
     assert mcp_tools.NOTED == ["booked window"]
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Order(BaseModel):
+    colour: Colour
+    size: Literal["s", "l"] = "s"
+    note: str | None = Field(default=None, description="For the parcel.")
+    second: Colour | None = None
+    extras: list[Colour] = []
+    kind: Literal["gift"] = "gift"
+
+
+def test_a_form_describes_each_field_where_it_stands(connect: Connect) -> None:
+    """PrefectHQ/fastmcp#1565: enums as references, and fields that may be null, are lines of text at clients."""
+
+    @tool
+    def order(ctx: Context) -> str:
+        """Order something."""
+        return str(ctx.ask("What?", Order.model_json_schema()))
+
+    client = connect(Server([order]))
+    call = request("tools/call", {"name": "order", "arguments": {}})
+    result = client.ask(stateless(call, **FORM))["result"]
+    form = result["inputRequests"]["question"]["params"]["requestedSchema"]
+    assert set(form) == {"type", "properties", "required"}
+    kinds = {name: (each["type"], each.get("enum")) for name, each in form["properties"].items()}
+    assert kinds == {
+        "colour": ("string", ["red", "blue"]),
+        "size": ("string", ["s", "l"]),
+        "note": ("string", None),
+        "second": ("string", ["red", "blue"]),
+        "extras": ("array", None),
+        "kind": ("string", ["gift"]),
+    }
+    fields = form["properties"]
+    assert fields["extras"]["items"]["enum"] == ["red", "blue"]
+    assert (fields["note"]["description"], "default" in fields["note"]) == ("For the parcel.", False)
+    answer = {"question": {"action": "accept", "content": {"colour": "blue", "extras": ["red"]}}}
+    more = {"inputResponses": answer, "requestState": result["requestState"]}
+    done = client.ask(stateless(request("tools/call", {"name": "order", "arguments": {}, **more}), **FORM))["result"]
+    assert "'colour': 'blue'" in done["content"][0]["text"]
+
+
+def test_a_form_of_a_schema_that_leads_to_itself_has_what_it_refers_to(connect: Connect) -> None:
+    schema = {
+        "type": "object",
+        "properties": {"tree": {"$ref": "#/$defs/Tree"}, "lost": {"$ref": "#/$defs/Nothing"}},
+        "$defs": {"Tree": {"anyOf": [{"$ref": "#/$defs/Tree"}, {"type": "null"}]}},
+    }
+
+    @tool
+    def plant(ctx: Context) -> str:
+        """Plant something."""
+        return str(ctx.ask("What?", schema))
+
+    client = connect(Server([plant]))
+    result = client.ask(stateless(request("tools/call", {"name": "plant", "arguments": {}}), **FORM))["result"]
+    form = result["inputRequests"]["question"]["params"]["requestedSchema"]
+    assert form["$defs"] == schema["$defs"]
 
 
 def test_a_tool_asks_after_it_was_approved(client: Lines) -> None:

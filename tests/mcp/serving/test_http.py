@@ -36,8 +36,8 @@ TOKEN = "a-token-that-nobody-guesses"
 
 
 @contextlib.contextmanager
-def serving(tools: Any = mcp_tools.TOOLS, token: str | None = None) -> Iterator[Address]:
-    with HTTPServing(Server(tools, is_private=token is not None), ("127.0.0.1", 0), token) as made:
+def serving(tools: Any = mcp_tools.TOOLS, token: str | None = None, origins: tuple[str, ...] = ()) -> Iterator[Address]:
+    with HTTPServing(Server(tools, is_private=token is not None), ("127.0.0.1", 0), token, origins) as made:
         yield "127.0.0.1", made.server_address[1]
 
 
@@ -227,6 +227,52 @@ def test_a_token_lets_in_and_is_not_shown(caplog: pytest.LogCaptureFixture) -> N
         listed = modern(address, request("tools/list"), {"Authorization": f"Bearer {TOKEN}"})
         assert listed.message["result"]["cacheScope"] == "private"
     assert TOKEN not in caplog.text
+
+
+PAGE = "http://localhost:6274"
+PREFLIGHT = {
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "authorization, content-type, mcp-protocol-version, mcp-session-id",
+}
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_a_page_of_an_origin_that_is_named_may_use_the_server(token: str | None) -> None:
+    """hauptsacheNet/typo3-mcp-server#115, 0xeb/fastmcpp#42, netdata/netdata#22258: the Inspector in direct mode."""
+    known = {} if token is None else {"Authorization": f"Bearer {token}"}
+    with serving(token=token, origins=("http://LOCALHOST:6274/", "https://tools.example")) as address:
+        before = asked("OPTIONS", address, headers={"Origin": PAGE, **PREFLIGHT})
+        assert (before.status, before.headers["access-control-allow-origin"]) == (204, PAGE)
+        assert before.headers["access-control-allow-headers"] == PREFLIGHT["Access-Control-Request-Headers"]
+        assert {"POST", "DELETE"} <= set(before.headers["access-control-allow-methods"].split(", "))
+        begun = post(address, initialize(), {"Origin": PAGE, **known})
+        assert begun.headers["access-control-allow-origin"] == PAGE
+        assert "Mcp-Session-Id" in begun.headers["access-control-expose-headers"].split(", ")
+        assert begun.headers["vary"] == "Origin"
+        events = post(address, call_of("add", a=1, b=2), {"Origin": PAGE, "Accept": "text/event-stream", **known})
+        assert events.headers["access-control-allow-origin"] == PAGE
+        for refused in (asked("GET", address, headers={"Origin": PAGE, **known}), post(address, 5, {"Origin": PAGE})):
+            assert refused.status >= 400
+            assert refused.headers["access-control-allow-origin"] == PAGE
+        assert post(address, initialize(), {"Origin": "https://tools.example", **known}).status == 200
+        assert "access-control-allow-origin" not in post(address, initialize(), known).headers
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:6275", "https://localhost:6274", "https://evil.example", "null"])
+def test_a_page_of_another_origin_is_not_told_that_it_may(origin: str) -> None:
+    with serving(origins=(PAGE,)) as address:
+        before = asked("OPTIONS", address, headers={"Origin": origin, **PREFLIGHT})
+        assert before.status in (403, 405)
+        assert not [name for name in before.headers if name.startswith("access-control")]
+    with serving() as address:
+        before = asked("OPTIONS", address, headers={"Origin": PAGE, **PREFLIGHT})
+        assert (before.status, "access-control-allow-origin" in before.headers) == (405, False)
+
+
+@pytest.mark.parametrize("origin", ["*", "localhost", "http://localhost:1/page", "ftp://x", "http://a\r\nb", ""])
+def test_what_is_no_origin_is_an_error(origin: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not the origin of a web page"):
+        HTTPServing(Server(mcp_tools.TOOLS), ("127.0.0.1", 0), None, (origin,))
 
 
 def test_other_methods_and_paths_are_named(address: Address) -> None:

@@ -225,6 +225,8 @@ def test_ctrl_c_stops_a_program_that_serves() -> None:
         (["--agent", "research: answers", "--model", "no-such:x"], "no-such"),
         (["--model", "extractive"], "are for --agent"),
         (["--token-file", "x"], "--http"),
+        (["--allow-origin", "http://localhost:6274"], "--allow-origin is for --http"),
+        (["--http", "127.0.0.1:0", "--allow-origin", "*"], "is not the origin of a web page"),
         (["--http", "127.0.0.1:0", "--token-file", "/no/such/file"], "no such file"),
         (["--http", "127.0.0.1:0", "--token-file", "/"], "is a directory"),
     ],

@@ -183,6 +183,12 @@ def test_a_server_over_http(tmp_path: Path, kind: str | None, key: str) -> None:
     assert (settings.server, settings.is_trusted) == ("https://tools.example/mcp", True)
 
 
+def test_a_server_of_http_with_sse(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert one(tmp_path, {"url": "https://tools.example/events", "type": "sse"}).sse
+    assert not one(tmp_path, {"url": "https://tools.example/mcp", "transport": "http"}).sse
+    assert not caplog.text
+
+
 @pytest.mark.parametrize(("timeout", "seconds"), [(60, 60), (0.5, 0.5), (30_000, 30)])
 def test_a_timeout_is_in_seconds_or_milliseconds(tmp_path: Path, timeout: float, seconds: float) -> None:
     assert one(tmp_path, {"command": "x", "timeout": timeout}).timeout == seconds

@@ -83,6 +83,19 @@ def test_a_list_that_is_fresh_for_no_time_is_still_fresh_for_a_moment(server: Ma
 
 
 @pytest.mark.usefixtures("quick")
+@ERAS
+def test_a_server_that_has_no_tools_yet_is_asked_again(server: Make, planned: Planned, era: str) -> None:
+    """esengine/DeepSeek-Reasonix#5944: it answers before its tools are there, and does not say when they are."""
+    tools = server(era=era)
+    assert names(tools) == []
+    planned.set(entry("a"))
+    until(lambda: names(tools) == ["a"])
+    asked = len(planned.requests("tools/list"))
+    assert names(tools) == ["a"]
+    assert len(planned.requests("tools/list")) == asked
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_list_that_can_not_be_read_anew_stays(
     server: Make, planned: Planned, caplog: pytest.LogCaptureFixture
 ) -> None:

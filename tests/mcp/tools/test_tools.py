@@ -238,6 +238,22 @@ def test_a_call_without_arguments_sends_an_empty_object(server: Make, planned: P
     assert planned.requests("tools/call")[0]["params"]["arguments"] == {}
 
 
+def test_null_is_left_out_where_it_is_the_default(server: Make, planned: Planned) -> None:
+    """openclaw/openclaw#96716: servers that take a null for a value, which models write for what they leave out."""
+    nullable = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+    properties = {
+        "left": {**nullable, "default": None},
+        "needed": {**nullable, "default": None},
+        "cleared": nullable,
+        "set": {**nullable, "default": "x"},
+    }
+    made = entry("a", properties)
+    made["inputSchema"]["required"] = ["needed"]
+    answer(server(made), "a", dict.fromkeys(properties))
+    sent = planned.requests("tools/call")[0]["params"]["arguments"]
+    assert sent == {"needed": None, "cleared": None, "set": None}
+
+
 def test_arguments_that_do_not_fit_are_told_to_the_model_and_not_sent(server: Make, planned: Planned) -> None:
     outcome = answer(server(SEARCH), "search", {"query": ["a"], "limit": "many"})
     assert outcome.failed
