@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from agentkit._forking import awaited_by_forks, notice_fork
+from agentkit._lazy.records import replace
 from agentkit._text import json_bytes
 from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request
 from agentkit.backends.adapting import Adapting
@@ -23,6 +24,7 @@ from agentkit.backends.chat_protocol import (
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
+from agentkit.backends.turns import in_turns
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.net.error_kinds import is_api_error
@@ -36,6 +38,7 @@ from agentkit.net.server_urls import ENDPOINT
 from agentkit.net.time_limits import Timeout
 from agentkit.net.wording import OPENAI
 from agentkit.tooling.schema_dialects import dialect_of
+from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -323,8 +326,10 @@ class OpenAIBackend(MadeByName):
         fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
         if sending.stream and sending.stream_options:
             fields["stream_options"] = {"include_usage": True}
-        dialect = dialect_of(self.model, self.base_url)
-        return chat_completions_body(fields, request, sending.images, self._escapes, dialect, self._form())
+        dialect, form = dialect_of(self.model, self.base_url), self._form()
+        if form.turns:
+            request = replace(request, transcript=Transcript(in_turns(request.transcript)), conversation=request.said)
+        return chat_completions_body(fields, request, sending.images, self._escapes, dialect, form)
 
     def _form(self) -> MessageForm:
         """What the server takes of messages, as far as it is known."""
