@@ -158,6 +158,7 @@ class OpenAIBackend(MadeByName):
             self,
             request,
             self._learned,
+            merged_sampling(self._sampling, request),
             images=self._images,
             schema=known.schema,
             tells_schema=known.tells_schema,
@@ -323,7 +324,7 @@ class OpenAIBackend(MadeByName):
 
     def _body(self, sending: Adapting) -> bytes:
         request = sending.sent()
-        fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
+        fields: dict[str, Any] = {"model": self.model, **sending.fields}
         if sending.stream and sending.stream_options:
             fields["stream_options"] = {"include_usage": True}
         dialect, form = dialect_of(self.model, self.base_url), self._form()
