@@ -8,7 +8,7 @@ from agentkit.backend import Begin, Request, ending_of, is_broken_off
 from agentkit.backends.merged_fields import MergedFields
 from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.backends.plain_chunks import plain_text
-from agentkit.backends.plain_replies import plain_reply
+from agentkit.backends.plain_replies import end_of, plain_reply
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
 from agentkit.backends.streamed_parts import THOUGHTS, StreamedParts, parts_of, text_of_part, thought_in
 from agentkit.backends.streamed_text import StreamedText
@@ -157,7 +157,7 @@ class Accumulator:
         for place, choice in enumerate(choices):
             if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, place)):
                 continue
-            reason = choice.get("finish_reason")
+            reason = end_of(choice)
             if reason:
                 self._note_end(reason)
             if choice.get("logprobs"):

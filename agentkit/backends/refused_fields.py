@@ -4,8 +4,6 @@ temperature, some know the limit of a reply by its other name alone, and many ca
 No field is left out that the server does not name, and none that says what the answer is to be.
 """
 
-import functools
-import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -23,6 +21,10 @@ _REFUSES = (
     r"not allowed|(?:does|do)(?: not|n't) support|only the default|only (?:[a-z_]{1,20}=)?[\d.]{1,8} is (?:allowed|"
     r"supported)|cannot both|extra (?:inputs|fields))"
 )
+_NAMED = {
+    name: pattern(rf"\b{said}\b[^|]{{0,60}}?{_REFUSES}|{_REFUSES}[^|]{{0,60}}?\b{said}\b")
+    for name, said in ((each, each.replace("_", "_?")) for each in (*OTHER_NAMES, *LEFT_OUT))
+}
 _NO_CHOICE = pattern(
     rf"tool[ _]choice\b.{{0,160}}?(?:{_REFUSES}|incompatible|thinking|reasoning|must be .{{0,12}}auto|"
     rf"only .{{0,20}}auto)|(?:{_REFUSES}|thinking|reasoning).{{0,160}}?tool[ _]choice\b"
@@ -71,14 +73,8 @@ def is_forcing(choice: Any) -> bool:
 
 
 def _is_refused(name: str, words: str) -> bool:
-    return _pattern_of(name).search(words) is not None
+    return _NAMED[name].search(words) is not None
 
 
 def _quoted(words: str) -> str:
     return words.replace("`", "'").replace('"', "'")
-
-
-@functools.cache
-def _pattern_of(name: str) -> re.Pattern[str]:
-    said = rf"\b{name.replace('_', '_?')}\b"
-    return re.compile(rf"{said}[^|]{{0,60}}?{_REFUSES}|{_REFUSES}[^|]{{0,60}}?{said}")
