@@ -18,9 +18,9 @@ from agentkit.backends.chat_protocol import (
     Accumulator,
     chat_completions_body,
     check_sampling,
-    context_length_in,
     merged_sampling,
 )
+from agentkit.backends.context_length import context_length_in, context_length_of_props, loaded_context_length
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
@@ -265,12 +265,13 @@ class OpenAIBackend(MadeByName):
         )
 
     def _queried_context_length(self) -> int | None:
-        length = context_length_in(self._connected().find("/models"), self.model)
+        find = self._connected().find
+        length = context_length_in(find("/models"), self.model)
         if length is None:  # llama.cpp reports it in its own endpoint
-            props = self._props()
-            settings = props.get("default_generation_settings") if isinstance(props, Mapping) else None
-            length = settings.get("n_ctx") if isinstance(settings, Mapping) else None
-        return length if isinstance(length, int) else None
+            length = context_length_of_props(self._props())
+        if length is None and self._is_self_hosted:
+            length = loaded_context_length(find, self._root, self.model)
+        return length
 
     def _shows_tools(self) -> bool | None:
         """Whether the server says that its chat template shows tools; asked once in a while."""
@@ -285,11 +286,15 @@ class OpenAIBackend(MadeByName):
 
     def _props(self, **options: Any) -> Any:
         """What llama.cpp reports of itself; None where there is nothing. Raises APIConnectionError."""
-        root = (self.base_url or OPENAI_URL).partition("?")[0].rstrip("/").removesuffix("/v1")
-        props = self._connected().find(f"{root}/props", **options)
+        props = self._connected().find(f"{self._root}/props", **options)
         if props is not None:
             self._learned.learn(SHOWS_TOOLS, template_shows_tools(props))
         return props
+
+    @property
+    def _root(self) -> str:
+        """The server's URL without /v1, below which it has what is not OpenAI's."""
+        return (self.base_url or OPENAI_URL).partition("?")[0].rstrip("/").removesuffix("/v1")
 
     def close(self) -> None:
         """Close the connections, but those of `client`; a later request raises ConfigurationError."""
