@@ -10,6 +10,7 @@ from typing import Any, Literal
 from agentkit._lazy.records import replace
 from agentkit._text import cut, in_a_line, json_bytes
 from agentkit.backend import Request, newest_question, told_schema, with_text
+from agentkit.backends.refused_fields import FIELDS, changed, refused_field, told
 from agentkit.net import refusals
 from agentkit.net.error_kinds import is_connection_error
 from agentkit.net.error_words import explain, status_of, words_of
@@ -17,20 +18,23 @@ from agentkit.net.learned import Learned
 from agentkit.net.overflow import too_long
 from agentkit.transcript import Transcript
 
+OF_TOOLS = ("tool_choice", "parallel_tool_calls")
+"""Fields that are not sent without tools."""
 MAX_ATTEMPTS = 12
 """How often one request is sent at most, each time with less."""
 
 Schema = Literal["no", "text", "always"]
 
 
-_FACTS = ("no images", "no stream_options", "only stream", "no stream", "no stream with tools")
+_FACTS = ("no images", "no stream_options", "only stream", "no stream", "no stream with tools", "wants tools")
 """What may be known of a server, whatever the request."""
 
 
 class Adapting:
     """One request to a server as it is sent, attempt by attempt.
 
-    name: the backend, as the log calls it. request: as it was asked for. images: whether images are sent; None detects
+    name: the backend, as the log calls it. request: as it was asked for. fields: what its body has beside messages and
+    tools. images: whether images are sent; None detects
     it. schema: see `agentkit.backend.Capabilities`. tells_schema: whether the prompt says nothing of the schema since
     the server does.
     """
@@ -40,6 +44,7 @@ class Adapting:
         name: object,
         request: Request,
         learned: Learned,
+        fields: Mapping[str, Any] | None = None,
         *,
         images: bool | None = None,
         schema: Schema = "always",
@@ -62,6 +67,8 @@ class Adapting:
         self._is_schema_refused = self._schema != 0 and learned.value(("schema", self._schema)) is not None
         self.stream = self._streams(known)
         self.stream_options = "no stream_options" not in known
+        self._names_tools = "wants tools" in known
+        self._fields = changed(fields or {}, [name for name in FIELDS if learned.value(("field", name))])
         self._pending: dict[Any, str] = {}
         self._attempts = 1
 
@@ -75,9 +82,20 @@ class Adapting:
             if self._is_schema_refused and self._tells_schema:
                 transcript = _with_schema(transcript, request.response_format)
             request = replace(request, response_format=None)
+        if self._names_tools and _is_about_tools(request):
+            from agentkit.backends.no_tool import without_tools
+
+            request = without_tools(request)
         if transcript is not request.transcript:
             request = replace(request, transcript=transcript, conversation=request.said)
         return request
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The fields to send."""
+        if self._names_tools and _is_about_tools(self._request):
+            return {name: value for name, value in self._fields.items() if name not in OF_TOOLS}
+        return self._fields
 
     def adapts_to(self, error: Exception) -> bool:
         """Leave out what an error refuses; return whether there was something, so that the request may be sent again.
@@ -92,6 +110,8 @@ class Adapting:
             return True
         if too_long(error) is not None:
             return False
+        if self._changes_fields(words):
+            return True
         has_schema = self._sends_schema()
         if has_schema and refusals.names_format(words):
             return self._goes_without_schema(words)
@@ -119,6 +139,18 @@ class Adapting:
         if not self._request.stream:
             return "only stream" in known
         return "no stream" not in known and not ("no stream with tools" in known and self._request.tools)
+
+    def _changes_fields(self, words: str) -> bool:
+        if not self._names_tools and refusals.wants_tools(words) and _is_about_tools(self._request):
+            self._names_tools = True
+            self._pending["wants tools"] = "takes no messages of tools without tools: one that does nothing is named"
+            return True
+        name = refused_field(words, self._fields)
+        if name is None or ("field", name) in self._pending:
+            return False
+        self._fields = changed(self._fields, [name])
+        self._pending["field", name] = f"{told(name)} ({cut(words, 200)})"
+        return True
 
     def _goes_without_schema(self, words: str) -> bool:
         said = cut(words, 200)
@@ -164,6 +196,11 @@ class Adapting:
             fact = "no stream with tools" if with_tools else "no stream"
             self._pending[fact] = f"does not stream: replies are requested whole ({said})"
         return True
+
+
+def _is_about_tools(request: Request) -> bool:
+    """Whether a request has no tools, but messages of tools."""
+    return not request.tools and any(message.get("tool_calls") for message in request.transcript)
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -8,7 +8,7 @@ from agentkit.backend import Begin, Request, ending_of, is_broken_off
 from agentkit.backends.merged_fields import MergedFields
 from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.backends.plain_chunks import plain_text
-from agentkit.backends.plain_replies import plain_reply
+from agentkit.backends.plain_replies import end_of, plain_reply
 from agentkit.backends.streamed_calls import FUNCTION_CALL, StreamedCalls
 from agentkit.backends.streamed_parts import THOUGHTS, StreamedParts, parts_of, text_of_part, thought_in
 from agentkit.backends.streamed_text import StreamedText
@@ -157,7 +157,7 @@ class Accumulator:
         for place, choice in enumerate(choices):
             if choice is None or (choice.get("index") != self._choice and self._is_alternative(choice, place)):
                 continue
-            reason = choice.get("finish_reason")
+            reason = end_of(choice)
             if reason:
                 self._note_end(reason)
             if choice.get("logprobs"):
@@ -376,21 +376,3 @@ def _nested(call: Mapping[str, Any]) -> Mapping[str, Any]:
         return call
     function = {key: call[key] for key in ("name", "arguments") if key in call}
     return {**{key: value for key, value in call.items() if key not in function}, "function": function}
-
-
-def context_length_in(models: Any, model: str) -> int | None:
-    """Return the context length in a server's list of models, under the names that servers use for it.
-
-    vLLM and LightLLM: max_model_len; OpenRouter: context_length; Groq: context_window; Mistral: max_context_length;
-    llama.cpp: meta.n_ctx.
-    """
-    entries = models.get("data") if isinstance(models, dict) else None
-    entries = [entry for entry in entries or () if isinstance(entry, dict)]
-    named = [entry for entry in entries if entry.get("id") == model]
-    for entry in named or (entries if len(entries) == 1 else []):
-        meta = entry.get("meta") if isinstance(entry.get("meta"), dict) else {}
-        names = ("max_model_len", "context_length", "context_window", "max_context_length")
-        for value in (*(entry.get(name) for name in names), (meta or {}).get("n_ctx")):
-            if isinstance(value, int) and value > 0:
-                return value
-    return None

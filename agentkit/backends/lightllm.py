@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request, is_broken_off
-from agentkit.backends.chat_protocol import context_length_in
+from agentkit.backends.context_length import context_length_in
 from agentkit.backends.text_reply import TextReply
 from agentkit.backends.usage import count_of
 from agentkit.errors import ConfigurationError

@@ -6,13 +6,14 @@ the request, since many refuse a request for one key that they don't know; some 
 
 import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, replace
-from agentkit.message import PROVIDER_FIELDS, Message, is_plain_call
+from agentkit.backends.turns import in_turns
+from agentkit.message import PROVIDER_FIELDS, REASONING_FIELDS, Message, is_plain_call
 from agentkit.tooling.call_names import short_id
 
 _PLAIN = {"role", "content", "name"}
@@ -47,13 +48,27 @@ _WANTS_TEXT = pattern(
     r"valid string.{0,80}content|content.{0,150}(?:must be|should be|expected|valid) a? ?(?:valid )?string",
     re.IGNORECASE | re.DOTALL,
 )
-_WANTS_SIGNATURE = pattern(r"missing (?:a )?thought_?signature", re.IGNORECASE)
+_WANTS_TURNS = pattern(
+    r"(?:roles?|messages?(?:\(s\))?) (?:must|should|have to|need to) (?:be )?alternat|"
+    r"unexpected role \W{0,4}(?:user|system|developer|assistant)\W{1,4}after role|"
+    r"system (?:messages?|role|prompts?) [^.]{0,40}(?:at the (?:beginning|start)|(?:be|come|is) (?:the )?first)|"
+    r"expected last role user or tool",
+    re.IGNORECASE,
+)
+_WANTS_SIGNATURE = pattern(r"missing (?:an? )?[`'\"]{0,2}thought_?signature", re.IGNORECASE)
+_REFUSED_SIGNATURE = pattern(
+    r"(?:invalid|corrupt(?:ed)?|malformed|expired)\W{0,4}(?:thought\W?|thinking\W?)?signature|"
+    r"signature\W{0,4}(?:is |was )?(?:not valid|invalid|corrupt|expired|malformed|could not be verified)",
+    re.IGNORECASE,
+)
 _NO_REASONING = "(none)"
 """Stands for the reasoning behind a reply of another model: an empty text is refused as well."""
 _NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
 """What Google wants at the first call of a reply that another model has written."""
 _OF_MISTRAL = ("mistral", "mixtral", "ministral", "devstral", "magistral", "codestral", "pixtral")
 """The names of Mistral's models, whatever their version."""
+_SIGNED = frozenset(PROVIDER_FIELDS) - frozenset(REASONING_FIELDS)
+"""Keys in which servers send signatures of a model's thoughts, of messages and of calls."""
 _MAX_READ = 4000
 """Maximum characters of an error that are read."""
 
@@ -63,7 +78,8 @@ class MessageForm:
     """Makes a message what a server takes; the same object when nothing changes.
 
     short_ids: ids of calls become nine letters or digits each, as Mistral's servers want them. thinking: whether parts
-    of a content with the model's thoughts are sent. texts: a content of texts only is one text, the user's too.
+    of a content with the model's thoughts are sent. texts: a content of texts only is one text, the user's too. turns:
+    the messages are sent in turns (`in_turns`).
     without: keys of messages that the server has refused. stands_in: keys that it wants in the replies of any model,
     where they have none of their own: "reasoning_content" (DeepSeek, Kimi) and "extra_content" (Gemini).
     """
@@ -71,6 +87,7 @@ class MessageForm:
     short_ids: bool = False
     thinking: bool = False
     texts: bool = False
+    turns: bool = False
     without: frozenset[str] = frozenset()
     stands_in: frozenset[str] = frozenset()
 
@@ -99,12 +116,14 @@ class MessageForm:
             self._stand_in(made)
         return message if made == message else cast(Message, made)
 
-    def narrowed(self, error: str, messages: Iterable[Message]) -> "MessageForm | None":
+    def narrowed(self, error: str, messages: Sequence[Message]) -> "MessageForm | None":
         """The form without what a server's error says that it refuses of these messages, or with what it misses in
         them; None when it says nothing of the kind."""
         error = error[:_MAX_READ]
         if not self.short_ids and _REFUSED_ID.search(error) and any(message.get("tool_calls") for message in messages):
             return replace(self, short_ids=True)
+        if not self.turns and _WANTS_TURNS.search(error) and in_turns(messages) != list(messages):
+            return replace(self, turns=True)
         joined = replace(self, texts=True)
         if _WANTS_TEXT.search(error) and any(joined(message) != self(message) for message in messages):
             return joined
@@ -112,11 +131,19 @@ class MessageForm:
         wider = replace(self, stands_in=self.stands_in | wanted, without=self.without - wanted)
         if wanted and any(wider(message) != self(message) for message in messages):
             return wider
+        if _REFUSED_SIGNATURE.search(error) and (signed := self._signed(messages)):
+            return replace(self, without=self.without | signed, stands_in=self.stands_in | (signed & {"extra_content"}))
         if not _REFUSED_KEY.search(error):
             return None
         sent = {key for message in messages for key in message if self._takes(message, key)}
         named = {key for key in sent & _MAY_GO if re.search(rf"""['"`.\]]{key}\b""", error)}
         return replace(self, without=self.without | named) if named else None
+
+    def _signed(self, messages: Sequence[Message]) -> frozenset[str]:
+        """The keys of these messages and of their calls that may hold a signature, as far as they are sent."""
+        calls = (call for message in messages for call in message.get("tool_calls") or ())
+        sent = {key for each in (*messages, *calls) for key in each if each.get(key)}
+        return frozenset(sent & _SIGNED - self.without)
 
     def _stand_in(self, made: dict[str, Any]) -> None:
         if "reasoning_content" in self.stands_in and not made.get("reasoning_content"):
@@ -141,7 +168,8 @@ class MessageForm:
         return [part for part in content if part.get("text") != ""] or content  # some refuse a text without letters
 
     def _call(self, call: Mapping[str, Any]) -> dict[str, Any]:
-        made = {key: value for key, value in call.items() if key != "index" and value is not None}
+        left_out = {"index", *(self.without & _SIGNED)}
+        made = {key: value for key, value in call.items() if key not in left_out and value is not None}
         return {**made, "id": short_id(made["id"])} if self.short_ids else made
 
 

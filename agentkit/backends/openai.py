@@ -10,6 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from agentkit._forking import awaited_by_forks, notice_fork
+from agentkit._lazy.records import replace
 from agentkit._text import json_bytes
 from agentkit.backend import Backend, Capabilities, MadeByName, ReplyStream, Request
 from agentkit.backends.adapting import Adapting
@@ -17,12 +18,13 @@ from agentkit.backends.chat_protocol import (
     Accumulator,
     chat_completions_body,
     check_sampling,
-    context_length_in,
     merged_sampling,
 )
+from agentkit.backends.context_length import context_length_in, context_length_of_props, loaded_context_length
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
+from agentkit.backends.turns import in_turns
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.net.error_kinds import is_api_error
@@ -36,6 +38,7 @@ from agentkit.net.server_urls import ENDPOINT
 from agentkit.net.time_limits import Timeout
 from agentkit.net.wording import OPENAI
 from agentkit.tooling.schema_dialects import dialect_of
+from agentkit.transcript import Transcript
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -155,6 +158,7 @@ class OpenAIBackend(MadeByName):
             self,
             request,
             self._learned,
+            merged_sampling(self._sampling, request),
             images=self._images,
             schema=known.schema,
             tells_schema=known.tells_schema,
@@ -261,12 +265,13 @@ class OpenAIBackend(MadeByName):
         )
 
     def _queried_context_length(self) -> int | None:
-        length = context_length_in(self._connected().find("/models"), self.model)
+        find = self._connected().find
+        length = context_length_in(find("/models"), self.model)
         if length is None:  # llama.cpp reports it in its own endpoint
-            props = self._props()
-            settings = props.get("default_generation_settings") if isinstance(props, Mapping) else None
-            length = settings.get("n_ctx") if isinstance(settings, Mapping) else None
-        return length if isinstance(length, int) else None
+            length = context_length_of_props(self._props())
+        if length is None and self._is_self_hosted:
+            length = loaded_context_length(find, self._root, self.model)
+        return length
 
     def _shows_tools(self) -> bool | None:
         """Whether the server says that its chat template shows tools; asked once in a while."""
@@ -281,11 +286,15 @@ class OpenAIBackend(MadeByName):
 
     def _props(self, **options: Any) -> Any:
         """What llama.cpp reports of itself; None where there is nothing. Raises APIConnectionError."""
-        root = (self.base_url or OPENAI_URL).partition("?")[0].rstrip("/").removesuffix("/v1")
-        props = self._connected().find(f"{root}/props", **options)
+        props = self._connected().find(f"{self._root}/props", **options)
         if props is not None:
             self._learned.learn(SHOWS_TOOLS, template_shows_tools(props))
         return props
+
+    @property
+    def _root(self) -> str:
+        """The server's URL without /v1, below which it has what is not OpenAI's."""
+        return (self.base_url or OPENAI_URL).partition("?")[0].rstrip("/").removesuffix("/v1")
 
     def close(self) -> None:
         """Close the connections, but those of `client`; a later request raises ConfigurationError."""
@@ -320,11 +329,13 @@ class OpenAIBackend(MadeByName):
 
     def _body(self, sending: Adapting) -> bytes:
         request = sending.sent()
-        fields: dict[str, Any] = {"model": self.model, **merged_sampling(self._sampling, request)}
+        fields: dict[str, Any] = {"model": self.model, **sending.fields}
         if sending.stream and sending.stream_options:
             fields["stream_options"] = {"include_usage": True}
-        dialect = dialect_of(self.model, self.base_url)
-        return chat_completions_body(fields, request, sending.images, self._escapes, dialect, self._form())
+        dialect, form = dialect_of(self.model, self.base_url), self._form()
+        if form.turns:
+            request = replace(request, transcript=Transcript(in_turns(request.transcript)), conversation=request.said)
+        return chat_completions_body(fields, request, sending.images, self._escapes, dialect, form)
 
     def _form(self) -> MessageForm:
         """What the server takes of messages, as far as it is known."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from agentkit._text import joined_surrogates
+from agentkit.backend import ending_of
 from agentkit.backends.call_pieces import MAX_NAME
 from agentkit.backends.usage import usage_in, usage_of
 from agentkit.event import Reply
@@ -22,7 +23,7 @@ def plain_reply(response: Mapping[str, Any]) -> Reply | None:
     if type(choices) is not list or len(choices) != 1 or type(choices[0]) is not dict:
         return None
     choice = choices[0]
-    message, reason = choice.get("message"), choice.get("finish_reason")
+    message, reason = choice.get("message"), end_of(choice)
     if type(message) is not dict or reason not in _ENDS or choice.get("delta") or choice.get("logprobs"):
         return None
     content, calls = message.get("content"), message.get("tool_calls")
@@ -43,6 +44,14 @@ def plain_reply(response: Mapping[str, Any]) -> Reply | None:
         response_model=model if isinstance(model, str) else "",
         response_id=number if isinstance(number, str) else "",
     )
+
+
+def end_of(choice: Mapping[str, Any]) -> Any:
+    """The finish reason of a choice; that of the provider behind a gateway where it says that the reply broke off:
+    OpenRouter calls that "stop"."""
+    native = choice.get("native_finish_reason")
+    is_error = isinstance(native, str) and native not in _ENDS and ending_of(native) == "error"
+    return native if is_error else choice.get("finish_reason")
 
 
 def _as_kept(call_id: str, name: str, arguments: str) -> dict[str, Any]:

@@ -42,6 +42,10 @@ BYTES_PER_TOKEN = 3.5
 QUERY_FROM = 3000
 """Expected tokens of a request from which the server is queried for the size of its window."""
 
+MAX_QUERIES = 3
+"""How often a server is asked for the size of its window: Ollama and LM Studio report it once the model is loaded,
+after the first request, and several runs may begin with that."""
+
 MAX_CUTS = 4
 """How often a rejected prompt is cut and sent again: many servers do not say by how much it is too long, and each cut
 halves it."""
@@ -49,6 +53,11 @@ halves it."""
 UNCUTTABLE = (
     "nothing more of this conversation can be left out: shorten the question, offer fewer tools, or use a model with a "
     "larger context"
+)
+
+TOO_SMALL = (
+    "a request takes about %d tokens, and the context of %r has %d: the server may leave out its beginning "
+    "(instructions, tools) without a word. Use a larger context (Ollama: OLLAMA_CONTEXT_LENGTH), or offer fewer tools"
 )
 
 NO_ROOM = "the conversation is close to the size of the model's context, or larger"
@@ -98,11 +107,13 @@ class ContextSize:
     """What is known about the context window of a backend; shared by the runs of an agent.
 
     known: its size in tokens as it was given, or as the server reported it when it was asked; None while unknown.
-    learned: "tokens" is the size that a refusal taught. views: the views of earlier conversations, by a digest of the
+    queries: how often it was asked. has_warned: whether it was logged that it is too small. learned: "tokens" is the
+    size that a refusal taught. views: the views of earlier conversations, by a digest of the
     transcript."""
 
     known: int | None
-    was_queried: bool = False
+    queries: int = 0
+    has_warned: bool = False
     bytes_per_token: float = BYTES_PER_TOKEN
     views: "OrderedDict[bytes, TrimmedHistory]" = field(default_factory=OrderedDict)
     learned: Learned = field(default_factory=Learned)
@@ -128,9 +139,9 @@ class ContextSize:
         return found
 
     def query(self, backend: Backend) -> int | None:
-        """The window in tokens, from the server where it reports it; queried once."""
-        if self.tokens is None and not self.was_queried:
-            self.was_queried = True
+        """The window in tokens, from the server where it reports it."""
+        if self.tokens is None and self.queries < MAX_QUERIES:
+            self.queries += 1
             try:
                 self.known = backend.capabilities(ask=True).context_length
             except Exception as error:
@@ -216,6 +227,7 @@ class FitToContext(Middleware):
             raise NoRoomError(NO_ROOM)
         if is_nearly_full:
             self._cut(transcript)
+            self._check_room(transcript)
 
         def shorten(error: Exception, limit: int) -> None:
             if not request.may_cut:
@@ -286,6 +298,14 @@ class FitToContext(Middleware):
             return False
         limit = self._size.query(self.backend)
         return limit is not None and expected > limit * self._window.full
+
+    def _check_room(self, transcript: Transcript) -> None:
+        """Log that what is left after a cut is too long, which servers refuse or cut themselves."""
+        expected = int(self._bytes_sent(self._sent_of(transcript)) / self._size.bytes_per_token)
+        limit = self._size.tokens
+        if limit is not None and expected > limit and not self._size.has_warned:
+            self._size.has_warned = True
+            logger.warning(TOO_SMALL, expected, self.backend, limit)
 
     def _shrunk_after(self, error: Exception, limit: int, transcript: Transcript) -> bool:
         """Cut the history after the server rejected a prompt as too long. Returns whether there was something to cut.

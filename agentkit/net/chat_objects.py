@@ -70,7 +70,8 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
         for each in _objects(reader, answer):
             if (error := error_in(each)) is not None:
                 raise _error_in(error)
-            has_choices = has_choices or bool(each.get("choices")) or each.get("object") == "chat.completion"
+            each = _unwrapped(each)
+            has_choices = has_choices or "choices" in each or each.get("object") == "chat.completion"
             yield each
         if reader.is_done:
             answer.drain()
@@ -103,6 +104,14 @@ def _objects(reader: EventReader, answer: Answer) -> Iterator[dict[str, Any]]:
             reader.count = 1
             return iter([whole])
     return reader.read(pieces)
+
+
+def _unwrapped(each: dict[str, Any]) -> dict[str, Any]:
+    """A completion that a gateway has put into an object of its own."""
+    if "choices" in each:
+        return each
+    inner = (each.get(name) for name in ("data", "result", "response"))
+    return next((found for found in inner if isinstance(found, dict) and "choices" in found), each)
 
 
 def _check(answer: Answer, reader: EventReader, *, has_choices: bool, is_finished: bool) -> None:

@@ -174,3 +174,16 @@ def says_only_streaming(words: str) -> bool:
 def is_about_tools(words: str) -> bool:
     """Whether a refusal mentions tools."""
     return _SCHEMA_OF_A_TOOL.search(words) is not None
+
+
+_WANTS_TOOLS = pattern(
+    r"(?:tool calling|tool_?calls?|tool_use|tool_?results?|tooluse)\b[^|]{0,120}"
+    r"(?:without [`'\"]?tools|must define tools)|"
+    r"tool_?config field must be defined"
+)
+
+
+def wants_tools(words: str) -> bool:
+    """Whether a server refuses messages of tools in a request without tools (Anthropic's and Bedrock's API behind
+    gateways)."""
+    return _WANTS_TOOLS.search(words) is not None

@@ -68,7 +68,7 @@ class Retries:
         if self._may_wait and response.turn is not None and _is_waited_out(response):
             logger.info("the model server answered with status %d; the request waits for its turn", status)
             return True
-        if status == 429 and _is_final(response):
+        if (status == 429 and _is_final(response)) or (status == 500 and _has_a_call(response)):
             return False
         from agentkit.net.rate_headers import told_by  # of a server that refuses
 
@@ -120,6 +120,13 @@ def _is_final(response: Any) -> bool:
     from agentkit.net.refusal_words import is_final, words_of_body
 
     return is_final(words_of_body(response.beginning(MAX_BODY)))
+
+
+def _has_a_call(response: Any) -> bool:
+    """Whether an error has what the model wrote, which its server could not parse: it is read."""
+    from agentkit.net.failed_generation import UNPARSED
+
+    return UNPARSED.encode() in response.beginning(MAX_BODY)
 
 
 def wait_unless_aborted(seconds: float) -> None:

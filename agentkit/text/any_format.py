@@ -99,6 +99,10 @@ class _ByFirstCharacter:
         self._chosen: Block | None = None
         self._space: list[str] = []
 
+    @property
+    def is_whole(self) -> bool:
+        return bool(getattr(self._chosen, "is_whole", False))
+
     def feed(self, text: str) -> str | None:
         """See `agentkit.text.call_format.Block.feed`."""
         if self._chosen is None:

@@ -222,3 +222,53 @@ def test_each_message_is_formed_once() -> None:
         transcript.extend([{"role": "assistant", "content": str(number)}])
         transcript.encoded(form=form)
     assert formed == ["Go.", "0", "1", "2"]
+
+
+REFUSED_SIGNATURES = [
+    "messages.1.content.0: Invalid `signature` in `thinking` block",
+    "ValidationException: messages.39.content.0: Invalid signature in thinking block",
+    "Unable to submit request because Thought signature is not valid.. Learn more: https://cloud.google.com/vertex-ai",
+    "Corrupted thought signature.",
+]
+SIGNED: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"thinking_blocks": [{"type": "thinking", "thinking": "Hm.", "signature": "c2ln"}]}, {}),
+    ({"reasoning_details": [{"type": "reasoning.encrypted", "data": "c2ln", "format": "google-gemini-v1"}]}, {}),
+    ({}, {"extra_content": {"google": {"thought_signature": "c2ln"}}}),
+]
+
+
+@pytest.mark.parametrize("words", REFUSED_SIGNATURES)
+@pytest.mark.parametrize(("of_message", "of_call"), SIGNED)
+def test_a_conversation_whose_signatures_are_refused_goes_on_without_them(
+    words: str, of_message: dict[str, Any], of_call: dict[str, Any]
+) -> None:
+    """anthropics/anthropic-sdk-python#1598, openclaw/openclaw#88020, anomalyco/opencode#15074, unarbos/arbos#34,
+    OpenRouterTeam/ai-sdk-provider#491"""
+
+    def strict(asked: Asked) -> Answer:
+        if "c2ln" in json.dumps(asked.body["messages"]):
+            return Answer(json.dumps({"error": {"message": words}}).encode(), status=400)
+        return whole("Fine.")
+
+    called = {**CALLED, "tool_calls": [{**CALL, **of_call}], **of_message}
+    history = [ASK, called, RESULT, {"role": "assistant", "content": "9.", "reasoning_content": "Hm.", **of_message}]
+    with serve(strict) as server, Agent(f"openai:m@{server.url}") as agent:
+        result = agent.run("x", messages=history)
+        assert result.output == "Fine."
+        assert result.messages[:4] == history
+        agent.run("y", messages=history)
+        assert len(server.requests) == 3
+        sent = server.requests[-1].body["messages"]
+        assert sent[3]["reasoning_content"] == "Hm."
+        assert ("extra_content" in sent[1]["tool_calls"][0]) == bool(of_call)  # what Google takes for none
+
+
+def test_a_refused_signature_of_another_kind_is_the_servers_error() -> None:
+    refusal = Answer(json.dumps({"error": {"message": "Invalid signature of the request"}}).encode(), status=400)
+    with (
+        serve([refusal]) as server,
+        Agent(f"openai:m@{server.url}") as agent,
+        pytest.raises(Exception, match="Invalid"),
+    ):
+        agent.run("x", messages=[ASK, {"role": "assistant", "content": "Hi.", "reasoning_content": "Hm."}])
+    assert len(server.requests) == 1

@@ -507,7 +507,7 @@ def test_other_sampling_goes_through_the_same_connections() -> None:
     [
         (Answer(b"<html>Welcome to nginx</html>", content_type="text/html"), openai.APIError, "base URL"),
         (Answer(b"", content_type="application/json"), openai.APIError, "not a chat completion"),
-        (Answer(b'{"choices": []}'), openai.APIError, "not a chat completion"),
+        (Answer(b'{"choices": []}'), openai.APIError, "empty reply"),
         (Answer(b'{"error": {"message": "model is gone"}}'), openai.APIError, "model is gone"),
         (Answer(b'{"error": "plain text"}'), openai.APIError, "plain text"),
         (Answer(b'{"choices": [{"message": {"tool_calls": [null]}}]}'), openai.APIError, "not a valid chat completion"),

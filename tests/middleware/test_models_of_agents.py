@@ -366,6 +366,12 @@ WANTS = [
     ("thinking is enabled but reasoning_content is missing in assistant tool call message", "reasoning_content"),
     ("The reasoning_content in the thinking mode must be passed back to the API.", "reasoning_content"),
     ("Function call is missing a thought_signature in functionCall parts. This is required for tools", "signature"),
+    # Vertex AI's words: GewoonJaap/gemini-cli-openai#156, Piebald-AI/piebald-issues#21
+    (
+        "Unable to submit request because function call `pay` in the 2. content block is missing a "
+        "`thought_signature`.",
+        "signature",
+    ),
 ]
 
 

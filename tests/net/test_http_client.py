@@ -92,7 +92,7 @@ LASTING: list[tuple[str, Answer, type[Exception], int]] = [
     ("503", error(503, **{"retry-after": "0.02"}), openai.InternalServerError, 3),
     ("a page", Answer(b"<html>Hello</html>", content_type="text/html"), openai.APIError, 1),
     ("text", Answer(b"Hello", content_type="text/plain"), openai.APIError, 1),
-    ("no choices", Answer(b'{"choices": []}'), openai.APIError, 1),
+    ("no choices", Answer(b'{"choices": []}'), openai.APIError, 2),
     ("a list", Answer(b"[]"), openai.APIError, 1),
     ("200 and then busy", PASSING["200 and then busy"], openai.RateLimitError, 2),
     ("200 and then not found", Answer(b'{"error": {"message": "no model", "code": 404}}'), openai.NotFoundError, 1),

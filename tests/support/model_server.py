@@ -62,13 +62,14 @@ class QuietServer(ThreadingHTTPServer):
 
 class ModelServer:
     """The running server. url: up to /v1. requests: those received. left: responses aborted by clients. props:
-    what its `/props` says, as llama.cpp's does."""
+    what its `/props` says, as llama.cpp's does. found: what other paths say, at the moment of the request."""
 
     def __init__(self, answers: Sequence[Answer] | Callable[[Asked], Answer], port: int = 0) -> None:
         self.requests: list[Asked] = []
         self.connections = 0
         self.left = 0
         self.props: dict[str, Any] | None = None
+        self.found: dict[str, Any] = {}
         self._answers = answers
         self._lock = threading.Lock()
         self.http = QuietServer(("127.0.0.1", port), _handler(self))
@@ -114,9 +115,10 @@ def _handler(server: ModelServer) -> type[BaseHTTPRequestHandler]:
             server.connections += 1
 
         def do_GET(self) -> None:
-            """Return the model list, whatever the path, but for `/props`."""
+            """Return the model list, whatever the path, but for `/props` and those of `found`."""
             models = {"object": "list", "data": [{"id": "tiny", "object": "model"}]}
-            body = json.dumps(server.props if server.props and self.path == "/props" else models).encode()
+            found = {"/props": server.props} if server.props else {}
+            body = json.dumps({**found, **server.found}.get(self.path, models)).encode()
             self.send_response(200)
             self.send_header("content-length", str(len(body)))
             self.end_headers()

@@ -22,6 +22,8 @@ TOOLS = [
 EXEC = [("exec", {"command": "ls"})]
 DSML = "｜DSML｜"
 Q = '<|"|>'
+M3 = "]<]minimax[>["
+QWEN = "<function=exec>\n<parameter=command>\nls\n</parameter>\n</function>"
 
 
 def gemma(arguments: str) -> str:
@@ -91,6 +93,52 @@ def gemma(arguments: str) -> str:
             [("run_python", {"refs": ["a", "b"], "options": {"mode": "fast"}, "code": "look", "limit": 90})],
             id="plain marks and no comma",
         ),
+        # vllm-project/vllm#51075, vllm-project/vllm-gaudi#1724
+        *(
+            pytest.param("minimax_m3", f"{M3}<tool_call>\n{inside}{M3}</invoke>{M3}</tool_call>", EXEC, id=name)
+            for name, inside in {
+                "the tag of the first parameter is missing": f'{M3}<invoke name="exec">{M3}ls{M3}</command>',
+                "and the marker before its value": f'{M3}<invoke name="exec">ls{M3}</command>',
+                "a bracket is missing": f'{M3}invoke name="exec">{M3}<command>ls{M3}</command>',
+            }.items()
+        ),
+        # osaurus-ai/osaurus#1504, gemmaclaw/gemmaclaw#339
+        *(
+            pytest.param("gemma4", f"{start}call:exec{arguments}<tool_call|>", EXEC, id=f"{start}{arguments}")
+            for start in ("<|tool_call|>", "")
+            for arguments in ('({"command": "ls"})', f"{{command:{Q}ls{Q}}}")
+        ),
+        # vllm-project/vllm#49248, ollama/ollama#14656, vllm-project/vllm#47190, fw-ai-external/python-sdk#119
+        *(
+            pytest.param("glm", f"<tool_call>{inside}</tool_call>", EXEC, id=inside)
+            for inside in (
+                "exec<arg_key>command</arg_key>ls</arg_value>",
+                "exec<arg_key>command</arg_key><arg_value>ls",
+                "exec<arg_key>command</arg_key><arg_value>ls</arg_key>",
+                "execcommand</arg_key><arg_value>ls</arg_value>",
+                "exec</arg_value><arg_key>command</arg_key><arg_value>ls</arg_value>",
+            )
+        ),
+        pytest.param(
+            "glm",
+            "<tool_call>run_python<arg_key>code</arg_key><arg_value>1\n<arg_key>limit</arg_key><arg_value>3</arg_value>"
+            "</tool_call>",
+            [("run_python", {"code": "1", "limit": 3})],
+            id="no tag between two arguments",
+        ),
+        # QwenLM/Qwen3.8#178, ollama/ollama#16383
+        *(
+            pytest.param("qwen_coder", f"<tool_call>\n{QWEN}\n{strays}\n</tool_call>", EXEC, id=strays)
+            for strays in ("</function>", "</function_invocation>", "</function>\n</function_invocation>")
+        ),
+        # ollama/ollama#16398
+        pytest.param(
+            "qwen_coder",
+            '<tool_call>\n<function name="exec">\n<parameter name="command">\nls\n</parameter>\n</function>\n'
+            "</tool_call>",
+            EXEC,
+            id="names as attributes",
+        ),
     ],
 )
 def test_a_call_is_read_as_it_was_meant(form: str, text: str, calls: list[Any]) -> None:
@@ -141,3 +189,24 @@ def test_a_call_of_which_a_part_can_not_be_read_is_told_and_not_run(form: str, t
     assert got.calls == []
     assert len(got.bad) == 1
     assert got.bad[0].reason
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        ("gemma4", "Give me a call:exec{command} or a call: {John}."),
+        ("gemma4", "call: the doctor"),
+        ("glm", "<tool_call>execute</arg_key> is markup"),
+        ("qwen_coder", "</function> and </function_invocation> are tags"),
+        ("qwen_coder", "<tool_call> begins with <function name of it"),
+    ],
+)
+def test_words_that_are_also_in_the_markup_of_calls_stay_text(form: str, text: str) -> None:
+    got = parse_in_chunks(form, text, TOOLS)
+    assert (got.calls, got.bad, got.text) == ([], [], text)
+
+
+def test_a_value_of_glm_that_shows_markup_of_another_tool_is_whole() -> None:
+    shown = "<arg_key>other</arg_key><arg_value>x"
+    text = f"<tool_call>exec<arg_key>command</arg_key><arg_value>echo '{shown}'</arg_value></tool_call>"
+    assert parse_in_chunks("glm", text, TOOLS).calls == [("exec", {"command": f"echo '{shown}'"})]

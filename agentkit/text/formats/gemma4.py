@@ -2,6 +2,8 @@
 
 <|channel>thought
 ...<channel|><|tool_call>call:get_weather{city:<|"|>Paris<|"|>,days:3}<tool_call|>
+
+Models write <|tool_call|> too, with the arguments as JSON in parentheses, and omit it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,16 +13,18 @@ from agentkit.text.call_format import Block, Format
 from agentkit.text.formats.gemma_calls import GemmaBlock
 
 START, END, QUOTE = "<|tool_call>", "<tool_call|>", '<|"|>'
+OTHER_START, BARE = "<|tool_call|>", "call:"
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """Creates the parser of one call."""
-    return GemmaBlock((START, END, QUOTE), tools)
+    return GemmaBlock((marker, END, QUOTE), tools, needs_end=marker == BARE)
 
 
 FORMAT = Format(
     "gemma4",
-    starts=(START,),
+    starts=(START, OTHER_START, BARE),
+    own_starts=(OTHER_START, BARE),
     block=block,
     swallowed=(END,),
     thinks=("<|channel>", "<channel|>"),

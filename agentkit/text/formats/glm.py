@@ -4,6 +4,8 @@
 <arg_key>city</arg_key>
 <arg_value>Paris</arg_value>
 </tool_call>
+
+Models omit one of the tags: <arg_key>, <arg_value>, and </arg_value> before another key or the end.
 """
 
 import json
@@ -20,12 +22,14 @@ _NAME = re.compile(r"\s*+([\w.\-]++)\s*+")
 _PARTIAL_NAME = re.compile(r"\s*+[\w.\-]*+\s*+$")
 _MAX_NAME = 300
 _NEXT_TAGS = {
-    "name": (KEY, END, START),
+    "name": (KEY, KEY_END, VALUE_END, END, START),
     "key": (KEY_END, END, START),
-    "between": (VALUE, KEY, END, START),
+    "between": (VALUE, VALUE_END, KEY, END, START),
     "value": (VALUE_END,),
-    "after": (KEY, END, START),
+    "after": (KEY, KEY_END, END, START),
 }
+_STATES = {KEY: "key", KEY_END: "between", VALUE: "value", VALUE_END: "after"}
+_ANOTHER = re.compile(r"<arg_key>([^<>\n]{1,200})</arg_key>\s{0,20}<arg_value>")
 
 
 class _GlmBlock:
@@ -65,7 +69,9 @@ class _GlmBlock:
             if word == START:
                 self._handle_tag(START, part)
                 return text[start:]
-            if self._state == "name" and word == END and not self._may_be_called(part.strip()):
+            if self._state == "name" and word in (END, VALUE_END) and not self._may_be_called(part.strip()):
+                return self._reject(part + text[start:])
+            if self._state == "name" and word == KEY_END and not self._has_key(part.strip()):
                 return self._reject(part + text[start:])
             text = text[start + len(word) :]
             self._raw.append(word)
@@ -78,6 +84,9 @@ class _GlmBlock:
             if not _NAME.fullmatch(part):
                 return self._reject(part)
             self._name = part.strip()  # the name may be incomplete
+        if self._state == "value" and part.rstrip().endswith(END) and START not in part:
+            self._end_value(part.rstrip().removesuffix(END).removesuffix(KEY_END))
+            self._whole = True
         self._raw.append(part)
         return ""
 
@@ -107,16 +116,41 @@ class _GlmBlock:
 
     def _handle_tag(self, word: str, part: str) -> bool:
         """Handle a tag and the text before it. Returns whether the call has ended."""
+        value = part if self._state == "value" else part.strip("\n")
         if self._state == "name":
-            self._name = part.strip()
-        elif self._state == "key":
+            self._name = self._name or part.strip()
+        elif self._state == "key" or (word == KEY_END and part.strip()):
             self._key = part.strip()
-        elif self._state == "value":
-            self._arguments.append((self._key, part))
+        elif word == VALUE_END:
+            self._end_value(value)
         if word in (END, START):
             self._whole = self._state in ("name", "after")
             return True
-        self._state = {KEY: "key", KEY_END: "between", VALUE: "value", VALUE_END: "after"}[word]
+        if not (self._state == "after" and word == KEY_END and not part.strip()):
+            self._state = _STATES[word]
+        return False
+
+    def _end_value(self, text: str) -> None:
+        """Take a value, up to the next key that the tool has: the tag between them is missing then."""
+        known = (parameters_of(self._name, self._tools) or {}).get("properties") or {}
+        start = 0
+        for found in _ANOTHER.finditer(text):
+            key = found[1].strip()
+            if key in known and key != self._key:
+                self._arguments.append((self._key, text[start : found.start()].strip("\n")))
+                self._key, start = key, found.end()
+        self._arguments.append((self._key, text[start:]))
+
+    def _has_key(self, text: str) -> bool:
+        """Take the name of a tool and that of its first argument without a tag between them. Returns whether they are
+        that."""
+        for tool in self._tools or ():
+            name = str(tool.get("function", tool).get("name"))
+            known = (parameters_of(name, self._tools) or {}).get("properties") or {}
+            key = text.removeprefix(name).strip()
+            if text.startswith(name) and key in known:
+                self._name, self._key = name, key
+                return True
         return False
 
 

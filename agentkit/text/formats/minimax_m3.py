@@ -4,6 +4,8 @@
 ]<]minimax[>[<invoke name="get_weather">]<]minimax[>[<city>Paris]<]minimax[>[</city>]<]minimax[>[<days>
 ]<]minimax[>[<item>1]<]minimax[>[</item>]<]minimax[>[</days>]<]minimax[>[</invoke>
 ]<]minimax[>[</tool_call>   (days on one line)
+
+Models omit the tag that opens the first parameter, and the "<" of <invoke.
 """
 
 import json
@@ -18,7 +20,8 @@ from agentkit.text.formats.typed import parameters_of, typed_value
 MARK = "]<]minimax[>["
 START, END = MARK + "<tool_call>", MARK + "</tool_call>"
 CALL, CALL_END = MARK + "<invoke", MARK + "</invoke>"
-_TAG = re.compile(r"\]<\]minimax\[>\[<(?P<end>/?)(?P<name>[^<>\]]{1,300})>")
+_CALL_WITHOUT_BRACKET = MARK + "invoke"
+_TAG = re.compile(r"\]<\]minimax\[>\[(?:<(?P<end>/?)|(?=invoke\s))(?P<name>[^<>\]]{1,300})>")
 _NAME = re.compile(r"""\s{0,9}name\s{0,9}=\s{0,9}["']?([^"'<>]{1,300})""")
 _MAX_DEPTH = 100
 _MAX_SCHEMAS = 50
@@ -51,9 +54,9 @@ class _M3Block:
         text, self._rest = self._rest + text, ""
         if not self._is_certain:
             begun = text[:_MAX_HEAD].lstrip()
-            self._is_certain = begun.startswith(CALL)
+            self._is_certain = begun.startswith((CALL, _CALL_WITHOUT_BRACKET))
             if not self._is_certain:
-                if len(text) < _MAX_HEAD and CALL.startswith(begun):
+                if len(text) < _MAX_HEAD and (CALL.startswith(begun) or _CALL_WITHOUT_BRACKET.startswith(begun)):
                     self._rest = text
                     return None
                 return self._reject(text)
@@ -118,6 +121,8 @@ def _handle_tag(stack: list[_Element], tag: str, is_end: bool) -> None:
     elif is_end and any(each.name == tag for each in stack[1:]):
         while stack.pop().name != tag:
             pass
+    elif is_end and len(stack) == 1 and not stack[0].inside and stack[0].text[-1].strip():
+        stack[0].inside.append(_Element(tag, [stack[0].text[-1].strip().removeprefix(MARK)]))
 
 
 def _call(name: str | None, whole: _Element, tools: Sequence[Mapping[str, Any]] | None, text: str) -> Call | BadCall:

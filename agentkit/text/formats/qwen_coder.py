@@ -9,8 +9,10 @@
     </tool_call>
 
 One newline after an opening tag and one before a closing tag belong to the markup. Models omit tags (the opening
-<tool_call>, a </parameter>, a ">") and write </parameter1> or </parameter/>. A function may contain the JSON of its
-arguments instead, as with Functionary: <function=get_weather>{"city": "Paris"}</function>, whose ">" is omitted too.
+<tool_call>, a </parameter>, a ">"), write </parameter1> or </parameter/>, and close a call twice (</function>,
+</function_invocation>). A function may contain the JSON of its
+arguments instead, as with Functionary: <function=get_weather>{"city": "Paris"}</function>, whose ">" is omitted too,
+and the names may be attributes: <function name="get_weather">, <parameter name="city">.
 """
 
 import json
@@ -19,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agentkit.text.call_format import BadCall, Block, Call, Format, Segment, Text
+from agentkit.text.formats.elements import ElementsBlock, Tags
 from agentkit.text.formats.json_block import JsonBlock, arguments_call, calls_in
 from agentkit.text.formats.typed import parameters_of, typed_value
 
@@ -37,6 +40,9 @@ _PARTIAL_TAG = re.compile(
 _CLOSES = re.compile(r"(?<!\s)\s*+(?:<parameter=|</function>|</tool_call>)")
 _MAY_CLOSE = ("<parameter=", "</function>", "</tool_call>")
 _MAX_GAP = 200
+_STRAYS = ("</function>", "</function_invocation>")
+_STRAY = re.compile(r"\s{0,200}+</function(?:_invocation)?>")
+_ELEMENT = "<function name"
 _JSON_HEAD = re.compile(r"[{\[]")
 _ARGUMENTS_HEAD = re.compile(r"[{\[`]")
 
@@ -51,7 +57,7 @@ class _QwenCoderBlock:
         self._tools = tools
         self._rest = ""
         self._state = "start" if marker == START else "name"
-        self._json: JsonBlock | None = None
+        self._inner: Block | None = None
         self._name = ""
         self._properties: set[str] | None = None
         self._key: str | None = None
@@ -62,9 +68,13 @@ class _QwenCoderBlock:
         self._whole = False
         self._rejected = False
 
+    @property
+    def is_whole(self) -> bool:
+        return self._state == "ended"
+
     def feed(self, text: str) -> str | None:
-        if self._json is not None:
-            return self._json.feed(text)
+        if self._inner is not None:
+            return self._inner.feed(text)
         text, self._rest = self._rest + text, ""
         if self._state == "start":
             return self._parse_start(text)
@@ -72,11 +82,13 @@ class _QwenCoderBlock:
             return self._parse_name(text)
         if self._state == "called":
             return self._parse_arguments(text)
+        if self.is_whole:
+            return self._parse_strays(text)
         return self._parse_body(text, at_end=False)
 
     def finish(self) -> str:
-        if self._json is not None:
-            return self._json.finish()
+        if self._inner is not None:
+            return self._inner.finish()
         text, self._rest = self._rest, ""
         if self._state == "name" and _NAME.match(text):
             return self._parse_name(text, at_end=True) or ""
@@ -86,12 +98,12 @@ class _QwenCoderBlock:
                 return ""
             self._rejected = True
             return "".join(self._raw) + text
-        rest = self._parse_body(text, at_end=True)
+        rest = text if self.is_whole else self._parse_body(text, at_end=True)
         return rest or ""
 
     def segments(self) -> list[Segment]:
-        if self._json is not None:
-            return self._json.segments()
+        if self._inner is not None:
+            return self._inner.segments()
         if self._rejected:
             return [Text(self._marker)]
         if not self._whole:
@@ -114,12 +126,15 @@ class _QwenCoderBlock:
             self._raw.append(before + FUNCTION)
             self._state = "name"
             return self._parse_name(after)
-        if FUNCTION.startswith(begun) and len(text) < _MAX_GAP:
+        if (FUNCTION.startswith(begun) or _ELEMENT.startswith(begun)) and len(text) < _MAX_GAP:
             self._rest = text
             return None
         if _JSON_HEAD.match(begun):  # a model trained on both formats
-            self._json = JsonBlock(START, (START,), (END,), calls_in, _JSON_HEAD)
-            return self._json.feed(text)
+            self._inner = JsonBlock(START, (START,), (END,), calls_in, _JSON_HEAD)
+            return self._inner.feed(text)
+        if begun.startswith(_ELEMENT):
+            self._inner = ElementsBlock(START, Tags({START: END}, "function", "parameter", is_framed=True), self._tools)
+            return self._inner.feed(text)
         self._rejected = True
         return text
 
@@ -154,8 +169,8 @@ class _QwenCoderBlock:
             return None
         if _ARGUMENTS_HEAD.match(begun):
             marker = self._marker + "".join(self._raw)
-            self._json = JsonBlock(marker, (START, FUNCTION), (FUNCTION_END, END), self._json_call)
-            return self._json.feed(text)
+            self._inner = JsonBlock(marker, (START, FUNCTION), (FUNCTION_END, END), self._json_call)
+            return self._inner.feed(text)
         self._state = "body"
         return self._parse_body(text, at_end=False)
 
@@ -176,7 +191,7 @@ class _QwenCoderBlock:
                 start = found.end()
                 continue
             rest = self._handle_tag(found, text)
-            if rest is not None:
+            if rest is not None or self.is_whole:
                 return rest
             text, start = text[found.end() :], 0
 
@@ -245,7 +260,20 @@ class _QwenCoderBlock:
         if tag in (START, FUNCTION):  # the call before was never closed
             return text[found.start() :]
         self._raw.append(tag)
-        return text[found.end() :]
+        if tag == END:
+            return text[found.end() :]
+        self._state = "ended"
+        return self._parse_strays(text[found.end() :])
+
+    def _parse_strays(self, text: str) -> str | None:
+        """Drop further end tags behind a call. Returns the text after them; None while more may come."""
+        while found := _STRAY.match(text):
+            self._raw.append(found.group())
+            text = text[found.end() :]
+        if any(word.startswith(text[:_MAX_GAP].lstrip()) for word in _STRAYS) and len(text) < _MAX_GAP:
+            self._rest = text
+            return None
+        return text
 
     def _end_value(self) -> None:
         value = "".join(self._value)
