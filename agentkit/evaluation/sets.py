@@ -73,7 +73,8 @@ def _json(text: str) -> Any:
 
 
 class EvaluationSet:
-    """The questions of a set, each asked `repeat` times; iterating gives the items of its batch, each time anew.
+    """The questions of a set, each asked `repeat` times; iterating gives the items of its batch, each time anew. One
+    without an id is known by what is asked, whatever its line says of the answer.
 
     source: a file or an iterable, as `agentkit.batch.items.open_items` takes it. question: the column of the question.
     checks: those of all lines. known: what checks may name. split: the item and the repeat that an id names. Raises
@@ -98,7 +99,7 @@ class EvaluationSet:
         self.split = split
         self.checks = Checks(checks, known or Known())
         self._skip_bad = skip_bad
-        self._items = open_items(source, question=question, skip_bad=skip_bad)
+        self._items = open_items(source, question=question, skip_bad=skip_bad, by_question=True)
 
     def check(self) -> None:
         """Read the set as a whole. Raises ConfigurationError, with the number of each line, for lines that can't be
@@ -145,6 +146,12 @@ class EvaluationSet:
             yield line.item
             for number in range(2, self.repeat + 1):
                 yield replace(line.item, id=f"{line.item.id}#{number}")
+
+    def former_ids(self) -> dict[str, str]:
+        """The ids that are made from whole lines, as earlier versions did and `agentkit batch` does, by those of the
+        set where these are others."""
+        pairs = zip(self._items, self._items.by_lines(), strict=True)
+        return {item.id: former.id for item, former in pairs if item.id != former.id}
 
     def needs(self) -> tuple[str, ...]:
         """The fields of records that the checks read, and that are kept only if they are asked for."""

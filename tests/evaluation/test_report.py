@@ -154,9 +154,11 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Do not log."""
 
 
-def test_an_answers_file_can_be_chosen_where_the_page_is_a_file(browser: Any, tmp_path: Path) -> None:
-    write_report(evaluation(configured("answers", [outcome("q0", True)])), tmp_path / "report.html")
-    (tmp_path / "answers.jsonl").write_text('{"id": "q0", "output": "All of it"}\nno json\n[1]\n', encoding="utf-8")
+@pytest.mark.parametrize("name", ["", "q-0123456789abcdef"], ids=["by its id", "by another id"])
+def test_an_answers_file_can_be_chosen_where_the_page_is_a_file(name: str, browser: Any, tmp_path: Path) -> None:
+    write_report(evaluation(configured("answers", [outcome("q0", True, name=name)])), tmp_path / "report.html")
+    line = json.dumps({"id": name or "q0", "output": "All of it"})
+    (tmp_path / "answers.jsonl").write_text(f"{line}\nno json\n[1]\n", encoding="utf-8")
     shown, noted = opened(browser, (tmp_path / "report.html").as_uri())
     shown.set_input_files("input[type=file]", str(tmp_path / "answers.jsonl"))
     shown.locator("#rows td.id button").first.click()
