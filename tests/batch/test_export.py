@@ -184,6 +184,19 @@ def chat(content: Any, reason: str = "stop", **message: Any) -> dict[str, Any]:
     return {"object": "chat.completion", "choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
 
 
+def response(*output: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A reply of the Responses API."""
+    used = {"input_tokens": 9, "output_tokens": 2}
+    return {"object": "response", "status": "completed", "output": list(output), "usage": used, "error": None, **fields}
+
+
+def said(*texts: str) -> dict[str, Any]:
+    parts = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
+    return {"type": "message", "role": "assistant", "content": parts}
+
+
+CUT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+
 REPLIES: dict[str, tuple[dict[str, Any], Any]] = {
     "answer": (reply("a", chat("42")), "42"),
     "vllm": ({**reply("a", chat("42")), "error": None, "id": "vllm-1"}, "42"),
@@ -199,6 +212,24 @@ REPLIES: dict[str, tuple[dict[str, Any], Any]] = {
     "an empty reply": (reply("a", chat("", "length")), ("length", 200)),
     "a tool call": (reply("a", chat(None, "tool_calls", tool_calls=[{"id": "x"}])), ("tool_calls", 200)),
     "null": (reply("a", None), ("no_reply", None)),
+    # vllm-project/vllm#17292, noonghunna/benchlocal-cli#13: a server without a parser leaves the thinking in the text
+    "thinking": (reply("a", chat("<think>41? No.</think>\n\n42")), "42"),
+    "thinking whose beginning is in the prompt": (reply("a", chat("41? No.\n</think>\n\n42")), "42"),
+    "nothing but thinking": (reply("a", chat("<think>41? No, it", "length")), ("length", 200)),
+    "tags that are the answer": (reply("a", chat("`<think>` opens it")), "`<think>` opens it"),
+    # tobert/kaibo#93, opentargets/mira#70
+    "a response": (reply("a", response({"type": "reasoning", "summary": []}, said("4", "2"))), "42"),
+    "a response in several items": (reply("a", response(said("4"), said("2"))), "42"),
+    "a response that is a refusal": (
+        reply("a", response({"type": "message", "content": [{"type": "refusal", "refusal": "I can't."}]})),
+        "I can't.",
+    ),
+    "a response that calls": (reply("a", response({"type": "function_call", "name": "x"})), ("tool_calls", 200)),
+    "a response without a text": (reply("a", response(**CUT)), ("no_reply", 200)),
+    "a response that failed": (
+        reply("a", response(status="failed", error={"code": "server_error", "message": "no"})),
+        ("server_error", 200),
+    ),
 }
 
 
@@ -215,6 +246,13 @@ def test_what_a_batch_service_gives_back_becomes_records(tmp_path: Path, line: d
         assert (record["ok"], record["output"]) == (False, None)
         assert (record["error"]["type"], record["error"]["status"]) == expected
         assert record["error"]["message"]
+
+
+def test_a_response_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "output.jsonl"
+    path.write_text(json.dumps(reply("a", response(said("It is 4"), **CUT))) + "\n")
+    (record,) = read_replies(path)
+    assert (record["ok"], record["output"], record["stopped"]) == (True, "It is 4", "length")
 
 
 @pytest.mark.parametrize("line", ["no", "[]", '{"custom_id": 1}', '{"custom_id": "a", "body": {}}', "[" * 10_000])
