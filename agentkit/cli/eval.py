@@ -65,7 +65,7 @@ from agentkit.serving.environment import set_defaults
 
 REACHED, MISSED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
 RESCORING = {
-    *("set_", "rescore", "check", "by", "cluster", "question", "seed", "min_", "sure"),
+    *("set_", "rescore", "check", "by", "cluster", "question", "answer", "seed", "min_", "sure"),
     *("without_errors", "report", "as_json", "quiet"),
 }
 """The options that --rescore has a use for."""
@@ -195,6 +195,10 @@ def eval_(
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals, which are the same for the same seed.")] = 0,
     on: OnOption = "threads",
     question: QuestionOption = None,
+    answer: Annotated[
+        str | None,
+        typer.Option("--answer", metavar="COLUMN", help="The column or field that has the right answer."),
+    ] = None,
     at_once: AtOnceOption = None,
     keep: KeepOption = None,
     skip_bad: SkipBadOption = False,
@@ -299,7 +303,7 @@ def _rescored(context: typer.Context, given: dict[str, Any], wanted: list[Thresh
         is_typed = getattr(context.get_parameter_source(each.name or ""), "name", "") == "COMMANDLINE"
         if is_typed and each.name not in RESCORING:
             raise ConfigurationError(f"--rescore asks nothing, and writes into its file: leave out {each.opts[0]}")
-    passed = {name: given[name] for name in ("by", "cluster", "question", "seed")}
+    passed = {name: given[name] for name in ("by", "cluster", "question", "answer", "seed")}
     return rescored(given["rescore"], given["set_"], checks=given["check"] or (), wanted=wanted, **passed)
 
 
@@ -330,6 +334,7 @@ def _evaluated(
             "judge",
             "prefer",
             "question",
+            "answer",
             "skip_bad",
             "record",
             "replay",

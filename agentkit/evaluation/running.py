@@ -85,6 +85,7 @@ def evaluate(
     judge: "Judge | Agent | Model | None" = None,
     prefer: str | None = None,
     question: str | None = None,
+    answer: str | None = None,
     skip_bad: bool = False,
     record: str | Path | None = None,
     replay: str | Path | None = None,
@@ -101,8 +102,9 @@ def evaluate(
     from which a later call goes on; the others' are beside it. checks: for all lines. by: a column whose values are
     groups. cluster: a column of what questions share, which are no independent cases then. judge: the model of the
     check `judge`, and of prefer: a rubric, by which the judge compares the answers of the agent with those of each
-    other. record, replay: a folder (see `agentkit.evaluation.replay`). seed: of the resampling. watch: reads a batch.
-    wanted: what has to be reached, for its checks to be known before anything is asked. options: those of
+    other. question, answer: the columns of the question and of the right answer, where these are not named so. record,
+    replay: a folder (see `agentkit.evaluation.replay`). seed: of the resampling. watch: reads a batch. wanted:
+    what has to be reached, for its checks to be known before anything is asked. options: those of
     `agentkit.batch.run_batch`.
 
     Of an answers file that is compared with, the questions and repeats that it has count; answers files are scored
@@ -117,10 +119,7 @@ def evaluate(
             options = {**options, "attempts": 1}
         if (record or replay) and options.get("on", "threads") != "threads":
             raise ConfigurationError("a recording has the requests of this process: leave out --on (on=)")
-        if options.get("sessions") and out is None:
-            raise ConfigurationError(
-                "sessions need an answers file, by which runs are known again: give one (-o, out=)"
-            )
+        _check_options(options, repeat, out)
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
         own_judge = _judge(judge, leaving)
@@ -129,7 +128,8 @@ def evaluate(
         written, saved = ([each.file for each in sides if each.file and bool(each.job) is own] for own in (True, False))
         check_files(written, saved, verdicts, set)
         known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=own_judge)
-        given = EvaluationSet(set, question=question, checks=checks, known=known, repeat=repeat, skip_bad=skip_bad)
+        columns: dict[str, Any] = {"question": question, "answer": answer}
+        given = EvaluationSet(set, **columns, checks=checks, known=known, repeat=repeat, skip_bad=skip_bad)
         given.check()
         read = Lines(given, by, cluster)
         read.expect(wanted)
@@ -151,6 +151,7 @@ def rescored(
     by: str | None = None,
     cluster: str | None = None,
     question: str | None = None,
+    answer: str | None = None,
     seed: int = 0,
     wanted: Iterable[Threshold] = (),
 ) -> Evaluation:
@@ -167,7 +168,8 @@ def rescored(
     split = split_id if set is not None or repeat > 1 else whole_id
     source = list(items_of(path, split)) if set is None else set
     known = Known(judge=FormerJudge())
-    given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat, split=split)
+    columns: dict[str, Any] = {"question": question, "answer": answer}
+    given = EvaluationSet(source, **columns, checks=checks, known=known, repeat=repeat, split=split)
     given.check()
     read = Lines(given, by, cluster)
     read.expect(wanted)
@@ -200,6 +202,17 @@ class _Done:
     split: Split
     ending: str = "complete"
     message: str = ""
+
+
+def _check_options(options: Mapping[str, Any], repeat: int, out: str | os.PathLike[str] | None) -> None:
+    """Raises ConfigurationError for options of a batch that don't go with those of an evaluation."""
+    if options.get("sessions") and out is None:
+        raise ConfigurationError("sessions need an answers file, by which runs are known again: give one (-o, out=)")
+    if options.get("dedup") and repeat > 1:
+        raise ConfigurationError(
+            f"dedup asks equal questions once, so that all {repeat} repeats of one would be the same reply: leave out "
+            "dedup or repeat"
+        )
 
 
 def _check_prices(sides: "Sequence[_Side]", read: Lines) -> None:
