@@ -1,10 +1,14 @@
 """Requests of a batch wait at the gate of their server: `agentkit.batch.pace`, over HTTP."""
 
+import errno
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import openai
 import pytest
@@ -12,6 +16,7 @@ import pytest
 from agentkit import Agent, Limits, tool
 from agentkit._threads import WORKERS
 from agentkit.backends.openai import OpenAIBackend
+from agentkit.batch import run_batch
 from agentkit.batch.pace import ServerPaces, pace_here
 from agentkit.net.abort import AbortableRequest, Aborted
 from agentkit.net.http_client import Transport
@@ -311,3 +316,57 @@ def test_a_process_has_one_pace_for_jobs_with_the_same_limits() -> None:
     assert pace_here(Job()) is pace_here(Job())
     assert pace_here(Job()) is not pace_here(Other())
     assert pace_here(Job()).width == 2
+
+
+class Away:
+    """A network that is away for some calls, once as many others went through."""
+
+    def __init__(self, real: Callable[..., Any], error: OSError, after: int = 5, calls: int = 6) -> None:
+        self.real, self.error = real, error
+        self.before, self.left = after, calls
+        self.lock = threading.Lock()
+
+    def __call__(self, *given: Any, **more: Any) -> Any:
+        with self.lock:
+            self.before -= 1
+            is_away = self.before < 0 and self.left > 0
+            self.left -= is_away
+        if is_away:
+            raise self.error
+        return self.real(*given, **more)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "error"),
+    [
+        (socket, "getaddrinfo", socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")),
+        (socket.socket, "connect", OSError(errno.ENETUNREACH, "Network is unreachable")),
+        (socket.socket, "connect", TimeoutError()),
+    ],
+    ids=["no name server", "no route", "no answer"],
+)
+def test_a_network_that_is_away_for_a_while_fails_no_question(
+    owner: Any, name: str, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """different-ai/openwork#4436: while it was away, the retries of all that was asked were used up."""
+    answer = replace(whole("Hello"), headers={"Connection": "close"})  # each request has a connection of its own
+    with serve(lambda asked: answer) as server:
+        away = Away(getattr(owner, name), error)
+        monkeypatch.setattr(owner, name, lambda *given, **more: away(*given, **more))
+        agent = Agent(OpenAIBackend("any", base_url=server.url, max_retries=0))
+        with run_batch(agent, [f"q{n}" for n in range(20)], attempts=1, at_once=4) as run:
+            records = list(run)
+    assert [each["error"] for each in records] == [None] * 20
+    assert away.left == 0
+    assert sum(each["refusals"] for each in records) == 6
+
+
+def test_a_server_that_was_never_reached_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def look_up(*given: Any, **more: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    agent = Agent(OpenAIBackend("any", base_url="http://modle.example/v1", max_retries=0))
+    with run_batch(agent, ["q"], attempts=1) as run:
+        (record,) = run
+    assert "is the server running?" in record["error"]["message"]
