@@ -406,7 +406,7 @@ LAYERS = [
     ["evaluation.comparison"],
     ["evaluation.running"],
     ["evaluation.tables"],
-    ["evaluation.page", "evaluation.testing"],
+    ["evaluation.junit", "evaluation.page", "evaluation.testing"],
     ["evaluation.report"],
     ["evaluation"],
     ["research.events", "research.marks", "research.blocks"],

@@ -189,7 +189,9 @@ def eval_(
     report: Annotated[
         list[Path] | None,
         typer.Option(
-            "--report", metavar="FILE", help="A report, by the suffix .html, .md or .json; repeat for several."
+            "--report",
+            metavar="FILE",
+            help="A report, by the suffix .html, .md, .json or .xml (JUnit); repeat for several.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals, which are the same for the same seed.")] = 0,
