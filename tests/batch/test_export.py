@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from agentkit.batch import export as export_module
 from agentkit.batch import read_records
 from agentkit.batch.answer_lines import line_of
-from agentkit.batch.export import export_csv, export_parquet
+from agentkit.batch.export import EXCEL_CELL, export_csv, export_parquet
 from agentkit.batch.provider_files import export_requests, read_replies
 from agentkit.batch.record_columns import MAX_COLUMNS
 from agentkit.cli import app
@@ -92,6 +92,22 @@ def test_csv_for_a_spreadsheet_has_a_mark_and_runs_no_formula(answers: Path, tmp
     _, second, third = rows_of(out, "utf-8-sig")
     assert (second["error.message"], third["id"], third["output"]) == ("'=1+1", "'-c", "'=HYPERLINK(1)")
     assert third["item.topic"] == "-3"  # a number, in a column of texts
+
+
+@pytest.mark.parametrize("sign", ["x", "\U0001f600", "="], ids=["letters", "beyond the BMP", "a formula"])
+def test_csv_for_a_spreadsheet_has_no_more_in_a_cell_than_fits(sign: str, tmp_path: Path) -> None:
+    """SheetJS/sheetjs#2108, dfinke/ImportExcel#1166: the rest of a longer text stands in other rows."""
+    path, long = tmp_path / "answers.jsonl", sign * 40_000
+    fits = long[: EXCEL_CELL // (2 if sign > "\uffff" else 1) - 1]
+    records = [{"id": name, "ok": True, "output": text, "error": None} for name, text in (("a", long), ("b", fits))]
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+    export_csv(path, tmp_path / "answers.csv", for_excel=True)
+    cut, whole = (row["output"] for row in rows_of(tmp_path / "answers.csv", "utf-8-sig"))
+    assert EXCEL_CELL - 1 <= len(cut.encode("utf-16-le")) // 2 <= EXCEL_CELL
+    assert cut.endswith(sign + " … (the rest is left out)")
+    assert whole.endswith(fits[-10:])
+    export_csv(path, tmp_path / "answers.csv")
+    assert [row["output"] for row in rows_of(tmp_path / "answers.csv")] == [long, fits]
 
 
 def test_parquet_has_types_that_all_row_groups_share(
