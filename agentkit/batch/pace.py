@@ -152,7 +152,7 @@ class _Turn:
         if status in REFUSALS and response is not None:  # of a client with retries of its own
             self.answered(status, response.headers)
             return
-        self._is_refused = self.server.has_answered and _is_no_connection(error)
+        self._is_refused = self.server.has_answered and is_no_connection(error)
         self._end(_REFUSED if self._is_refused else _FAILED, None)
 
     def ended(self) -> None:
@@ -389,7 +389,7 @@ def _patience(turn: _Turn, seconds: float) -> float:
     return seconds
 
 
-def _is_no_connection(error: BaseException | None) -> bool:
+def is_no_connection(error: BaseException | None) -> bool:
     """Whether there was no connection: the server has no open port, its name is not found, or no way leads to it."""
     of_urllib3 = loaded("urllib3.exceptions", "ConnectTimeoutError")  # and what is derived from it
     kinds = (ConnectionRefusedError, socket.gaierror, *([of_urllib3] if of_urllib3 else ()))

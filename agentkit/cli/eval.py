@@ -72,7 +72,14 @@ RESCORING = {
 _KEYS = ("OPENAI_API_KEY", "VLMRUN_API_KEY", *(each.key for each in SHORT_NAMES.values()))
 _NO_KEY = "no-key-in-a-replay"
 """It is taken for a secret, so that it has to be nothing that a text has."""
-CODES = {"complete": REACHED, "budget": BUDGET, "account": ACCOUNT, "disk": DISK, "stopped": INTERRUPTED}
+CODES = {
+    "complete": REACHED,
+    "budget": BUDGET,
+    "account": ACCOUNT,
+    "server": ACCOUNT,
+    "disk": DISK,
+    "stopped": INTERRUPTED,
+}
 
 
 def eval_(
@@ -224,8 +231,8 @@ def eval_(
     an answer counts as wrong. All of agentkit batch holds: with -o the same command goes on where it was interrupted.
 
     Exit code: 0 evaluated (and --min, --sure and --not-worse-than hold), 1 one of these does not hold, 2 bad usage, set
-    or recording, 3 stopped at a limit, 4 the server refuses the account, 5 the answers can't be written, 130
-    interrupted.
+    or recording, 3 stopped at a limit, 4 the server refuses the account, or was never reached, 5 the answers
+    can't be written, 130 interrupted.
     """
     given = dict(context.params)
     with ExitStack() as leaving:

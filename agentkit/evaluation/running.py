@@ -351,9 +351,9 @@ def _done(side: _Side, given: Job, name: str, read: Lines, watch: Watch, options
 
 def _nothing_kept(ending: str, message: str) -> str:
     """The message of a batch without an answers file, with which nothing goes on."""
-    if ending not in ("stopped", "budget", "account"):
+    if ending not in ("stopped", "budget", "account", "server"):
         return message
-    why = message.partition(": settle that")[0] if ending == "account" else message.partition(":")[0]
+    why = message.partition(": settle that")[0] if ending in ("account", "server") else message.partition(":")[0]
     return f"{why}; the answers are kept, and the next start goes on, only with an answers file (-o, out=)"
 
 

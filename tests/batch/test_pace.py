@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -361,12 +362,32 @@ def test_a_network_that_is_away_for_a_while_fails_no_question(
     assert sum(each["refusals"] for each in records) == 6
 
 
-def test_a_server_that_was_never_reached_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def look_up(*given: Any, **more: Any) -> Any:
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+def test_a_batch_that_reaches_no_server_ends_and_marks_nothing_as_failed(tmp_path: Path) -> None:
+    """promptfoo/promptfoo#145, schemathesis/schemathesis#4818"""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    out, questions = tmp_path / "answers.jsonl", [f"q{n}" for n in range(12)]
+    agent = Agent(OpenAIBackend("any", base_url=f"http://127.0.0.1:{port}/v1", max_retries=0))
+    with run_batch(agent, questions, out=out, attempts=1, at_once=2) as run:
+        assert list(run) == []
+        assert run.ending == "server"
+        assert "no question has reached a server: Connection error" in run.message
+    assert out.read_bytes() == b""
+    with run_batch(agent, questions[:1], attempts=1) as run:
+        assert (list(run), run.ending) == ([], "server")
+    with serve(lambda asked: whole("Hello"), port) as server, run_batch(agent, questions, out=out, at_once=2) as run:
+        assert [each["ok"] for each in run] == [True] * 12
+        assert len(server.requests) == 12
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    agent = Agent(OpenAIBackend("any", base_url="http://modle.example/v1", max_retries=0))
-    with run_batch(agent, ["q"], attempts=1) as run:
-        (record,) = run
-    assert "is the server running?" in record["error"]["message"]
+
+def test_a_server_that_is_gone_for_long_fails_the_questions_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.batch.pace.UNREACHABLE", 0.0)
+    answer = replace(whole("Hello"), headers={"Connection": "close"})
+    with serve(lambda asked: answer) as server:
+        away = Away(socket.socket.connect, OSError(errno.ENETUNREACH, "Network is unreachable"), after=2, calls=99)
+        monkeypatch.setattr(socket.socket, "connect", lambda *given: away(*given))
+        agent = Agent(OpenAIBackend("any", base_url=server.url, max_retries=0))
+        with run_batch(agent, [f"q{n}" for n in range(6)], attempts=1, at_once=1) as run:
+            records = list(run)
+    assert sorted(each["ok"] for each in records) == [False] * 4 + [True] * 2
+    assert run.ending == "complete"
