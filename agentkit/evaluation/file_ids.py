@@ -9,6 +9,7 @@ import os
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class _Named:
 def ids_of_file(path: Path, lines: Mapping[str, Line], former: Mapping[str, str], split: Split) -> FileIds:
     """The ids that a file has for the questions of a set. lines: those of the set, by id. former: the ids that are made
     from whole lines, by those of the set. Raises ConfigurationError for a file that can't be read."""
-    asked = _asked_in(path, split) if former and path.is_file() else {}
+    asked = _asked_in(path, split) if former else {}
     others = set(former.values())
     if not asked or not asked.keys().isdisjoint(former.keys() - others):
         return FileIds(split)
@@ -73,8 +74,8 @@ def ids_of_file(path: Path, lines: Mapping[str, Line], former: Mapping[str, str]
     for name, text in asked.items():
         if text and name not in others and name not in lines and _MADE.fullmatch(name):
             strays[text].append(name)
-    for id_ in former.keys() - names.keys():
-        text = _text_of(lines[id_].item)
+    for id_ in former:
+        text = "" if id_ in names else _text_of(lines[id_].item)
         if strays.get(text):  # its answer, or another field, was changed
             names[id_] = strays[text].popleft()
     return FileIds(split, {**former, **names} if names else {})
@@ -86,9 +87,9 @@ def _asked_in(path: Path, split: Split) -> dict[str, str]:
     for record in read_records(path):
         text = columns_of(record).get(ASKED)
         asked.setdefault(split(str(record.get("id")))[0], joined_surrogates(text) if isinstance(text, str) else "")
-    place = os.path.realpath(path)
-    for id_ in Begun(Path(f"{place}.state") / "begun").notes:
-        asked.setdefault(split(id_)[0], "")
+    with suppress(OSError):  # of a file that is only compared with, the notes may be another user's
+        for id_ in Begun(Path(f"{os.path.realpath(path)}.state") / "begun").notes:
+            asked.setdefault(split(id_)[0], "")
     return asked
 
 

@@ -59,7 +59,7 @@ class Lines:
 
     def ids_of(self, path: Path | None) -> FileIds:
         """The ids that an answers file has for the questions. Raises ConfigurationError for one that can't be read."""
-        if path is None:
+        if path is None or not path.is_file():
             return FileIds(self.of.split)
         return ids_of_file(path, self.lines, self._former_ids, self.of.split)
 

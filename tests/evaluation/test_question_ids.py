@@ -161,6 +161,14 @@ def test_a_mended_answer_is_found_in_an_answers_file_of_an_earlier_version(tmp_p
         assert len(server.requests) == 1
     assert [each["id"] for each in read_records(out)][:3] == by_lines(given)[:3]
     assert rescored(out, mended(given, 0, answer="Nowhere")).first.missing() == {}
+    new = [*mended(given, 0, answer="Nowhere"), *rows(1)]
+    assert [each.output for each in rescored(out, new).first.outcomes] == [
+        "",
+        "Nowhere",
+        "City 2",
+        "It is City 3.",
+        "City 0",
+    ]
     one = made_before(tmp_path / "one.jsonl", rows(1), ["City 0"])
     assert mean(rescored(one, mended(rows(1), answer="Nowhere"))) == 0.0
 
