@@ -7,6 +7,7 @@ from agentkit._lazy.records import replace
 from agentkit.backend import Request, is_broken_off
 from agentkit.backends.text_reply import TextReply
 from agentkit.event import CallDelta, ReasoningDelta, Reply, ReplyDiscarded, TextDelta
+from agentkit.limits import Usage
 from agentkit.message import Message
 from agentkit.text.call_format import Block, Format, Segment
 from agentkit.text.parser import ReplyParser
@@ -79,6 +80,16 @@ class ParsedText:
             message["reasoning_content"] = "\n\n".join(filter(None, reasoning))
         message["content"] = message["content"] or (None if message.get("tool_calls") else "")
         return replace(reply, message=cast(Message, message), finish_reason=parsed.finish_reason)
+
+
+def without_reasoning(text: str) -> str:
+    """The answer in the whole text of a reply whose server has left its reasoning in it, between tags."""
+    reader = ReplyParser(_REASONING_ONLY, None, stops=(), is_copy=lambda markup, calls: False, calls_last=False)
+    parsed = TextReply("call_0", stream=False)
+    for segments in (reader.feed(text), reader.finish(cut_off=False, accept_calls=False)):
+        for _ in parsed.add(segments):
+            pass
+    return str(parsed.reply("stop", Usage()).message.get("content") or "")
 
 
 def _format_of(model: str) -> Format:

@@ -76,8 +76,9 @@ class BatchRun(Closable, Iterator[Record]):
 
     Items are answered while nobody reads too, up to 1,000 records ahead. When it is closed, or read to the end, the
     answers file is complete and free for another start. What ends it before all is answered raises nothing: `ending`
-    says why ("complete", "stopped", "budget", "account"), and `message` what to do. Raises JournalError for an answers
-    file that can't be written (`ending` is "disk"), and what `finish` or the source of the items raises ("failed").
+    says why ("complete", "stopped", "budget", "account", "server"), and `message` what to do. Raises JournalError for
+    an answers file that can't be written (`ending` is "disk"), and what `finish` or the source of the items raises
+    ("failed").
     """
 
     def __init__(self, plan: _Plan) -> None:
@@ -200,6 +201,9 @@ class BatchRun(Closable, Iterator[Record]):
         if self.ending == "account":
             error = (self._feed.account_error or {}).get("error") or {}
             return f"the server refuses the account: {error.get('message')}: settle that, then start again to go on"
+        if self.ending == "server":
+            error = (self._feed.server_error or {}).get("error") or {}
+            return f"no question has reached a server: {error.get('message')}: settle that, then start again to go on"
         if self.has_unknown_cost:
             return (
                 "stopped, since an answer has a cost that is not known, and the limit can't be kept: name the prices "

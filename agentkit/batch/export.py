@@ -15,6 +15,9 @@ ROWS = 10_000
 """The rows of a row group of a parquet file, or fewer: as many as have GROUP_BYTES of text."""
 GROUP_BYTES = 1 << 26
 _NUMBER = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,3})?").fullmatch
+EXCEL_CELL = 32_767
+"""The most that a cell of Excel has. It puts the rest of a longer text into other rows."""
+_CUT = " … (the rest is left out)"
 _BEGINS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
@@ -23,7 +26,8 @@ def export_csv(answers: str | os.PathLike[str], out: Out, *, for_excel: bool = F
 
     for_excel: for a spreadsheet. The file begins with a byte order mark, without which Excel takes it for another
     encoding; and a text that a spreadsheet would run as a formula, which a model or a page may have written on purpose,
-    has an apostrophe in front. Without it each text is exactly what it is.
+    has an apostrophe in front; one that is longer than a cell (`EXCEL_CELL`) is cut. Without it each text is exactly
+    what it is.
 
     out: the name of a file, or what takes bytes, such as `sys.stdout.buffer`. Raises ConfigurationError for a file that
     can't be read or written; then `out` is what it was, if it can be replaced at all.
@@ -64,7 +68,16 @@ def _cell(value: Any) -> Any:
 
 def _excel_cell(value: Any) -> Any:
     is_formula = isinstance(value, str) and value.lstrip(" ").startswith(_BEGINS_FORMULA)
-    return f"'{value}" if is_formula and not _NUMBER(value) else _cell(value)
+    value = f"'{value}" if is_formula and not _NUMBER(value) else _cell(value)
+    return _as_much_as_fits(value) if isinstance(value, str) and len(value) > EXCEL_CELL // 2 else value
+
+
+def _as_much_as_fits(text: str) -> str:
+    """A text that is cut where a cell of Excel ends, which counts in UTF-16."""
+    encoded = text.encode("utf-16-le", "surrogatepass")
+    if len(encoded) <= 2 * EXCEL_CELL:
+        return text
+    return encoded[: 2 * (EXCEL_CELL - len(_CUT))].decode("utf-16-le", "ignore") + _CUT
 
 
 def export_parquet(answers: str | os.PathLike[str], out: Out) -> int:

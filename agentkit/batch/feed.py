@@ -23,8 +23,8 @@ MAX_DEATHS = 3
 _MAX_ASIDE = 100
 
 Ending = str
-"""Why a batch ended: "complete", "stopped" (by its user), "budget", "account", "disk" (the answers file can't be
-written), "failed" (what scores or reads has raised an error); "" while it has not."""
+"""Why a batch ended: "complete", "stopped" (by its user), "budget", "account", "server" (it was never reached), "disk"
+(the answers file can't be written), "failed" (what scores or reads has raised an error); "" while it has not."""
 
 How = Literal["ask", "unknown", "alone"]
 """What is done with an item: it is asked; it was in progress when the program was killed and may have had an effect,
@@ -69,7 +69,7 @@ class BatchFeed:
         self._alone: Item | None = None
         self._may_be_alone = True
         self._deaths: dict[str, int] = {}
-        self._account, self._store_errors = SharedErrors(), SharedErrors()
+        self._account, self._server, self._store_errors = SharedErrors(), SharedErrors(), SharedErrors()
         self._is_read = False
         self.has_unknown_cost = False
         """Whether the batch was ended because something was spent of which the cost is not known."""
@@ -88,6 +88,11 @@ class BatchFeed:
     def account_error(self) -> Record | None:
         """The record of the last item whose account was refused."""
         return self._account.last
+
+    @property
+    def server_error(self) -> Record | None:
+        """The record of the last item whose server could not be reached."""
+        return self._server.last
 
     # What a fleet calls
 
@@ -152,6 +157,8 @@ class BatchFeed:
     def _note_answered(self, kind: str) -> None:
         if kind != "account":
             self._account.answered()
+        if kind != "server":
+            self._server.answered()
         if kind != "store":
             self._store_errors.answered()
 
@@ -161,7 +168,9 @@ class BatchFeed:
             self._take_back(item, record)
             if kind == "given_up":  # by another machine's clock perhaps before this one's
                 self.stop("budget")
-        elif kind in ("account", "store") and self._is_asked_again(item, record, kind):
+        elif (kind == "server" and self._was_never_there(item, record)) or (
+            kind in ("account", "store") and self._is_asked_again(item, record, kind)
+        ):
             self._forget([item])
             self._count_lost(record)
             self._later.append(item)
@@ -297,6 +306,16 @@ class BatchFeed:
         if record["usage"] and self._has_effects:
             return False
         return is_of_all or self.ending in ("account", "disk") or not errors.is_of_the_item(item)
+
+    def _was_never_there(self, item: Item, record: Record) -> bool:
+        """Whether an item whose server could not be reached stays unanswered: in this start nobody has reached one, so
+        that it is not running, or its address is wrong."""
+        if self._server.is_anything_answered or record["usage"] or self._server.is_of_the_item(item):
+            return False
+        is_last = self._is_read and not self._again and self._in_progress == 1
+        if self._server.refused(item, record) or is_last:
+            self.stop("server")
+        return True
 
     def _is_error_of_all(self, item: Item, record: Record) -> bool:
         kind = (record.get("error") or {}).get("type")

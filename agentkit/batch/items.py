@@ -50,12 +50,15 @@ class Items:
     ConfigurationError, unless such lines are skipped: then each is an Item with a `problem`. Lines that were added to
     the file since the check are left out."""
 
-    def __init__(self, source: Source, question: str | None, skip_bad: bool, dedup: bool) -> None:
+    def __init__(
+        self, source: Source, question: str | None, skip_bad: bool, dedup: bool, by_question: bool = False
+    ) -> None:
         self.question = question
         self.models: Mapping[str, int] = {}
         self._source = source
         self._skip_bad = skip_bad
         self._dedup = dedup
+        self._by_question = by_question
         self._checked: Checked | None = None
         self._known = KnownIds()
         self._asked_again: Set[int] = frozenset()
@@ -76,6 +79,10 @@ class Items:
         """Whether there are items with a `same_as`; known after `check`."""
         return bool(self._asked_again)
 
+    def by_lines(self) -> "Items":
+        """The same questions, of which those without an id have one that is made from their whole lines."""
+        return Items(self._source, self.question, self._skip_bad, self._dedup)
+
     def check(self) -> Checked:
         """Read all lines, and find those that can't be asked. Raises ConfigurationError for a file that can't be read
         to its end, or has no questions."""
@@ -91,7 +98,7 @@ class Items:
         return self._checked
 
     def _read_all(self, ids: SeenIds | Ids) -> Checked:
-        reading = _Reading(self._source, ids)
+        reading = _Reading(self._source, ids, self._by_question)
         models: Counter[str] = Counter()
         asked = Gathered()
         bad: list[BadLine] = []
@@ -108,7 +115,8 @@ class Items:
                 _count_model(model, models)
             return True
 
-        for entry in self._source.entries(is_usual if self._source.column is None and not self._dedup else None):
+        are_usual = self._source.column is None and not (self._dedup or self._by_question)
+        for entry in self._source.entries(is_usual if are_usual else None):
             others += 1
             last = entry[0]
             _, question, problem = reading.read(entry)
@@ -133,7 +141,7 @@ class Items:
         """The items that are not answered, as an iteration has them, but quicker where most are. is_answered: asked for
         the id of each item, perhaps twice where the answer is False."""
         checked = self.check()
-        if self._dedup or checked.bad_count > len(checked.bad):
+        if self._dedup or self._by_question or checked.bad_count > len(checked.bad):
             return (item for item in self if not is_answered(item.id))
         return self._changed(self._unanswered(is_answered, {each.line for each in checked.bad}))
 
@@ -170,7 +178,7 @@ class Items:
                 yield self._item(entry, item_id, *reading.asked(entry[1]))
 
     def _all(self) -> Iterator[Item]:
-        reading = _Reading(self._source, Ids(self._known))
+        reading = _Reading(self._source, Ids(self._known), self._by_question)
         for entry in self._source.entries():
             yield self._item(entry, *reading.read(entry))
 
@@ -217,9 +225,10 @@ _NOTHING = Question(None, None)
 
 
 class _Reading:
-    """Reads entries, from the first to the last."""
+    """Reads entries, from the first to the last. by_question: whether ids are made from what is asked alone."""
 
-    def __init__(self, source: Source, ids: SeenIds | Ids) -> None:
+    def __init__(self, source: Source, ids: SeenIds | Ids, by_question: bool = False) -> None:
+        self._by_question = by_question
         self._column = source.column
         self._is_table = source.is_table
         self._digest: Callable[[Any], int] = row_digest if source.is_table else value_digest
@@ -232,7 +241,8 @@ class _Reading:
             try:
                 question = self._question(value)
                 if question.id is None:
-                    return self._ids.make(self._digest(value)), question, ""
+                    digest = _digest_of_question(question) if self._by_question else self._digest(value)
+                    return self._ids.make(digest), question, ""
                 self._ids.take(question.id)
                 return question.id, question, ""
             except LineError as error:
@@ -326,15 +336,17 @@ def open_items(
     question: str | None = None,
     skip_bad: bool = False,
     dedup: bool = False,
+    by_question: bool = False,
 ) -> Items:
     """The questions of a file or an iterable. Nothing but their beginning is read yet.
 
     source: a path (.jsonl and .csv, both also with .gz, .parquet, .txt), "-" for standard input, or texts, dicts and
     Items. A line is a JSON text, an object with a question (`QUESTIONS`), or one of OpenAI's batch format; of a .txt
     file a question. question: the field or column with the question. skip_bad: lines that can't be asked are Items with
-    a `problem`. dedup: items that ask the same as an earlier one have its id as `same_as`.
+    a `problem`. dedup: items that ask the same as an earlier one have its id as `same_as`. by_question: the id of a
+    line that has none is made from what is asked alone, not from its other fields.
 
     Raises ConfigurationError: no such file, another format, no such column; MissingExtraError for a parquet file
     without the extra.
     """
-    return Items(source_of(source, question), question, skip_bad, dedup)
+    return Items(source_of(source, question), question, skip_bad, dedup, by_question)

@@ -9,7 +9,9 @@ One number per server, found by trying (`agentkit.batch.limit`), says how many r
 many runs there should be. A refused request waits where it is and is sent again, as often as it takes.
 """
 
+import errno
 import itertools
+import socket
 import threading
 import time
 from bisect import insort
@@ -20,6 +22,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from agentkit._forking import freed_by_forks, renewed_by_forks
+from agentkit._lazy.modules import loaded
 from agentkit._text import without_credentials
 from agentkit._threads import SUBMITTERS
 from agentkit.batch.gate import MAX_CLOSED, NEVER, Gate
@@ -32,8 +35,9 @@ from agentkit.net.rate_headers import Told, told_by
 SLEEP = 5.0
 """Seconds after which a thread that waits looks again, whatever happens; Windows does not interrupt a longer wait."""
 UNREACHABLE = 600.0
-"""Seconds for which a server is waited for that has answered, and then says 503, or has no open port: it is being
-started again."""
+"""Seconds for which a server is waited for that has answered, and then says 503, or can't be reached: it is being
+started again, or the network is away."""
+_NO_WAY = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL))
 RECENT = 5.0
 """Seconds without a request after which a server no longer counts in how many runs there should be."""
 MAX_SERVERS = 1000
@@ -148,7 +152,7 @@ class _Turn:
         if status in REFUSALS and response is not None:  # of a client with retries of its own
             self.answered(status, response.headers)
             return
-        self._is_refused = self.server.has_answered and _is_no_connection(error)
+        self._is_refused = self.server.has_answered and is_no_connection(error)
         self._end(_REFUSED if self._is_refused else _FAILED, None)
 
     def ended(self) -> None:
@@ -385,9 +389,11 @@ def _patience(turn: _Turn, seconds: float) -> float:
     return seconds
 
 
-def _is_no_connection(error: BaseException | None) -> bool:
-    """Whether the server has no open port."""
-    return any(isinstance(each, ConnectionRefusedError) for each in causes_of(error))
+def is_no_connection(error: BaseException | None) -> bool:
+    """Whether there was no connection: the server has no open port, its name is not found, or no way leads to it."""
+    of_urllib3 = loaded("urllib3.exceptions", "ConnectTimeoutError")  # and what is derived from it
+    kinds = (ConnectionRefusedError, socket.gaierror, *([of_urllib3] if of_urllib3 else ()))
+    return any(isinstance(each, kinds) or getattr(each, "errno", None) in _NO_WAY for each in causes_of(error))
 
 
 class HasLimits(Protocol):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentkit._text import cut
+from agentkit.backends.parsed_text import without_reasoning
 from agentkit.backends.usage import usage_in, usage_of
 from agentkit.batch.answer_lines import json_line
 from agentkit.batch.item import Item, Record
@@ -21,6 +22,8 @@ MOST_REQUESTS = 50_000
 URL = "/v1/chat/completions"
 _MAX_LINE = 1 << 26
 _STOPPED = {"stop": "answer", "length": "length", "content_filter": "content_filter"}
+_INCOMPLETE = {"max_output_tokens": "length", "content_filter": "content_filter"}
+"""Why a reply of the Responses API is not complete."""
 
 
 def export_requests(
@@ -127,14 +130,27 @@ def _error(
 
 def _answer(body: Mapping[str, Any]) -> tuple[str, str]:
     """The text of a reply, and why it ended; "" for neither."""
+    if isinstance(body.get("output"), list):
+        return _answer_of_responses(body)
     choices = body.get("choices")
     choice = _mapping(choices[0]) if isinstance(choices, list) and choices else {}
     message = _mapping(choice.get("message"))
     reason = choice.get("finish_reason")
     if message.get("tool_calls"):
         return "", "tool_calls"
-    text = _text(message.get("content")) or _text(message.get("refusal"))
+    text = without_reasoning(_text(message.get("content"))) or _text(message.get("refusal"))
     return text, _STOPPED.get(str(reason), "answer") if choice else ""
+
+
+def _answer_of_responses(body: Mapping[str, Any]) -> tuple[str, str]:
+    """The same of a reply of the Responses API: the texts of all its messages."""
+    items = [_mapping(each) for each in body["output"]]
+    if any(item.get("type") == "function_call" for item in items):
+        return "", "tool_calls"
+    parts = [_mapping(part) for item in items if item.get("type") == "message" for part in item.get("content") or ()]
+    text = "".join(_text(part.get("text")) or _text(part.get("refusal")) for part in parts)
+    why = str(_mapping(body.get("incomplete_details")).get("reason"))
+    return text, _INCOMPLETE.get(why, "answer") if parts else ""
 
 
 def _text(content: Any) -> str:

@@ -1,5 +1,5 @@
-"""Whether errors of what all items share stop a batch: of the account (a wrong key, no credit, an unknown model), or of
-the store of their sessions."""
+"""Whether errors of what all items share stop a batch: of the account (a wrong key, no credit, an unknown model), of a
+server that can't be reached, or of the store of their sessions."""
 
 from agentkit.batch.item import Item, Record
 
@@ -18,12 +18,13 @@ class SharedErrors:
         self.last: Record | None = None
         self._running: list[str] = []
         self._by_item: dict[str, int] = {}
-        self._is_anything_answered = False
+        self.is_anything_answered = False
+        """Whether an item has got an answer, or has failed otherwise."""
 
     def answered(self) -> None:
         """An item has got an answer, or has failed otherwise: the thing is there."""
         self._running.clear()
-        self._is_anything_answered = True
+        self.is_anything_answered = True
 
     def refused(self, item: Item, record: Record) -> bool:
         """Take an error; returns whether it is one of all items."""
@@ -31,7 +32,7 @@ class SharedErrors:
         self._running.append(item.id)
         self._by_item[item.id] = self._by_item.get(item.id, 0) + 1
         is_of_one = len(set(self._running)) == 1
-        return len(self._running) >= RUNNING and not (is_of_one and self._is_anything_answered)
+        return len(self._running) >= RUNNING and not (is_of_one and self.is_anything_answered)
 
     def is_of_the_item(self, item: Item) -> bool:
         """Whether an item has been refused so often that it is asked no more."""

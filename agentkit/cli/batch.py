@@ -65,6 +65,7 @@ CODES = {
     "failed": SOME_FAILED,
     "budget": BUDGET,
     "account": ACCOUNT,
+    "server": ACCOUNT,
     "disk": DISK,
     "stopped": INTERRUPTED,
 }
@@ -121,7 +122,7 @@ def batch(
     adds those of a provider's batch service; --help says how.
 
     Exit code: 0 all answered, 1 some failed, 2 bad usage or input (nothing was asked), 3 stopped at a limit, 4 the
-    server refuses the account, 5 the answers can't be written, 130 interrupted.
+    server refuses the account, or was never reached, 5 the answers can't be written, 130 interrupted.
     """
     given = dict(context.params)
     with ExitStack() as leaving:
@@ -226,7 +227,7 @@ def _advice(run: BatchRun, out: str | None, failed: int) -> str:
         return f"{run.message}; {goes_on}"
     if run.ending == "budget":
         return f"stopped at the limit of the batch; with a higher one, {goes_on}"
-    if run.ending == "account":
+    if run.ending in ("account", "server"):
         return f"{run.message}; {goes_on}"
     if failed and out != "-":
         return f"{failed:,} failed: their errors are in {out}; --retry-failed asks them again"

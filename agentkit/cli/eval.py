@@ -65,14 +65,21 @@ from agentkit.serving.environment import set_defaults
 
 REACHED, MISSED, BAD_USAGE, BUDGET, ACCOUNT, DISK = 0, 1, 2, 3, 4, 5
 RESCORING = {
-    *("set_", "rescore", "check", "by", "cluster", "question", "seed", "min_", "sure"),
+    *("set_", "rescore", "check", "by", "cluster", "question", "answer", "seed", "min_", "sure"),
     *("without_errors", "report", "as_json", "quiet"),
 }
 """The options that --rescore has a use for."""
 _KEYS = ("OPENAI_API_KEY", "VLMRUN_API_KEY", *(each.key for each in SHORT_NAMES.values()))
 _NO_KEY = "no-key-in-a-replay"
 """It is taken for a secret, so that it has to be nothing that a text has."""
-CODES = {"complete": REACHED, "budget": BUDGET, "account": ACCOUNT, "disk": DISK, "stopped": INTERRUPTED}
+CODES = {
+    "complete": REACHED,
+    "budget": BUDGET,
+    "account": ACCOUNT,
+    "server": ACCOUNT,
+    "disk": DISK,
+    "stopped": INTERRUPTED,
+}
 
 
 def eval_(
@@ -189,12 +196,18 @@ def eval_(
     report: Annotated[
         list[Path] | None,
         typer.Option(
-            "--report", metavar="FILE", help="A report, by the suffix .html, .md or .json; repeat for several."
+            "--report",
+            metavar="FILE",
+            help="A report, by the suffix .html, .md, .json or .xml (JUnit); repeat for several.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Of the intervals, which are the same for the same seed.")] = 0,
     on: OnOption = "threads",
     question: QuestionOption = None,
+    answer: Annotated[
+        str | None,
+        typer.Option("--answer", metavar="COLUMN", help="The column or field that has the right answer."),
+    ] = None,
     at_once: AtOnceOption = None,
     keep: KeepOption = None,
     skip_bad: SkipBadOption = False,
@@ -218,8 +231,8 @@ def eval_(
     an answer counts as wrong. All of agentkit batch holds: with -o the same command goes on where it was interrupted.
 
     Exit code: 0 evaluated (and --min, --sure and --not-worse-than hold), 1 one of these does not hold, 2 bad usage, set
-    or recording, 3 stopped at a limit, 4 the server refuses the account, 5 the answers can't be written, 130
-    interrupted.
+    or recording, 3 stopped at a limit, 4 the server refuses the account, or was never reached, 5 the answers
+    can't be written, 130 interrupted.
     """
     given = dict(context.params)
     with ExitStack() as leaving:
@@ -299,7 +312,7 @@ def _rescored(context: typer.Context, given: dict[str, Any], wanted: list[Thresh
         is_typed = getattr(context.get_parameter_source(each.name or ""), "name", "") == "COMMANDLINE"
         if is_typed and each.name not in RESCORING:
             raise ConfigurationError(f"--rescore asks nothing, and writes into its file: leave out {each.opts[0]}")
-    passed = {name: given[name] for name in ("by", "cluster", "question", "seed")}
+    passed = {name: given[name] for name in ("by", "cluster", "question", "answer", "seed")}
     return rescored(given["rescore"], given["set_"], checks=given["check"] or (), wanted=wanted, **passed)
 
 
@@ -330,6 +343,7 @@ def _evaluated(
             "judge",
             "prefer",
             "question",
+            "answer",
             "skip_bad",
             "record",
             "replay",

@@ -19,11 +19,16 @@ _SAYS = (
         rf"|為)?{_BEHIND}",
         re.IGNORECASE,
     ),
-    re.compile(rf"(?:\b(?:option|choice|choose|pick)\b|选项|選項|选择?|選擇?){_BEHIND}", re.IGNORECASE),
+    re.compile(rf"(?:\b(?:option|choice|choose|pick|select|go with)\b|选项|選項|选择?|選擇?){_BEHIND}", re.IGNORECASE),
 )
 """What says that a choice follows: first of all that it is the answer."""
-_OTHER = r"(?!\s?(?:,|/|&|、|and\b|or\b|und\b|oder\b|和|或)\s?(?:and |or )?[(\[]?[A-Z](?![^\W_]))"
-_DIRECT = re.compile(rf"\s{{0,3}}[(\[\"'“]?\s?([A-Z])(?![A-Za-z0-9])(?!['’]\w)\s?[)\]]?{_OTHER}")
+_OTHER = (
+    r"(?!\s?[(\[]?(?:,|/|&|\+|、|and\b|or\b|und\b|oder\b|和|或)\s?"
+    r"(?:(?:and|or|maybe|possibly|perhaps|even|option|choice) ){0,3}[(\[]?[A-Z](?![^\W_]))"
+)
+_DIRECT = re.compile(
+    r"\s{0,3}(?:(?i:option|choice|letter)\s)?[(\[\"'“]?\s?([A-Z])(?![A-Za-z0-9])(?!['’]\w)\s?+[)\]]?+" + _OTHER
+)
 """A letter right behind that, and no other beside it."""
 _FIRST = re.compile(r"\W{0,5}([A-Z])\s?[)\]]?\s?(?:$|[.:\n—–]|,(?=\s(?:because|since|as|which|for)\b)|-\s)")
 """A letter with which an answer begins, and which is no word and none of several."""
@@ -46,7 +51,7 @@ _IS_WRONG = re.compile(
 _IS_LEFT_OUT = re.compile(_ARE + "(?:eliminated|excluded))")
 _SMALL = re.compile(r"\s{0,3}[(\[\"'“]?\s?([a-z])\s?(?:[)\].,:\"'”\s]{0,3}$|[)\].]\s)", re.MULTILINE)
 """A letter in lower case behind "answer:", and nothing else."""
-_LETTER = re.compile(r"(?<![^\W_])([A-Z])(?![^\W_\u3400-\u9fff])(?!['’]\w)")
+_LETTER = re.compile(r"(?:(?<![^\W_])|(?<=[或和与與、]))([A-Z])(?![^\W_\u3400-\u9fff])(?!['’]\w)")
 _MARKUP = re.compile(r"[*_`#$]|\\boxed|\\text")
 _WORD_BEHIND = re.compile(r"[^\S\n]{1,3}(?!(?:is|or|and|because|since|ist|oder|und)\b)[^\W\d_A-Z]")
 """A word behind an article or a pronoun, which these are not."""

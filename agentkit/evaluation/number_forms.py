@@ -7,6 +7,8 @@ _THIN = r"\\!,\\!|\{,\}|\\[,;:! ]"
 _LATEX = re.compile(rf"(?<![\d.,])(\d{{1,3}})((?:(?:{_THIN})\d{{3}}){{1,9}})(?!\d)")
 _LATEX_SIGN = re.compile(_THIN)
 _LATEX_COMMA = re.compile(r"(?<=\d)(?:\{,\}|\\!,\\!)(?=\d)")
+_LATEX_TIMES = re.compile(r" ?(?:\\[,;:! ])?\\(?:times|cdot)(?:\\[,;:! ])? ?(?=10\D)")
+"""The sign before a power of ten."""
 _PART = r"\d[\d,]{0,18}(?:\.\d{1,9})?[兆億亿억万萬만千천百백]{1,2}"
 _EASTERN = re.compile(rf"(?<![\d.,])({_PART}(?:(?:(?<=[억만천백]) )?{_PART}){{1,4}})(\d{{2,4}}(?![\d.,]))?")
 _EASTERN_PART = re.compile(r"([\d,]{1,20}(?:\.\d{1,9})?)([兆億亿억万萬만千천百백]{1,2})")
@@ -19,10 +21,10 @@ _WORDS = {"k": "thousand", "m": "million", "b": "billion", "t": "trillion"}
 
 def plain_numbers(text: str) -> str:
     r"""A text with some forms of numbers as plain ones: LaTeX's separators of thousands (`1{,}000`, `12\,500`,
-    `18\!,\!000`), East Asian numbers of several parts ("1億2000万", "3만5천"), and sums of money with a letter
-    ("$7.57M")."""
+    `18\!,\!000`) and powers of ten (`5 \times 10^{3}`), East Asian numbers of several parts ("1億2000万", "3만5천"),
+    and sums of money with a letter ("$7.57M")."""
     if "\\" in text or "{,}" in text:
-        text = _LATEX_COMMA.sub(",", _LATEX.sub(_without_signs, text))
+        text = _LATEX_TIMES.sub("×", _LATEX_COMMA.sub(",", _LATEX.sub(_without_signs, text)))
     if not text.isascii():
         text = _ONE_AND_REST.sub(_sum, _EASTERN.sub(_sum, text))
     return _MONEY.sub(lambda found: f"{found[1]} {_WORDS[found[2].lower()]}", text)

@@ -183,9 +183,11 @@ function changes(before, after) {  // the words that differ: the longest common 
   return made;
 }
 
+const named = (item, place) => item.runs[place]?.name || item.id;  // in an answers file
+
 function kept(item, place) {  // whole texts and messages, from the answers file
   const made = [];
-  for (const record of records[place].get(item.id) || []) {
+  for (const record of records[place].get(named(item, place)) || []) {
     const of = data.names.length > 1 ? ` · ${data.names[place]}` : "";
     made.push(make("h3", {}, seen(`${record.id}${of}: whole answer`)), text(seen(said(record.output)) || "(none)"));
     for (const message of record.messages || []) {
@@ -213,7 +215,7 @@ function read(content, place) {  // of an id the last line counts
     const same = (found.get(id) || []).filter((each) => each.id !== record.id);
     found.set(id, [...same, record]);
   }
-  const known = data.items.filter((item) => found.has(item.id)).length;
+  const known = data.items.filter((item) => found.has(named(item, place))).length;
   if (known) records[place] = found;
   byId("loaded").textContent = known ? `${number(known, 0)} questions of ${data.files[place] || "the file"} are read.`
     : "The file has none of these questions.";
@@ -262,7 +264,8 @@ function listen() {
 
 async function begin() {
   data = await unpacked(byId("data").textContent.trim());
-  const names = ["scores", "whys", "output", "error", "missing", "unsteady", "cut", "seconds", "cost", "tokens", "calls"];
+  const names = ["scores", "whys", "output", "error", "missing", "unsteady", "cut", "seconds", "cost", "tokens", "calls",
+    "name"];
   data.items = data.items.map(([id, question, expected, group, cut, runs], place) => {
     const item = { id, question, expected, group, cut, place };
     item.runs = runs.map((run) => run && Object.fromEntries(names.map((name, at) => [name, run[at]])));

@@ -232,6 +232,7 @@ def _run(repeats: Sequence[Outcome], checks: Sequence[str], most: int) -> list[A
         int(unsteady),
         is_cut,
         *spent,
+        *filter(None, [_seen(repeats[0].name)]),
     ]
 
 

@@ -22,6 +22,7 @@ from agentkit.batch.journal import read_records
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.judging import Judge, Preference, pair_prompt
 from agentkit.evaluation.score import CheckError, text_of, why_missing
+from agentkit.evaluation.sets import Split
 from agentkit.evaluation.verdict_types import VerdictType
 from agentkit.net.repeats import split_id
 
@@ -72,9 +73,9 @@ class Verdicts:
     message: str = ""
 
 
-def answers_of(records: Iterable[Record]) -> dict[Key, str]:
-    """The answers of a configuration; "" for one that there is not."""
-    return {split_id(str(each.get("id"))): "" if why_missing(each) else text_of(each) for each in records}
+def answers_of(records: Iterable[Record], split: Split = split_id) -> dict[Key, str]:
+    """The answers of a configuration; "" for one that there is not. split: the item and the repeat that an id names."""
+    return {split(str(each.get("id"))): "" if why_missing(each) else text_of(each) for each in records}
 
 
 def is_verdict(record: Record) -> bool:

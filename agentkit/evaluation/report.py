@@ -1,4 +1,4 @@
-"""An evaluation as a file: Markdown, one HTML page, or JSON."""
+"""An evaluation as a file: Markdown, one HTML page, JSON, or JUnit's XML."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,12 +9,13 @@ from agentkit._text import in_a_line, joined_surrogates, visible
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.comparison import Comparison
 from agentkit.evaluation.intervals import Summary
+from agentkit.evaluation.junit import junit
 from agentkit.evaluation.results import SPENT, Configuration, Scored
 from agentkit.evaluation.running import Evaluation
 from agentkit.evaluation.tables import remarks_of, spent_rows, summary_note
 from agentkit.evaluation.wording import counted, percent
 
-FORMS = (".md", ".markdown", ".html", ".htm", ".json")
+FORMS = (".md", ".markdown", ".html", ".htm", ".json", ".xml")
 WORST = 20
 """Questions that a report in Markdown names."""
 _SPECIAL = "\\`*_{}[]<>()#+-.!|~&$"
@@ -44,6 +45,8 @@ def report(evaluation: Evaluation, suffix: str) -> str:
         from agentkit.evaluation.page import page  # loads jinja2
 
         return page(evaluation)
+    if suffix == ".xml":
+        return junit(evaluation)
     if suffix == ".json":
         return joined_surrogates(json.dumps(as_json(evaluation), ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
     return joined_surrogates("\n".join(_markdown(evaluation)) + "\n")

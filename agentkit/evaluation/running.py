@@ -5,11 +5,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agentkit._text import in_a_line, joined_surrogates, without_credentials
+from agentkit._text import in_a_line, without_credentials
 from agentkit.agent import Agent
 from agentkit.batch.driver import BatchRun, knows_prices, run_batch
 from agentkit.batch.item import Record
@@ -18,7 +18,6 @@ from agentkit.batch.journal import read_records
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.answer_files import beside, check_files, pairs_file
 from agentkit.evaluation.checks import Known
-from agentkit.evaluation.clusters import Clusters, clusters_of
 from agentkit.evaluation.comparison import Comparison, comparisons
 from agentkit.evaluation.judging import FormerJudge, Judge
 from agentkit.evaluation.pairs import Asked, PairJudge, answers_of
@@ -26,8 +25,9 @@ from agentkit.evaluation.preferences import Preferences, preferences
 from agentkit.evaluation.replay import Recording, recorded_or_replayed
 from agentkit.evaluation.results import Configuration, configuration
 from agentkit.evaluation.saved_items import items_of, repeats_in, whole_id
-from agentkit.evaluation.scores import CHANGED, Outcome, Scorer, columns_of, judged, not_asked, replaced
-from agentkit.evaluation.sets import ANSWER, ASKED, EvaluationSet, Line, Source, Spec
+from agentkit.evaluation.scores import Outcome, Scorer, judged, replaced
+from agentkit.evaluation.set_lines import Lines
+from agentkit.evaluation.sets import ANSWER, ASKED, EvaluationSet, Source, Spec, Split
 from agentkit.evaluation.thresholds import Threshold
 from agentkit.middleware.base import model_name
 from agentkit.net.repeats import split_id
@@ -85,6 +85,7 @@ def evaluate(
     judge: "Judge | Agent | Model | None" = None,
     prefer: str | None = None,
     question: str | None = None,
+    answer: str | None = None,
     skip_bad: bool = False,
     record: str | Path | None = None,
     replay: str | Path | None = None,
@@ -101,8 +102,9 @@ def evaluate(
     from which a later call goes on; the others' are beside it. checks: for all lines. by: a column whose values are
     groups. cluster: a column of what questions share, which are no independent cases then. judge: the model of the
     check `judge`, and of prefer: a rubric, by which the judge compares the answers of the agent with those of each
-    other. record, replay: a folder (see `agentkit.evaluation.replay`). seed: of the resampling. watch: reads a batch.
-    wanted: what has to be reached, for its checks to be known before anything is asked. options: those of
+    other. question, answer: the columns of the question and of the right answer, where these are not named so. record,
+    replay: a folder (see `agentkit.evaluation.replay`). seed: of the resampling. watch: reads a batch. wanted:
+    what has to be reached, for its checks to be known before anything is asked. options: those of
     `agentkit.batch.run_batch`.
 
     Of an answers file that is compared with, the questions and repeats that it has count; answers files are scored
@@ -117,10 +119,7 @@ def evaluate(
             options = {**options, "attempts": 1}
         if (record or replay) and options.get("on", "threads") != "threads":
             raise ConfigurationError("a recording has the requests of this process: leave out --on (on=)")
-        if options.get("sessions") and out is None:
-            raise ConfigurationError(
-                "sessions need an answers file, by which runs are known again: give one (-o, out=)"
-            )
+        _check_options(options, repeat, out)
         recording = leaving.enter_context(recorded_or_replayed(record, replay))
         sides = [_side(each, place, out, options) for place, each in enumerate([agent, *others])]
         own_judge = _judge(judge, leaving)
@@ -129,9 +128,10 @@ def evaluate(
         written, saved = ([each.file for each in sides if each.file and bool(each.job) is own] for own in (True, False))
         check_files(written, saved, verdicts, set)
         known = Known.of(_tools([each.job for each in sides if each.job is not None]), judge=own_judge)
-        given = EvaluationSet(set, question=question, checks=checks, known=known, repeat=repeat, skip_bad=skip_bad)
+        columns: dict[str, Any] = {"question": question, "answer": answer}
+        given = EvaluationSet(set, **columns, checks=checks, known=known, repeat=repeat, skip_bad=skip_bad)
         given.check()
-        read = _Lines(given, by, cluster)
+        read = Lines(given, by, cluster)
         read.expect(wanted)
         _check_prices(sides, read)
         watching = watch or (lambda name, run: run)
@@ -151,6 +151,7 @@ def rescored(
     by: str | None = None,
     cluster: str | None = None,
     question: str | None = None,
+    answer: str | None = None,
     seed: int = 0,
     wanted: Iterable[Threshold] = (),
 ) -> Evaluation:
@@ -167,15 +168,17 @@ def rescored(
     split = split_id if set is not None or repeat > 1 else whole_id
     source = list(items_of(path, split)) if set is None else set
     known = Known(judge=FormerJudge())
-    given = EvaluationSet(source, question=question, checks=checks, known=known, repeat=repeat, split=split)
+    columns: dict[str, Any] = {"question": question, "answer": answer}
+    given = EvaluationSet(source, **columns, checks=checks, known=known, repeat=repeat, split=split)
     given.check()
-    read = _Lines(given, by, cluster)
+    read = Lines(given, by, cluster)
     read.expect(wanted)
-    read.check_common(path, read_records(path))
+    ids = read.ids_of(path)
+    read.check_common(path, ids)
     scorer = Scorer(given.checks, asks=False)
-    outcomes = read.outcomes(replaced(path, scorer, read.columns), scorer)
+    outcomes = read.outcomes(replaced(path, scorer, lambda record: read.columns(record, ids)), scorer, ids)
     name = path.name if set is None else given.name
-    return made_of(read, [_Done(path.name, path.name, outcomes, lambda: read_records(path))], seed, name)
+    return made_of(read, [_Done(path.name, path.name, outcomes, lambda: read_records(path), ids.split)], seed, name)
 
 
 @dataclass(frozen=True)
@@ -189,106 +192,30 @@ class _Side:
 
 @dataclass(frozen=True)
 class _Done:
-    """The outcomes of a side. file: the name of its answers file. records: reads its records. See `Configuration`."""
+    """The outcomes of a side. file: the name of its answers file. records: reads its records; split: the item and the
+    repeat that an id of theirs names. See `Configuration`."""
 
     name: str
     file: str
     outcomes: Sequence[Outcome]
     records: Callable[[], Iterable[Record]]
+    split: Split
     ending: str = "complete"
     message: str = ""
 
 
-@dataclass
-class _Lines:
-    """The questions of a set, by id. by, cluster: see `evaluate`."""
-
-    of: EvaluationSet
-    by: str | None
-    cluster: str | None
-    lines: dict[str, Line] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.lines = {line.item.id: line for line in self.of.lines()}
-        known = dict.fromkeys(name for line in self.lines.values() for name in line.item.columns)
-        for name, what in ((self.by, "groups"), (self.cluster, "clusters")):
-            if name is not None and name not in known:
-                raise ConfigurationError(
-                    f"{what} by {name!r}: the set has no such column; it has {', '.join(known) or 'none'}"
-                )
-
-    @property
-    def clusters(self) -> Clusters:
-        """The clusters of the questions."""
-        return clusters_of(((item, line.item.columns) for item, line in self.lines.items()), self.cluster)
-
-    @property
-    def unchecked(self) -> int:
-        """How many questions have no check."""
-        return sum(not line.checks and not line.item.problem for line in self.lines.values())
-
-    def expect(self, wanted: Iterable[Threshold]) -> None:
-        """Raises ConfigurationError for a threshold of a check that no question has."""
-        names = list(dict.fromkeys(check.name for line in self.lines.values() for check in line.checks))
-        for each in wanted:
-            each.check_name(names)
-
-    def check_common(self, path: Path, records: Iterable[Record]) -> None:
-        """Raises ConfigurationError where a file has an answer to no question of the set."""
-        if not any(self.columns(each) is not None for each in records):
-            raise ConfigurationError(
-                f"{path.name} has no answer to a question of {self.of.name}: it is that of another set"
-            )
-
-    def columns(self, record: Record) -> Mapping[str, Any] | None:
-        """The columns of the item of a record as the set has them now; None for one that it has not, or with another
-        question."""
-        line = self.lines.get(self.of.split(str(record.get("id")))[0])
-        return None if line is None or _is_changed(line, record) else line.item.columns
-
-    def outcomes(self, records: Iterable[Record], scorer: Scorer) -> list[Outcome]:
-        """The outcome of each question and repeat, in the order of the set. Raises ConfigurationError for a check that
-        could not be made."""
-        found: dict[tuple[str, int], Outcome] = {}
-        for record in records:
-            item, repeat = self.of.split(str(record.get("id")))
-            if item in self.lines:
-                found[item, repeat] = self._outcome(record, scorer) or not_asked(self.lines[item], repeat, CHANGED)
-        if scorer.problem is not None:
-            raise scorer.problem
-        keys = [(line, number) for line in self.lines.values() for number in range(1, self.of.repeat + 1)]
-        return [found.get((line.item.id, number)) or not_asked(line, number) for line, number in keys]
-
-    def outcomes_of_file(self, path: Path, scorer: Scorer) -> list[Outcome]:
-        """The outcomes that an answers file of an earlier evaluation has, in the order of the set: neither a question
-        nor a repeat that it lacks was wrong in it. Raises ConfigurationError, also where it has no question of the
-        set."""
-        self.check_common(path, read_records(path))
-        found: dict[str, list[Outcome]] = {}
-        for record in read_records(path):
-            outcome = self._outcome(record, scorer)
-            if outcome is not None:
-                found.setdefault(outcome.item, []).append(outcome)
-        if scorer.problem is not None:
-            raise ConfigurationError(f"{path.name}: {scorer.problem}")
-        return [each for item in self.lines for each in found.get(item, ())]
-
-    def _outcome(self, record: Record, scorer: Scorer) -> Outcome | None:
-        columns = self.columns(record)
-        if columns is None:
-            return None
-        item, repeat = self.of.split(str(record.get("id")))
-        return replace(scorer.outcome({**record, "item": columns}), item=item, repeat=repeat)
+def _check_options(options: Mapping[str, Any], repeat: int, out: str | os.PathLike[str] | None) -> None:
+    """Raises ConfigurationError for options of a batch that don't go with those of an evaluation."""
+    if options.get("sessions") and out is None:
+        raise ConfigurationError("sessions need an answers file, by which runs are known again: give one (-o, out=)")
+    if options.get("dedup") and repeat > 1:
+        raise ConfigurationError(
+            f"dedup asks equal questions once, so that all {repeat} repeats of one would be the same reply: leave out "
+            "dedup or repeat"
+        )
 
 
-def _is_changed(line: Line, record: Record) -> bool:
-    """Whether the question of a line is another than that of a record, as far as the record has it."""
-    asked = columns_of(record).get(ASKED)
-    now = str(line.item.columns.get(ASKED) or "")
-    return isinstance(asked, str) and bool(asked) and bool(now) and joined_surrogates(now) != joined_surrogates(asked)
-
-
-def _check_prices(sides: "Sequence[_Side]", read: _Lines) -> None:
+def _check_prices(sides: "Sequence[_Side]", read: Lines) -> None:
     """Raises ConfigurationError where costs are checked that will not be known."""
     kinds = {check.kind for line in read.lines.values() for check in line.checks}
     for each in sides if "cost" in kinds else ():
@@ -334,7 +261,7 @@ def _judge(judge: "Judge | Agent | Model | None", leaving: ExitStack) -> Judge |
 
 
 def _all_done(
-    sides: Sequence[_Side], read: _Lines, recording: Recording | None, watch: Watch, options: Mapping[str, Any]
+    sides: Sequence[_Side], read: Lines, recording: Recording | None, watch: Watch, options: Mapping[str, Any]
 ) -> Iterator[_Done]:
     """Each side, until one ends before all is answered. Files are read first: what is wrong with them costs nothing."""
     names = [_numbered(side.name, [each.name for each in sides[:place]]) for place, side in enumerate(sides)]
@@ -361,7 +288,7 @@ def _pair_judge(
 
 def _preferred(
     judge: PairJudge | None,
-    read: _Lines,
+    read: Lines,
     done: Sequence[_Done],
     file: Path | None,
     watch: Watch,
@@ -381,7 +308,7 @@ def _preferred(
 
 def _answers(done: _Done) -> dict[tuple[str, int], str]:
     """The answers of a side that count: "" for one that there is not."""
-    said = answers_of(done.records())
+    said = answers_of(done.records(), done.split)
     return {(each.item, each.repeat): "" if each.missing else said[each.item, each.repeat] for each in done.outcomes}
 
 
@@ -389,20 +316,23 @@ def _numbered(name: str, before: Sequence[str]) -> str:
     return f"{name} ({before.count(name) + 1})" if name in before else name
 
 
-def _of_file(side: _Side, name: str, read: _Lines) -> _Done:
+def _of_file(side: _Side, name: str, read: Lines) -> _Done:
     assert side.file is not None
     file = side.file
-    return _Done(name, file.name, read.outcomes_of_file(file, Scorer(read.of.checks)), lambda: read_records(file))
+    ids = read.ids_of(file)
+    outcomes = read.outcomes_of_file(file, Scorer(read.of.checks), ids)
+    return _Done(name, file.name, outcomes, lambda: read_records(file), ids.split)
 
 
-def _done(side: _Side, given: Job, name: str, read: _Lines, watch: Watch, options: Mapping[str, Any]) -> _Done:
+def _done(side: _Side, given: Job, name: str, read: Lines, watch: Watch, options: Mapping[str, Any]) -> _Done:
     scorer = Scorer(read.of.checks)
     needs = tuple(dict.fromkeys([*given.keep, *read.of.needs()]))
     job = replace(given, keep=needs)
     of_batch = {key: value for key, value in options.items() if key not in OF_JOB}
+    ids = read.ids_of(side.file)
     records: list[Record] = []
     is_stopped = False
-    with run_batch(job, read.of, out=side.file, finish=scorer.finish, **of_batch) as run:
+    with run_batch(job, ids.named(read.of), out=side.file, finish=scorer.finish, **of_batch) as run:
         for each in watch(name, run):
             if side.file is None:
                 records.append(each)
@@ -413,22 +343,22 @@ def _done(side: _Side, given: Job, name: str, read: _Lines, watch: Watch, option
         message = run.message if side.file is not None else _nothing_kept(ending, run.message)
     place = side.file
     if place is not None and scorer.problem is None:
-        judged(place, scorer, read.columns)
+        judged(place, scorer, lambda record: read.columns(record, ids))
     kept: Callable[[], Iterable[Record]] = (lambda: records) if place is None else lambda: read_records(place)
     file = "" if place is None else place.name
-    return _Done(name, file, read.outcomes(kept(), scorer), kept, ending, message)
+    return _Done(name, file, read.outcomes(kept(), scorer, ids), kept, ids.split, ending, message)
 
 
 def _nothing_kept(ending: str, message: str) -> str:
     """The message of a batch without an answers file, with which nothing goes on."""
-    if ending not in ("stopped", "budget", "account"):
+    if ending not in ("stopped", "budget", "account", "server"):
         return message
-    why = message.partition(": settle that")[0] if ending == "account" else message.partition(":")[0]
+    why = message.partition(": settle that")[0] if ending in ("account", "server") else message.partition(":")[0]
     return f"{why}; the answers are kept, and the next start goes on, only with an answers file (-o, out=)"
 
 
 def made_of(
-    read: _Lines, done: Sequence[_Done], seed: int, name: str = "", preferred: Sequence[Preferences] = ()
+    read: Lines, done: Sequence[_Done], seed: int, name: str = "", preferred: Sequence[Preferences] = ()
 ) -> Evaluation:
     """The evaluation of what was done. preferred: what a judge prefers, for each but the first."""
     configurations = [

@@ -171,7 +171,8 @@ class Outcome:
 
     item: its id; repeat: which run of it, from 1. missing: why there is no answer, a word; "" for one that there is.
     error: the message of a run that has none. cost: US dollars, None where it is not known. tokens, calls: of the
-    model, and of tools; None where nothing is known of them.
+    model, and of tools; None where nothing is known of them. name: its id in its answers file, "" where it is that of
+    the item.
     """
 
     item: str
@@ -187,6 +188,7 @@ class Outcome:
     seconds: float | None = None
     tokens: int | None = None
     calls: int | None = None
+    name: str = ""
 
 
 def outcome_of(record: Record, scores: Scores) -> Outcome:

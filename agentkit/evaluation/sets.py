@@ -45,7 +45,7 @@ class Checks:
     A line may have several of one name: its answer has the worst of their scores."""
 
     def __init__(self, given: Iterable[Spec], known: Known) -> None:
-        listed = list(given)
+        listed = [given] if isinstance(given, str | Mapping | Check) else list(given)
         self._known = known
         self._given = [each for each in listed if not isinstance(each, Check)]
         self._ready = [each for each in listed if isinstance(each, Check)]
@@ -73,11 +73,12 @@ def _json(text: str) -> Any:
 
 
 class EvaluationSet:
-    """The questions of a set, each asked `repeat` times; iterating gives the items of its batch, each time anew.
+    """The questions of a set, each asked `repeat` times; iterating gives the items of its batch, each time anew. One
+    without an id is known by what is asked, whatever its line says of the answer.
 
-    source: a file or an iterable, as `agentkit.batch.items.open_items` takes it. question: the column of the question.
-    checks: those of all lines. known: what checks may name. split: the item and the repeat that an id names. Raises
-    ConfigurationError for a source that can't be read and checks that can't be made.
+    source: a file or an iterable, as `agentkit.batch.items.open_items` takes it. question, answer: the columns of the
+    question and of the right answer. checks: those of all lines. known: what checks may name. split: the item and the
+    repeat that an id names. Raises ConfigurationError for a source that can't be read and checks that can't be made.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class EvaluationSet:
         source: Source,
         *,
         question: str | None = None,
+        answer: str | None = None,
         checks: Iterable[Spec] = (),
         known: Known | None = None,
         repeat: int = 1,
@@ -98,7 +100,8 @@ class EvaluationSet:
         self.split = split
         self.checks = Checks(checks, known or Known())
         self._skip_bad = skip_bad
-        self._items = open_items(source, question=question, skip_bad=skip_bad)
+        self._answer = answer or ANSWER
+        self._items = open_items(source, question=question, skip_bad=skip_bad, by_question=True)
 
     def check(self) -> None:
         """Read the set as a whole. Raises ConfigurationError, with the number of each line, for lines that can't be
@@ -109,7 +112,7 @@ class EvaluationSet:
         has_checks = False
         for line in self.lines() if not problems else ():
             has_checks = has_checks or bool(line.checks)
-            found = _problem(line)
+            found = _problem(line, self._answer)
             if found:
                 count += 1
                 problems += [f"line {line.item.line}: {found}"] if len(problems) < PROBLEMS else []
@@ -129,7 +132,8 @@ class EvaluationSet:
             if item.problem:
                 yield Line(item, ())
                 continue
-            kept = replace(item, columns={**item.columns, ASKED: _question(item)})
+            right = {} if self._answer == ANSWER else {ANSWER: item.columns.get(self._answer)}
+            kept = replace(item, columns={**item.columns, **right, ASKED: _question(item)})
             if "#" in item.id and self.split is split_id:
                 yield Line(kept, (), f"the id {in_a_line(item.id, 60)!r} has a #, which is what repeats are named with")
                 continue
@@ -145,6 +149,12 @@ class EvaluationSet:
             yield line.item
             for number in range(2, self.repeat + 1):
                 yield replace(line.item, id=f"{line.item.id}#{number}")
+
+    def former_ids(self) -> dict[str, str]:
+        """The ids that are made from whole lines, as earlier versions did and `agentkit batch` does, by those of the
+        set where these are others."""
+        pairs = zip(self._items, self._items.by_lines(), strict=True)
+        return {item.id: former.id for item, former in pairs if item.id != former.id}
 
     def needs(self) -> tuple[str, ...]:
         """The fields of records that the checks read, and that are kept only if they are asked for."""
@@ -165,15 +175,24 @@ def _with_answers(item: Item, checks: Iterable[Check]) -> Item:
     return replace(item, columns={**item.columns, ANSWER: answers}) if is_list else item
 
 
-def _problem(line: Line) -> str:
-    """Why a line can't be asked or checked; "" for nothing."""
+def _problem(line: Line, answer: str) -> str:
+    """Why a line can't be asked or checked; "" for nothing. answer: the column of the right answer."""
     columns = line.item.columns
-    try:
-        for check in line.checks:
+    for check in line.checks:
+        try:
             check.accept(columns.get(ANSWER), columns)
-    except ConfigurationError as error:
-        return str(error)
+        except ConfigurationError as error:
+            is_there = check.reads != ANSWER or columns.get(ANSWER) is not None
+            return str(error) if is_there else f"check {check.name}: {_no_answer(columns, answer)}"
     return line.problem
+
+
+def _no_answer(columns: Mapping[str, Any], answer: str) -> str:
+    others = [in_a_line(str(name), 40) for name in columns if name not in (answer, ANSWER, ASKED, CHECKS)]
+    what = f"the column {answer!r} is null" if answer in columns else f"the line has no column {answer!r}"
+    if not others:
+        return f"{what}, and so no right answer"
+    return f"{what}: if another one has the right answer ({', '.join(others[:8])}), name it (--answer, answer=)"
 
 
 def _question(item: Item) -> str:

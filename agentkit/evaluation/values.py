@@ -40,7 +40,9 @@ _MINUS_WORD = re.compile(r"\b(?:minus|negative|moins|menos|минус) $|[负負
 _BARE_POINT = re.compile(r"(?<![\w.,٫])([.٫])(?=\d)")
 """The point of ".5"."""
 _VULGAR = re.compile(r"(?<![\d.,])(\d{1,9})?[ \u00a0]?([¼-¾⅐-⅞])")
-_LATEX_FRACTION = re.compile(r"(\d?)\\[dtc]?frac ?\{ ?([+-]?\d{1,9}) ?\} ?\{ ?(\d{1,9}) ?\}")
+_LATEX_FRACTION = re.compile(r"(\d?)\\[dtc]?frac ?(?:\{ ?([+-]?\d{1,9}) ?\}|(\d)) ?(?:\{ ?(\d{1,9}) ?\}|(\d)(?!\d))")
+_GIVES = re.compile(r"####|\\boxed")
+"""What a solution gives its answer behind, in the sets GSM8K and MATH."""
 _ENDS = re.compile(r"(?<=\S)[.;!?](?=[\s*]|$)|[。；！？\n]")
 _STATED = re.compile(
     r"\b(?:answer|result|antwort|ergebnis|réponse|respuesta|resultado|ответ)\b|答案|结果|結果|\\boxed|####", re.I
@@ -117,9 +119,15 @@ class Quantity:
 def quantities(text: str) -> list[Quantity]:
     """The numbers of a text, but for marks that cite sources, unless there are no others."""
     text = plain_numbers(_WIDE.sub(lambda sign: sign[0].translate(_WIDE_SIGNS), text))
-    text = _LATEX_FRACTION.sub(lambda each: f"{each[1]}{' ' * bool(each[1])}{each[2]}/{each[3]}", text)
+    text = _LATEX_FRACTION.sub(_of_latex, text)
     text = _BARE_POINT.sub(r"0\1", _VULGAR.sub(_as_fraction, text))
     return list(_found(MARK.sub(lambda mark: " " * len(mark[0]), text))) or list(_found(text))
+
+
+def _of_latex(found: re.Match[str]) -> str:
+    r"""`3\frac12` as "3 1/2"."""
+    whole = f"{found[1]} " if found[1] else ""
+    return f"{whole}{found[2] or found[3]}/{found[4] or found[5]}"
 
 
 def _as_fraction(found: re.Match[str]) -> str:
@@ -193,16 +201,26 @@ def _mixed(found: Sequence[Number], place: int, text: str, ends: Sequence[int]) 
 
 
 def expected_quantity(answer: Any) -> Quantity:
-    """The number of a right answer, which is a number or a text that has one. Raises ConfigurationError for others."""
+    """The number of a right answer, which is a number, a text that has one, or a solution that gives it behind "####"
+    or "\\boxed". Raises ConfigurationError for others."""
     if isinstance(answer, int | float) and not isinstance(answer, bool) and math.isfinite(answer):
         return Quantity(frozenset({Decimal(str(answer))}))
     found = quantities(answer) if isinstance(answer, str) else []
+    if len(found) > 1:
+        found = _given(answer) or found
     if len(found) != 1:
         what = "no number" if not found else "several numbers"
         raise ConfigurationError(f'{in_a_line(repr(answer), 80)} has {what}: give one, such as 1234 or "12 %"')
     if not found[0].values:
         raise ConfigurationError(f"{in_a_line(repr(answer), 80)} has no value, or one that is too large to be compared")
     return found[0]
+
+
+def _given(solution: str) -> list[Quantity]:
+    """The numbers that a right answer which is a whole solution gives at its end."""
+    given = list(_GIVES.finditer(solution))[-1:]
+    end = _ENDS.search(solution, given[0].end()) if given else None
+    return quantities(solution[given[0].end() : end.start() if end else len(solution)]) if given else []
 
 
 def compared(text: str, which: str, unit: str) -> Sequence[Quantity]:

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from agentkit.batch import export as export_module
 from agentkit.batch import read_records
 from agentkit.batch.answer_lines import line_of
-from agentkit.batch.export import export_csv, export_parquet
+from agentkit.batch.export import EXCEL_CELL, export_csv, export_parquet
 from agentkit.batch.provider_files import export_requests, read_replies
 from agentkit.batch.record_columns import MAX_COLUMNS
 from agentkit.cli import app
@@ -92,6 +92,22 @@ def test_csv_for_a_spreadsheet_has_a_mark_and_runs_no_formula(answers: Path, tmp
     _, second, third = rows_of(out, "utf-8-sig")
     assert (second["error.message"], third["id"], third["output"]) == ("'=1+1", "'-c", "'=HYPERLINK(1)")
     assert third["item.topic"] == "-3"  # a number, in a column of texts
+
+
+@pytest.mark.parametrize("sign", ["x", "\U0001f600", "="], ids=["letters", "beyond the BMP", "a formula"])
+def test_csv_for_a_spreadsheet_has_no_more_in_a_cell_than_fits(sign: str, tmp_path: Path) -> None:
+    """SheetJS/sheetjs#2108, dfinke/ImportExcel#1166: the rest of a longer text stands in other rows."""
+    path, long = tmp_path / "answers.jsonl", sign * 40_000
+    fits = long[: EXCEL_CELL // (2 if sign > "\uffff" else 1) - 1]
+    records = [{"id": name, "ok": True, "output": text, "error": None} for name, text in (("a", long), ("b", fits))]
+    path.write_text("".join(f"{json.dumps(each)}\n" for each in records))
+    export_csv(path, tmp_path / "answers.csv", for_excel=True)
+    cut, whole = (row["output"] for row in rows_of(tmp_path / "answers.csv", "utf-8-sig"))
+    assert EXCEL_CELL - 1 <= len(cut.encode("utf-16-le")) // 2 <= EXCEL_CELL
+    assert cut.endswith(sign + " … (the rest is left out)")
+    assert whole.endswith(fits[-10:])
+    export_csv(path, tmp_path / "answers.csv")
+    assert [row["output"] for row in rows_of(tmp_path / "answers.csv")] == [long, fits]
 
 
 def test_parquet_has_types_that_all_row_groups_share(
@@ -184,6 +200,19 @@ def chat(content: Any, reason: str = "stop", **message: Any) -> dict[str, Any]:
     return {"object": "chat.completion", "choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 2}}
 
 
+def response(*output: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A reply of the Responses API."""
+    used = {"input_tokens": 9, "output_tokens": 2}
+    return {"object": "response", "status": "completed", "output": list(output), "usage": used, "error": None, **fields}
+
+
+def said(*texts: str) -> dict[str, Any]:
+    parts = [{"type": "output_text", "text": text, "annotations": []} for text in texts]
+    return {"type": "message", "role": "assistant", "content": parts}
+
+
+CUT = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+
 REPLIES: dict[str, tuple[dict[str, Any], Any]] = {
     "answer": (reply("a", chat("42")), "42"),
     "vllm": ({**reply("a", chat("42")), "error": None, "id": "vllm-1"}, "42"),
@@ -199,6 +228,24 @@ REPLIES: dict[str, tuple[dict[str, Any], Any]] = {
     "an empty reply": (reply("a", chat("", "length")), ("length", 200)),
     "a tool call": (reply("a", chat(None, "tool_calls", tool_calls=[{"id": "x"}])), ("tool_calls", 200)),
     "null": (reply("a", None), ("no_reply", None)),
+    # vllm-project/vllm#17292, noonghunna/benchlocal-cli#13: a server without a parser leaves the thinking in the text
+    "thinking": (reply("a", chat("<think>41? No.</think>\n\n42")), "42"),
+    "thinking whose beginning is in the prompt": (reply("a", chat("41? No.\n</think>\n\n42")), "42"),
+    "nothing but thinking": (reply("a", chat("<think>41? No, it", "length")), ("length", 200)),
+    "tags that are the answer": (reply("a", chat("`<think>` opens it")), "`<think>` opens it"),
+    # tobert/kaibo#93, opentargets/mira#70
+    "a response": (reply("a", response({"type": "reasoning", "summary": []}, said("4", "2"))), "42"),
+    "a response in several items": (reply("a", response(said("4"), said("2"))), "42"),
+    "a response that is a refusal": (
+        reply("a", response({"type": "message", "content": [{"type": "refusal", "refusal": "I can't."}]})),
+        "I can't.",
+    ),
+    "a response that calls": (reply("a", response({"type": "function_call", "name": "x"})), ("tool_calls", 200)),
+    "a response without a text": (reply("a", response(**CUT)), ("no_reply", 200)),
+    "a response that failed": (
+        reply("a", response(status="failed", error={"code": "server_error", "message": "no"})),
+        ("server_error", 200),
+    ),
 }
 
 
@@ -215,6 +262,13 @@ def test_what_a_batch_service_gives_back_becomes_records(tmp_path: Path, line: d
         assert (record["ok"], record["output"]) == (False, None)
         assert (record["error"]["type"], record["error"]["status"]) == expected
         assert record["error"]["message"]
+
+
+def test_a_response_that_was_cut_off_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "output.jsonl"
+    path.write_text(json.dumps(reply("a", response(said("It is 4"), **CUT))) + "\n")
+    (record,) = read_replies(path)
+    assert (record["ok"], record["output"], record["stopped"]) == (True, "It is 4", "length")
 
 
 @pytest.mark.parametrize("line", ["no", "[]", '{"custom_id": 1}', '{"custom_id": "a", "body": {}}', "[" * 10_000])

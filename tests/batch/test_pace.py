@@ -1,10 +1,15 @@
 """Requests of a batch wait at the gate of their server: `agentkit.batch.pace`, over HTTP."""
 
+import errno
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
@@ -12,6 +17,7 @@ import pytest
 from agentkit import Agent, Limits, tool
 from agentkit._threads import WORKERS
 from agentkit.backends.openai import OpenAIBackend
+from agentkit.batch import run_batch
 from agentkit.batch.pace import ServerPaces, pace_here
 from agentkit.net.abort import AbortableRequest, Aborted
 from agentkit.net.http_client import Transport
@@ -311,3 +317,77 @@ def test_a_process_has_one_pace_for_jobs_with_the_same_limits() -> None:
     assert pace_here(Job()) is pace_here(Job())
     assert pace_here(Job()) is not pace_here(Other())
     assert pace_here(Job()).width == 2
+
+
+class Away:
+    """A network that is away for some calls, once as many others went through."""
+
+    def __init__(self, real: Callable[..., Any], error: OSError, after: int = 5, calls: int = 6) -> None:
+        self.real, self.error = real, error
+        self.before, self.left = after, calls
+        self.lock = threading.Lock()
+
+    def __call__(self, *given: Any, **more: Any) -> Any:
+        with self.lock:
+            self.before -= 1
+            is_away = self.before < 0 and self.left > 0
+            self.left -= is_away
+        if is_away:
+            raise self.error
+        return self.real(*given, **more)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "error"),
+    [
+        (socket, "getaddrinfo", socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")),
+        (socket.socket, "connect", OSError(errno.ENETUNREACH, "Network is unreachable")),
+        (socket.socket, "connect", TimeoutError()),
+    ],
+    ids=["no name server", "no route", "no answer"],
+)
+def test_a_network_that_is_away_for_a_while_fails_no_question(
+    owner: Any, name: str, error: OSError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """different-ai/openwork#4436: while it was away, the retries of all that was asked were used up."""
+    answer = replace(whole("Hello"), headers={"Connection": "close"})  # each request has a connection of its own
+    with serve(lambda asked: answer) as server:
+        away = Away(getattr(owner, name), error)
+        monkeypatch.setattr(owner, name, lambda *given, **more: away(*given, **more))
+        agent = Agent(OpenAIBackend("any", base_url=server.url, max_retries=0))
+        with run_batch(agent, [f"q{n}" for n in range(20)], attempts=1, at_once=4) as run:
+            records = list(run)
+    assert [each["error"] for each in records] == [None] * 20
+    assert away.left == 0
+    assert sum(each["refusals"] for each in records) == 6
+
+
+def test_a_batch_that_reaches_no_server_ends_and_marks_nothing_as_failed(tmp_path: Path) -> None:
+    """promptfoo/promptfoo#145, schemathesis/schemathesis#4818"""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    out, questions = tmp_path / "answers.jsonl", [f"q{n}" for n in range(12)]
+    agent = Agent(OpenAIBackend("any", base_url=f"http://127.0.0.1:{port}/v1", max_retries=0))
+    with run_batch(agent, questions, out=out, attempts=1, at_once=2) as run:
+        assert list(run) == []
+        assert run.ending == "server"
+        assert "no question has reached a server: Connection error" in run.message
+    assert out.read_bytes() == b""
+    with run_batch(agent, questions[:1], attempts=1) as run:
+        assert (list(run), run.ending) == ([], "server")
+    with serve(lambda asked: whole("Hello"), port) as server, run_batch(agent, questions, out=out, at_once=2) as run:
+        assert [each["ok"] for each in run] == [True] * 12
+        assert len(server.requests) == 12
+
+
+def test_a_server_that_is_gone_for_long_fails_the_questions_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.batch.pace.UNREACHABLE", 0.0)
+    answer = replace(whole("Hello"), headers={"Connection": "close"})
+    with serve(lambda asked: answer) as server:
+        away = Away(socket.socket.connect, OSError(errno.ENETUNREACH, "Network is unreachable"), after=2, calls=99)
+        monkeypatch.setattr(socket.socket, "connect", lambda *given: away(*given))
+        agent = Agent(OpenAIBackend("any", base_url=server.url, max_retries=0))
+        with run_batch(agent, [f"q{n}" for n in range(6)], attempts=1, at_once=1) as run:
+            records = list(run)
+    assert sorted(each["ok"] for each in records) == [False] * 4 + [True] * 2
+    assert run.ending == "complete"

@@ -21,6 +21,8 @@ def test_options_of_an_evaluation_are_no_checks() -> None:
     assert (found.cluster, found.first.summaries["exact"].mean) == ("source", 1)
     with pytest.raises(ConfigurationError, match=r"dedup copies answers from the answers file"):
         assert_eval(agent, LINES, exact=0.5, dedup=True)
+    with pytest.raises(ConfigurationError, match=r"all 3 repeats of one would be the same reply"):
+        assert_eval(agent, LINES, exact=0.5, dedup=True, repeat=3)  # EleutherAI/lm-evaluation-harness#3046
     with pytest.raises(ConfigurationError, match=r"assert_eval\(f1=2\): use a score of 0 to 1"):
         assert_eval(agent, LINES, f1=2)
 

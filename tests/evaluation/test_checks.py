@@ -217,6 +217,37 @@ def test_an_answer_with_several_choices_or_none_is_wrong(said: str) -> None:
     assert value("choice: A, B, C", said, "A") == 0
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The answer is (A) and (B).",
+        "Answer: (A)/(B)",
+        "Answer: [A], [B]",
+        "Answer: A + B",
+        "Answer: A or maybe B",
+        "Answer: A (or B)",
+        "Answer: A, possibly B",
+        "The answer is option A or option B.",
+        "答案是A或B",
+    ],
+)
+def test_a_hedge_names_no_choice(said: str) -> None:
+    """groq/openbench#348: the first letter that fits was taken."""
+    assert [value("choice: A, B, C", said, each) for each in "ABC"] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "I would go with B because of the first law. A and C contradict it.",
+        "The correct answer is option B: a city, while A is a river.",
+        "I select B; A was close.",
+    ],
+)
+def test_a_choice_is_found_behind_the_words_that_choose_it(said: str) -> None:
+    assert [value("choice: A, B, C", said, each) for each in "ABC"] == [0, 1, 0]
+
+
 def test_a_choice_inside_of_another_is_not_named() -> None:
     assert value("choice: entailment, not entailment", "It is not entailment.", "entailment") == 0
     assert value("choice: entailment, not entailment", "It is not entailment.", "not entailment") == 1

@@ -165,3 +165,43 @@ def test_plain_numbers_of_plain_numbers_are_the_same(text: str) -> None:
     made = plain_numbers(text)
     assert len(made) <= 40 * len(text) + 10
     quantities(made)
+
+
+@pytest.mark.parametrize(
+    ("said", "right"),
+    [
+        (r"The answer is $5 \times 10^{3}$.", 5000),
+        (r"$1.5 \times 10^{-3}$ m", 0.0015),
+        (r"\boxed{5\times10^6}", 5_000_000),
+        (r"$6.02\,\times\,10^{23}$", 6.02e23),
+        (r"$-2 \cdot 10^4$", -20_000),
+        (r"$3 \times 4 = 12$", 12),
+        (r"\boxed{\frac34}", 0.75),
+        (r"\boxed{\tfrac{3}4}", 0.75),
+        (r"\boxed{2\frac12}", 2.5),
+    ],
+)
+def test_powers_of_ten_and_short_fractions_of_latex_are_read(said: str, right: float) -> None:
+    """maths/moodle-qtype_stack#498, Khan/khan-exercises#147421"""
+    assert value(said, right) == 1
+    assert value(said, right * 10) == 0
+
+
+@pytest.mark.parametrize(
+    ("solution", "right", "wrong"),
+    [
+        ("He sold 48/2 = <<48/2=24>>24 in May,\nand 48+24 = <<48+24=72>>72 in all.\n#### 72", "72", "24"),
+        ("From 2 it falls by 5.\n#### -3", "It is -3.", "It is 3."),
+        ("It was 80,000 and is 150,000.\n#### 70,000", "$70,000", "80,000"),
+        (r"As $x^2+x-6 = (x+3)(x-2)$, there are $\boxed{2}$ asymptotes.", "2", "6"),
+    ],
+)
+def test_a_right_answer_may_be_a_solution_that_gives_it_at_its_end(solution: str, right: str, wrong: str) -> None:
+    """EleutherAI/lm-evaluation-harness#1204, google-deepmind/proeval#19: the answers of GSM8K and MATH."""
+    assert (value(right, solution), value(wrong, solution)) == (1, 0)
+
+
+def test_a_right_answer_with_several_numbers_is_refused_unless_it_gives_one() -> None:
+    for several in ("1331 and 1728", "#### 3 or 4", "3 or 4 ####"):
+        with pytest.raises(ConfigurationError, match="has several numbers"):
+            parse_check("number").accept(several)

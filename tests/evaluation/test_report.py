@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -154,9 +155,11 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         """Do not log."""
 
 
-def test_an_answers_file_can_be_chosen_where_the_page_is_a_file(browser: Any, tmp_path: Path) -> None:
-    write_report(evaluation(configured("answers", [outcome("q0", True)])), tmp_path / "report.html")
-    (tmp_path / "answers.jsonl").write_text('{"id": "q0", "output": "All of it"}\nno json\n[1]\n', encoding="utf-8")
+@pytest.mark.parametrize("name", ["", "q-0123456789abcdef"], ids=["by its id", "by another id"])
+def test_an_answers_file_can_be_chosen_where_the_page_is_a_file(name: str, browser: Any, tmp_path: Path) -> None:
+    write_report(evaluation(configured("answers", [outcome("q0", True, name=name)])), tmp_path / "report.html")
+    line = json.dumps({"id": name or "q0", "output": "All of it"})
+    (tmp_path / "answers.jsonl").write_text(f"{line}\nno json\n[1]\n", encoding="utf-8")
     shown, noted = opened(browser, (tmp_path / "report.html").as_uri())
     shown.set_input_files("input[type=file]", str(tmp_path / "answers.jsonl"))
     shown.locator("#rows td.id button").first.click()
@@ -185,6 +188,35 @@ def test_json_has_all_figures_and_each_question() -> None:
     assert (one["missing"], len(one["questions"]), len(two["questions"])) == ({"APITimeoutError": 1}, 24, 24)
     (check,) = made["comparisons"][0]["checks"]
     assert set(check) >= {"difference", "low", "high", "p", "n", "can_show", "verdict"}
+
+
+def test_xml_for_ci_servers_has_a_case_for_each_answer(tmp_path: Path) -> None:
+    """promptfoo/promptfoo#9071, getnao/nao#1279, pukeko-robotics/gaunt-sloth#405"""
+    text = f"{HOSTILE}]]>\x00\x1b"
+    made = [
+        outcome("q0", True, seconds=1.5),
+        outcome(f"q1 {text}", False, text=text, question=text, seconds=0.25),
+        outcome("q0", False, repeat=2, text="no"),
+        lost("q2"),
+    ]
+    file = tmp_path / "results.XML"
+    write_report(evaluation(configured("A & B", made), configured("old", [outcome("q0", False)])), file)
+    top = ElementTree.fromstring(file.read_text(encoding="utf-8"))
+    (suite,) = top
+    assert (suite.get("name"), suite.get("timestamp")) == ("A & B", "2026-11-29T21:00:00")
+    for each in (top, suite):
+        assert [each.get(name) for name in ("tests", "failures", "errors", "time")] == ["4", "2", "1", "1.750"]
+    right, wrong, again, none = suite
+    assert (list(right), right.get("name"), right.get("time")) == ([], "q0", "1.500")
+    assert "<script>alert(1)</script>" in (wrong[0].text or "")
+    assert not re.search("[\x00\x1b\ud800]", file.read_text(encoding="utf-8"))
+    assert (wrong[0].tag, wrong[0].get("type"), wrong[0].get("message")) == (
+        "failure",
+        "contains",
+        "contains: lacks 'Paris'",
+    )
+    assert (again.get("name"), again[0].text) == ("q0#2", "question: Question q0\nright answer: Paris\nanswer: no")
+    assert (none[0].tag, none[0].get("type"), none[0].get("message")) == ("error", "timeout", "it did not end")
 
 
 def test_the_table_for_a_terminal_has_no_control_characters() -> None:

@@ -175,3 +175,39 @@ def test_every_kind_of_table_has_several_right_answers_as_json(tmp_path: Path, m
     for source in sources:
         (line,) = EvaluationSet(source, checks=["contains"]).lines()
         assert line.item.columns["answer"] == ["Paris", "Rome"], source
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        # vibrantlabsai/ragas#119, mlflow/mlflow#10002: which column is meant
+        (
+            {"question": "Why?", "expected": "So", "lang": "en"},
+            "line 1: check contains: the line has no column 'answer': if another one has the right answer "
+            "(expected, lang), name it (--answer, answer=)",
+        ),
+        ({"question": "Why?"}, "line 1: check contains: the line has no column 'answer', and so no right answer"),
+        (
+            {"question": "Why?", "answer": None},
+            "check contains: the column 'answer' is null, and so no right answer",
+        ),
+        ({"question": "Why?", "answer": {"a": 1}}, "the answer has to be a text, a number or a list of them, not"),
+    ],
+    ids=["another column", "none", "null", "another type"],
+)
+def test_a_line_without_its_right_answer_says_which_columns_there_are(row: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        EvaluationSet([row], checks=["contains"]).check()
+    assert said in str(raised.value)
+
+
+def test_the_right_answer_is_in_the_column_that_is_named(tmp_path: Path) -> None:
+    rows = [{"question": "Capital of Land 0?", "target": "City 0", "answer": "no"}]
+    with serve(knows()) as server:
+        agent, out = Agent(f"openai:tiny@{server.url}"), tmp_path / "answers.jsonl"
+        found = evaluate(agent, rows, answer="target", checks="contains", out=out)
+    assert found.first.summaries["contains"].mean == 1.0
+    assert found.first.outcomes[0].expected == "City 0"
+    assert rescored(out, rows, answer="target", checks=["contains"]).first.summaries["contains"].mean == 1.0
+    with pytest.raises(ConfigurationError, match="line 1: check contains: the line has no column 'gold'"):
+        EvaluationSet(rows, answer="gold", checks=["contains"]).check()
