@@ -1,8 +1,10 @@
 """The file of SQLiteSessions: where it is, who may read it, what happens when it goes; its locks and commits."""
 
+import contextlib
 import gc
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -455,3 +457,59 @@ def test_a_lock_is_released_when_the_look_whether_it_was_used_is_interrupted(
             patched.setattr(sessions, "_read", interrupted)
         with sessions["a"].hold() as writer:
             writer.append([{"role": "user", "content": "Hello"}])
+
+
+def test_a_new_store_that_another_process_is_just_making_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does not wait for the write-ahead log: openai/openai-agents-python#4987."""
+    other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("time.sleep", lambda seconds: other.execute("COMMIT"))
+    store = SQLiteSessions(tmp_path / "chat.db")
+    store["a"].append([HELLO])
+    assert store["a"].messages == [HELLO]
+    store.close()
+
+
+@pytest.fixture
+def unwritable(tmp_path: Path) -> Path:
+    """A store with a session whose file can't be written: a folder is where the index of the write-ahead log would
+    be."""
+    path = tmp_path / "chat.db"
+    with SQLiteSessions(path) as store:
+        store["a"].append([HELLO, HI])
+    shutil.rmtree(f"{path}-locks")
+    Path(f"{path}-shm").mkdir()
+    return path
+
+
+def test_a_store_that_cant_be_written_can_be_read(unwritable: Path) -> None:
+    """As a backup on a read-only mount: getagentseal/codeburn#1017, fr-ser/grafana-sqlite-datasource#168."""
+    with SQLiteSessions(unwritable) as store:
+        assert [info.id for info in store.list()] == ["a"]
+        assert store["a"].messages == [HELLO, HI]
+        assert len(store["a"].entries()) == 2
+        with pytest.raises(SessionError, match="readonly"):
+            store["a"].append([HELLO])
+        assert store["a"].messages == [HELLO, HI]
+
+
+def test_a_copy_that_cant_be_written_is_read_with_its_write_ahead_log(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    with SQLiteSessions(tmp_path / "chat.db") as store:
+        store["a"].append([HELLO, HI])
+        for name in ("chat.db", "chat.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / "copy" / name)
+    (tmp_path / "copy" / "chat.db-shm").mkdir()
+    with SQLiteSessions(tmp_path / "copy" / "chat.db") as copy:
+        assert copy["a"].messages == [HELLO, HI]
+
+
+def test_tables_of_an_older_version_that_cant_be_written_are_told(unwritable: Path) -> None:
+    Path(f"{unwritable}-shm").rmdir()
+    with contextlib.closing(sqlite3.connect(unwritable)) as database:
+        database.execute("PRAGMA user_version = 1")
+    Path(f"{unwritable}-shm").mkdir()
+    with pytest.raises(SessionError, match=r"of an older agentkit \(version 1\): copy it to where"):
+        SQLiteSessions(unwritable)
