@@ -425,7 +425,7 @@ LAYERS = [
     ["serving.stopped_runs"],
     ["serving.chat_service"],
     ["serving.mqtt.settings", "serving.mqtt.limits", "serving.mqtt.model_fields", "serving.mqtt.session_queue"],
-    ["serving.mqtt.callbacks", "serving.mqtt.decoding"],
+    ["serving.mqtt.callbacks", "serving.mqtt.decoding", "serving.mqtt.broker_address"],
     [
         "serving.mqtt.client_id",
         "serving.mqtt.tls",

@@ -136,7 +136,7 @@ def mqtt(
         except ConfigurationError as error:
             leave(str(error), BAD_USAGE)
         except OSError as error:
-            leave(f"the broker {settings.address} can't be used: {error}", FAILED)
+            leave(f"the broker {settings.address} can't be used: {error}{settings.doubt}", FAILED)
         backend.close()
 
 
@@ -286,7 +286,7 @@ def mqtt_chat(
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     except OSError as error:
-        leave(f"the broker {settings.address} can't be used: {error}", FAILED)
+        leave(f"the broker {settings.address} can't be used: {error}{settings.doubt}", FAILED)
     all_answered = True
     try:
         while True:

@@ -129,8 +129,10 @@ class HttpSettings(BaseSettings):
     prometheus_multiproc_dir: Path | None = Field(default=None, description="Folder of the workers' metric files.")
 
     agentkit_mqtt_projects: Names = Field(default=(), description="Projects to serve over MQTT as well.")
-    agentkit_mqtt_broker: str = "localhost"
-    agentkit_mqtt_port: int = Field(default=1883, ge=1, le=65_535)
+    agentkit_mqtt_broker: str = Field(default="localhost", description="The broker: its host, or a URL.")
+    agentkit_mqtt_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="Port of the broker; default: 1883, with TLS 8883."
+    )
     agentkit_mqtt_username: str | None = None
     agentkit_mqtt_password: SecretStr | None = None
     agentkit_mqtt_tls: bool = False

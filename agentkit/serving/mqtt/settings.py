@@ -46,7 +46,16 @@ class BrokerSettings:
     @property
     def address(self) -> str:
         """ "host:port", for messages."""
-        return f"{self.broker}:{self.port}"
+        return f"{f'[{self.broker}]' if ':' in self.broker else self.broker}:{self.port}"
+
+    @property
+    def doubt(self) -> str:
+        """What may be wrong with the port, for a message that the broker can't be used; "" where nothing is."""
+        if self.uses_tls and self.port == 1883:
+            return " (1883 is usually the port without TLS: 8883 is that with it)"
+        if not self.uses_tls and self.port in (8883, 443):
+            return f" ({self.port} is usually a port with TLS: --tls)"
+        return ""
 
 
 @dataclass(frozen=True)
