@@ -36,7 +36,7 @@ from agentkit.serving.mqtt.payloads import topic_level
 from agentkit.serving.mqtt.probe import is_in_use
 from agentkit.serving.mqtt.sender import REQUEST_PROPERTY, Sender
 from agentkit.serving.mqtt.settings import BrokerSettings
-from agentkit.serving.mqtt.tls import mqtt_client
+from agentkit.serving.mqtt.tls import mqtt_client, renew
 
 logger = logging.getLogger("agentkit.mqtt")
 
@@ -367,8 +367,9 @@ class BrokerConnection:
         for client in (self._listener, self.sender.client):
             client.reconnect_delay_set(TAKEOVER_SECONDS, TAKEOVER_SECONDS)
 
-    def _before_connecting(self, client: paho.Client, _: Any) -> None:
+    def _before_connecting(self, client: paho.Client, context: Any) -> None:
         """Raises ConnectionAbortedError, after which paho waits, while another client uses the client id."""
+        renew(context, self._settings)
         if not self._is_standing_back:
             return
         if client is not self._listener:

@@ -1,5 +1,6 @@
 """Transport, credentials and TLS of MQTT clients."""
 
+import logging
 import socket
 import ssl
 from typing import Any
@@ -11,6 +12,8 @@ from agentkit import ConfigurationError
 from agentkit.net.outgoing import HTTPX, check_key_log, check_tls
 from agentkit.serving.mqtt.settings import BrokerSettings
 
+logger = logging.getLogger("agentkit.mqtt")
+
 
 def mqtt_client(
     settings: BrokerSettings,
@@ -20,7 +23,7 @@ def mqtt_client(
 ) -> mqtt.Client:
     """A client that is not connected yet. options: of `paho.mqtt.client.Client`.
 
-    Raises ConfigurationError when a TLS file can't be read.
+    Its user data is its TLS context, or None. Raises ConfigurationError when a TLS file can't be read.
 
     Sets TCP_NODELAY. Otherwise a small packet waits for the acknowledgement of the previous one (Nagle's algorithm),
     which the other side delays by about 40 ms.
@@ -39,8 +42,23 @@ def mqtt_client(
     if settings.username is not None:
         client.username_pw_set(settings.username, settings.password)
     if settings.uses_tls:
-        client.tls_set_context(_context(settings))
+        context = _context(settings)
+        client.tls_set_context(context)
+        client.user_data_set(context)
     return client
+
+
+def renew(context: ssl.SSLContext | None, settings: BrokerSettings) -> None:
+    """Read the TLS files again before a connection: certificates are replaced while a bridge runs for months."""
+    if context is None:
+        return
+    try:
+        if settings.ca_file is not None:
+            context.load_verify_locations(cafile=settings.ca_file)
+        if settings.cert_file is not None:
+            _add_certificate(context, settings)
+    except (OSError, ConfigurationError) as error:  # while they are being replaced, for example
+        logger.warning("the TLS files can't be read again: %s", error)
 
 
 def _context(settings: BrokerSettings) -> ssl.SSLContext:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 
 from agentkit import ConfigurationError
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt.bridge import Bridge
 from agentkit.serving.mqtt.broker_address import connection_fields
+from agentkit.serving.mqtt.client import ChatClient
 from agentkit.serving.mqtt.projects import projects_named
 from agentkit.serving.mqtt.settings import BridgeSettings
 from agentkit.sessions import MemorySessions
@@ -18,6 +20,7 @@ from tests.serving.mqtt.test_process import agentkit
 from tests.support.mosquitto import EXECUTABLE, serve_mqtt
 from tests.support.mqtt_games import Games
 from tests.support.mqtt_packets import limited_subscriptions
+from tests.support.waiting import until
 
 needs_broker = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
 
@@ -122,3 +125,35 @@ def test_the_commands_take_a_url_and_show_no_password(tmp_path: Path) -> None:
         away = agentkit(*check, "--mqtt-broker", "mqtts://ann:sesame@127.0.0.1:1")
         assert (away.returncode, "127.0.0.1:1 can't be used" in away.stderr) == (1, True)
         assert "sesame" not in done.stderr + wrong.stderr + away.stderr
+
+
+def issue(folder: Path) -> tuple[str, ...]:
+    """Write certificates of a new authority for a broker and its clients. Returns the broker's options."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "ca.pem")
+    for name, identity in (("broker", "127.0.0.1"), ("client", "bridge.lan")):
+        authority.issue_cert(identity).private_key_and_cert_chain_pem.write_to_path(folder / f"{name}.pem")
+    files = f"cafile {folder}/ca.pem", f"certfile {folder}/broker.pem", f"keyfile {folder}/broker.pem"
+    return ("allow_anonymous true", "require_certificate true", *files)
+
+
+@needs_broker
+def test_certificates_that_are_replaced_are_used_at_the_next_connection(tmp_path: Path) -> None:
+    """mqttjs/MQTT.js#916, Extelligence-ai/bagel#210"""
+    with serve_mqtt(tmp_path, *issue(tmp_path)) as broker:
+        files: dict[str, Any] = {"ca_file": tmp_path / "ca.pem", "cert_file": tmp_path / "client.pem"}
+        settings = BridgeSettings(
+            broker="127.0.0.1", port=broker.port, client_id=f"bridge-{time.monotonic_ns()}", **files
+        )
+        bridge = Bridge(projects_named(["general"]), ChatService(ScriptedBackend("One"), MemorySessions()), settings)
+        bridge.start(5)
+        broker.stop()
+        until(lambda: not bridge.is_connected)
+        broker.options = issue(tmp_path)
+        broker.start()
+        until(lambda: bridge.is_connected, 20)
+        client = ChatClient(settings)
+        client.begin("general", "me")
+        assert client.ask("Hello", 20) == "One"
+        client.close()
+        bridge.stop()
