@@ -1,5 +1,7 @@
 """Loads hooks given by name or as `module:name`."""
 
+import logging
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +9,8 @@ from agentkit._lazy import Registry
 from agentkit.errors import ConfigurationError
 from agentkit.hooks import Hook
 from agentkit.serving.tool_loading import attribute_of
+
+logger = logging.getLogger("agentkit")
 
 _WANTED = "it is neither a Hook, nor a subclass of it or a function that makes one, nor a non-empty list of these"
 
@@ -20,14 +24,30 @@ def _problem(found: object) -> str:
     return "" if listed and all(isinstance(each, Hook) or callable(each) for each in listed) else _WANTED
 
 
-HOOKS = Registry("agentkit.hooks", {"otel": "agentkit.telemetry:Otel"}, _problem)
+OTEL = "otel"
+HOOKS = Registry("agentkit.hooks", {OTEL: "agentkit.telemetry:Otel"}, _problem)
 """The hooks that have a name, each a hook, a class or a function without parameters that makes one, or a list of
 these."""
 
 
 def load_hooks(names: Sequence[str]) -> list[Hook]:
     """Return the hooks of these names, in this order. Raises ConfigurationError when one can't be loaded or made."""
-    return [hook for name in names for hook in _load(name)]
+    hooks = [hook for name in names for hook in _load(name)]
+    if OTEL in names and _sends_nothing():
+        logger.warning(
+            "--hook otel sends nothing: OpenTelemetry is not set up in this process. Start the command with "
+            "opentelemetry-instrument (pip install opentelemetry-distro opentelemetry-exporter-otlp)"
+        )
+    return hooks
+
+
+def _sends_nothing() -> bool:
+    """Whether nobody has set up OpenTelemetry, and it is not turned off on purpose either."""
+    from opentelemetry import metrics, trace
+
+    providers = trace.get_tracer_provider(), metrics.get_meter_provider()
+    is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    return not is_off and all(type(each).__name__.lstrip("_").startswith("Proxy") for each in providers)
 
 
 def _load(name: str) -> list[Hook]:

@@ -23,6 +23,7 @@ from agentkit.running.agent_tools import AnyTool, toolbox_of
 from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder, show_warnings
+from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.http import chat, health, websocket
 from agentkit.serving.http.application import Application
 from agentkit.serving.http.auth import Authenticator
@@ -79,7 +80,8 @@ USUAL_RATE = 60
 def create_app(settings: HttpSettings | None = None) -> FastAPI:
     """Create the service as an ASGI application. settings: None reads them from the environment.
 
-    Raises ConfigurationError for an unusable model, tool, prompt file or key file, SessionError for the session store.
+    Raises ConfigurationError for an unusable model, tool, hook, prompt file or key file, SessionError for the session
+    store.
     """
     show_warnings()
     settings = settings or HttpSettings()
@@ -92,6 +94,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         calls_at_once=settings.agentkit_max_runs,
         evidence=mode_of(settings.agentkit_evidence),
         taint=settings.agentkit_taint,
+        hooks=load_hooks(settings.agentkit_hooks),
     )
     runs = Runs(chat_service, settings.agentkit_max_runs)
     state = state_of_service(settings, backend, url, chat_service, runs)

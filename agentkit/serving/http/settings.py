@@ -45,6 +45,7 @@ class HttpSettings(BaseSettings):
 
     agentkit_model: str | None = Field(default=None, description="provider:model[@url]; replaces llm_server_url.")
     agentkit_tools: Names = Field(default=(), description="Tools by name or as module:name, comma-separated.")
+    agentkit_hooks: Names = Field(default=(), description="Hooks by name or as module:name, comma-separated.")
     agentkit_docs: str | None = Field(default=None, description="Folder of documents that the agent can search.")
     agentkit_mcp: Names = Field(
         default=(),
@@ -153,7 +154,10 @@ class HttpSettings(BaseSettings):
             values.setdefault("_env_file_encoding", found.encoding)
         super().__init__(**values)
 
-    @field_validator("agentkit_tools", "agentkit_cors", "agentkit_image_hosts", "agentkit_mqtt_projects", mode="before")
+    @field_validator(
+        *("agentkit_tools", "agentkit_hooks", "agentkit_cors", "agentkit_image_hosts", "agentkit_mqtt_projects"),
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(filter(None, value.replace(",", " ").split())) if isinstance(value, str) else value

@@ -12,6 +12,7 @@ from agentkit.errors import ArgumentsError
 from agentkit.tooling.arguments import parse
 
 MAX_BYTES = 1_000_000
+"""Maximum size of a payload."""
 
 SESSION_FIELDS = ("sessionId", "session_id")
 """Fields with the id of a session; the first that is given counts."""

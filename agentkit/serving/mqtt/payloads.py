@@ -1,6 +1,6 @@
 """Parses untrusted payloads of clients, and determines the topics of answers.
 
-A payload may have up to MAX_BYTES. Broken or too deeply nested JSON, invalid UTF-8, and fields of a wrong type are
+Broken or too deeply nested JSON, invalid UTF-8 (agentkit.serving.mqtt.decoding), and fields of a wrong type are
 tolerated as long as a message can be recognized. Names given by a client are checked or escaped before they are used in
 a topic or a store.
 """
