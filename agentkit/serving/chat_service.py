@@ -3,7 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -23,7 +23,7 @@ from agentkit.running.options import RunOptions
 from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.stopped_runs import StoppedRun
-from agentkit.session import SessionInfo, Sessions
+from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
 from agentkit.taint.settings import TaintMode
 from agentkit.transcript import Transcript
@@ -262,13 +262,6 @@ class ChatService:
                 held = error
         if held is not None:
             raise held
-
-    def drop(self, listed: SessionInfo) -> None:
-        """Delete a session as it was listed: one that was written to since stays, or that a writer holds. Raises
-        SessionError."""
-        with suppress(SessionBusyError), self.sessions._lock(listed.id, 0.0):
-            if listed in self.sessions.list(listed.id):
-                self.sessions._delete(listed.id)
 
 
 def _both(first: Callable[[Event], object], second: Callable[[Event], object] | None) -> Callable[[Event], object]:
