@@ -311,6 +311,7 @@ LAYERS = [
     ["telemetry.otel"],
     ["telemetry"],
     ["serving.outage"],
+    ["serving.secret_files"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
     ["serving.hook_loading"],
     ["serving.agent_loading"],

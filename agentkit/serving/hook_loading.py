@@ -1,7 +1,6 @@
 """Loads hooks given by name or as `module:name`."""
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -33,7 +32,7 @@ these."""
 def load_hooks(names: Sequence[str]) -> list[Hook]:
     """Return the hooks of these names, in this order. Raises ConfigurationError when one can't be loaded or made."""
     hooks = [hook for name in names for hook in _load(name)]
-    if OTEL in names and _sends_nothing():
+    if OTEL in names and _is_unheard():
         logger.warning(
             "--hook otel sends nothing: OpenTelemetry is not set up in this process. Start the command with "
             "opentelemetry-instrument (pip install opentelemetry-distro opentelemetry-exporter-otlp)"
@@ -41,13 +40,10 @@ def load_hooks(names: Sequence[str]) -> list[Hook]:
     return hooks
 
 
-def _sends_nothing() -> bool:
-    """Whether nobody has set up OpenTelemetry, and it is not turned off on purpose either."""
-    from opentelemetry import metrics, trace
+def _is_unheard() -> bool:
+    from agentkit.telemetry.otel import is_unheard  # it needs the extra `otel`, as the hook does
 
-    providers = trace.get_tracer_provider(), metrics.get_meter_provider()
-    is_off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
-    return not is_off and all(type(each).__name__.lstrip("_").startswith("Proxy") for each in providers)
+    return is_unheard()
 
 
 def _load(name: str) -> list[Hook]:

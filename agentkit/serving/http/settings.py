@@ -8,9 +8,17 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agentkit.evidence.settings import Word
-from agentkit.serving.environment import Level, check_environment, check_names, data_folder, session_store
+from agentkit.serving.environment import (
+    Level,
+    check_environment,
+    check_names,
+    data_folder,
+    session_store,
+    use_secret_files,
+)
 from agentkit.serving.http.env_file import EnvFile
 from agentkit.serving.http.page.attachment_schemas import MAX_CHARACTERS
+from agentkit.serving.secret_files import NAMES, SUFFIX
 from agentkit.taint.settings import TaintMode
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -147,11 +155,15 @@ class HttpSettings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         file = values.get("_env_file", self.model_config.get("env_file"))
         known = [name.upper() for name in type(self).model_fields]
+        known += [name + SUFFIX for name in NAMES]
         check_environment(known)
+        more: dict[str, str | None] = {}
         if isinstance(file, str | Path):
             found = EnvFile(Path(file))
             check_names(known, found.names, found.path.name)
             values.setdefault("_env_file_encoding", found.encoding)
+            more = found.values
+        use_secret_files(more)
         super().__init__(**values)
 
     @field_validator(
