@@ -39,6 +39,10 @@ def _connection(
     mqtt_password: Annotated[
         str | None, _option("--mqtt-password", "--password", variable="PASSWORD", help="Its password.")
     ] = None,
+    mqtt_password_file: Annotated[
+        Path | None,
+        _option("--mqtt-password-file", variable="PASSWORD_FILE", help="A file with it, read before each connection."),
+    ] = None,
     tls: Annotated[bool, _option("--tls", variable="TLS", help="Connect to the broker with TLS.")] = False,
     ca_file: Annotated[
         Path | None,
@@ -78,6 +82,7 @@ def _connection(
             port=mqtt_port,
             username=mqtt_username,
             password=mqtt_password,
+            password_file=mqtt_password_file,
             tls=tls,
             transport=mqtt_transport,
             websocket_path=websocket_path,

@@ -28,7 +28,6 @@ from agentkit.middleware.sampling import Sampling
 from agentkit.providers import resolve
 from agentkit.serving.environment import check_environment, data_folder
 from agentkit.serving.hook_loading import load_hooks
-from agentkit.serving.secret_files import NAMES, SUFFIX
 from agentkit.serving.tool_loading import mcp_servers, named_tools
 
 FIRST_TEST_SECONDS = 10.0
@@ -102,7 +101,7 @@ def mqtt(
     except ImportError:
         leave(str(MissingExtraError("the MQTT bridge", "mqtt")), BAD_USAGE)
     try:
-        check_environment([*VARIABLES, PROJECTS, *(name + SUFFIX for name in NAMES)], "AGENTKIT_MQTT_")
+        check_environment([*VARIABLES, PROJECTS], "AGENTKIT_MQTT_")
         tools = [*named_tools(tool or (), docs), *mcp_servers(mcp or ())]
         selected = tuple(
             replace(each, tools=(*each.tools, *tools))

@@ -80,7 +80,7 @@ def use_secret_files(more: Mapping[str, str | None] | None = None) -> None:
     that count where the environment does not have them. The file comes before a value: a process that was begun with
     an older one gets the new one. Raises ConfigurationError."""
     given = {**(more or {}), **os.environ}
-    if any(name.endswith(("_API_KEY_FILE", "_PASSWORD_FILE", "_SECRET_FILE", "_SESSIONS_FILE")) for name in given):
+    if any(name.endswith(("_API_KEY_FILE", "_SECRET_FILE", "_SESSIONS_FILE")) for name in given):
         from agentkit.serving.secret_files import values_of_files
 
         os.environ.update(values_of_files(given))

@@ -46,7 +46,7 @@ def test_the_password_of_the_broker_may_be_in_a_file(tmp_path: Path, file: Path)
         assert agentkit(*check).returncode == 1
         missing = agentkit(*check, AGENTKIT_MQTT_PASSWORD_FILE=str(tmp_path / "none"))
     assert missing.returncode == 2
-    assert "AGENTKIT_MQTT_PASSWORD_FILE" in missing.stderr
+    assert "the password of the broker" in missing.stderr
     assert "no such file" in missing.stderr
 
 
@@ -66,11 +66,10 @@ def test_the_key_of_a_model_server_may_be_in_a_file(file: Path) -> None:
 def test_settings_of_the_service_may_be_in_files_that_the_environment_or_env_names(tmp_path: Path, file: Path) -> None:
     os.environ["AGENTKIT_JWT_AUDIENCE"] = "chat"
     os.environ["AGENTKIT_JWT_SECRET_FILE"] = str(file)
-    (tmp_path / ".env").write_text(f"AGENTKIT_MQTT_PASSWORD_FILE={file}\n")
+    (tmp_path / ".env").write_text(f"AGENTKIT_SESSIONS_FILE={file}\n")
     settings = HttpSettings(_env_file=tmp_path / ".env")  # type: ignore[call-arg]
-    for found in (settings.agentkit_jwt_secret, settings.agentkit_mqtt_password):
-        assert found is not None
-        assert found.get_secret_value() == SECRET
+    assert settings.agentkit_jwt_secret is not None
+    assert settings.agentkit_jwt_secret.get_secret_value() == settings.agentkit_sessions == SECRET
 
 
 def test_a_file_comes_before_the_value_that_an_older_process_has_handed_on(file: Path) -> None:

@@ -239,6 +239,7 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
         port=settings.agentkit_mqtt_port,
         username=settings.agentkit_mqtt_username,
         password=password.get_secret_value() if password else None,
+        password_file=settings.agentkit_mqtt_password_file,
         tls=settings.agentkit_mqtt_tls,
         transport=settings.agentkit_mqtt_transport,
         websocket_path=settings.agentkit_mqtt_websocket_path,

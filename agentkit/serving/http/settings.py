@@ -144,6 +144,9 @@ class HttpSettings(BaseSettings):
     )
     agentkit_mqtt_username: str | None = None
     agentkit_mqtt_password: SecretStr | None = None
+    agentkit_mqtt_password_file: Path | None = Field(
+        default=None, description="A file with the password, read before each connection."
+    )
     agentkit_mqtt_tls: bool = False
     agentkit_mqtt_ca_file: Path | None = None
     agentkit_mqtt_cert_file: Path | None = Field(default=None, description="The client certificate (PEM).")

@@ -369,7 +369,7 @@ class BrokerConnection:
 
     def _before_connecting(self, client: paho.Client, context: Any) -> None:
         """Raises ConnectionAbortedError, after which paho waits, while another client uses the client id."""
-        renew(context, self._settings)
+        renew(client, context, self._settings)
         if not self._is_standing_back:
             return
         if client is not self._listener:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -84,6 +85,7 @@ def connection_fields(
     port: int | None = None,
     username: str | None = None,
     password: str | None = None,
+    password_file: Path | None = None,
     tls: bool = False,
     transport: str = "tcp",
     websocket_path: str = "/mqtt",
@@ -92,7 +94,8 @@ def connection_fields(
     """The fields of `BrokerSettings` from options and variables, of which `broker` may be a URL. What is given beside
     it comes first; without a port, it is the usual one. files: the other fields, all of which imply TLS.
 
-    Raises ConfigurationError for an address that is none, for two different ports, and for a password without a user.
+    Raises ConfigurationError for an address that is none, for two different ports, for a password without a user, and
+    for two passwords.
     """
     address = broker_address(broker)
     if None not in (port, address.port) and port != address.port:
@@ -100,8 +103,11 @@ def connection_fields(
             f"the address of the broker has the port {address.port}, and the option {port}: give one"
         )
     username = address.username if username is None else username
-    password = address.password if password is None else password
-    if password is not None and not username:
+    if password_file is None:
+        password = address.password if password is None else password
+    elif password is not None:
+        raise ConfigurationError("the broker's password is given, and a file with it too: give one")
+    if not (password is None and password_file is None) and not username:
         raise ConfigurationError(
             "a password for the broker needs a user name (--mqtt-username, AGENTKIT_MQTT_USERNAME)"
         )
@@ -112,6 +118,7 @@ def connection_fields(
         "port": port or address.port or PORTS[tls or any(files.values()), websockets],
         "username": username,
         "password": password,
+        "password_file": password_file,
         "tls": tls,
         "transport": "websockets" if websockets else "tcp",
         "websocket_path": address.path or websocket_path,

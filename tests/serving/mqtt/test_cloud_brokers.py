@@ -1,6 +1,8 @@
 """Brokers of cloud services, and how they are named: limits of subscriptions, URLs, ports, certificates that change."""
 
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +95,11 @@ def test_what_is_given_beside_a_url_comes_first_and_contradictions_are_told() ->
     assert connection_fields(broker=url, port=2883)["port"] == 2883
     with pytest.raises(ConfigurationError, match="the port 2883, and the option 1883"):
         connection_fields(broker=url, port=1883)
-    with pytest.raises(ConfigurationError, match="needs a user name"):
-        connection_fields(broker="broker.lan", password="sesame")
+    for password in ({"password": "sesame"}, {"password_file": Path("password")}):
+        with pytest.raises(ConfigurationError, match="needs a user name"):
+            connection_fields(broker="broker.lan", **password)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="give one"):
+        connection_fields(broker="broker.lan", username="ann", password="sesame", password_file=Path("password"))
 
 
 @pytest.mark.parametrize(
@@ -137,23 +142,46 @@ def issue(folder: Path) -> tuple[str, ...]:
     return ("allow_anonymous true", "require_certificate true", *files)
 
 
-@needs_broker
-def test_certificates_that_are_replaced_are_used_at_the_next_connection(tmp_path: Path) -> None:
-    """mqttjs/MQTT.js#916, Extelligence-ai/bagel#210"""
-    with serve_mqtt(tmp_path, *issue(tmp_path)) as broker:
-        files: dict[str, Any] = {"ca_file": tmp_path / "ca.pem", "cert_file": tmp_path / "client.pem"}
-        settings = BridgeSettings(
-            broker="127.0.0.1", port=broker.port, client_id=f"bridge-{time.monotonic_ns()}", **files
-        )
+def passwords(folder: Path, password: str) -> tuple[str, ...]:
+    """Write a file of a broker's users, and one with the password of its only user. Returns the broker's options."""
+    command = ["mosquitto_passwd", "-b", "-c", folder / "users", "ann", password]
+    subprocess.run(command, check=True, capture_output=True)
+    (folder / "users").chmod(0o644)
+    (folder / "password").write_text(f"{password}\n")
+    return ("allow_anonymous false", f"password_file {folder}/users")
+
+
+def asked_again_after_a_restart(folder: Path, options: Callable[[], tuple[str, ...]], **login: Any) -> str | None:
+    """The answer of a bridge whose broker was restarted with other options. login: of both."""
+    with serve_mqtt(folder, *options()) as broker:
+        name = f"bridge-{time.monotonic_ns()}"
+        settings = BridgeSettings(broker="127.0.0.1", port=broker.port, client_id=name, **login)
         bridge = Bridge(projects_named(["general"]), ChatService(ScriptedBackend("One"), MemorySessions()), settings)
         bridge.start(5)
         broker.stop()
         until(lambda: not bridge.is_connected)
-        broker.options = issue(tmp_path)
+        broker.options = options()
         broker.start()
         until(lambda: bridge.is_connected, 20)
         client = ChatClient(settings)
         client.begin("general", "me")
-        assert client.ask("Hello", 20) == "One"
-        client.close()
-        bridge.stop()
+        try:
+            return client.ask("Hello", 20)
+        finally:
+            client.close()
+            bridge.stop()
+
+
+@needs_broker
+def test_a_password_that_is_replaced_is_used_at_the_next_connection(tmp_path: Path) -> None:
+    """tuya/tuya-device-sharing-sdk#70"""
+    words = iter(["sesame", "open sesame"])
+    login = {"username": "ann", "password_file": tmp_path / "password"}
+    assert asked_again_after_a_restart(tmp_path, lambda: passwords(tmp_path, next(words)), **login) == "One"
+
+
+@needs_broker
+def test_certificates_that_are_replaced_are_used_at_the_next_connection(tmp_path: Path) -> None:
+    """mqttjs/MQTT.js#916, Extelligence-ai/bagel#210"""
+    files = {"ca_file": tmp_path / "ca.pem", "cert_file": tmp_path / "client.pem"}
+    assert asked_again_after_a_restart(tmp_path, lambda: issue(tmp_path), **files) == "One"
