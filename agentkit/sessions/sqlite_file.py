@@ -29,11 +29,12 @@ Identity = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Open:
-    """An open database: which file, and which write-ahead log."""
+    """An open database: which file, which write-ahead log, and whether it can be written."""
 
     connection: sqlite3.Connection
     file: Identity
     log: Identity | None
+    can_write: bool
 
 
 class SQLiteFile:
@@ -81,8 +82,9 @@ class SQLiteFile:
                 raise self._failure(error) from error
 
     def _current(self) -> sqlite3.Connection:
-        """The connection to the file that is at the path."""
-        if self._open is not None and self._is_moved(self._open):
+        """The connection to the file that is at the path. Whether it can be written is tried again each time: it may
+        have been for a moment that it could not, for want of file descriptors."""
+        if self._open is not None and (self._is_moved(self._open) or not self._open.can_write):
             self.close()
         if self._open is None:
             self._open = self._opened()
@@ -121,23 +123,24 @@ class SQLiteFile:
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
             before = identity(self.path)
-            connection = self._connected()
+            connection, can_write = self._connected()
             if before is not None and before == identity(self.path):
-                return _Open(connection, before, identity(self._log_name))
+                return _Open(connection, before, identity(self._log_name), can_write)
             connection.close()  # replaced at that moment
         raise SessionError(f"the sessions in {self.path.name} can't be used: the file is replaced again and again")
 
-    def _connected(self) -> sqlite3.Connection:
+    def _connected(self) -> tuple[sqlite3.Connection, bool]:
+        """A connection, and whether it can write."""
         try:
-            return self._prepared(self.name, can_write=True)
+            return self._prepared(self.name, can_write=True), True
         except sqlite3.OperationalError as error:
             if primary_code(error) not in _UNWRITABLE or not self.path.is_file():
                 raise
             with suppress(sqlite3.Error):
-                return self._prepared(f"{self.path.as_uri()}?mode=ro", can_write=False)
+                return self._prepared(f"{self.path.as_uri()}?mode=ro", can_write=False), False
             if identity(self._log_name) is not None:  # without its index, which can't be made, it is not read
                 raise
-        return self._prepared(f"{self.path.as_uri()}?mode=ro&immutable=1", can_write=False)
+        return self._prepared(f"{self.path.as_uri()}?mode=ro&immutable=1", can_write=False), False
 
     def _prepared(self, at: str, *, can_write: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(

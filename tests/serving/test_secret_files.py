@@ -67,7 +67,7 @@ def test_settings_of_the_service_may_be_in_files_that_the_environment_or_env_nam
     os.environ["AGENTKIT_JWT_AUDIENCE"] = "chat"
     os.environ["AGENTKIT_JWT_SECRET_FILE"] = str(file)
     (tmp_path / ".env").write_text(f"AGENTKIT_SESSIONS_FILE={file}\n")
-    settings = HttpSettings(_env_file=tmp_path / ".env")  # type: ignore[call-arg]
+    settings = HttpSettings(_env_file=tmp_path / ".env")
     assert settings.agentkit_jwt_secret is not None
     assert settings.agentkit_jwt_secret.get_secret_value() == settings.agentkit_sessions == SECRET
 

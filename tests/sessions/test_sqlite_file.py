@@ -526,3 +526,24 @@ def test_what_stands_in_a_write_ahead_log_that_cant_be_read_is_not_left_out(tmp_
             shutil.copy(tmp_path / name, tmp_path / "copy" / name)
     (said,) = on_a_read_only_mount(tmp_path / "copy", tmp_path / "copy" / "chat.db")
     assert "unable to open database file" in said
+
+
+def test_a_store_that_could_not_be_written_for_a_moment_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite can't open a file where a process has no descriptors left."""
+    with SQLiteSessions(tmp_path / "chat.db") as store:
+        store["a"].append([HELLO])
+    connect = sqlite3.connect
+
+    def without_descriptors(at: Any, **options: Any) -> sqlite3.Connection:
+        made: sqlite3.Connection = connect(at if "mode=ro" in str(at) else tmp_path / "none" / "chat.db", **options)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", without_descriptors)
+    store = SQLiteSessions(tmp_path / "chat.db")
+    assert store["a"].messages == [HELLO]
+    monkeypatch.undo()
+    store["a"].append([HI])
+    assert store["a"].messages == [HELLO, HI]
+    store.close()

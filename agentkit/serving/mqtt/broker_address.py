@@ -18,8 +18,8 @@ _SCHEMES = {
     "wss": (True, True),
 }
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(?:(.*)@)?([^@/?#]*)(/[^?#]*)?", re.IGNORECASE | re.DOTALL)
-_HOST = re.compile(r"(?:\[([0-9a-f:.%]+)\]|([^\[\]:/?#@\s]+))(?::([0-9]{1,5}))?", re.IGNORECASE)
-_IPV6 = re.compile(r"[0-9a-f:.%]*:[0-9a-f:.%]*:[0-9a-f:.%]*", re.IGNORECASE)
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+(?:%[\w.-]+)?)\]|([^\[\]:/?#@\s]+))(?::([0-9]{1,5}))?", re.IGNORECASE)
+_IPV6 = re.compile(r"[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*(?:%[\w.-]+)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ LOGIN = {"username": "ann", "password": "se@sa/me"}
         (" broker.lan ", {"broker": "broker.lan", "port": 1883}),
         ("10.0.0.8:2883", {"broker": "10.0.0.8", "port": 2883}),
         ("::1", {"broker": "::1", "port": 1883}),
+        ("fe80::1%eth0", {"broker": "fe80::1%eth0", "port": 1883}),
+        ("[fe80::1%eth0]:2883", {"broker": "fe80::1%eth0", "port": 2883}),
         ("[::1]:2883", {"broker": "::1", "port": 2883}),
         ("mqtt://broker.lan", {"broker": "broker.lan", "port": 1883}),
         ("tcp://broker.lan:2883/", {"broker": "broker.lan", "port": 2883}),
