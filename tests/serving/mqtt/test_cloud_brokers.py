@@ -146,6 +146,7 @@ def issue(folder: Path) -> tuple[str, ...]:
 
 def passwords(folder: Path, password: str) -> tuple[str, ...]:
     """Write a file of a broker's users, and one with the password of its only user. Returns the broker's options."""
+    (folder / "users").unlink(missing_ok=True)
     command = ["mosquitto_passwd", "-b", "-c", folder / "users", "ann", password]
     subprocess.run(command, check=True, capture_output=True)
     (folder / "users").chmod(0o644)
