@@ -90,6 +90,18 @@ class Sessions(Closable):
         with self._lock(session_id, self.wait if wait is None else wait):
             self._delete(session_id)
 
+    def delete_unchanged(self, listed: SessionInfo) -> bool:
+        """Delete a session as it was listed: one that was written to since stays, or that a writer holds. Returns
+        whether it was deleted. Raises SessionError."""
+        try:
+            with self._lock(listed.id, 0.0):
+                is_unchanged = listed in self.list(listed.id)
+                if is_unchanged:
+                    self._delete(listed.id)
+                return is_unchanged
+        except SessionBusyError:
+            return False
+
     def delete_all(self, session_ids: Iterable[str], *, wait: float | None = None) -> None:
         """Delete sessions with their images, once no writer holds any of them; ids without a session are passed over.
         wait: seconds to wait for each writer; None: the store's setting. Raises SessionBusyError, with all of them

@@ -317,6 +317,7 @@ LAYERS = [
     ["telemetry.otel"],
     ["telemetry"],
     ["serving.outage"],
+    ["serving.secret_files"],
     ["serving.environment", "serving.tool_loading", "serving.upstream", "serving.rate_limit"],
     ["serving.hook_loading"],
     ["serving.agent_loading"],
@@ -431,7 +432,7 @@ LAYERS = [
     ["serving.stopped_runs"],
     ["serving.chat_service"],
     ["serving.mqtt.settings", "serving.mqtt.limits", "serving.mqtt.model_fields", "serving.mqtt.session_queue"],
-    ["serving.mqtt.callbacks"],
+    ["serving.mqtt.callbacks", "serving.mqtt.decoding", "serving.mqtt.broker_address"],
     [
         "serving.mqtt.client_id",
         "serving.mqtt.tls",

@@ -22,7 +22,7 @@ from agentkit.cli.stores import leave
 from agentkit.cli.streams import drop_empty_sizes, usable_streams
 from agentkit.cli.unread_output import ReaderLeftError
 from agentkit.plugins.installed import OFF, surround_imports
-from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings
+from agentkit.serving.environment import drop_service_links, hand_on, set_defaults, show_warnings, use_secret_files
 
 CONFIGURED = ("ask", "batch", "chat", "eval", "models", "replay", "research", "sessions", "trace")
 """The commands that read the configuration file."""
@@ -38,10 +38,19 @@ class _App(typer.Typer):
             drop_empty_sizes()
             drop_service_links()
             show_warnings()
+            _use_secret_files()
             surround_imports(reserved_output)
             if not sys.stdout.isatty():  # typer's help cuts what is longer than its columns
                 set_defaults({"TERMINAL_WIDTH": "160"})
             return super().__call__(*args, **options)
+
+
+def _use_secret_files() -> None:
+    try:
+        use_secret_files()
+    except ConfigurationError as error:
+        print(f"agentkit: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 class _Commands(GroupWithPlugins):

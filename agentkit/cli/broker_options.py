@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from agentkit import ConfigurationError
 from agentkit.cli.hidden_arguments import hide_arguments
 
 _VARIABLE = "AGENTKIT_MQTT_"
@@ -18,15 +19,29 @@ def _option(name: str, *more: str, variable: str, **options: Any) -> Any:
 
 
 def _connection(
-    mqtt_broker: Annotated[str, _option("--mqtt-broker", variable="BROKER", help="Host of the broker.")] = "localhost",
+    mqtt_broker: Annotated[
+        str, _option("--mqtt-broker", variable="BROKER", metavar="HOST|URL", help="The broker: its host, or a URL.")
+    ] = "localhost",
     mqtt_port: Annotated[
-        int, _option("--mqtt-port", variable="PORT", min=1, max=65_535, metavar="PORT", help="Port of the broker.")
-    ] = 1883,
+        int | None,
+        _option(
+            "--mqtt-port",
+            variable="PORT",
+            min=1,
+            max=65_535,
+            metavar="PORT",
+            help="Port of the broker; default: 1883, with TLS 8883.",
+        ),
+    ] = None,
     mqtt_username: Annotated[
         str | None, _option("--mqtt-username", "--username", variable="USERNAME", help="User name at the broker.")
     ] = None,
     mqtt_password: Annotated[
         str | None, _option("--mqtt-password", "--password", variable="PASSWORD", help="Its password.")
+    ] = None,
+    mqtt_password_file: Annotated[
+        Path | None,
+        _option("--mqtt-password-file", variable="PASSWORD_FILE", help="A file with it, read before each connection."),
     ] = None,
     tls: Annotated[bool, _option("--tls", variable="TLS", help="Connect to the broker with TLS.")] = False,
     ca_file: Annotated[
@@ -57,21 +72,27 @@ def _connection(
         str, _option("--websocket-path", variable="WEBSOCKET_PATH", help="Path of the broker's WebSocket.")
     ] = "/mqtt",
 ) -> dict[str, Any]:
-    """The fields of `BrokerSettings`."""
+    """The fields of `BrokerSettings`. Raises typer's BadParameter where they can't be these."""
     hide_arguments([mqtt_password] if mqtt_password else [])
-    return {
-        "broker": mqtt_broker,
-        "port": mqtt_port,
-        "username": mqtt_username,
-        "password": mqtt_password,
-        "tls": tls,
-        "ca_file": ca_file,
-        "cert_file": cert_file,
-        "key_file": key_file,
-        "alpn": alpn,
-        "transport": mqtt_transport,
-        "websocket_path": websocket_path,
-    }
+    try:
+        from agentkit.serving.mqtt.broker_address import connection_fields
+
+        return connection_fields(
+            broker=mqtt_broker,
+            port=mqtt_port,
+            username=mqtt_username,
+            password=mqtt_password,
+            password_file=mqtt_password_file,
+            tls=tls,
+            transport=mqtt_transport,
+            websocket_path=websocket_path,
+            ca_file=ca_file,
+            cert_file=cert_file,
+            key_file=key_file,
+            alpn=alpn,
+        )
+    except ConfigurationError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 VARIABLES = frozenset(

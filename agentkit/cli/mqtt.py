@@ -19,7 +19,7 @@ from agentkit.backend import Backend
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.broker_options import VARIABLES, with_broker_options
 from agentkit.cli.logs import LevelOption, log_to_stderr
-from agentkit.cli.options import DocsOption, EvidenceOption, McpOption, TaintOption, ToolOption
+from agentkit.cli.options import DocsOption, EvidenceOption, HookOption, McpOption, TaintOption, ToolOption
 from agentkit.cli.printable import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.errors import MissingExtraError
@@ -27,6 +27,7 @@ from agentkit.evidence.settings import mode_of
 from agentkit.middleware.sampling import Sampling
 from agentkit.providers import resolve
 from agentkit.serving.environment import check_environment, data_folder
+from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.tool_loading import mcp_servers, named_tools
 
 FIRST_TEST_SECONDS = 10.0
@@ -53,6 +54,7 @@ def mqtt(
         typer.Option("--model", "-m", help="provider:model\\[@url], instead of --server-url."),
     ] = None,
     tool: ToolOption = None,
+    hook: HookOption = None,
     docs: DocsOption = None,
     mcp: McpOption = None,
     evidence: EvidenceOption = None,
@@ -108,6 +110,7 @@ def mqtt(
         backend, name = _model(context, model)
         is_logged = _truth("--enable-debug-logging", enable_debug_logging)
         _log(debug_log or (DEBUG_LOG if is_logged else None), log_level)
+        hooks = load_hooks(hook or ())
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     settings = BridgeSettings(
@@ -125,6 +128,7 @@ def mqtt(
             history_tokens=max_history_tokens,
             evidence=mode_of(evidence or "flag"),
             taint=taint or "off",
+            hooks=hooks,
         )
         try:
             if check:
@@ -136,7 +140,7 @@ def mqtt(
         except ConfigurationError as error:
             leave(str(error), BAD_USAGE)
         except OSError as error:
-            leave(f"the broker {settings.address} can't be used: {error}", FAILED)
+            leave(f"the broker {settings.address} can't be used: {error}{settings.doubt}", FAILED)
         backend.close()
 
 
@@ -286,7 +290,7 @@ def mqtt_chat(
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     except OSError as error:
-        leave(f"the broker {settings.address} can't be used: {error}", FAILED)
+        leave(f"the broker {settings.address} can't be used: {error}{settings.doubt}", FAILED)
     all_answered = True
     try:
         while True:

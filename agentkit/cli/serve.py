@@ -14,7 +14,7 @@ import typer
 
 from agentkit import ConfigurationError, SessionError
 from agentkit.cli.ask import BAD_USAGE, FAILED
-from agentkit.cli.options import DocsOption, EvidenceOption, McpOption, TaintOption, ToolOption
+from agentkit.cli.options import DocsOption, EvidenceOption, HookOption, McpOption, TaintOption, ToolOption
 from agentkit.cli.stores import StoreOption, leave
 from agentkit.errors import MissingExtraError
 from agentkit.serving.environment import Level, hand_on, set_defaults
@@ -48,6 +48,7 @@ def serve(
         typer.Option("--model", "-m", help="provider:model\\[@url]; default: the model server at LLM_SERVER_URL."),
     ] = None,
     tool: ToolOption = None,
+    hook: HookOption = None,
     docs: DocsOption = None,
     mcp: McpOption = None,
     evidence: EvidenceOption = None,
@@ -105,6 +106,7 @@ def serve(
         "AGENTKIT_ROOT_PATH": root_path,
         "AGENTKIT_MODEL": model,
         "AGENTKIT_TOOLS": ",".join(tool or ()) or None,
+        "AGENTKIT_HOOKS": ",".join(hook or ()) or None,
         "AGENTKIT_DOCS": docs,
         "AGENTKIT_MCP": "\n".join(mcp or ()) or None,
         "AGENTKIT_EVIDENCE": evidence,

@@ -1,7 +1,9 @@
 """`agentkit sessions`, `agentkit replay`: manage and display stored conversations."""
 
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -16,11 +18,12 @@ from agentkit.cli.printable import printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import Message, text_of
 from agentkit.record import usage_from
+from agentkit.session import SessionInfo
 from agentkit.sessions.log import Entry, messages_of
 from agentkit.sessions.waiting import waiting_in
 from agentkit.transcript import calls_of
 
-app = typer.Typer(help="List, show, export, rename and delete stored conversations.", no_args_is_help=True)
+app = typer.Typer(help="List, show, export, rename, delete and prune stored conversations.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="The name of the session.", autocompletion=complete_session)]
 SkipDamaged = Annotated[bool, typer.Option("--skip-damaged", help="Leave out entries that are damaged.")]
 
@@ -29,9 +32,13 @@ SkipDamaged = Annotated[bool, typer.Option("--skip-damaged", help="Leave out ent
 def list_(store: StoreOption = None) -> None:
     """List sessions, most recently updated first."""
     with opened(store) as sessions:
-        for info in _checked(sessions.list):
-            updated = info.updated.astimezone().strftime("%Y-%m-%d %H:%M")
-            print(f"{updated}  {info.entries:6,} entries  {info.id}")
+        _print_infos(_checked(sessions.list))
+
+
+def _print_infos(infos: Iterable[SessionInfo]) -> None:
+    for info in infos:
+        updated = info.updated.astimezone().strftime("%Y-%m-%d %H:%M")
+        print(f"{updated}  {info.entries:6,} entries  {info.id}")
 
 
 @app.command()
@@ -68,6 +75,31 @@ def delete(
         if not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete the session {name}?")):
             leave("nothing was deleted (use --yes to delete without asking)", FAILED)
         _checked(lambda: sessions.delete(name))
+
+
+@app.command()
+def prune(
+    days: Annotated[float, typer.Option("--days", min=0.001, metavar="N", help="For how long, in days.")],
+    prefix: Annotated[str, typer.Option("--prefix", metavar="TEXT", help="Only those whose names begin so.")] = "",
+    store: StoreOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+) -> None:
+    """Delete conversations that were not written to for some days.
+
+    One that is written to meanwhile stays.
+    """
+    with opened(store) as sessions:
+        oldest = datetime.now(UTC) - timedelta(days=days)
+        old = [info for info in _checked(lambda: sessions.list(prefix)) if info.updated < oldest]
+        if dry_run:
+            _print_infos(old)
+            print(f"{len(old)} conversations would be deleted")
+            return
+        if old and not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete {len(old)} conversations?")):
+            leave("nothing was deleted (use --yes to delete without asking)", FAILED)
+        deleted = sum(_checked(functools.partial(sessions.delete_unchanged, info)) for info in old)
+        print(f"{deleted} conversations deleted")
 
 
 @app.command()

@@ -2,8 +2,8 @@
 
 import functools
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing, nullcontext, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, nullcontext
 from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -14,6 +14,7 @@ from agentkit.backend import Backend, Capabilities, Request
 from agentkit.errors import SessionBusyError
 from agentkit.event import Event, ReplyFinished, RunFinished
 from agentkit.evidence.settings import Mode
+from agentkit.hooks import Hook
 from agentkit.message import Message, Prompt, user
 from agentkit.running.agent_tools import AgentTools, AnyTool
 from agentkit.running.append_only import LateReasoningSeen
@@ -22,7 +23,7 @@ from agentkit.running.options import RunOptions
 from agentkit.serving.decisions import decisions_for
 from agentkit.serving.exchange import Answer, UserInput
 from agentkit.serving.stopped_runs import StoppedRun
-from agentkit.session import SessionInfo, Sessions
+from agentkit.session import Sessions
 from agentkit.sessions.turn import Turn
 from agentkit.taint.settings import TaintMode
 from agentkit.transcript import Transcript
@@ -77,7 +78,7 @@ class ChatService:
 
     history_tokens: maximum number of tokens of a session's history sent to the model. calls_at_once: maximum number of
     answers generated concurrently. limits: run limits of one answer; None: at most 10 turns. evidence, taint: as of
-    `Agent`; without a session, where nobody can be asked, "ask" is "refuse".
+    `Agent`; without a session, where nobody can be asked, "ask" is "refuse". hooks: around what the answers take.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class ChatService:
         limits: Limits | None = None,
         evidence: Mode = "flag",
         taint: TaintMode = "off",
+        hooks: Sequence[Hook] = (),
     ) -> None:
         self.sessions = sessions
         self.late_reasoning = LateReasoningSeen()
@@ -97,7 +99,7 @@ class ChatService:
         self._backend = backend
         limits = limits or Limits(turns=10)
         alone: TaintMode = "refuse" if taint == "ask" else taint  # without a session nobody can be asked
-        of_all: Any = {"limits": limits, "evidence": evidence}
+        of_all: Any = {"limits": limits, "evidence": evidence, "hooks": list(hooks)}
         self._agent = Agent(backend, window=Window(history_tokens), taint=taint, **of_all)
         self._agent_alone = Agent(backend, window=Window(history_tokens), taint=alone, **of_all)
         self._agent_of_whole = Agent(backend, window=Window(keeps_given=True), taint=alone, **of_all)
@@ -260,13 +262,6 @@ class ChatService:
                 held = error
         if held is not None:
             raise held
-
-    def drop(self, listed: SessionInfo) -> None:
-        """Delete a session as it was listed: one that was written to since stays, or that a writer holds. Raises
-        SessionError."""
-        with suppress(SessionBusyError), self.sessions._lock(listed.id, 0.0):
-            if listed in self.sessions.list(listed.id):
-                self.sessions._delete(listed.id)
 
 
 def _both(first: Callable[[Event], object], second: Callable[[Event], object] | None) -> Callable[[Event], object]:

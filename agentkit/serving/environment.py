@@ -75,6 +75,17 @@ def hand_on(settings: Mapping[str, object]) -> None:
     os.environ.update({name: str(value) for name, value in settings.items() if value is not None})
 
 
+def use_secret_files(more: Mapping[str, str | None] | None = None) -> None:
+    """Set the variables whose values are in files, which others name (`agentkit.serving.secret_files`). more: variables
+    that count where the environment does not have them. The file comes before a value: a process that was begun with
+    an older one gets the new one. Raises ConfigurationError."""
+    given = {**(more or {}), **os.environ}
+    if any(name.endswith(("_API_KEY_FILE", "_SECRET_FILE", "_SESSIONS_FILE")) for name in given):
+        from agentkit.serving.secret_files import values_of_files
+
+        os.environ.update(values_of_files(given))
+
+
 def drop_service_links() -> None:
     """Remove the variables that Kubernetes sets for a service that is named like this program
     (AGENTKIT_PORT=tcp://10.0.0.1:80, AGENTKIT_SERVICE_HOST, ...): they are not settings."""

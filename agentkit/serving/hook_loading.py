@@ -1,5 +1,6 @@
 """Loads hooks given by name or as `module:name`."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -7,6 +8,8 @@ from agentkit._lazy import Registry
 from agentkit.errors import ConfigurationError
 from agentkit.hooks import Hook
 from agentkit.serving.tool_loading import attribute_of
+
+logger = logging.getLogger("agentkit")
 
 _WANTED = "it is neither a Hook, nor a subclass of it or a function that makes one, nor a non-empty list of these"
 
@@ -20,14 +23,27 @@ def _problem(found: object) -> str:
     return "" if listed and all(isinstance(each, Hook) or callable(each) for each in listed) else _WANTED
 
 
-HOOKS = Registry("agentkit.hooks", {"otel": "agentkit.telemetry:Otel"}, _problem)
+OTEL = "otel"
+HOOKS = Registry("agentkit.hooks", {OTEL: "agentkit.telemetry:Otel"}, _problem)
 """The hooks that have a name, each a hook, a class or a function without parameters that makes one, or a list of
 these."""
 
 
 def load_hooks(names: Sequence[str]) -> list[Hook]:
     """Return the hooks of these names, in this order. Raises ConfigurationError when one can't be loaded or made."""
-    return [hook for name in names for hook in _load(name)]
+    hooks = [hook for name in names for hook in _load(name)]
+    if OTEL in names and _is_unheard():
+        logger.warning(
+            "--hook otel sends nothing: OpenTelemetry is not set up in this process. Start the command with "
+            "opentelemetry-instrument (pip install opentelemetry-distro opentelemetry-exporter-otlp)"
+        )
+    return hooks
+
+
+def _is_unheard() -> bool:
+    from agentkit.telemetry.otel import is_unheard  # it needs the extra `otel`, as the hook does
+
+    return is_unheard()
 
 
 def _load(name: str) -> list[Hook]:

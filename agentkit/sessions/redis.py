@@ -33,8 +33,9 @@ PREFIX, CLUSTER_PREFIX = "agentkit:", "{agentkit}:"
 """The prefix of all keys. In a cluster it has a hash tag, so that all are in one slot: scripts need that."""
 
 KINDS = ("entries", "about", "blobs", "marks")
-"""What is stored of a session, a key each. about: times, and the number of entries whose marks are known: fewer than
-all when an agentkit without marks wrote some."""
+"""What is stored of a session, a key each. about: times, the number of entries whose marks are known (fewer than all
+when an agentkit without marks wrote some, -1 when some were lost), and that of the marks: a Redis that evicts keys may
+drop one of these four."""
 
 Answer = TypeVar("Answer")
 
@@ -47,11 +48,19 @@ if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LOSTLOCK
 local before, count, have = tonumber(ARGV[4]), tonumber(ARGV[5]), redis.call('LLEN', KEYS[2])
 if have == before + count then return have end
 if have ~= before then return redis.error_reply('LOSTLOCK') end
+local kept = tonumber(redis.call('HGET', KEYS[3], 'kept'))
+if have == 0 then
+  redis.call('DEL', KEYS[5])
+  redis.call('HDEL', KEYS[3], 'marked')
+elseif kept and kept ~= redis.call('ZCARD', KEYS[5]) then
+  redis.call('HSET', KEYS[3], 'marked', -1)
+end
 local marks = 8 + count
 local images = marks + 2 * tonumber(ARGV[6])
 for index = 8, marks - 1 do redis.call('RPUSH', KEYS[2], ARGV[index]) end
 if ARGV[7] ~= '' then redis.call('ZREMRANGEBYSCORE', KEYS[5], ARGV[7], '+inf') end
 for index = marks, images - 1, 2 do redis.call('ZADD', KEYS[5], ARGV[index + 1], ARGV[index]) end
+redis.call('HSET', KEYS[3], 'kept', redis.call('ZCARD', KEYS[5]))
 for index = images, #ARGV, 2 do redis.call('HSETNX', KEYS[4], ARGV[index], ARGV[index + 1]) end
 redis.call('HSETNX', KEYS[3], 'created', ARGV[3])
 local now = ARGV[3]
@@ -110,7 +119,9 @@ return redis.call('ZRANGEBYLEX', KEYS[2], ARGV[1], ARGV[2])
 # KEYS: entries, about, marks. ARGV: names. Returns whether the marks of all entries are known, and the places.
 MARKS = """
 local marked = tonumber(redis.call('HGET', KEYS[2], 'marked') or '0')
-local found = {marked == redis.call('LLEN', KEYS[1]) and 1 or 0}
+local kept = tonumber(redis.call('HGET', KEYS[2], 'kept'))
+local has_all = not kept or kept == redis.call('ZCARD', KEYS[3])
+local found = {has_all and marked == redis.call('LLEN', KEYS[1]) and 1 or 0}
 for index, name in ipairs(ARGV) do found[index + 1] = redis.call('ZSCORE', KEYS[3], name) end
 return found
 """

@@ -23,7 +23,7 @@ from agentkit.session import Log, SessionInfo, Sessions, busy
 from agentkit.sessions.file_lock import FileLocks, HeldLock
 from agentkit.sessions.group_commit import GroupCommit
 from agentkit.sessions.log import Marks
-from agentkit.sessions.sqlite_file import Identity, SQLiteFile, absolute, identity
+from agentkit.sessions.sqlite_file import Identity, SQLiteFile, absolute, identity, use_write_ahead_log
 
 VERSION = 2
 """The version of the tables, in SQLite's user_version."""
@@ -189,13 +189,19 @@ class SQLiteSessions(Sessions):
         if appends:
             _append_all(connection, appends)
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        self._version(connection)
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-        if self._version(connection) < VERSION:
-            self._upgrade(connection)
+    def _prepare(self, connection: sqlite3.Connection, can_write: bool) -> None:
+        version = self._version(connection)
+        if can_write:
+            use_write_ahead_log(connection)
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            if self._version(connection) < VERSION:
+                self._upgrade(connection)
+        elif version < VERSION:
+            raise SessionError(
+                f"{self.path.name} can't be written, and its tables are of an older agentkit (version {version}): copy "
+                "it to where it can be written"
+            )
         connection.execute("SELECT 1 FROM sessions LIMIT 1").fetchall()
 
     def _version(self, connection: sqlite3.Connection) -> int:

@@ -4,6 +4,7 @@ import os
 import re
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,7 +15,13 @@ from agentkit._lazy.records import dataclass
 from agentkit.errors import ConfigurationError, SessionError
 
 _URI_OPTION = re.compile(r"\?(?:mode|cache|nolock|immutable|vfs|psow)=")
+BUSY_SECONDS = 10.0
+"""How long is waited for other processes that use the file, in seconds."""
+RETRY_SECONDS = 0.01
+"""After how many seconds is tried again what SQLite does not wait for."""
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]+://|sqlite:)", re.IGNORECASE)
+
+_UNWRITABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 Identity = tuple[int, int]
 """Which file it is: device and inode."""
@@ -22,20 +29,22 @@ Identity = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Open:
-    """An open database: which file, and which write-ahead log."""
+    """An open database: which file, which write-ahead log, and whether it can be written."""
 
     connection: sqlite3.Connection
     file: Identity
     log: Identity | None
+    can_write: bool
 
 
 class SQLiteFile:
     """A connection to the file at `path`, opened when it is needed; the file is created, readable by its owner only.
 
-    prepare: called with each new connection; it has to read from a table, which opens the write-ahead log.
+    A file that can't be written, such as a backup, can be read. prepare: called with each new connection, and whether
+    it can write; it has to read from a table, which opens the write-ahead log.
     """
 
-    def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
+    def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection, bool], None]) -> None:
         self.path = path
         self.name, self._log_name = os.fspath(path), f"{path}-wal"
         self._prepare = prepare
@@ -73,8 +82,9 @@ class SQLiteFile:
                 raise self._failure(error) from error
 
     def _current(self) -> sqlite3.Connection:
-        """The connection to the file that is at the path."""
-        if self._open is not None and self._is_moved(self._open):
+        """The connection to the file that is at the path. Whether it can be written is tried again each time: it may
+        have been for a moment that it could not, for want of file descriptors."""
+        if self._open is not None and (self._is_moved(self._open) or not self._open.can_write):
             self.close()
         if self._open is None:
             self._open = self._opened()
@@ -113,16 +123,31 @@ class SQLiteFile:
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL, 0o600))
             before = identity(self.path)
-            connection = self._connected()
+            connection, can_write = self._connected()
             if before is not None and before == identity(self.path):
-                return _Open(connection, before, identity(self._log_name))
+                return _Open(connection, before, identity(self._log_name), can_write)
             connection.close()  # replaced at that moment
         raise SessionError(f"the sessions in {self.path.name} can't be used: the file is replaced again and again")
 
-    def _connected(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+    def _connected(self) -> tuple[sqlite3.Connection, bool]:
+        """A connection, and whether it can write."""
         try:
-            self._prepare(connection)
+            return self._prepared(self.name, can_write=True), True
+        except sqlite3.OperationalError as error:
+            if primary_code(error) not in _UNWRITABLE or not self.path.is_file():
+                raise
+            with suppress(sqlite3.Error):
+                return self._prepared(f"{self.path.as_uri()}?mode=ro", can_write=False), False
+            if identity(self._log_name) is not None:  # without its index, which can't be made, it is not read
+                raise
+        return self._prepared(f"{self.path.as_uri()}?mode=ro&immutable=1", can_write=False), False
+
+    def _prepared(self, at: str, *, can_write: bool) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            at, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=not can_write
+        )
+        try:
+            self._prepare(connection, can_write)
         except BaseException:
             connection.close()
             raise
@@ -138,6 +163,25 @@ class SQLiteFile:
             self._of_parent, self._open = self._open, None  # never closed; None, unless no hook was called before
         else:
             self._guard.release()
+
+
+def primary_code(error: sqlite3.Error) -> int | None:
+    """What kind of error it is, such as `sqlite3.SQLITE_BUSY`; None where SQLite has not said."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
+
+
+def use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Have a write-ahead log. SQLite does not wait where another process is about to do the same."""
+    end = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL").fetchall()
+            return
+        except sqlite3.OperationalError as error:
+            if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() >= end:
+                raise
+        time.sleep(RETRY_SECONDS)
 
 
 def identity(path: str | os.PathLike[str]) -> Identity | None:

@@ -80,6 +80,8 @@ TOOL_DESCRIPTION: Final = "gen_ai.tool.description"
 TOOL_DEFINITIONS: Final = "gen_ai.tool.definitions"
 CAPTURE_CONTENT: Final = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 """The environment variable with which all instrumentations of generative AI are told to send content."""
+SDK_DISABLED: Final = "OTEL_SDK_DISABLED"
+"""The environment variable that turns OpenTelemetry off."""
 
 # agentkit's own
 STOPPED: Final = "agentkit.stopped"

@@ -131,6 +131,13 @@ def _is_asked_for() -> bool:
     return os.environ.get(names.CAPTURE_CONTENT, "").strip().lower() in ("true", "span_only", "span_and_event")
 
 
+def is_unheard() -> bool:
+    """Whether nobody has set up OpenTelemetry in this process so far, and it is not turned off on purpose either."""
+    providers = trace.get_tracer_provider(), metrics.get_meter_provider()
+    is_off = os.environ.get(names.SDK_DISABLED, "").strip().lower() == "true"
+    return not is_off and all(type(each).__name__.lstrip("_").startswith("Proxy") for each in providers)
+
+
 class _RunTelemetry(RunHook):
     """The telemetry of one run. name: of its agent."""
 

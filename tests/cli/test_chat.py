@@ -1,8 +1,10 @@
 """`agentkit chat`, `sessions` and `replay`, run as subprocesses."""
 
+import contextlib
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 import time
@@ -226,6 +228,21 @@ def test_sessions_are_listed_shown_exported_renamed_and_deleted(kept: Path) -> N
     assert agentkit(kept, "sessions", "delete", "office").returncode == 1  # no terminal to confirm at
     assert agentkit(kept, "sessions", "delete", "office", "--yes").returncode == 0
     assert [line.split()[-1] for line in agentkit(kept, "sessions", "list").stdout.splitlines()] == ["home"]
+
+
+def test_sessions_that_were_not_written_to_for_long_are_pruned(kept: Path) -> None:
+    """NousResearch/hermes-agent#69369, PxA-Labs/AgentsScope#31, kagent-dev/kagent#2409"""
+    with contextlib.closing(sqlite3.connect(kept / "kept" / "sessions.db")) as database, database:
+        database.execute("UPDATE sessions SET updated = updated - 100 * 86400 WHERE id = 'work'")
+    prune = ("sessions", "prune", "--days", "90")
+    shown = agentkit(kept, *prune, "--dry-run").stdout.splitlines()
+    assert shown[0].endswith("  work")
+    assert shown[1:] == ["1 conversations would be deleted"]
+    assert agentkit(kept, *prune).returncode == 1  # no terminal to confirm at
+    assert agentkit(kept, *prune, "--prefix", "home", "--yes").stdout == "0 conversations deleted\n"
+    assert agentkit(kept, *prune, "--yes").stdout == "1 conversations deleted\n"
+    assert [line.split()[-1] for line in agentkit(kept, "sessions", "list").stdout.splitlines()] == ["home"]
+    assert agentkit(kept, "sessions", "prune", "--days", "0").returncode == 2
 
 
 def test_a_damaged_session_is_shown_without_its_damaged_entries(kept: Path) -> None:

@@ -129,3 +129,22 @@ def test_a_session_in_redis_from_before_marks_is_searched(redis: RedisServer, tm
     append(sessions, "a", ["1"], None)
     assert (sessions._mark("a", "view"), sessions._mark("a", "request:1")) == (1, 3)
     sessions.close()
+
+
+@pytest.mark.parametrize("lost", ["marks", "about", "entries"])
+def test_a_request_is_known_although_redis_has_evicted_a_key_of_its_session(
+    redis: RedisServer, tmp_path: Path, lost: str
+) -> None:
+    """A Redis with another policy than `noeviction` drops single keys when it is full: taskforcesh/bullmq#2737,
+    redis/redis#8623."""
+    sessions = RedisSessions(redis.url, f"{tmp_path.name}:")
+    for name in ("1", "2"):
+        append(sessions, "a", ["message", "view", name], None)
+    sessions._client.server.delete(f"{tmp_path.name}:session:a:{lost}")
+    known = (4, 2, 5) if lost != "entries" else (None, None, None)
+    assert [sessions._mark("a", name) for name in ("view", "request:1", "request:2")] == [*known]
+    append(sessions, "a", ["3"], None)
+    append(sessions, "a", ["message"] * 5, None)
+    found = [sessions._mark("a", name) for name in ("view", "request:1", "request:3")]
+    assert found == ([4, 2, 6] if lost != "entries" else [None, None, 0])
+    sessions.close()

@@ -1,8 +1,10 @@
 """The file of SQLiteSessions: where it is, who may read it, what happens when it goes; its locks and commits."""
 
+import contextlib
 import gc
 import json
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -455,3 +457,93 @@ def test_a_lock_is_released_when_the_look_whether_it_was_used_is_interrupted(
             patched.setattr(sessions, "_read", interrupted)
         with sessions["a"].hold() as writer:
             writer.append([{"role": "user", "content": "Hello"}])
+
+
+def test_a_new_store_that_another_process_is_just_making_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite does not wait for the write-ahead log: openai/openai-agents-python#4987."""
+    other = sqlite3.connect(tmp_path / "chat.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("time.sleep", lambda seconds: other.execute("COMMIT"))
+    store = SQLiteSessions(tmp_path / "chat.db")
+    store["a"].append([HELLO])
+    assert store["a"].messages == [HELLO]
+    store.close()
+
+
+READS = """
+import sys
+from agentkit import SessionError
+from agentkit.sessions import SQLiteSessions
+
+try:
+    with SQLiteSessions(sys.argv[1]) as store:
+        print([info.id for info in store.list()], len(store["a"].messages), len(store["a"].entries()))
+        store["a"].append([{"role": "user", "content": "Hello"}])
+except SessionError as error:
+    print(error)
+"""
+
+
+def on_a_read_only_mount(folder: Path, path: Path) -> list[str]:
+    """What a process says that reads a store and then appends to it, where the folder can't be written."""
+    mount = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1"'
+    if subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", folder], capture_output=True, check=False).returncode:
+        pytest.skip("this system lets nobody mount a folder for a process alone")
+    command = ["unshare", "-rm", "sh", "-c", f'{mount} && exec "$2" -c "$3" "$4"', "sh", folder, sys.executable, READS]
+    done = subprocess.run([*map(str, command), str(path)], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="util-linux is not installed")
+def test_a_store_that_cant_be_written_can_be_read(tmp_path: Path) -> None:
+    """As a backup on a read-only mount: getagentseal/codeburn#1017, fr-ser/grafana-sqlite-datasource#168."""
+    with SQLiteSessions(tmp_path / "chat.db") as store:
+        store["a"].append([HELLO, HI])
+    said = on_a_read_only_mount(tmp_path, tmp_path / "chat.db")
+    assert said[0] == "['a'] 2 2"
+    assert "can't be locked" in said[1]
+    assert "Read-only file system" in said[1]
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="util-linux is not installed")
+def test_tables_of_an_older_version_that_cant_be_written_are_told(tmp_path: Path) -> None:
+    with SQLiteSessions(tmp_path / "chat.db") as store:
+        store["a"].append([HELLO, HI])
+    with contextlib.closing(sqlite3.connect(tmp_path / "chat.db")) as database:
+        database.execute("PRAGMA user_version = 1")
+    (said,) = on_a_read_only_mount(tmp_path, tmp_path / "chat.db")
+    assert "of an older agentkit (version 1): copy it to where it can be written" in said
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="util-linux is not installed")
+def test_what_stands_in_a_write_ahead_log_that_cant_be_read_is_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    with SQLiteSessions(tmp_path / "chat.db") as store:
+        store["a"].append([HELLO, HI])
+        for name in ("chat.db", "chat.db-wal"):
+            shutil.copy(tmp_path / name, tmp_path / "copy" / name)
+    (said,) = on_a_read_only_mount(tmp_path / "copy", tmp_path / "copy" / "chat.db")
+    assert "unable to open database file" in said
+
+
+def test_a_store_that_could_not_be_written_for_a_moment_is_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite can't open a file where a process has no descriptors left."""
+    with SQLiteSessions(tmp_path / "chat.db") as store:
+        store["a"].append([HELLO])
+    connect = sqlite3.connect
+
+    def without_descriptors(at: Any, **options: Any) -> sqlite3.Connection:
+        made: sqlite3.Connection = connect(at if "mode=ro" in str(at) else tmp_path / "none" / "chat.db", **options)
+        return made
+
+    monkeypatch.setattr(sqlite3, "connect", without_descriptors)
+    store = SQLiteSessions(tmp_path / "chat.db")
+    assert store["a"].messages == [HELLO]
+    monkeypatch.undo()
+    store["a"].append([HI])
+    assert store["a"].messages == [HELLO, HI]
+    store.close()

@@ -143,6 +143,20 @@ def test_a_fork_keeps_times_and_usage_but_not_as_those_of_its_own_requests(store
     assert last_view(before)[1] == Usage(requests=1, input_tokens=5)
 
 
+def test_a_session_that_was_written_to_since_it_was_listed_is_not_deleted(store: Store) -> None:
+    sessions = store(wait=0.1)
+    for name in ("a", "b"):
+        sessions[name].append([HELLO])
+    second, first = sessions.list()
+    sessions["a"].append([HI])
+    assert not sessions.delete_unchanged(first)
+    with sessions["b"].hold():
+        assert not sessions.delete_unchanged(second)
+    assert sessions.delete_unchanged(second)
+    assert not sessions.delete_unchanged(second)
+    assert [info.id for info in sessions.list()] == ["a"]
+
+
 def test_several_sessions_are_deleted_all_or_none(store: Store) -> None:
     sessions = store(wait=0.1)
     for name in ("a", "b", "c"):

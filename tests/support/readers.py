@@ -30,7 +30,8 @@ from agentkit.retrieval.sentences import sentences
 from agentkit.retrieval.words import Query, content_words, spelled, word_text
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.settings import HttpSettings
-from agentkit.serving.mqtt.payloads import BadPayloadError, read_command, read_user_message
+from agentkit.serving.mqtt.decoding import BadPayloadError
+from agentkit.serving.mqtt.payloads import read_command, read_user_message
 from agentkit.serving.mqtt.projects import Project
 from agentkit.testing.redaction import Redaction
 from agentkit.text.any_format import any_format

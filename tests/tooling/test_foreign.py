@@ -5,6 +5,7 @@ import asyncio
 import base64
 import contextvars
 import copy
+import inspect
 import json
 import logging
 import pickle
@@ -103,7 +104,7 @@ def order(parcels: list[Parcel], speed: str, note: str | None) -> dict[str, Any]
 
 
 def langchain(function: Any = upper, **options: Any) -> Any:
-    is_async = asyncio.iscoroutinefunction(function)
+    is_async = inspect.iscoroutinefunction(function)
     options = {"args_schema": Text, "coroutine" if is_async else "func": function, **options}
     return StructuredTool("upper", "Capitals.", **options)
 

@@ -23,6 +23,7 @@ from agentkit.running.agent_tools import AnyTool, toolbox_of
 from agentkit.serving.answer_cache import CachedAnswers, answer_store
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder, show_warnings
+from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.http import chat, health, websocket
 from agentkit.serving.http.application import Application
 from agentkit.serving.http.auth import Authenticator
@@ -79,7 +80,8 @@ USUAL_RATE = 60
 def create_app(settings: HttpSettings | None = None) -> FastAPI:
     """Create the service as an ASGI application. settings: None reads them from the environment.
 
-    Raises ConfigurationError for an unusable model, tool, prompt file or key file, SessionError for the session store.
+    Raises ConfigurationError for an unusable model, tool, hook, prompt file or key file, SessionError for the session
+    store.
     """
     show_warnings()
     settings = settings or HttpSettings()
@@ -92,6 +94,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         calls_at_once=settings.agentkit_max_runs,
         evidence=mode_of(settings.agentkit_evidence),
         taint=settings.agentkit_taint,
+        hooks=load_hooks(settings.agentkit_hooks),
     )
     runs = Runs(chat_service, settings.agentkit_max_runs)
     state = state_of_service(settings, backend, url, chat_service, runs)
@@ -218,10 +221,11 @@ def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
 
 def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], Callable[[], object]]:
     """Return a function that starts the MQTT bridge on the same sessions and model, and returns the function that stops
-    it. Raises ConfigurationError for invalid projects and unusable certificates."""
+    it. Raises ConfigurationError for an invalid address, invalid projects and unusable certificates."""
     if not settings.agentkit_mqtt_projects:
         return lambda: lambda: None
     try:
+        from agentkit.serving.mqtt.broker_address import connection_fields
         from agentkit.serving.mqtt.client_id import installation_name
         from agentkit.serving.mqtt.embedded import serve_embedded
         from agentkit.serving.mqtt.projects import projects_named
@@ -230,20 +234,21 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
     except ImportError:
         raise MissingExtraError("the MQTT bridge", "mqtt") from None
     password, folder = settings.agentkit_mqtt_password, data_folder() / "bridges"
-    bridge = BridgeSettings(
+    connection = connection_fields(
         broker=settings.agentkit_mqtt_broker,
         port=settings.agentkit_mqtt_port,
         username=settings.agentkit_mqtt_username,
         password=password.get_secret_value() if password else None,
-        client_id=f"agentkit-serve-{installation_name(folder)}",
+        password_file=settings.agentkit_mqtt_password_file,
         tls=settings.agentkit_mqtt_tls,
+        transport=settings.agentkit_mqtt_transport,
+        websocket_path=settings.agentkit_mqtt_websocket_path,
         ca_file=settings.agentkit_mqtt_ca_file,
         cert_file=settings.agentkit_mqtt_cert_file,
         key_file=settings.agentkit_mqtt_key_file,
         alpn=settings.agentkit_mqtt_alpn,
-        transport=settings.agentkit_mqtt_transport,
-        websocket_path=settings.agentkit_mqtt_websocket_path,
     )
+    bridge = BridgeSettings(**connection, client_id=f"agentkit-serve-{installation_name(folder)}")
     mqtt_client(bridge)  # a certificate that can't be used is an error now, and not only in the log
     projects = projects_named(settings.agentkit_mqtt_projects)
     return lambda: serve_embedded(projects, chat_service, bridge, folder)

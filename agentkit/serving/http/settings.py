@@ -8,9 +8,17 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agentkit.evidence.settings import Word
-from agentkit.serving.environment import Level, check_environment, check_names, data_folder, session_store
+from agentkit.serving.environment import (
+    Level,
+    check_environment,
+    check_names,
+    data_folder,
+    session_store,
+    use_secret_files,
+)
 from agentkit.serving.http.env_file import EnvFile
 from agentkit.serving.http.page.attachment_schemas import MAX_CHARACTERS
+from agentkit.serving.secret_files import NAMES, SUFFIX
 from agentkit.taint.settings import TaintMode
 
 Names = Annotated[tuple[str, ...], NoDecode]
@@ -45,6 +53,7 @@ class HttpSettings(BaseSettings):
 
     agentkit_model: str | None = Field(default=None, description="provider:model[@url]; replaces llm_server_url.")
     agentkit_tools: Names = Field(default=(), description="Tools by name or as module:name, comma-separated.")
+    agentkit_hooks: Names = Field(default=(), description="Hooks by name or as module:name, comma-separated.")
     agentkit_docs: str | None = Field(default=None, description="Folder of documents that the agent can search.")
     agentkit_mcp: Names = Field(
         default=(),
@@ -129,10 +138,15 @@ class HttpSettings(BaseSettings):
     prometheus_multiproc_dir: Path | None = Field(default=None, description="Folder of the workers' metric files.")
 
     agentkit_mqtt_projects: Names = Field(default=(), description="Projects to serve over MQTT as well.")
-    agentkit_mqtt_broker: str = "localhost"
-    agentkit_mqtt_port: int = Field(default=1883, ge=1, le=65_535)
+    agentkit_mqtt_broker: str = Field(default="localhost", description="The broker: its host, or a URL.")
+    agentkit_mqtt_port: int | None = Field(
+        default=None, ge=1, le=65_535, description="Port of the broker; default: 1883, with TLS 8883."
+    )
     agentkit_mqtt_username: str | None = None
     agentkit_mqtt_password: SecretStr | None = None
+    agentkit_mqtt_password_file: Path | None = Field(
+        default=None, description="A file with the password, read before each connection."
+    )
     agentkit_mqtt_tls: bool = False
     agentkit_mqtt_ca_file: Path | None = None
     agentkit_mqtt_cert_file: Path | None = Field(default=None, description="The client certificate (PEM).")
@@ -144,14 +158,21 @@ class HttpSettings(BaseSettings):
     def __init__(self, **values: Any) -> None:
         file = values.get("_env_file", self.model_config.get("env_file"))
         known = [name.upper() for name in type(self).model_fields]
+        known += [name + SUFFIX for name in NAMES]
         check_environment(known)
+        more: dict[str, str | None] = {}
         if isinstance(file, str | Path):
             found = EnvFile(Path(file))
             check_names(known, found.names, found.path.name)
             values.setdefault("_env_file_encoding", found.encoding)
+            more = found.values
+        use_secret_files(more)
         super().__init__(**values)
 
-    @field_validator("agentkit_tools", "agentkit_cors", "agentkit_image_hosts", "agentkit_mqtt_projects", mode="before")
+    @field_validator(
+        *("agentkit_tools", "agentkit_hooks", "agentkit_cors", "agentkit_image_hosts", "agentkit_mqtt_projects"),
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(filter(None, value.replace(",", " ").split())) if isinstance(value, str) else value

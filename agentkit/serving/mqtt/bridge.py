@@ -15,10 +15,11 @@ from agentkit import ConfigurationError, SessionError
 from agentkit.errors import RequestConflictError
 from agentkit.serving.chat_service import ChatService
 from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, Packet
+from agentkit.serving.mqtt.decoding import BadPayloadError
 from agentkit.serving.mqtt.delivery import Delivery, Echoes
 from agentkit.serving.mqtt.group import Group
 from agentkit.serving.mqtt.intake import Intake, Job, answer_prefixes
-from agentkit.serving.mqtt.payloads import BadPayloadError, Command, UserMessage
+from agentkit.serving.mqtt.payloads import Command, UserMessage
 from agentkit.serving.mqtt.projects import Project
 from agentkit.serving.mqtt.publishing import Publisher
 from agentkit.serving.mqtt.responder import Responder, Response

@@ -36,7 +36,7 @@ from agentkit.serving.mqtt.payloads import topic_level
 from agentkit.serving.mqtt.probe import is_in_use
 from agentkit.serving.mqtt.sender import REQUEST_PROPERTY, Sender
 from agentkit.serving.mqtt.settings import BrokerSettings
-from agentkit.serving.mqtt.tls import mqtt_client
+from agentkit.serving.mqtt.tls import mqtt_client, renew
 
 logger = logging.getLogger("agentkit.mqtt")
 
@@ -44,6 +44,8 @@ SENDER_EXPIRY = 3600
 CONNECTION_CLOSED = "the broker closed the connection"
 NO_RESPONSE = "the broker does not respond"
 SYNC_SECONDS = 5.0
+FILTERS_AT_ONCE = 8
+"""Maximum number of topic filters in one SUBSCRIBE packet: AWS IoT Core closes the connection for more."""
 TAKEOVER_SECONDS, PROBE_SECONDS = 60, 2.0
 """How long a bridge leaves its client id to another client before it looks again, and how long that takes, in
 seconds."""
@@ -106,6 +108,7 @@ class BrokerConnection:
         self._max_inflight = 65_535 if settings.group else min(65_535, max_inflight)
         self._tokens: dict[str, threading.Event] = {}
         self._backlog_token = ""
+        self._to_subscribe: list[list[Any]] = []
         self._is_leaving = self._is_standing_back = False
         self._connected_at = float("inf")
         self._quick_losses = self._session = 0
@@ -298,20 +301,26 @@ class BrokerConnection:
         self._session += not flags.session_present
         self._connected_at = time.monotonic()
         topics = list(self._served)
+        filters: list[Any] = [(topic, 1) for topic in topics]
         if self.is_mqtt5:
             topics += [*self._echoed, f"{self._own_topic}/sync"]
             topics += [self._notice_topic] if self._settings.group else []
             never = SubscribeOptions.RETAIN_DO_NOT_SEND
-            options = [(topic, SubscribeOptions(qos=1, retainHandling=never)) for topic in topics]
-            client.subscribe([*options, (f"{self._own_topic}/ping", SubscribeOptions(qos=0, retainHandling=never))])
-        else:
-            client.subscribe([(topic, 1) for topic in topics])
+            filters = [(topic, SubscribeOptions(qos=1, retainHandling=never)) for topic in topics]
+            filters.append((f"{self._own_topic}/ping", SubscribeOptions(qos=0, retainHandling=never)))
+        self._to_subscribe = [
+            filters[start : start + FILTERS_AT_ONCE] for start in range(0, len(filters), FILTERS_AT_ONCE)
+        ]
+        client.subscribe(self._to_subscribe.pop(0))
 
-    def _on_subscribe(self, _: paho.Client, __: Any, ___: Any, reasons: Sequence[Any], ____: Any) -> None:
+    def _on_subscribe(self, client: paho.Client, _: Any, __: Any, reasons: Sequence[Any], ___: Any) -> None:
         refused = [str(reason) for reason in reasons if reason.is_failure]
         if refused:
             self.refused += len(refused)
             logger.error("the broker refused %d subscriptions: %s", len(refused), refused[0])
+        if self._to_subscribe:
+            client.subscribe(self._to_subscribe.pop(0))
+            return
         self._publish_status("online")
         if not self.is_mqtt5:
             self.synced.set()
@@ -358,8 +367,9 @@ class BrokerConnection:
         for client in (self._listener, self.sender.client):
             client.reconnect_delay_set(TAKEOVER_SECONDS, TAKEOVER_SECONDS)
 
-    def _before_connecting(self, client: paho.Client, _: Any) -> None:
+    def _before_connecting(self, client: paho.Client, context: Any) -> None:
         """Raises ConnectionAbortedError, after which paho waits, while another client uses the client id."""
+        renew(client, context, self._settings)
         if not self._is_standing_back:
             return
         if client is not self._listener:

@@ -64,7 +64,7 @@ def serve_until(
         bridge.start(begins=False)
         bridges.append(bridge)
 
-    what = f"the broker {settings.address}" + (", or the session store," if settings.group else "")
+    what = f"the broker {settings.address}{settings.doubt}" + (", or the session store," if settings.group else "")
     if not keep_trying(what, start, (OSError, SessionError), stopped):
         return
     (bridge,) = bridges

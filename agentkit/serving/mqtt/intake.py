@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from cachetools import FIFOCache
 
 from agentkit.serving.mqtt.broker import Packet
+from agentkit.serving.mqtt.decoding import BadPayloadError
 from agentkit.serving.mqtt.maze import state_message
 from agentkit.serving.mqtt.payloads import (
-    BadPayloadError,
     Command,
     UserMessage,
     read_command,

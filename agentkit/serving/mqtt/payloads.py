@@ -1,6 +1,6 @@
 """Parses untrusted payloads of clients, and determines the topics of answers.
 
-A payload may have up to MAX_BYTES. Broken or too deeply nested JSON, invalid UTF-8, and fields of a wrong type are
+Broken or too deeply nested JSON, invalid UTF-8 (agentkit.serving.mqtt.decoding), and fields of a wrong type are
 tolerated as long as a message can be recognized. Names given by a client are checked or escaped before they are used in
 a topic or a store.
 """
@@ -17,16 +17,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote
 
-from agentkit.errors import ArgumentsError
+from agentkit.serving.mqtt.decoding import (
+    SESSION_FIELDS,
+    BadPayloadError,
+    given_session,
+    id_text,
+    is_id,
+    json_of,
+    nearly_json_of,
+    text_of,
+)
 from agentkit.serving.mqtt.maze import STATE_FIELDS
 from agentkit.serving.mqtt.model_fields import passed_on
 from agentkit.serving.mqtt.projects import FORBIDDEN, Project, is_plain_topic
-from agentkit.tooling.arguments import parse
 from agentkit.tooling.json_repair import cleaned
 
 logger = logging.getLogger("agentkit")
 
-MAX_BYTES = 1_000_000
 MAX_ID_BYTES = 512
 MAX_REQUEST_ID = 200
 """Maximum length of a requestId or clientId, in characters."""
@@ -36,7 +43,8 @@ _PLAIN = re.compile(r"[a-zA-Z0-9_.-]{0,60}")
 _NUMBERS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens"}
 _OWN = frozenset(
     (
-        *("sessionId", "message", "systemPrompt", "prompt_template", "replyTopic", "clientId", "requestId", "stream"),
+        *SESSION_FIELDS,
+        *("message", "systemPrompt", "prompt_template", "replyTopic", "clientId", "requestId", "stream"),
         *("approve", "asked"),
         *(*_NUMBERS, *_NUMBERS.values()),
     )
@@ -44,16 +52,9 @@ _OWN = frozenset(
 """Fields of messages that mean something to the bridge; it passes all others on to the model server."""
 
 
-_SESSION_FIELDS = ("sessionId", "session_id", "target")
+_NAMING = (*SESSION_FIELDS, "target")
 """Fields of commands with the id of a session."""
 _TEMPLATE_FIELDS = ("template", "system_prompt", "prompt_template", "reset")
-
-_RECOGNIZED = frozenset(("message", "sessionId", "session_id"))
-"""Fields by which a payload that is nearly JSON is told from a text."""
-
-
-class BadPayloadError(ValueError):
-    """An invalid topic or payload. The error message gives the reason and does not quote the payload."""
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,9 @@ def read_user_message(project: Project, payload: bytes, response_topic: str | No
     response_topic: the MQTT 5 Response Topic, used when the payload has no replyTopic; it may be any topic, and the
     caller has to check whose it is. Raises BadPayloadError.
     """
-    fields = _nearly_json_of(payload)
+    fields = nearly_json_of(payload)
     if not isinstance(fields, dict):
-        text = fields if isinstance(fields, str) else _text_of(payload)
+        text = fields if isinstance(fields, str) else text_of(payload)
         return _message(project, {"message": text}, response_topic, payload) if text.strip() else None
     message = fields.get("message")
     if fields.get("approve") is not None and message is None:
@@ -141,7 +142,7 @@ def read_user_message(project: Project, payload: bytes, response_topic: str | No
 
 def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str, Any]]:
     """Parse a state of the maze: returns the message that requests a hint, and the state. Raises BadPayloadError."""
-    fields = _nearly_json_of(payload)
+    fields = nearly_json_of(payload)
     if not isinstance(fields, dict):
         raise BadPayloadError("a state must be a JSON object")
     try:
@@ -237,7 +238,7 @@ def session_of(fields: Mapping[str, Any], new: _NewSession) -> str:
     """The session's id, or that of `new` if none is given. Raises BadPayloadError if it is too long."""
     if not _has_session(fields):
         return new.session
-    session = str(fields["sessionId"]).strip()
+    session = id_text(given_session(fields))
     if len(session.encode("utf-8", "replace")) > MAX_ID_BYTES:
         raise BadPayloadError(f"the session id is longer than {MAX_ID_BYTES} bytes")
     return session
@@ -254,8 +255,8 @@ def in_session(message: UserMessage, key: str) -> UserMessage:
 
 
 def _has_session(fields: Mapping[str, Any]) -> bool:
-    given = fields.get("sessionId")
-    return not isinstance(given, bool) and isinstance(given, str | int | float) and bool(str(given).strip())
+    given = given_session(fields)
+    return is_id(given) and bool(id_text(given))
 
 
 def topic_level(session: str) -> str:
@@ -314,9 +315,9 @@ def read_command(project: Project, kind: str, level: str | None, payload: bytes)
     Only an empty payload, {}, or the word "all" means all sessions. Raises BadPayloadError, also where a session is
     named by an empty text, or by a field that is misspelt.
     """
-    fields = _json_of(payload)
+    fields = json_of(payload)
     if fields is None and payload.strip():  # broken JSON or plain text must not be taken for "all"
-        fields = _text_of(payload) if kind != "template" and not payload.lstrip().startswith((b"{", b"[")) else []
+        fields = text_of(payload) if kind != "template" and not payload.lstrip().startswith((b"{", b"[")) else []
     fields = {} if fields is None else fields if isinstance(fields, dict) else {"target": fields}
     session = _named_session(fields, level)
     if session is None and _may_mean_a_session(fields, kind):
@@ -334,10 +335,10 @@ def read_command(project: Project, kind: str, level: str | None, payload: bytes)
 
 def _named_session(fields: Mapping[str, Any], level: str | None) -> str | None:
     """The session that a command names; None if it names none. Raises BadPayloadError for one that is empty."""
-    given = [fields[name] for name in _SESSION_FIELDS if name in fields]
-    if any(isinstance(each, bool) or not isinstance(each, str | int | float) for each in given):
+    given = [fields[name] for name in _NAMING if name in fields]
+    if not all(map(is_id, given)):
         raise BadPayloadError("the session id must be a string or a number")
-    names = [str(each).strip() for each in given] or ([unquote(level).strip()] if level is not None else [])
+    names = [id_text(each) for each in given] or ([unquote(level).strip()] if level is not None else [])
     if not all(names):
         raise BadPayloadError("the session id is empty")
     return names[0] if names else None
@@ -348,7 +349,7 @@ def _may_mean_a_session(fields: Mapping[str, Any], kind: str) -> bool:
     unknown = [name for name in fields if name not in _TEMPLATE_FIELDS]
     if kind != "template":
         return bool(unknown)
-    return any(difflib.get_close_matches(name, _SESSION_FIELDS, 1, 0.7) for name in unknown)
+    return any(difflib.get_close_matches(name, _NAMING, 1, 0.7) for name in unknown)
 
 
 def _template_of(fields: Mapping[str, Any]) -> str:
@@ -361,59 +362,11 @@ def _template_of(fields: Mapping[str, Any]) -> str:
     return ""
 
 
-def _json_of(payload: bytes) -> Any:
-    """The parsed JSON of a payload; None when it is none. Raises BadPayloadError when it is too large."""
-    if len(payload) > MAX_BYTES:
-        raise BadPayloadError(f"the payload has {len(payload):,} bytes; the limit is {MAX_BYTES:,}")
-    try:
-        try:
-            return json.loads(payload)
-        except UnicodeDecodeError:  # a device that writes its letters as Latin-1 has a session and a message too
-            return json.loads(payload.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return None
-
-
-def _nearly_json_of(payload: bytes) -> Any:
-    """The same, also of a payload that is nearly JSON."""
-    fields = _json_of(payload)
-    return _repaired(payload) if fields is None else fields
-
-
-def _repaired(payload: bytes) -> dict[str, Any] | None:
-    """The fields of a payload that is nearly JSON, as small devices write it: single quotation marks, a comma too many.
-    None for other text, which is a message itself. Raises BadPayloadError for a decision: one that is misread would
-    have an effect that nobody has allowed."""
-    text = payload.decode("utf-8-sig", "replace").strip()
-    if not (text.startswith("{") and text.endswith("}")):
-        return None
-    try:
-        fields = parse(text)
-    except (ArgumentsError, RecursionError):
-        return None
-    if fields.keys().isdisjoint(_RECOGNIZED):
-        return None
-    if "approve" in fields:
-        raise BadPayloadError("a decision (approve) is taken as valid JSON only")
-    return fields
-
-
-def _text_of(payload: bytes) -> str:
-    text = payload.decode("utf-8", "replace")
-    if text.count("\ufffd") > len(text) // 4 or "\0" in text:
-        raise BadPayloadError("the payload is neither valid JSON nor text")
-    return text
-
-
 def _short_text(value: Any) -> str:
     """An id of a client, "" if it is none. The end of a long one is replaced by a digest of it."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if not is_id(value) or (isinstance(value, float) and not value.is_integer()):
         return ""
-    if isinstance(value, float):  # so some clients write all numbers
-        if not value.is_integer():
-            return ""
-        value = int(value)
-    text = str(value)
+    text = value if isinstance(value, str) else id_text(value)
     if len(text) <= MAX_REQUEST_ID:
         return text
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:40]

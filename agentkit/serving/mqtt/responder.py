@@ -243,7 +243,7 @@ class Responder:
         infos = self._session_infos(project)
         old = [info for info in infos if self.idle_times.seconds(info.updated) > idle_seconds]
         for info in {info.id: info for info in (*old, *infos[max_sessions:])}.values():
-            self.service.drop(info)
+            self.sessions.delete_unchanged(info)
 
     def _user_input(
         self,

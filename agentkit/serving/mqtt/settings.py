@@ -11,20 +11,21 @@ SESSION_EXPIRY = 7 * 24 * 3600
 class BrokerSettings:
     """Address of the broker, and how the bridge connects to it.
 
-    client_id: fixed, so that the broker queues messages while the bridge is disconnected. tls: set by itself when one
-    of the TLS files or `alpn` is given. ca_file: CA certificates that verify the broker; None: the system's.
-    cert_file, key_file: the client's certificate and its key (PEM); without key_file, cert_file has both. alpn:
-    the application protocol that the TLS handshake asks for, such as "x-amzn-mqtt-ca" on port 443 of AWS IoT.
-    transport: "websockets" for brokers behind an HTTP proxy, at the path `websocket_path`. group: name of the group of
-    bridges that share the load. protocol: "5", which falls back to 3.1.1 when the broker does not support it, or
-    "3.1.1". keepalive: in seconds. expiry: how long the broker keeps messages for a disconnected bridge, in seconds; 0
-    keeps none.
+    password_file: a file with the password, which is read before each connection. client_id: fixed, so that the broker
+    queues messages while the bridge is disconnected. tls: set by itself when one of the TLS files or `alpn` is given.
+    ca_file: CA certificates that verify the broker; None: the system's. cert_file, key_file: the client's certificate
+    and its key (PEM); without key_file, cert_file has both. alpn: the application protocol that the TLS handshake asks
+    for, such as "x-amzn-mqtt-ca" on port 443 of AWS IoT. transport: "websockets" for brokers behind an HTTP proxy, at
+    the path `websocket_path`. group: name of the group of bridges that share the load. protocol: "5", which falls back
+    to 3.1.1 when the broker does not support it, or "3.1.1". keepalive: in seconds. expiry: how long the broker keeps
+    messages for a disconnected bridge, in seconds; 0 keeps none.
     """
 
     broker: str = "localhost"
     port: int = 1883
     username: str | None = None
     password: str | None = None
+    password_file: Path | None = None
     client_id: str = "agentkit-bridge"
     tls: bool = False
     ca_file: Path | None = None
@@ -46,7 +47,16 @@ class BrokerSettings:
     @property
     def address(self) -> str:
         """ "host:port", for messages."""
-        return f"{self.broker}:{self.port}"
+        return f"{f'[{self.broker}]' if ':' in self.broker else self.broker}:{self.port}"
+
+    @property
+    def doubt(self) -> str:
+        """What may be wrong with the port, for a message that the broker can't be used; "" where nothing is."""
+        if self.uses_tls and self.port == 1883:
+            return " (1883 is usually the port without TLS: 8883 is that with it)"
+        if not self.uses_tls and self.port in (8883, 443):
+            return f" ({self.port} is usually a port with TLS: --tls)"
+        return ""
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Transport, credentials and TLS of MQTT clients."""
 
+import logging
 import socket
 import ssl
 from typing import Any
@@ -10,6 +11,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from agentkit import ConfigurationError
 from agentkit.net.outgoing import HTTPX, check_key_log, check_tls
 from agentkit.serving.mqtt.settings import BrokerSettings
+from agentkit.serving.secret_files import secret_in
+
+logger = logging.getLogger("agentkit.mqtt")
 
 
 def mqtt_client(
@@ -20,7 +24,7 @@ def mqtt_client(
 ) -> mqtt.Client:
     """A client that is not connected yet. options: of `paho.mqtt.client.Client`.
 
-    Raises ConfigurationError when a TLS file can't be read.
+    Its user data is its TLS context, or None. Raises ConfigurationError when a file can't be read.
 
     Sets TCP_NODELAY. Otherwise a small packet waits for the acknowledgement of the previous one (Nagle's algorithm),
     which the other side delays by about 40 ms.
@@ -36,11 +40,35 @@ def mqtt_client(
     client.on_socket_open = set_no_delay
     if settings.transport == "websockets":
         client.ws_set_options(settings.websocket_path)
-    if settings.username is not None:
-        client.username_pw_set(settings.username, settings.password)
+    _log_in(client, settings)
     if settings.uses_tls:
-        client.tls_set_context(_context(settings))
+        context = _context(settings)
+        client.tls_set_context(context)
+        client.user_data_set(context)
     return client
+
+
+def _log_in(client: mqtt.Client, settings: BrokerSettings) -> None:
+    password = settings.password
+    if settings.password_file is not None:
+        password = secret_in(settings.password_file, "the password of the broker")
+    if settings.username is not None:
+        client.username_pw_set(settings.username, password)
+
+
+def renew(client: mqtt.Client, context: ssl.SSLContext | None, settings: BrokerSettings) -> None:
+    """Read the files of a client again before it connects: passwords and certificates are replaced while a bridge runs
+    for months. context: its TLS context."""
+    try:
+        _log_in(client, settings)
+        if context is None:
+            return
+        if settings.ca_file is not None:
+            context.load_verify_locations(cafile=settings.ca_file)
+        if settings.cert_file is not None:
+            _add_certificate(context, settings)
+    except (OSError, ConfigurationError) as error:  # while they are being replaced, for example
+        logger.warning("the files of the connection can't be read again: %s", error)
 
 
 def _context(settings: BrokerSettings) -> ssl.SSLContext:

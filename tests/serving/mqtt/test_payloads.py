@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from agentkit import ConfigurationError
 from agentkit.backends.chat_protocol import laid_over
+from agentkit.serving.mqtt.decoding import BadPayloadError
 from agentkit.serving.mqtt.maze import FUNCTIONS, hint_payload, state_message, tools
 from agentkit.serving.mqtt.model_fields import NOT_PASSED
 from agentkit.serving.mqtt.payloads import (
-    BadPayloadError,
     read_command,
     read_state,
     read_user_message,
@@ -241,6 +241,64 @@ def test_any_bytes_are_a_message_or_none_or_refused(payload: bytes) -> None:
     except BadPayloadError:
         return
     assert parsed is None or (parsed.text.strip() and is_plain_topic(parsed.reply_topic))
+
+
+@pytest.mark.parametrize("around", [(b"", b"\0"), (b"", b"\0\0\0"), (b"\0", b""), (b"\xef\xbb\xbf", b"")])
+def test_the_null_characters_around_a_payload_and_a_byte_order_mark_are_no_part_of_it(
+    around: tuple[bytes, bytes],
+) -> None:
+    """Programs in C send them: influxdata/telegraf#7536, thin-edge/thin-edge.io#3866, collectd/collectd#4005,
+    tuanpmt/espduino#10, nanomq/nanomq#2170."""
+    before, behind = around
+    for payload in (b'{"sessionId": "s", "message": "Hi"}', b"{'sessionId': 's', 'message': 'Hi'}"):
+        parsed = read(before + payload + behind)
+        assert (parsed.session, parsed.text) == ("s", "Hi")
+    assert read(before + b"Hi" + behind).text == "Hi"
+    message, fields = read_state(MAZE, before + b'{"sessionId": "m", "player_pos": [1, 1]}' + behind)
+    assert (message.session, fields["player_pos"]) == ("m", [1, 1])
+    for payload in (b'{"sessionId": "s"}', b"s", b'"s"'):
+        assert read_command(GENERAL, "clear", None, before + payload + behind).session == "s"
+    template = read_command(GENERAL, "template", None, before + b'{"template": "Be brief."}' + behind)
+    assert template.template == "Be brief."
+
+
+def test_null_characters_alone_are_no_message_and_clear_no_session() -> None:
+    assert read(b"\0\0") is None
+    with pytest.raises(BadPayloadError, match="empty"):
+        read_command(GENERAL, "clear", None, b"\0")
+    with pytest.raises(BadPayloadError, match="neither valid JSON nor text"):
+        read(b"a\0b\0")
+
+
+def test_json_in_utf_16_is_read_to_its_last_byte() -> None:
+    """ibm-watson-iot/iot-nodered#32"""
+    payload = json.dumps({"sessionId": "s", "message": "Größe"})
+    for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
+        assert read(payload.encode(encoding)).text == "Größe"
+
+
+def test_a_message_that_was_encoded_twice_is_read_and_a_text_of_json_stays_a_text() -> None:
+    """node-red/node-red#869"""
+    parsed = read(json.dumps(json.dumps({"sessionId": "s", "message": "Hi"})).encode())
+    assert (parsed.session, parsed.text) == ("s", "Hi")
+    assert read(json.dumps('{"a": 1}').encode()).text == '{"a": 1}'
+    assert read_command(GENERAL, "clear", None, json.dumps('{"sessionId": "s"}').encode()).session == "s"
+
+
+def test_a_whole_number_is_the_same_session_in_any_form() -> None:
+    """Godot writes each number of parsed JSON with a fraction: godotengine/godot#108288,
+    yurineko73/Godot-MCP-Native#16."""
+    for payload in (b'{"sessionId": 7, "message": "x"}', b'{"sessionId": 7.0, "message": "x"}'):
+        parsed = read(payload)
+        assert (parsed.session, parsed.reply_topic) == ("7", "general/assistant_response/7")
+    assert read_command(GENERAL, "clear", None, b'{"sessionId": 7.0}').session == "7"
+
+
+def test_a_message_may_name_its_session_as_a_command_does() -> None:
+    parsed = read({"session_id": "s", "message": "Hi", "top_k": 3})
+    assert (parsed.session, parsed.sampling) == ("s", {"top_k": 3})
+    assert read({"sessionId": "a", "session_id": "b", "message": "Hi"}).session == "a"
+    assert read({"sessionId": None, "session_id": "b", "message": "Hi"}).session == "b"
 
 
 # ---- commands
