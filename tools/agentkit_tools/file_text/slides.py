@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.package import (
     Package,
     attribute,
@@ -87,7 +87,7 @@ def _blocks(root: Any) -> tuple[str, list[str]]:
             elif kind not in _FIELDS:
                 blocks.append(text)
         elif name == "tbl":
-            blocks.append("\n".join(_row(row) for row in children(element, "tr")))
+            blocks.append("\n".join(_rows(element)))
         elif name == "pic":
             blocks.append(_description(element))
         elif name not in _LEFT_OUT:
@@ -113,9 +113,17 @@ def _description(picture: Any) -> str:
     return f"[image: {said}]" if said else ""
 
 
-def _row(row: Any) -> str:
-    cells = (one_line(" ".join(_paragraphs(cell))) for cell in children(row, "tc"))
-    return " | ".join(filter(None, cells))
+def _rows(table: Any) -> Iterator[str]:
+    """The rows of a table, a row a line; a cell that goes on below is repeated."""
+    above: list[str] = []
+    for row in children(table, "tr"):
+        cells: list[str] = []
+        for cell in children(row, "tc"):
+            goes_on = is_on(cell, "vMerge") and len(cells) < len(above)
+            cells.append(above[len(cells)] if goes_on else one_line(" ".join(_paragraphs(cell))))
+        above = cells
+        if line := row_line(cells):
+            yield line
 
 
 def _paragraphs(element: Any) -> Iterator[str]:

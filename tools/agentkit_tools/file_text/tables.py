@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
-from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.texts import decoded
 
 NAME = 80
@@ -17,6 +17,9 @@ GROUP = 300
 
 LOOK = 20
 """Rows at the top in which the names of the columns are looked for."""
+
+STEADY = 0.7
+"""The part of the first lines in which a character stands that separates cells."""
 
 _VALUE = re.compile(
     r"[-+(]?[$€£¥₹]?\s?[\d.,'\s]*\d[\d.,'\s:/%)-]*[%$€£¥₹]?|true|false|\d{4}-\d\d-\d\d\S*", re.IGNORECASE
@@ -36,28 +39,48 @@ def read_csv(path: str, content: bytes) -> FileText:
 
 
 def _separator(text: str, expected: str) -> str:
-    """The character that occurs most often in most of the first lines, outside of quotes."""
+    """The character that stands in the first lines most often and as often in each, outside of quotes. Commas within
+    numbers ("name;price", "tea;1,50") do not count where another one separates the cells."""
     lines = [re.sub(r'"[^"]*"', "", line) for line in text[:20_000].split("\n")[:LOOK] if line.strip()]
-    middle = len(lines) // 2
-    counts = {
-        each: sorted(line.count(each) for line in lines)[middle] if lines else 0
-        for each in (expected, ",", ";", "\t", "|")
-    }
-    best = max(counts, key=lambda each: counts[each])
-    return best if counts[best] else expected
+    if not lines:
+        return expected
+    if any(_is_steady(each, lines) for each in ";\t|"):
+        lines = [re.sub(r"(?<=\d),(?=\d)", "", line) for line in lines]
+    scores = {each: _steadiness([line.count(each) for line in lines]) for each in (expected, ",", ";", "\t", "|")}
+    best = max(scores, key=lambda each: scores[each])
+    return best if scores[best] else expected
+
+
+def _is_steady(separator: str, lines: Sequence[str]) -> bool:
+    """Whether nearly all lines have a character, and among them the first one or one without a comma."""
+    has_it = [separator in line for line in lines]
+    return sum(has_it) >= STEADY * len(lines) and (has_it[0] or "," not in lines[0])
+
+
+def _steadiness(counts: Sequence[int]) -> float:
+    """How often a character stands in lines, less for each line with another number of it, and for those without."""
+    middle = sorted(counts)[len(counts) // 2]
+    return middle * (counts.count(middle) / len(counts)) * (sum(map(bool, counts)) / len(counts)) ** 2
 
 
 def _rows(text: str, separator: str) -> Iterator[Sequence[str]]:
-    """The rows. Those behind one that can't be read as such are lines."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    done = 0
-    try:
-        for row in reader:
-            yield row
-            done = reader.line_num
-    except csv.Error:
-        for line in text.split("\n")[done:]:
-            yield [line]
+    """The rows. One that can't be read as such, as its quotes are not closed or a cell is too long, is given by its
+    lines."""
+    lines = io.StringIO(text, newline="")
+    begin = 0
+    while True:
+        reader = csv.reader(lines, delimiter=separator)
+        try:
+            for row in reader:
+                begin = lines.tell()
+                yield row
+        except csv.Error:
+            end = lines.tell()
+            for line in text[begin:end].split("\n"):
+                yield [line]
+            begin = end
+        else:
+            return
 
 
 def table_text(rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -67,9 +90,9 @@ def table_text(rows: Iterable[Sequence[str]]) -> Iterator[str]:
     filled = (row for row in cells if any(row))
     head = list(islice(filled, LOOK))
     start = _header(head)
-    lines = (" | ".join(filter(None, row)) for row in head[: start or 0])
+    lines = map(row_line, head[: start or 0])
     if start is None:
-        yield from _grouped(f"- {' | '.join(filter(None, row))}" for row in chain(head, filled))
+        yield from _grouped(f"- {row_line(row)}" for row in chain(head, filled))
         return
     names = [name[:NAME] for name in head[start]]
     named = (_named(names, row) for row in chain(head[start + 1 :], filled))

@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
 from agentkit_tools.file_text.equations import equation
-from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.hidden_styles import with_bases
 from agentkit_tools.file_text.imported import imported_text
 from agentkit_tools.file_text.package import Package, attribute, child, children, is_off, is_on, local, number_in
@@ -171,7 +171,7 @@ class _Document:
         """The rows of a table, a row a line; a cell that goes on below is repeated."""
         above: list[str] = []
         for row in _rows_of(table):
-            cells: list[str] = []
+            cells = [""] * min(number_in(_value(child(row, "trPr", "gridBefore")), 0), 100)
             for cell in _cells_of(row):
                 merged = child(cell, "tcPr", "vMerge")
                 goes_on = merged is not None and _value(merged) != "restart" and len(cells) < len(above)
@@ -179,8 +179,7 @@ class _Document:
                 cells.append(above[len(cells)] if goes_on and not text else text)
                 cells += [""] * (min(number_in(_value(child(cell, "tcPr", "gridSpan"))), 100) - 1)
             above = cells
-            line = " | ".join(filter(None, cells))
-            if line:
+            if line := row_line(cells):
                 yield line
 
 
