@@ -144,7 +144,7 @@ def test_an_unknown_path_is_reported_with_the_closest_names_in_any_subfolder(tmp
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "far" / "away" / "whales.md").write_text(WHALES)
     with pytest.raises(ToolError, match=r"The closest matches are: far/away/whales\.md\."):
-        documents(tmp_path)[1](["WHALES.md"], "x")
+        documents(tmp_path)[1](["WHALE.md"], "x")
 
 
 def test_at_most_eight_documents_are_read_at_once(tmp_path: Path) -> None:
