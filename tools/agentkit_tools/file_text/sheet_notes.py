@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from agentkit_tools.file_text.form import one_line
-from agentkit_tools.file_text.package import Package, attribute, descendants
+from agentkit_tools.file_text.package import Package, attribute, children, descendants
 
 MAX_MERGED = 10_000
 """Merged cells of a sheet that are looked at."""
@@ -16,11 +16,11 @@ _MERGED = re.compile(rb'mergeCell\s[^<>]{0,200}?ref="([A-Z]{1,3})([0-9]{1,7}):[A
 
 @dataclass(frozen=True)
 class SheetNotes:
-    """merged: the columns and the last rows of the cells that go on below, by their first rows, all from 1. comments:
-    paragraphs with the comments on cells."""
+    """merged: the columns and the last rows of the cells that go on below, by their first rows, all from 1. beside:
+    paragraphs with the text boxes on the sheet and the comments on its cells."""
 
     merged: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
-    comments: Sequence[str] = ()
+    beside: Sequence[str] = ()
 
     def repeated(self, rows: Iterable[list[str]]) -> Iterator[list[str]]:
         """The rows, with the text of a cell that goes on below in each of them."""
@@ -45,7 +45,7 @@ def notes_of_sheets(package: Package, sheets: Mapping[str, bytes]) -> dict[str, 
     for sheet in descendants(package.xml(main), "sheet"):
         _, path = targets.get(attribute(sheet, "id") or "", ("", ""))
         found[attribute(sheet, "name") or ""] = SheetNotes(
-            _merged(sheets.get(path.lower(), b"")), list(_comments(package, path))
+            _merged(sheets.get(path.lower(), b"")), [*_boxes(package, path), *_comments(package, path)]
         )
     return found
 
@@ -67,6 +67,15 @@ def _column(letters: bytes) -> int:
     for letter in letters:
         number = number * 26 + letter - 64
     return number
+
+
+def _boxes(package: Package, sheet: str) -> Iterator[str]:
+    """The texts of the boxes and shapes that are drawn on a sheet."""
+    for kind, target in package.targets(sheet).values():
+        for box in descendants(package.xml(target), "txBody") if kind == "drawing" else ():
+            paragraphs = ("".join(each.text or "" for each in descendants(p, "t")) for p in children(box, "p"))
+            if text := "\n".join(filter(str.strip, paragraphs)):
+                yield text
 
 
 def _comments(package: Package, sheet: str) -> Iterator[str]:

@@ -60,7 +60,7 @@ def _sheets(workbook: Any, formulas: Any, notes: Mapping[str, SheetNotes]) -> It
             rows = map(_completed, rows, _rows(formulas[sheet.title]))
         found = notes.get(sheet.title, SheetNotes())
         title = f"## {sheet.title}"
-        for paragraph in filter(None, chain(table_text(found.repeated(rows)), found.comments)):
+        for paragraph in filter(None, chain(table_text(found.repeated(rows)), found.beside)):
             if title:
                 yield title
                 title = ""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from agentkit_tools.file_text.charts import KINDS, chart_text
 from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.package import (
     Package,
@@ -53,6 +54,8 @@ def _slide(package: Package, number: int, path: str, titles: list[str]) -> str:
     for kind, target in package.targets(path).values():
         if kind == "diagramData":
             blocks.append("\n".join(_paragraphs(package.xml(target))))
+        elif kind in KINDS:
+            blocks.append(chart_text(package, target))
         elif kind == "notesSlide":
             notes += [f"Notes: {each}" for each in _blocks(package.xml(target))[1] if each]
         elif kind == "comments":
@@ -91,6 +94,7 @@ def _blocks(root: Any) -> tuple[str, list[str]]:
         elif name == "pic":
             blocks.append(_description(element))
         elif name not in _LEFT_OUT:
+            blocks.append(_description(element) if name == "graphicFrame" else "")
             todo.extend(reversed(element))
     return title, blocks
 
@@ -107,8 +111,9 @@ def _placeholder(shape: Any) -> str:
 
 
 def _description(picture: Any) -> str:
-    """What was written about an image."""
-    properties = child(picture, "nvPicPr", "cNvPr")
+    """What was written about an image, a chart or the like."""
+    kind = next((each for each in picture if local(each).startswith("nv")), None)
+    properties = child(kind, "cNvPr")
     said = one_line(attribute(properties, "descr") or "") if properties is not None else ""
     return f"[image: {said}]" if said else ""
 
