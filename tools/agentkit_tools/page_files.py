@@ -22,6 +22,9 @@ ENDINGS = {
     "application/epub+zip": ".epub",
     "application/x-ipynb+json": ".ipynb",
     "message/rfc822": ".eml",
+    "application/mbox": ".mbox",
+    "multipart/related": ".mhtml",
+    "application/x-mimearchive": ".mhtml",
 }
 """The endings of files by their media types, for those that are read otherwise than pages."""
 
