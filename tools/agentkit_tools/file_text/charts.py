@@ -18,7 +18,7 @@ MAX_SERIES = 200
 
 _OF_CATEGORIES = ("cat", "xVal")
 _OF_VALUES = ("val", "yVal")
-_NO_FORM = re.compile(r'"[^"]*"|\[[^\]]*\]|\\.')
+_NO_FORM = re.compile(r'"[^"]{0,200}"|\[[^\[\]]{0,200}\]|\\.')
 _EPOCH = datetime.datetime(1899, 12, 30)
 
 Points = Mapping[int, str]
