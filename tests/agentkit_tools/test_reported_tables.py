@@ -1,6 +1,11 @@
 """Tables that other programs were reported to read into the wrong columns; each test names its report."""
 
+import datetime
+import io
+from collections.abc import Sequence
+
 import pytest
+from openpyxl import Workbook
 
 from agentkit_tools.file_text import read_file
 from agentkit_tools.file_text.tables import read_csv
@@ -112,3 +117,78 @@ def test_rows_behind_a_cell_that_is_too_long_have_the_names_of_their_columns() -
 
 def test_rows_that_can_not_be_read_are_read_in_linear_time() -> None:
     assert_linear(lambda size: read_csv("a.csv", b"%s\n" % (b"x" * 132_000) * size), 8)
+
+
+# Several tables, and several rows of names
+
+
+def workbook(*rows: Sequence[object], merged: Sequence[str] = ()) -> bytes:
+    made, file = Workbook(), io.BytesIO()
+    for row in rows:
+        made.active.append(row)
+    for cells in merged:
+        made.active.merge_cells(cells)
+    made.save(file)
+    return file.getvalue()
+
+
+def test_names_of_columns_in_two_rows_are_joined() -> None:
+    # frictionlessdata/tabulator-py#320, yuezhiai/jonex#8: "Current" above "Phase 1" was lost
+    found = text_of(
+        "a.xlsx",
+        workbook(
+            ("People by quarter",),
+            ("Town", "Q1", None, "Q2", None),
+            (None, "men", "women", "men", "women"),
+            ("Oslo", 1, 2, 3, 4),
+            ("Bergen", 5, 6, None, 8),
+            merged=("A1:E1", "A2:A3", "B2:C2", "D2:E2"),
+        ),
+    )
+    assert found == (
+        "## Sheet\n\nPeople by quarter\nTown | Q1 men | Q1 women | Q2 men | Q2 women\n"
+        "- Town: Oslo; Q1 men: 1; Q1 women: 2; Q2 men: 3; Q2 women: 4\n"
+        "- Town: Bergen; Q1 men: 5; Q1 women: 6; Q2 women: 8"
+    )
+
+
+def test_a_cell_across_columns_is_read_in_each_of_them() -> None:
+    rows = (("Town", "Monday", "Tuesday"), ("Oslo", "closed", None), ("Voss", 9, 10))
+    assert "- Town: Oslo; Monday: closed; Tuesday: closed\n" in text_of("a.xlsx", workbook(*rows, merged=("B2:C2",)))
+
+
+def test_another_table_below_has_names_of_its_own() -> None:
+    rows = (("town", "people"), ("Oslo", 717710), (), ("Ships",), ("name", "built", "masts"), ("Fram", 1892, 3))
+    ships = "Ships\nname | built | masts\n- name: Fram; built: 1892; masts: 3"
+    both = f"town | people\n- town: Oslo; people: 717710\n\n{ships}"
+    assert text_of("a.xlsx", workbook(*rows)) == f"## Sheet\n\n{both}"
+    table = "\n".join(",".join(map(str, row)) for row in rows)
+    assert text_of("a.csv", table) == both
+    assert text_of("a.csv", table.replace("Ships\n", "")) == both.replace("Ships\n", "")
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "Bergen,291940",
+        "\nBergen,291940",
+        "\nBergen,\nVoss,15000",
+        "\nWest,\nBergen,291940",
+        "\nTotal,1009650\n\nSource,Statistics Norway",
+    ],
+)
+def test_rows_behind_an_empty_one_belong_to_the_table(below: str) -> None:
+    rows = [row.split(",") for row in below.split("\n") if row]
+    said = [f"- town: {town}; people: {people}" if people else f"- town: {town}" for town, people in rows]
+    found = text_of("a.csv", f"town,people\nOslo,717710\n{below}\n")
+    assert found == "\n".join(["town | people", "- town: Oslo; people: 717710", *said])
+
+
+def test_durations_are_hours_minutes_and_seconds() -> None:
+    # wireservice/csvkit#605
+    found = text_of("a.xlsx", workbook(("watch", "time"), ("Ann", datetime.timedelta(hours=30, minutes=5))))
+    assert found.endswith("- watch: Ann; time: 30:05:00")
+
+
+def test_many_tables_are_read_in_linear_time() -> None:
+    assert_linear(lambda size: read_csv("a.csv", b"town,people\nOslo,7\n\n" * size), 4_000)

@@ -8,31 +8,39 @@ from itertools import islice
 from agentkit_tools.file_text.form import one_line
 from agentkit_tools.file_text.package import Package, attribute, children, descendants
 
+MAX_ACROSS = 100
+"""Columns across which a cell is repeated."""
+
 MAX_MERGED = 10_000
 """Merged cells of a sheet that are looked at."""
 
-_MERGED = re.compile(rb'mergeCell\s[^<>]{0,200}?ref="([A-Z]{1,3})([0-9]{1,7}):[A-Z]{1,3}([0-9]{1,7})"')
+_MERGED = re.compile(rb'mergeCell\s[^<>]{0,200}?ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
 
 
 @dataclass(frozen=True)
 class SheetNotes:
-    """merged: the columns and the last rows of the cells that go on below, by their first rows, all from 1. beside:
-    paragraphs with the text boxes on the sheet and the comments on its cells."""
+    """merged: the first and last columns and the last rows of the cells that are one with others, by their first rows,
+    all from 1. beside: paragraphs with the text boxes on the sheet and the comments on its cells."""
 
-    merged: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    merged: Mapping[int, Sequence[tuple[int, int, int]]] = field(default_factory=dict)
     beside: Sequence[str] = ()
 
     def repeated(self, rows: Iterable[list[str]]) -> Iterator[list[str]]:
-        """The rows, with the text of a cell that goes on below in each of them."""
+        """The rows, with the text of a cell that goes on below or beside in each of its places; a title, which is alone
+        in its row, stands once."""
         going_on: dict[int, tuple[int, str]] = {}
         for number, row in enumerate(rows, 1):
+            is_alone = sum(map(bool, row)) < 2
             if any(row) and going_on:
                 for column, text in enumerate(row, 1):
                     last, above = going_on.get(column, (0, ""))
                     row[column - 1] = text or (above if last >= number else "")
-            for column, last in self.merged.get(number, ()):
-                if column <= len(row):
-                    going_on[column] = (last, row[column - 1])
+            for column, end, last in self.merged.get(number, ()):
+                end = column if is_alone else min(end, column + MAX_ACROSS)
+                row += [""] * (end - len(row) if column <= len(row) else 0)
+                for place in range(column, min(end, len(row)) + 1):
+                    row[place - 1] = row[column - 1]
+                    going_on[place] = (last, row[column - 1])
             yield row
 
 
@@ -50,15 +58,14 @@ def notes_of_sheets(package: Package, sheets: Mapping[str, bytes]) -> dict[str, 
     return found
 
 
-def _merged(sheet: bytes) -> dict[int, list[tuple[int, int]]]:
-    """Where cells begin that go on below."""
-    found: dict[int, list[tuple[int, int]]] = {}
+def _merged(sheet: bytes) -> dict[int, list[tuple[int, int, int]]]:
+    """Where cells begin that go on below or beside."""
+    found: dict[int, list[tuple[int, int, int]]] = {}
     behind = sheet.rfind(b"mergeCells")  # the end of their list, which stands behind the rows
     begin = sheet.rfind(b"mergeCells", 0, max(behind, 0))
     for match in islice(_MERGED.finditer(sheet, max(begin, 0), max(behind, 0)), MAX_MERGED):
-        first, last = int(match[2]), int(match[3])
-        if last > first:
-            found.setdefault(first, []).append((_column(match[1]), last))
+        first, last = int(match[2]), int(match[4])
+        found.setdefault(first, []).append((_column(match[1]), _column(match[3]), last))
     return found
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import chain, groupby, islice, tee, zip_longest
 
 from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.texts import decoded
@@ -83,20 +83,59 @@ def _rows(text: str, separator: str) -> Iterator[Sequence[str]]:
             return
 
 
-def table_text(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+def table_text(rows: Iterable[Sequence[str]], *, merged: bool = False) -> Iterator[str]:
     """The text of a table as paragraphs of some rows, a row a line: "- city: Oslo; people: 717,710". The names of the
-    columns, the rows above them, and those of a table without such names, are their cells."""
+    columns, the rows above them, and those of a table without such names, are their cells. Behind an empty row another
+    table may begin. merged: whether names of columns may stand in several rows, one for several columns."""
     cells = ([one_line(cell) for cell in row] for row in rows)
-    filled = (row for row in cells if any(row))
+    for _, table in groupby(_numbered(cells), key=lambda each: each[0]):
+        yield from _table((row for _, row in table), merged=merged)
+
+
+def _numbered(rows: Iterable[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    """The rows that have a text, each with the number of its table."""
+    number, is_first, after_empty = 0, True, False
+    for row, below, further in _with_next_two(rows):
+        if not any(row):
+            after_empty = not is_first
+            continue
+        has_title = sum(map(bool, row)) == 1 and _is_head(below, further)
+        number += after_empty and (has_title or _is_head(row, below))
+        is_first = after_empty = False
+        yield number, row
+
+
+def _with_next_two(rows: Iterable[list[str]]) -> Iterator[tuple[list[str], list[str], list[str]]]:
+    first, second, third = tee(rows, 3)
+    return zip(first, chain(islice(second, 1, None), [[]]), chain(islice(third, 2, None), [[], []]), strict=False)
+
+
+def _is_head(names: Sequence[str], row: Sequence[str]) -> bool:
+    """Whether a row has the names of all columns that the one below it fills, and that one has values."""
+    named = [bool(name) for name in names]
+    is_named = all(number < len(named) and named[number] for number, cell in enumerate(row) if cell)
+    return sum(named) > 1 and is_named and any(map(_is_value, row)) and not any(map(_is_value, names))
+
+
+def _table(filled: Iterator[list[str]], *, merged: bool) -> Iterator[str]:
     head = list(islice(filled, LOOK))
     start = _header(head)
     lines = map(row_line, head[: start or 0])
     if start is None:
         yield from _grouped(f"- {row_line(row)}" for row in chain(head, filled))
         return
-    names = [name[:NAME] for name in head[start]]
-    named = (_named(names, row) for row in chain(head[start + 1 :], filled))
+    names, rest = head[start], head[start + 1 :]
+    while merged and len(rest) > 1 and len(set(filter(None, names))) < sum(map(bool, names)) and _is_head(*rest[:2]):
+        names, rest = _below(names, rest[0]), rest[1:]
+    names = [name[:NAME] for name in names]
+    named = (_named(names, row) for row in chain(rest, filled))
     yield from _grouped(chain(lines, [" | ".join(filter(None, names))], named))
+
+
+def _below(names: Sequence[str], row: Sequence[str]) -> list[str]:
+    """The names of columns with those that stand below them, each once."""
+    both = zip_longest(names, row, fillvalue="")
+    return [" ".join(dict.fromkeys(filter(None, pair))) for pair in both]
 
 
 def _header(rows: Sequence[Sequence[str]]) -> int | None:
