@@ -22,13 +22,13 @@ def workbook() -> bytes:
 
     made, file = Workbook(), io.BytesIO()
     for row in (("town", "people"), ("Oslo", 717710)):
-        made.active.append(row)
+        made.worksheets[0].append(row)
     made.save(file)
     return file.getvalue()
 
 
-def text_of(content: bytes, kind: str, **more: bool) -> str:
-    return page_text(Page("https://e.example/a", 200, kind, None, content, **more)).text
+def text_of(content: bytes, kind: str, *, truncated: bool = False) -> str:
+    return page_text(Page("https://e.example/a", 200, kind, None, content, truncated)).text
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def text_of(name: str, content: bytes) -> str:
 def with_parts(document: bytes, parts: Mapping[str, str]) -> bytes:
     """A document with more parts."""
     file = zipfile.ZipFile(io.BytesIO(document))
-    return zipped({name: file.read(name) for name in file.namelist()} | parts)
+    return zipped({**{name: file.read(name) for name in file.namelist()}, **parts})
 
 
 def points(*values: str) -> str:
@@ -132,7 +132,7 @@ def test_charts_are_read_in_linear_time() -> None:
 def test_the_text_boxes_of_a_workbook_are_read() -> None:
     file, book = io.BytesIO(), Workbook()
     for row in (("town", "people"), ("Oslo", 717710)):
-        book.active.append(row)
+        book.worksheets[0].append(row)
     book.save(file)
     words = "<a:p><a:r><a:t>All numbers </a:t></a:r><a:r><a:t>are of 2024.</a:t></a:r></a:p>"
     box = f"<xdr:sp><xdr:txBody>{words}</xdr:txBody></xdr:sp>"

@@ -3,6 +3,7 @@
 import datetime
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from openpyxl import Workbook
@@ -122,12 +123,13 @@ def test_rows_that_can_not_be_read_are_read_in_linear_time() -> None:
 # Several tables, and several rows of names
 
 
-def workbook(*rows: Sequence[object], merged: Sequence[str] = ()) -> bytes:
+def workbook(*rows: tuple[Any, ...], merged: Sequence[str] = ()) -> bytes:
     made, file = Workbook(), io.BytesIO()
+    sheet = made.worksheets[0]
     for row in rows:
-        made.active.append(row)
+        sheet.append(row)
     for cells in merged:
-        made.active.merge_cells(cells)
+        sheet.merge_cells(cells)
     made.save(file)
     return file.getvalue()
 

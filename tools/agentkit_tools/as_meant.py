@@ -9,8 +9,8 @@ _LINK = re.compile(r"!?\[[^\[\]]{0,300}\]\(\s*<?([^\s<>]{1,4000})>?\s*\)")
 _LABEL = re.compile(
     r"\A(?:\[\d{1,6}\]\s?)?(?:(?:source|url|address|path|file|document)\s?:\s+|view-source:)?", re.IGNORECASE
 )
-_QUOTES = ("``", '""', "''", "<>", "“”", "«»", "()")
-_SEVERAL = re.compile(r"[,;]?\s+(?=https?://)", re.IGNORECASE)
+_QUOTES = (("`", "`"), ('"', '"'), ("'", "'"), ("<", ">"), ("“", "”"), ("«", "»"), ("(", ")"))
+_SEVERAL = re.compile(r"[,;]?\s{1,9}(?=https?://)", re.IGNORECASE)
 _BARE = re.compile(r"(?:[a-z0-9-]{1,63}\.){1,8}([a-z]{2,24})(?::\d{1,5})?(?=[/?#]|\Z)", re.IGNORECASE)
 _FILES = TEXT | CODE | DOCUMENTS | WITHOUT_TEXT
 
@@ -29,7 +29,7 @@ def as_meant(written: str) -> str:
 def addresses_in(written: str) -> Iterator[str]:
     """The addresses in what a model gives as one: several are separated by spaces or lines. A host without a scheme
     ("www.example.org/a") gets https, as in a browser."""
-    for text in _SEVERAL.split(as_meant(written)):
+    for text in map(str.strip, _SEVERAL.split(as_meant(written))):
         if text.startswith("//"):
             yield f"https:{text}"
         elif (bare := _BARE.match(text)) and (
