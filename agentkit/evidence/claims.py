@@ -20,8 +20,8 @@ SHORT_ANSWER = 80
 
 _CODE = r"`[^`\n]{1,300}`"
 _LINK = r"\]\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}(?:\s{1,3}\"[^\"\n]{0,200}\")?\)"
-_LABELLED = rf"[(（]\s?[^\W\d_]{{1,12}}(?:\s[^\W\d_]{{1,12}})?[.:：]?\s{{0,2}}(?:[,;]?\s?{MARK.pattern}){{1,5}}\s?[)）]"
-"""Marks with a word or two before them that say nothing of the matter: "(Source: [3])"."""
+_LABELLED = rf"[(（]\s?[^\W\d_]{{1,12}}(?:\s[^\W\d_]{{1,12}})?[.:：]\s{{0,2}}(?:[,;]?\s?{MARK.pattern}){{1,5}}\s?[)）]"
+"""Marks with a label before them, which says nothing of the matter: "(Source: [3])", "(vgl. [3])"."""
 _MARKUP = re.compile(
     rf"(?P<code>{_CODE})|(?P<labelled>{_LABELLED})|(?P<image>!\[[^\[\]\n]{{0,300}}\]\([^()\s]{{0,1000}}\))|(?P<mark>\[?{MARK.pattern}\]?"
     r"(?:\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}\))?)"

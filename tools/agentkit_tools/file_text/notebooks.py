@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined
@@ -14,6 +14,7 @@ _STANDS_FOR_MORE = re.compile(r"<[\w.]{1,200} (?:object|at 0x[0-9a-f]{1,20}|obje
 """The plain text of what is shown as a page or a formula, such as <IPython.core.display.HTML object>."""
 
 HEAD = 300
+"""Characters of such a text that are looked at."""
 
 OUTPUT = 5_000
 """Maximum length of what one cell printed, in characters."""
@@ -60,14 +61,14 @@ def _output(output: Mapping[str, Any]) -> str:
     data = output.get("data")
     shown = data if isinstance(data, dict) else output
     plain = _text(shown.get("text/plain")) or _text(shown.get("text"))
-    forms = (
-        _text(shown.get("text/markdown")),
-        "" if _STANDS_FOR_MORE.fullmatch(plain.strip()[:HEAD]) else plain,
-        html_text(_text(shown.get("text/html"))).text,
-        _text(shown.get("text/latex")),
-        plain,
+    forms: tuple[Callable[[], str], ...] = (
+        lambda: _text(shown.get("text/markdown")),
+        lambda: "" if _STANDS_FOR_MORE.fullmatch(plain.strip()[:HEAD]) else plain,
+        lambda: html_text(_text(shown.get("text/html"))).text,
+        lambda: _text(shown.get("text/latex")),
+        lambda: plain,
     )
-    return next((form for form in forms if form.strip()), "")
+    return next((text for form in forms if (text := form()).strip()), "")
 
 
 def _text(value: Any) -> str:

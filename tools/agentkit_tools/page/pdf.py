@@ -3,6 +3,7 @@
 import re
 import threading
 import time
+from contextlib import suppress
 
 import pypdfium2
 import pypdfium2.raw as pdfium
@@ -62,7 +63,8 @@ def _read(content: bytes) -> tuple[str, list[str], int, str, bool]:
     with pypdfium2.PdfDocument(content) as document:
         form = document.get_formtype()
         if form != pdfium.FORMTYPE_NONE:
-            document.init_forms()
+            with suppress(pypdfium2.PdfiumError):  # the pages can be read without
+                document.init_forms()
         title = _title(document)
         count = len(document)
         for number in range(min(count, MAX_PAGES)):
