@@ -296,6 +296,22 @@ def test_an_empty_name_is_not_the_working_directory() -> None:
         documents("")
 
 
+@pytest.mark.parametrize("folder", [None, 5, ["a", "b"]])
+def test_what_is_no_path_is_refused_with_what_to_pass(folder: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"pass the path of one folder; .* tool\.replace\(name=\.\.\.\)"):
+        documents(folder)
+
+
+def test_two_folders_are_searched_by_tools_with_names_of_their_own(tmp_path: Path) -> None:
+    tools = []
+    for name in ("laws", "cases"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "whales.md").write_text(WHALES)
+        tools += [each.replace(name=f"{each.name}_of_{name}") for each in documents(tmp_path / name)]
+    Agent("extractive", tools=tools)
+    assert sources(tools[2](["whales"])) == ["whales.md"]
+
+
 def test_a_folder_that_is_gone_is_an_error_and_keeps_its_index(tmp_path: Path) -> None:
     folder = tmp_path / "mounted"
     folder.mkdir()

@@ -72,6 +72,11 @@ def documents(
     Raises ConfigurationError when the folder does not exist or can't be read, or the name of the embeddings names no
     model.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise ConfigurationError(
+            f"documents({folder!r:.80}): pass the path of one folder; tools for a second one get names of their own by "
+            "tool.replace(name=...)"
+        )
     root = Path(os.path.expanduser(folder))  # "~" stays where there is no home directory: there is no such folder
     wrong = "no folder is named" if folder == "" else _unusable(root)
     if wrong:
