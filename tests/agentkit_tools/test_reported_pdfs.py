@@ -146,3 +146,36 @@ def test_columns_from_right_to_left_are_read_from_the_right() -> None:
     right, left = read_as("DEF"), read_as("LMN")
     assert found.count(right) == found.count(left) == 12
     assert found.rindex(right) < found.index(left)
+
+
+# Powers
+
+
+def raised(x: int, base: str, power: str, rise: int = 5) -> str:
+    return f"BT /F1 12 Tf {x} 700 Td ({base}) Tj /F1 7 Tf {rise} Ts ({power}) Tj 0 Ts /F1 12 Tf ( ) Tj ET "
+
+
+@pytest.mark.parametrize(
+    ("base", "power", "read"),
+    [
+        ("10", "9", "10^9"),
+        ("10", "-12", "10^-12"),
+        ("4.2(7)", "3", "4.2(7)^3"),
+        ("5 m", "2", "5 m^2"),
+        ("cm", "-1", "cm^-1"),
+        ("keepers", "3", "keepers3"),  # the mark of a note
+    ],
+)
+def test_a_raised_number_is_a_power(base: str, power: str, read: str) -> None:
+    # 10 to the 9 was "109", another number
+    found = text_of(page(words(50, 700, "About ") + raised(90, base, power) + words(160, 700, "ships.")))
+    assert " ".join(found.split()) == f"About {read} ships."
+
+
+def test_a_lowered_number_and_those_on_the_line_are_no_powers() -> None:
+    drawn = raised(50, "H", "2", -3) + words(90, 700, "x-12 text/x-diff 109 x2 2-3 ISO-8859-1")
+    assert text_of(page(drawn)) == "H2 x-12 text/x-diff 109 x2 2-3 ISO-8859-1"
+
+
+def test_a_number_that_stands_there_both_ways_stays_as_it_is() -> None:
+    assert text_of(page(raised(50, "10", "9") + words(90, 700, "and 109 ships"))) == "109 and 109 ships"

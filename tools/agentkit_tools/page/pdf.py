@@ -10,6 +10,7 @@ import pypdfium2.raw as pdfium
 
 from agentkit_tools.page.columns import text_by_columns
 from agentkit_tools.page.pdf_notes import notes_of_page
+from agentkit_tools.page.powers import with_powers
 from agentkit_tools.page.right_to_left import with_words_turned
 from agentkit_tools.unreadable import UnreadableError, why_broken
 
@@ -93,7 +94,8 @@ def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:
     try:
         text = page.get_textpage()
         try:
-            shown = with_words_turned(text_by_columns(text) or str(text.get_text_bounded()), text)
+            shown = with_powers(text_by_columns(text) or str(text.get_text_bounded()), text)
+            shown = with_words_turned(shown, text)
             return "\n\n".join(filter(None, [_joined_lines(shown), *notes_of_page(document, page)]))
         finally:
             text.close()
