@@ -20,8 +20,10 @@ SHORT_ANSWER = 80
 
 _CODE = r"`[^`\n]{1,300}`"
 _LINK = r"\]\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}(?:\s{1,3}\"[^\"\n]{0,200}\")?\)"
+_LABELLED = rf"[(（]\s?[^\W\d_]{{1,12}}(?:\s[^\W\d_]{{1,12}})?[.:：]\s{{0,2}}(?:[,;]?\s?{MARK.pattern}){{1,5}}\s?[)）]"
+"""Marks with a label before them, which says nothing of the matter: "(Source: [3])", "(vgl. [3])"."""
 _MARKUP = re.compile(
-    rf"(?P<code>{_CODE})|(?P<image>!\[[^\[\]\n]{{0,300}}\]\([^()\s]{{0,1000}}\))|(?P<mark>\[?{MARK.pattern}\]?"
+    rf"(?P<code>{_CODE})|(?P<labelled>{_LABELLED})|(?P<image>!\[[^\[\]\n]{{0,300}}\]\([^()\s]{{0,1000}}\))|(?P<mark>\[?{MARK.pattern}\]?"
     r"(?:\((?:[^()\s]|\([^()\s]{0,200}\)){0,1000}\))?)"
     rf"|(?P<link>{_LINK})|(?P<address><?https?://[^\s<>\u3000-\u303f\uff00-\uffef]{{1,2000}}(?<![.,;:!?])>?)"
     r"|(?P<foreign>【[^【】†\n]{1,60}†[^【】†\n]{0,60}】)|(?P<tag></?[A-Za-z][A-Za-z0-9]{0,15}(?:\s[^<>\n]{0,300})?/?>)|(?P<emphasis>\*{1,3}|__|~~)|(?P<space>\n[\s>]{0,99}|[\s|\\]{2,999}|[\t|\\])"
@@ -186,7 +188,7 @@ def _plain(answer: str, block: Block, known: Container[int], addresses: Mapping[
         kind = markup.lastgroup
         if kind == "code":
             continue
-        if kind == "mark":
+        if kind in ("mark", "labelled"):
             cites = list(marks(answer, known, markup.start(), markup.end()))
             if not cites:
                 continue
@@ -195,7 +197,7 @@ def _plain(answer: str, block: Block, known: Container[int], addresses: Mapping[
             number = addresses.get(key_of(_address_in(markup[0])))
             plain.links += [] if number is None else [Mark(markup.start(), markup.end(), (number,))]
         plain.add(answer[done : markup.start()], done)
-        if kind in ("space", "mark", "address", "tag", "image", "foreign"):
+        if kind in ("space", "mark", "labelled", "address", "tag", "image", "foreign"):
             plain.add(" ", markup.start())
         done = markup.end()
     plain.add(answer[done : block.end], done)

@@ -1,4 +1,4 @@
-"""The marks by which an answer cites: `[3]`, `[3][4]`, `[3, 4]`, `[3-5]`, `[^3]`, `[3](address)`, `【3】`, `［3］`."""
+"""The marks by which an answer cites: `[3]`, `[3][4]`, `[3, 4]`, `[3-5]`, `[^3]`, `[^3^]`, `[3](address)`, `【3】`."""
 
 import re
 from collections.abc import Container, Iterator
@@ -7,11 +7,16 @@ from dataclasses import dataclass
 MOST_OF_RANGE = 20
 """How many sources `[3-22]` may cite; a wider range is no citation."""
 
-_ITEM = r"\^?\d{1,6}(?:\s?[-–—−~]\s?\^?\d{1,6})?"
-_LOCATOR = r"(?:[,，;]\s?[^\W\d_]{1,7}\.?\s?\d[\d\s–—,-]{0,20})?"
-"""Where in the source: "[1, p. 6–7]"."""
+_ITEM = r"\^?\d{1,6}\^?(?:\s?[-–—−~]\s?\^?\d{1,6}\^?)?"
+_LOCATOR = r"(?:(?:[,，;]\s?[^\W\d_]{1,7}\.?|[,，;]?\s?(?:pp?\.|§{1,2}))\s?\d[\d\s–—,-]{0,20})?"
+"""Where in the source: "[1, p. 6–7]", "[1 § 2]"."""
+_LABEL = (
+    r"(?:(?:[Ss]ources?|[Rr]ef(?:erence)?s?|[Cc]it(?:e|ations?)|[Dd]oc(?:ument)?s?|ID)[\s:]"
+    r"|来源[\s:：]?|引用[\s:：]?|资料[\s:：]?|文档[\s:：]?|出典[\s:：]?)\s?"
+)
+"""What some models write before the number, as they were trained to: "[citation:3]", "[来源3]"."""
 _INSIDE = (
-    rf"\s?(?:(?:[Ss]ources?|[Rr]ef|[Cc]ite|ID)[\s:]\s?)?({_ITEM}(?:\s?[,，、;]\s?{_ITEM}){{0,29}}){_LOCATOR}"
+    rf"\s?(?:{_LABEL})?({_ITEM}(?:\s?(?:[,，、;&]|\band\b)\s?{_ITEM}){{0,29}}){_LOCATOR}"
     r"\s?(?:†[^】\]\n]{0,40})?"
 )
 MARK = re.compile(rf"\\?[\[【［〔]{_INSIDE}\\?[\]】］〕]")

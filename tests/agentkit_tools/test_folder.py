@@ -144,7 +144,7 @@ def test_an_unknown_path_is_reported_with_the_closest_names_in_any_subfolder(tmp
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "far" / "away" / "whales.md").write_text(WHALES)
     with pytest.raises(ToolError, match=r"The closest matches are: far/away/whales\.md\."):
-        documents(tmp_path)[1](["WHALES.md"], "x")
+        documents(tmp_path)[1](["WHALE.md"], "x")
 
 
 def test_at_most_eight_documents_are_read_at_once(tmp_path: Path) -> None:
@@ -294,6 +294,22 @@ def test_a_missing_folder_is_refused_when_the_tools_are_created(tmp_path: Path, 
 def test_an_empty_name_is_not_the_working_directory() -> None:
     with pytest.raises(ConfigurationError, match="no folder is named"):
         documents("")
+
+
+@pytest.mark.parametrize("folder", [None, 5, ["a", "b"]])
+def test_what_is_no_path_is_refused_with_what_to_pass(folder: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"pass the path of one folder; .* tool\.replace\(name=\.\.\.\)"):
+        documents(folder)
+
+
+def test_two_folders_are_searched_by_tools_with_names_of_their_own(tmp_path: Path) -> None:
+    tools = []
+    for name in ("laws", "cases"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "whales.md").write_text(WHALES)
+        tools += [each.replace(name=f"{each.name}_of_{name}") for each in documents(tmp_path / name)]
+    Agent("extractive", tools=tools)
+    assert sources(tools[2](["whales"])) == ["whales.md"]
 
 
 def test_a_folder_that_is_gone_is_an_error_and_keeps_its_index(tmp_path: Path) -> None:

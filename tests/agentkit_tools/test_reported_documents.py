@@ -273,7 +273,7 @@ def test_a_workbook_of_many_merged_cells_is_read_in_linear_time() -> None:
     from agentkit_tools.file_text.sheet_notes import SheetNotes
 
     def read(size: int) -> None:
-        notes = SheetNotes({number: [(1, size), (3, number + 1)] for number in range(1, size)})
+        notes = SheetNotes({number: [(1, 1, size), (3, 3, number + 1)] for number in range(1, size)})
         assert sum(1 for _ in notes.repeated(["a", "", "c"] for _ in range(size))) == size
 
     assert_linear(read, 20_000)

@@ -112,3 +112,10 @@ def test_a_page_under_several_addresses_is_shown_once() -> None:
 def test_where_a_reader_comes_from_makes_no_other_source(address: str, key: str) -> None:
     """umami-software/umami#1730, aaronpk/IndieNews#35: links of newsletters and posts counted as other pages."""
     assert key_of(address) == key
+
+
+def test_a_page_of_frames_names_the_pages_that_it_shows() -> None:
+    page = '<frameset cols="20%,80%"><frame src="menu.html"><frame src="/main.html"><frame src="http://["><frame></frameset>'
+    found = html_text(f"<html><head><title>The manual</title></head>{page}</html>", "https://example.org/a/")
+    shown = "https://example.org/a/menu.html https://example.org/main.html"
+    assert found.text == f"[… the page has no text of its own; it shows these pages: {shown}]"

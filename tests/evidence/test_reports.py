@@ -167,3 +167,12 @@ def test_digits_are_words_of_a_sentence_also_where_no_spaces_are(source: str) ->
     """A Chinese source that says the same, word for word, was "only a part of it"."""
     (found,) = checked("塔的高度是31米，建于1794年[1]。", {1: Source(1, "塔.txt", "塔", texts=(source,))})
     assert found.verdict == "supported"
+
+
+@pytest.mark.parametrize("label", ["(Source: [1])", "(see [1])", "（出典：[1]）", "(vgl. [1], [2])"])
+def test_a_word_before_a_mark_is_no_part_of_the_sentence(label: str) -> None:
+    # it counted as a name that the source does not have
+    page = "The harbour lighthouse was lit on 4 March 1871. Its tower of grey granite is 38 metres tall."
+    sources = {number: Source(number, f"https://example.org/{number}", texts=(page,)) for number in (1, 2)}
+    found = checked(f"Its granite tower is 38 metres tall {label}.", sources)
+    assert {citation.verdict for citation in found} == {"supported"}

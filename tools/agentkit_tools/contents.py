@@ -92,6 +92,13 @@ class Contents:
         found: tuple[int] = self._database.execute("SELECT count(*) FROM file WHERE why IS NULL").fetchone()
         return found[0]
 
+    def titled(self, title: str) -> list[str]:
+        """The paths of the documents with this title."""
+        return [
+            path
+            for (path,) in self._database.execute("SELECT path FROM file WHERE title = ? AND why IS NULL", (title,))
+        ]
+
     def paths(self) -> list[str]:
         """The paths of all documents."""
         return [path for (path,) in self._database.execute("SELECT path FROM file WHERE why IS NULL ORDER BY path")]

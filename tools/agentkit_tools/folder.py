@@ -5,15 +5,17 @@ New and changed files are indexed at the next search or read.
 
 import difflib
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from agentkit import ConfigurationError, Context, Tool, ToolError, tool
 from agentkit.retrieval import Embedder, content_words, embedder
+from agentkit_tools.as_meant import as_meant
 from agentkit_tools.contents import Contents, Document, Hit
 from agentkit_tools.cutting import cut_for
 from agentkit_tools.excerpts import excerpt
@@ -70,6 +72,11 @@ def documents(
     Raises ConfigurationError when the folder does not exist or can't be read, or the name of the embeddings names no
     model.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise ConfigurationError(
+            f"documents({folder!r:.80}): pass the path of one folder; tools for a second one get names of their own by "
+            "tool.replace(name=...)"
+        )
     root = Path(os.path.expanduser(folder))  # "~" stays where there is no home directory: there is no such folder
     wrong = "no folder is named" if folder == "" else _unusable(root)
     if wrong:
@@ -245,18 +252,36 @@ def _as_in_hits(path: str, roots: Sequence[str]) -> str:
 
 
 def _document(path: str, roots: Sequence[str], contents: Contents) -> Document | None:
-    """The document at a path, or the only one whose path looks like it: a model writes plain spaces and composed
-    letters. roots: what the path may begin with."""
-    path = path.encode("utf-8", "replace").decode("utf-8")  # a model may write half a surrogate pair
+    """The document at a path, or the only one that can be meant by it: a model writes plain spaces and composed
+    letters, what stood around a path in a result, or only the name or the title of a file. roots: what the path may
+    begin with."""
+    path = _encodable(path)
     found = contents.document(path)
     if found is None:
         path = _as_in_hits(path, roots)
         found = contents.document(path)
     if found is None:
-        typed = as_typed(path)
-        alike = [each for each in contents.paths() if as_typed(each) == typed]
+        meant = _as_in_hits(as_meant(path), roots)
+        alike = next(filter(None, _alike(meant, contents)), [])
         found = contents.document(alike[0]) if len(alike) == 1 else None
     return found
+
+
+def _encodable(path: str) -> str:
+    """A path of a model, which may write half a surrogate pair."""
+    return path.encode("utf-8", "replace").decode("utf-8")
+
+
+def _alike(path: str, contents: Contents) -> Iterator[list[str]]:
+    """The paths that may be meant by one, by one likeness after the other, the nearest first."""
+    paths = contents.paths()
+    for typed in dict.fromkeys((as_typed(path), as_typed(unquote(path)), as_typed(path.partition("#")[0]))):
+        yield [each for each in paths if as_typed(each) == typed]
+    typed = as_typed(path).casefold()
+    yield [each for each in paths if as_typed(each).casefold() == typed]
+    yield [each for each in paths if as_typed(PurePosixPath(each).name).casefold() == typed]
+    yield [each for each in paths if as_typed(PurePosixPath(each).stem).casefold() == typed]
+    yield contents.titled(path)
 
 
 def _unknown(path: str, contents: Contents) -> str:
@@ -269,7 +294,9 @@ def _unknown(path: str, contents: Contents) -> str:
     ending = PurePosixPath(path).suffix.lower()
     if ending in WITHOUT_TEXT:
         return f"{_printable(path)} is not read: files of this kind ({ending}) have no text."
-    nearest = _nearest(path, contents.paths())
+    nearest = next(filter(None, _alike(as_meant(_encodable(path)), contents)), [])[:3] or _nearest(
+        path, contents.paths()
+    )
     hint = f" The closest matches are: {', '.join(nearest)}." if nearest else ""
     return f"document {_printable(path)!r} not found.{hint}"
 

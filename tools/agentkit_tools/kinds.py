@@ -26,7 +26,7 @@ SHEETS = _endings("xlsx xlsm xltx xltm")
 
 DOCUMENTS = SHEETS | _endings(
     "html htm xhtml pdf docx docm dotx dotm pptx pptm ppsx ppsm potx odt ott odp otp ods ots epub csv tsv tab psv json "
-    "geojson webmanifest jsonl ndjson ipynb eml"
+    "geojson webmanifest jsonl ndjson ipynb eml mbox mht mhtml"
 )
 """What has a reader of its own."""
 

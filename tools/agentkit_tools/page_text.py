@@ -23,6 +23,9 @@ from agentkit_tools.unreadable import UnreadableError
 MAX_PRETTY = 100_000
 """Maximum length of JSON that is indented, in characters; the indents of a larger one could exhaust the memory."""
 
+HEAD = 20_000
+"""Characters of a page of an unknown type that show whether it is a text."""
+
 MAX_TAGS = 40_000
 """Tags of a page from which on it is read as a large one: it takes about a second."""
 
@@ -59,12 +62,19 @@ def _readable(page: Page, context: Context[Any]) -> Readable:
             page = replace(page, headers={})
             return in_reader_process(_html_page, page, size=len(page.content), context=context)
         return _html_page(page)
-    if kind.startswith(("image/", "audio/", "video/", "font/")) or not (kind.startswith("text/") or _is_data(kind)):
+    if kind.startswith(("image/", "audio/", "video/", "font/")):
         raise UnreadableError(f"its type is {kind}, which has no text")
     text = page.text
+    if not (kind.startswith("text/") or _is_data(kind)) and _CONTROLS.search(text[:HEAD]):
+        raise UnreadableError(f"its type is {kind}, which has no text")
     if text.count("\0") + text.count("\ufffd") > len(text) / 20:
         raise UnreadableError("its content is binary, not text")
+    if text.startswith("{\\rtf"):
+        raise UnreadableError("it is an RTF document, which is not read")
     return Readable("", _pretty(text) if kind.endswith("json") else text.strip())
+
+
+_CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
 
 
 def _html_page(page: Page) -> Readable:

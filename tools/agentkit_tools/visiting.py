@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 from agentkit import Agent, Context, FetchError, Page, Tool, ToolError, fetch, tool
 from agentkit.errors import ConfigurationError, StatusError
+from agentkit_tools.as_meant import addresses_in
 from agentkit_tools.cutting import cut_for
 from agentkit_tools.index_file import cache_folder
+from agentkit_tools.page_files import page_text
 from agentkit_tools.page_reader import LIMITS, SECONDS, PageReader
 from agentkit_tools.page_text import Readable, readable
 from agentkit_tools.parallel import in_parallel
@@ -79,7 +81,7 @@ class _Visitor:
         context: Context = NO_RUN,
     ) -> str:
         """The tool `visit`."""
-        addresses = list(dict.fromkeys(each.strip() for each in url if each.strip()))
+        addresses = list(dict.fromkeys(address for each in url for address in addresses_in(each)))
         if not addresses:
             raise ToolError("url is empty: provide the address of at least one page.")
         seconds = self.timeout + READING + (0.0 if self.reader is None else SECONDS)
@@ -122,7 +124,7 @@ class _WallError(UnreadableError):
 
 def _without_walls(page: Page, context: Context[Any]) -> Readable:
     """Returns the text of a page. Raises UnreadableError when there is none, or something else in its place."""
-    found = readable(page, context)
+    found = page_text(page, context)
     if page.content_type not in ("text/html", "application/xhtml+xml", ""):
         return found
     wall = wall_of(page.headers, replace(page, content=_beginning(page.content)).text, found.title, found.text)

@@ -13,10 +13,11 @@ const SHORT: Record<Verdict, string> = {
   "not found": t.notFound,
   "no source": t.noSourceHere,
 };
-/** As an answer cites: "[3]", "[3, 4]", "[3-5]", "[^3]", "[source 3]", "[3, p. 7]", "【3†L5】". */
+/** As an answer cites: "[3]", "[3, 4]", "[3-5]", "[^3]", "[^3^]", "[source 3]", "[citation:3]", "[3, p. 7]", "【3†L5】". */
+const LABEL = String.raw`(?:(?:sources?|ref(?:erence)?s?|cit(?:e|ations?)|doc(?:ument)?s?|id)[\s:]|(?:来源|引用|资料|文档|出典)[\s:：]?)`;
 const CITES = new RegExp(
-  String.raw`[[【［〔]\s?(?:(?:sources?|ref|id)[\s:]\s?)?\^?(\d{1,6}(?:\s?[-–—,，、;]\s?\^?\d{1,6}){0,29})` +
-    String.raw`(?:[,;]\s?[a-z]{1,7}\.?\s?\d[\d\s–—,-]{0,20})?(?:†[^】\]\n]{0,40})?\s?[\]】］〕]`,
+  String.raw`[[【［〔]\s?(?:${LABEL}\s?)?\^?(\d{1,6}\^?(?:\s?(?:[-–—,，、;&]|\band\b)\s?\^?\d{1,6}\^?){0,29})` +
+    String.raw`(?:(?:[,;]\s?[a-z]{1,7}\.?|[,;]?\s?(?:pp?\.|§{1,2}))\s?\d[\d\s–—,-]{0,20})?(?:†[^】\]\n]{0,40})?\s?[\]】］〕]`,
   "gi",
 );
 const LONGEST_RANGE = 20;

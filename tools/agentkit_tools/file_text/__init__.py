@@ -10,7 +10,7 @@ from agentkit_tools.file_text.books import read_book
 from agentkit_tools.file_text.code import read_code
 from agentkit_tools.file_text.data import read_json, read_json_lines
 from agentkit_tools.file_text.form import FileText
-from agentkit_tools.file_text.mail import read_mail
+from agentkit_tools.file_text.mail import read_mail, read_mailbox, read_saved_page
 from agentkit_tools.file_text.notebooks import read_notebook
 from agentkit_tools.file_text.open_document import read_open_document
 from agentkit_tools.file_text.package import unpacked_size
@@ -44,6 +44,8 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys((".jsonl", ".ndjson"), read_json_lines),
     ".ipynb": read_notebook,
     ".eml": read_mail,
+    ".mbox": read_mailbox,
+    **dict.fromkeys((".mht", ".mhtml"), read_saved_page),
 }
 """The reader of each ending. Files with another one, or none, are read as text if they are one."""
 

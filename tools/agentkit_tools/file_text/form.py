@@ -3,11 +3,15 @@
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from agentkit_tools.page_text import Readable
 
 SECONDS = 30.0
 """After this time no further part of a file is read."""
+
+MAX_EMPTY = 50
+"""Empty cells in a row that are counted."""
 
 MAX_CHARACTERS = 40_000_000
 """Maximum length of the text of a file; what a small file says may be longer than the file."""
@@ -48,6 +52,17 @@ def joined(parts: Iterable[str], separator: str = "\n\n") -> str:
 def one_line(text: str) -> str:
     """The text with single spaces for all its white space."""
     return " ".join(text.split())
+
+
+def row_line(cells: Sequence[str]) -> str:
+    """A row of a table as a line, with a place for each empty cell before the last one that has a text: without it,
+    what follows would stand below the names of other columns. More than MAX_EMPTY of them have one place."""
+    filled = [number for number, cell in enumerate(cells) if cell]
+    line: list[str] = []
+    for last, number in pairwise([-1, *filled]):
+        empty = number - last - 1
+        line += [""] * (empty if empty <= MAX_EMPTY else 1) + [cells[number]]
+    return " | ".join(line).lstrip()
 
 
 def of_page(page: Readable) -> FileText:

@@ -1,13 +1,14 @@
 """Mails."""
 
 import email
+import re
 from collections.abc import Iterator, Sequence
 from email.message import EmailMessage
 from email.policy import EmailPolicy
 from typing import Any
 
 from agentkit import Page
-from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.form import FileText, joined, of_page, one_line
 from agentkit_tools.page_text import readable
 from agentkit_tools.unreadable import UnreadableError
 
@@ -17,6 +18,8 @@ ADDRESSES = frozenset(("from", "to", "cc", "bcc", "reply-to", "sender"))
 MAX_HEADER = 2_000
 """Characters of a header that are read: the time for one grows with the square of its length."""
 
+
+_BEGIN_OF_MAIL = re.compile(rb"(?:\A|\n\r?\n)From [^\r\n]{0,1000}\r?\n")
 
 RICHER = 5
 """How many times as long as the plain text of a mail its page is when that is read instead: some senders write into the
@@ -43,8 +46,29 @@ def read_mail(path: str, content: bytes) -> FileText:
     return FileText(str(message["Subject"] or ""), _read(_mail(path, message)))
 
 
+def read_saved_page(path: str, content: bytes) -> FileText:
+    """A page that a browser has saved with its pictures (mht, mhtml)."""
+    if content.lstrip().startswith(b"<"):
+        return of_page(readable(Page(path, 200, "text/html", None, content)))
+    message = _parsed(content)
+    return FileText(str(message["Subject"] or ""), _read(_texts(path, message)))
+
+
+def read_mailbox(path: str, content: bytes) -> FileText:
+    """The mails in a file of many (mbox), in their order."""
+    mails = _BEGIN_OF_MAIL.split(content)
+    return FileText(
+        "", _read(part for mail in mails if mail.strip() for part in _mail(path, _parsed(_unescaped(mail))))
+    )
+
+
+def _unescaped(mail: bytes) -> bytes:
+    """A mail without the signs before lines that begin as a mail does in its file."""
+    return re.sub(rb"^>(?=>{0,99}From )", b"", mail, flags=re.MULTILINE)
+
+
 def texts_of_mail(path: str, content: bytes) -> str:
-    """The texts of a mail alone; pages that are saved with their pictures (mht) are such mails, too."""
+    """The texts of a mail alone."""
     return _read(_texts(path, _parsed(content)))
 
 

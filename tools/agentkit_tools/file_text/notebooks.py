@@ -2,13 +2,19 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined
 from agentkit_tools.file_text.texts import decoded, heading_of
-from agentkit_tools.page_text import without_colours
+from agentkit_tools.page_text import html_text, without_colours
 from agentkit_tools.unreadable import UnreadableError
+
+_STANDS_FOR_MORE = re.compile(r"<[\w.]{1,200} (?:object|at 0x[0-9a-f]{1,20}|object at 0x[0-9a-f]{1,20})>")
+"""The plain text of what is shown as a page or a formula, such as <IPython.core.display.HTML object>."""
+
+HEAD = 300
+"""Characters of such a text that are looked at."""
 
 OUTPUT = 5_000
 """Maximum length of what one cell printed, in characters."""
@@ -54,8 +60,15 @@ def _output(output: Mapping[str, Any]) -> str:
         return f"{output.get('ename', 'Error')}: {output.get('evalue', '')}"
     data = output.get("data")
     shown = data if isinstance(data, dict) else output
-    kinds = ("text/markdown", "text/plain", "text")
-    return next((found for kind in kinds if (found := _text(shown.get(kind))).strip()), "")
+    plain = _text(shown.get("text/plain")) or _text(shown.get("text"))
+    forms: tuple[Callable[[], str], ...] = (
+        lambda: _text(shown.get("text/markdown")),
+        lambda: "" if _STANDS_FOR_MORE.fullmatch(plain.strip()[:HEAD]) else plain,
+        lambda: html_text(_text(shown.get("text/html"))).text,
+        lambda: _text(shown.get("text/latex")),
+        lambda: plain,
+    )
+    return next((text for form in forms if (text := form()).strip()), "")
 
 
 def _text(value: Any) -> str:

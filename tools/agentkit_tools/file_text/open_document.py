@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.hidden_styles import without_hidden
 from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local, number_in
 from agentkit_tools.file_text.tables import table_text
@@ -75,7 +75,7 @@ def _table(table: Any) -> Iterator[str]:
         yield f"## {attribute(table, 'name') or 'Table'}"
         yield from table_text(rows)
     else:
-        yield "\n".join(filter(None, (" | ".join(filter(None, row)) for row in rows)))
+        yield "\n".join(filter(None, map(row_line, rows)))
 
 
 def _cells(row: Any) -> list[str]:

@@ -6,33 +6,41 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from agentkit_tools.file_text.form import one_line
-from agentkit_tools.file_text.package import Package, attribute, descendants
+from agentkit_tools.file_text.package import Package, attribute, children, descendants
+
+MAX_ACROSS = 100
+"""Columns across which a cell is repeated."""
 
 MAX_MERGED = 10_000
 """Merged cells of a sheet that are looked at."""
 
-_MERGED = re.compile(rb'mergeCell\s[^<>]{0,200}?ref="([A-Z]{1,3})([0-9]{1,7}):[A-Z]{1,3}([0-9]{1,7})"')
+_MERGED = re.compile(rb'mergeCell\s[^<>]{0,200}?ref="([A-Z]{1,3})([0-9]{1,7}):([A-Z]{1,3})([0-9]{1,7})"')
 
 
 @dataclass(frozen=True)
 class SheetNotes:
-    """merged: the columns and the last rows of the cells that go on below, by their first rows, all from 1. comments:
-    paragraphs with the comments on cells."""
+    """merged: the first and last columns and the last rows of the cells that are one with others, by their first rows,
+    all from 1. beside: paragraphs with the text boxes on the sheet and the comments on its cells."""
 
-    merged: Mapping[int, Sequence[tuple[int, int]]] = field(default_factory=dict)
-    comments: Sequence[str] = ()
+    merged: Mapping[int, Sequence[tuple[int, int, int]]] = field(default_factory=dict)
+    beside: Sequence[str] = ()
 
     def repeated(self, rows: Iterable[list[str]]) -> Iterator[list[str]]:
-        """The rows, with the text of a cell that goes on below in each of them."""
+        """The rows, with the text of a cell that goes on below or beside in each of its places; a title, which is alone
+        in its row, stands once."""
         going_on: dict[int, tuple[int, str]] = {}
         for number, row in enumerate(rows, 1):
+            is_alone = sum(map(bool, row)) < 2
             if any(row) and going_on:
                 for column, text in enumerate(row, 1):
                     last, above = going_on.get(column, (0, ""))
                     row[column - 1] = text or (above if last >= number else "")
-            for column, last in self.merged.get(number, ()):
-                if column <= len(row):
-                    going_on[column] = (last, row[column - 1])
+            for column, end, last in self.merged.get(number, ()):
+                end = column if is_alone else min(end, column + MAX_ACROSS)
+                row += [""] * (end - len(row) if column <= len(row) else 0)
+                for place in range(column, min(end, len(row)) + 1):
+                    row[place - 1] = row[column - 1]
+                    going_on[place] = (last, row[column - 1])
             yield row
 
 
@@ -45,20 +53,19 @@ def notes_of_sheets(package: Package, sheets: Mapping[str, bytes]) -> dict[str, 
     for sheet in descendants(package.xml(main), "sheet"):
         _, path = targets.get(attribute(sheet, "id") or "", ("", ""))
         found[attribute(sheet, "name") or ""] = SheetNotes(
-            _merged(sheets.get(path.lower(), b"")), list(_comments(package, path))
+            _merged(sheets.get(path.lower(), b"")), [*_boxes(package, path), *_comments(package, path)]
         )
     return found
 
 
-def _merged(sheet: bytes) -> dict[int, list[tuple[int, int]]]:
-    """Where cells begin that go on below."""
-    found: dict[int, list[tuple[int, int]]] = {}
+def _merged(sheet: bytes) -> dict[int, list[tuple[int, int, int]]]:
+    """Where cells begin that go on below or beside."""
+    found: dict[int, list[tuple[int, int, int]]] = {}
     behind = sheet.rfind(b"mergeCells")  # the end of their list, which stands behind the rows
     begin = sheet.rfind(b"mergeCells", 0, max(behind, 0))
     for match in islice(_MERGED.finditer(sheet, max(begin, 0), max(behind, 0)), MAX_MERGED):
-        first, last = int(match[2]), int(match[3])
-        if last > first:
-            found.setdefault(first, []).append((_column(match[1]), last))
+        first, last = int(match[2]), int(match[4])
+        found.setdefault(first, []).append((_column(match[1]), _column(match[3]), last))
     return found
 
 
@@ -67,6 +74,15 @@ def _column(letters: bytes) -> int:
     for letter in letters:
         number = number * 26 + letter - 64
     return number
+
+
+def _boxes(package: Package, sheet: str) -> Iterator[str]:
+    """The texts of the boxes and shapes that are drawn on a sheet."""
+    for kind, target in package.targets(sheet).values():
+        for box in descendants(package.xml(target), "txBody") if kind == "drawing" else ():
+            paragraphs = ("".join(each.text or "" for each in descendants(p, "t")) for p in children(box, "p"))
+            if text := "\n".join(filter(str.strip, paragraphs)):
+                yield text
 
 
 def _comments(package: Package, sheet: str) -> Iterator[str]:

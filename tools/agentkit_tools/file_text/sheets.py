@@ -60,7 +60,7 @@ def _sheets(workbook: Any, formulas: Any, notes: Mapping[str, SheetNotes]) -> It
             rows = map(_completed, rows, _rows(formulas[sheet.title]))
         found = notes.get(sheet.title, SheetNotes())
         title = f"## {sheet.title}"
-        for paragraph in filter(None, chain(table_text(found.repeated(rows)), found.comments)):
+        for paragraph in filter(None, chain(table_text(found.repeated(rows), merged=bool(found.merged)), found.beside)):
             if title:
                 yield title
                 title = ""
@@ -85,4 +85,7 @@ def _said(cell: Any) -> str:
         return shown(value, str(cell.number_format))
     if isinstance(value, datetime.datetime):
         return value.isoformat(" ").removesuffix(" 00:00:00")
+    if isinstance(value, datetime.timedelta):
+        minutes, seconds = divmod(round(value.total_seconds()), 60)
+        return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
     return "" if value is None else unescaped(str(value))

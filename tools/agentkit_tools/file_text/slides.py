@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.charts import KINDS, chart_text
+from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.package import (
     Package,
     attribute,
@@ -53,6 +54,8 @@ def _slide(package: Package, number: int, path: str, titles: list[str]) -> str:
     for kind, target in package.targets(path).values():
         if kind == "diagramData":
             blocks.append("\n".join(_paragraphs(package.xml(target))))
+        elif kind in KINDS:
+            blocks.append(chart_text(package, target))
         elif kind == "notesSlide":
             notes += [f"Notes: {each}" for each in _blocks(package.xml(target))[1] if each]
         elif kind == "comments":
@@ -87,10 +90,11 @@ def _blocks(root: Any) -> tuple[str, list[str]]:
             elif kind not in _FIELDS:
                 blocks.append(text)
         elif name == "tbl":
-            blocks.append("\n".join(_row(row) for row in children(element, "tr")))
+            blocks.append("\n".join(_rows(element)))
         elif name == "pic":
             blocks.append(_description(element))
         elif name not in _LEFT_OUT:
+            blocks.append(_description(element) if name == "graphicFrame" else "")
             todo.extend(reversed(element))
     return title, blocks
 
@@ -107,15 +111,24 @@ def _placeholder(shape: Any) -> str:
 
 
 def _description(picture: Any) -> str:
-    """What was written about an image."""
-    properties = child(picture, "nvPicPr", "cNvPr")
+    """What was written about an image, a chart or the like."""
+    kind = next((each for each in picture if local(each).startswith("nv")), None)
+    properties = child(kind, "cNvPr")
     said = one_line(attribute(properties, "descr") or "") if properties is not None else ""
     return f"[image: {said}]" if said else ""
 
 
-def _row(row: Any) -> str:
-    cells = (one_line(" ".join(_paragraphs(cell))) for cell in children(row, "tc"))
-    return " | ".join(filter(None, cells))
+def _rows(table: Any) -> Iterator[str]:
+    """The rows of a table, a row a line; a cell that goes on below is repeated."""
+    above: list[str] = []
+    for row in children(table, "tr"):
+        cells: list[str] = []
+        for cell in children(row, "tc"):
+            goes_on = is_on(cell, "vMerge") and len(cells) < len(above)
+            cells.append(above[len(cells)] if goes_on else one_line(" ".join(_paragraphs(cell))))
+        above = cells
+        if line := row_line(cells):
+            yield line
 
 
 def _paragraphs(element: Any) -> Iterator[str]:

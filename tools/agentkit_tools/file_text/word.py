@@ -3,8 +3,9 @@
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any
 
+from agentkit_tools.file_text.charts import KINDS, chart_text
 from agentkit_tools.file_text.equations import equation
-from agentkit_tools.file_text.form import FileText, joined, one_line
+from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.hidden_styles import with_bases
 from agentkit_tools.file_text.imported import imported_text
 from agentkit_tools.file_text.package import Package, attribute, child, children, is_off, is_on, local, number_in
@@ -51,7 +52,7 @@ def _by(note: Any) -> str:
 
 
 class _Imports:
-    """The texts of the parts that a document imports, by the ids of their relationships."""
+    """The texts of the parts that a document shows or imports, by the ids of their relationships."""
 
     def __init__(self, package: Package, main: str) -> None:
         self._package = package
@@ -61,6 +62,10 @@ class _Imports:
         _, target = self._targets.get(number, ("", ""))
         content = self._package.read(target)
         return imported_text(target, content) if content else ""
+
+    def chart(self, number: str) -> str:
+        kind, target = self._targets.get(number, ("", ""))
+        return chart_text(self._package, target) if kind in KINDS else ""
 
 
 def _styles_path(package: Package, main: str) -> str:
@@ -149,6 +154,8 @@ class _Document:
                 todo.extend(reversed(_boxes(element, self._hidden)))
             elif name == "tbl":
                 yield "\n".join(self._rows(element)), False
+            elif name == "chart":
+                yield self._imports.chart(attribute(element, "id") or ""), False
             elif name == "altChunk":
                 yield self._imports.text(attribute(element, "id") or ""), False
             elif name not in _LEFT_OUT:
@@ -171,7 +178,7 @@ class _Document:
         """The rows of a table, a row a line; a cell that goes on below is repeated."""
         above: list[str] = []
         for row in _rows_of(table):
-            cells: list[str] = []
+            cells = [""] * min(number_in(_value(child(row, "trPr", "gridBefore")), 0), 100)
             for cell in _cells_of(row):
                 merged = child(cell, "tcPr", "vMerge")
                 goes_on = merged is not None and _value(merged) != "restart" and len(cells) < len(above)
@@ -179,8 +186,7 @@ class _Document:
                 cells.append(above[len(cells)] if goes_on and not text else text)
                 cells += [""] * (min(number_in(_value(child(cell, "tcPr", "gridSpan"))), 100) - 1)
             above = cells
-            line = " | ".join(filter(None, cells))
-            if line:
+            if line := row_line(cells):
                 yield line
 
 
@@ -210,14 +216,14 @@ def _through(element: Any, name: str) -> Iterator[Any]:
 
 
 def _boxes(paragraph: Any, hidden: Mapping[str, bool]) -> list[Any]:
-    """The text boxes and imported parts in a paragraph that are not hidden; boxes in `Fallback` are there for older
-    programs, a second time."""
+    """The text boxes, charts and imported parts in a paragraph that are not hidden; boxes in `Fallback` are there for
+    older programs, a second time."""
     boxes = []
     style = _value(child(paragraph, "pPr", "pStyle")) or ""
     todo = list(reversed(paragraph))
     while todo:
         element = todo.pop()
-        if local(element) in ("txbxContent", "altChunk"):
+        if local(element) in ("txbxContent", "altChunk", "chart"):
             boxes.append(element)
         elif local(element) not in _LEFT_OUT and not _is_hidden(element, hidden, style):
             todo.extend(reversed(element))

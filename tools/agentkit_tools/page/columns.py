@@ -7,6 +7,8 @@ from statistics import median
 
 import pypdfium2
 
+from agentkit_tools.page.right_to_left import is_right_to_left
+
 MAX_PIECES = 600
 """Maximum number of pieces of a page that are ordered; the text of each is looked for in the whole page."""
 
@@ -39,7 +41,10 @@ def text_by_columns(text: pypdfium2.PdfTextPage) -> str | None:
     gutter = _gutter(pieces)
     if gutter is None or not _is_across(pieces, gutter):
         return None
-    ordered = _ordered(pieces, gutter)
+    if is_right_to_left(str(text.get_text_bounded())):
+        ordered = [line[::-1] for line in _ordered(pieces, gutter, right_first=True)]
+    else:
+        ordered = _ordered(pieces, gutter)
     lines = (
         " ".join(str(text.get_text_bounded(each.left, each.bottom, each.right, each.top)).strip() for each in line)
         for line in ordered
@@ -83,16 +88,18 @@ def _is_across(pieces: Sequence[Piece], gutter: float) -> bool:
     return sum(one != other for one, other in pairwise(sides)) > 0.25 * len(sides)
 
 
-def _ordered(pieces: Sequence[Piece], gutter: float) -> list[list[Piece]]:
-    """Returns the lines of a page: above each one across both columns what both have, the left before the right."""
+def _ordered(pieces: Sequence[Piece], gutter: float, *, right_first: bool = False) -> list[list[Piece]]:
+    """Returns the lines of a page: above each one across both columns what both have, the left before the right or the
+    other way round."""
     across = _lines([each for each in pieces if _crosses(each, gutter)])
     rest = [each for each in pieces if not _crosses(each, gutter)]
     ordered: list[list[Piece]] = []
     for line in [*across, []]:
         above = [each for each in rest if not line or each.bottom >= line[0].bottom]
         rest = [each for each in rest if line and each.bottom < line[0].bottom]
-        ordered += _lines([each for each in above if each.left <= gutter])
-        ordered += _lines([each for each in above if each.left > gutter])
+        columns = ([each for each in above if each.left <= gutter], [each for each in above if each.left > gutter])
+        for column in reversed(columns) if right_first else columns:
+            ordered += _lines(column)
         ordered += [line] if line else []
     return ordered
 

@@ -3,14 +3,21 @@
 import re
 import threading
 import time
+from contextlib import suppress
 
 import pypdfium2
+import pypdfium2.raw as pdfium
 
 from agentkit_tools.page.columns import text_by_columns
+from agentkit_tools.page.pdf_notes import notes_of_page
+from agentkit_tools.page.powers import with_powers
+from agentkit_tools.page.right_to_left import with_words_turned
 from agentkit_tools.unreadable import UnreadableError, why_broken
 
 MAX_PAGES = 300
 MAX_CHARACTERS = 2_000_000
+STAND_IN = 2_000
+"""Characters up to which a text that names Adobe asks the reader of a form to open it there."""
 SECONDS = 10.0
 """After this time no further page is begun; one page may take seconds."""
 
@@ -27,10 +34,12 @@ def pdf_text(content: bytes) -> tuple[str, str]:
     """
     with _ONE_AT_A_TIME:
         try:
-            title, pages, count, why = _read(content)
+            title, pages, count, why, is_dynamic = _read(content)
         except pypdfium2.PdfiumError as error:
             raise UnreadableError(_reason(str(error), content)) from None
-    text = "\n\n".join(filter(None, (_joined_lines(page) for page in pages)))
+    text = "\n\n".join(filter(None, pages))
+    if is_dynamic and len(text) < STAND_IN and "adobe" in text.lower():
+        raise UnreadableError("it is an XFA form, which only Adobe Reader shows: print it into another PDF")
     if not text.strip():
         raise UnreadableError("the PDF has no text; its pages may be scanned images")
     if count > len(pages):
@@ -46,11 +55,17 @@ def _reason(error: str, content: bytes) -> str:
     return "the PDF has no pages" if _NO_PAGES.search(content) else why_broken(content, "the PDF is damaged")
 
 
-def _read(content: bytes) -> tuple[str, list[str], int, str]:
+def _read(content: bytes) -> tuple[str, list[str], int, str, bool]:
+    """The title, the texts of the pages that were read, the number of all, why the others were not read, and whether
+    they only stand in for a form that another program makes (XFA)."""
     pages: list[str] = []
     characters, why = 0, ""
     end = time.monotonic() + SECONDS
     with pypdfium2.PdfDocument(content) as document:
+        form = document.get_formtype()
+        if form != pdfium.FORMTYPE_NONE:
+            with suppress(pypdfium2.PdfiumError):  # the pages can be read without
+                document.init_forms()
         title = _title(document)
         count = len(document)
         for number in range(min(count, MAX_PAGES)):
@@ -61,7 +76,7 @@ def _read(content: bytes) -> tuple[str, list[str], int, str]:
             if time.monotonic() > end:
                 why = f": they took {SECONDS:g} seconds"
                 break
-    return title, pages, count, why
+    return title, pages, count, why, form == pdfium.FORMTYPE_XFA_FULL
 
 
 def _title(document: pypdfium2.PdfDocument) -> str:
@@ -79,7 +94,9 @@ def _page_text(document: pypdfium2.PdfDocument, number: int) -> str:
     try:
         text = page.get_textpage()
         try:
-            return text_by_columns(text) or str(text.get_text_bounded())
+            shown = with_powers(text_by_columns(text) or str(text.get_text_bounded()), text)
+            shown = with_words_turned(shown, text)
+            return "\n\n".join(filter(None, [_joined_lines(shown), *notes_of_page(document, page)]))
         finally:
             text.close()
     finally:

@@ -3,7 +3,10 @@ that run no scripts."""
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Any
+from urllib.parse import urljoin
 
 from lxml.etree import _Element as Element
 
@@ -17,6 +20,7 @@ LEAST = 200
 """Characters of a text from which on it is one, and no request to turn scripts on."""
 MAX_DATA = 2_000_000
 """Characters of structured data that are read."""
+MAX_FRAMES, MAX_ADDRESS = 20, 2_000
 _TITLES = ("og:title", "twitter:title")
 
 
@@ -34,12 +38,23 @@ def text_instead(source: str, address: str = "") -> str:
     Raises what `parsed` raises."""
     _, root = parsed(source)
     bodies = list(_article_bodies(root))
+    frames = _frames(root, address)
     for element in list(root.iter("noscript")):
         element.tag = "div"
     cleaned(root)
     text = joined(main_blocks(root, written(root, address)))
     found = (text, *(flat_text(body)[1] if "<" in body else body.strip() for body in bodies))
-    return next((each for each in found if len(each) >= LEAST), "")
+    return next((each for each in found if len(each) >= LEAST), frames)
+
+
+def _frames(root: Element, address: str) -> str:
+    """Which pages a page of frames shows; "" for another page. (An `iframe` is mostly an advertisement.)"""
+    pages: dict[str, None] = {}
+    for frame in islice(root.iter("frame"), MAX_FRAMES):
+        with suppress(ValueError):  # of an address that is none
+            pages[urljoin(address, frame.get("src", "")[:MAX_ADDRESS].strip())] = None
+    pages.pop(address, None)
+    return f"[… the page has no text of its own; it shows these pages: {' '.join(pages)}]" if pages else ""
 
 
 def _article_bodies(root: Element) -> Iterator[str]:
