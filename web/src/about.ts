@@ -7,6 +7,9 @@ import { Sampling } from "./sampling";
 import { t } from "./words";
 import "./about.css";
 
+/** Bytes of a message, where an older service does not tell. */
+const USUAL_MESSAGE = 10_000_000;
+
 /** What the rest of the page does with it. */
 export interface Around {
   /** Put an example into the box. */
@@ -45,7 +48,7 @@ export class AboutView {
   /** What may go with a message; where nothing is known, images. */
   get taken(): Taken {
     const { images = true, attachments = [], max_attachment_bytes: maxBytes = 0 } = this.about ?? {};
-    return { images, suffixes: attachments, maxBytes };
+    return { images, suffixes: attachments, maxBytes, maxMessage: this.about?.max_message_bytes ?? USUAL_MESSAGE };
   }
 
   /** Ask the service; to be called again with another key. */

@@ -93,6 +93,8 @@ export interface About {
   max_attachments: number;
   /** Length of all of them together. */
   max_attachment_characters: number;
+  /** Size of a message with all that goes with it; older services do not tell. */
+  max_message_bytes?: number;
 }
 
 export interface ToolCallOut {
@@ -362,8 +364,9 @@ export interface Answered<T> {
   status: number;
 }
 
-/** What is wrong with a connection: there is none, it was silent for too long, or it broke before the end. */
-export type Lost = "unreachable" | "silent" | "broken";
+/** What is wrong with a connection: there is none, it was silent for too long, it broke before the end, or something else
+ * than the service answers, such as the login page of a proxy. */
+export type Lost = "unreachable" | "silent" | "broken" | "foreign";
 
 /** The service refused, or could not be reached (status 0). */
 export class LLMError extends Error {
@@ -531,7 +534,7 @@ export class LLMAPI {
   async health(): Promise<Answered<Health>> {
     const response = await this.send("GET", "/api/llm/health");
     if (response.status !== 200 && response.status !== 503) throw await refusal(response);
-    return { data: (await response.json()) as Health, status: response.status };
+    return { data: await jsonOf<Health>(response), status: response.status };
   }
 
   private async json<T>(
@@ -543,7 +546,7 @@ export class LLMAPI {
   ): Promise<Answered<T>> {
     const response = await this.send(method, path, body, signal, requestId);
     if (!response.ok) throw await refusal(response);
-    return { data: (await response.json()) as T, status: response.status };
+    return { data: await jsonOf<T>(response), status: response.status };
   }
 
   private async *frames(
@@ -555,6 +558,7 @@ export class LLMAPI {
     const { signal, silence = SILENCE } = options;
     const response = await this.send("POST", path, body, signal, requestId, silence);
     if (!response.ok || !response.body) throw await refusal(response);
+    if (!isOf(response, "text/event-stream")) throw foreign();
     const pieces = events(response.body, silence);
     try {
       while (true) {
@@ -626,16 +630,40 @@ function newId(): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/** What an error of a proxy means that says nothing for itself. */
+const MEANINGS: Record<number, string> = {
+  413: ": a proxy in front of it takes no message or file of this size",
+  504: ": a proxy in front of it did not wait for the answer",
+};
+
+/** Refusals that the service never sends without a word: something before it wants another login. */
+const OF_LOGINS = new Set([301, 302, 303, 307, 308, 401, 403, 407]);
+
 async function refusal(response: Response): Promise<LLMError> {
-  let detail = `the service answers with status ${response.status}`;
+  let detail = `the service answers with status ${response.status}${MEANINGS[response.status] ?? ""}`;
+  let text: unknown;
   try {
-    const text: unknown = ((await response.json()) as { detail?: unknown }).detail;
-    if (typeof text === "string") detail = text;
+    text = ((await response.json()) as { detail?: unknown } | null)?.detail;
   } catch {
     // no JSON: the status says it all
   }
+  if (typeof text === "string") detail = text;
+  else if (OF_LOGINS.has(response.status) || response.type === "opaqueredirect") return foreign();
   const wait = Number(response.headers.get("Retry-After"));
   return new LLMError(response.status, detail, Number.isFinite(wait) && wait > 0 ? wait : undefined);
+}
+
+function foreign(): LLMError {
+  return new LLMError(0, "something else than the service answers, such as the login of a proxy", undefined, "foreign");
+}
+
+function isOf(response: Response, kind: string): boolean {
+  return (response.headers.get("Content-Type") ?? kind).toLowerCase().startsWith(kind);
+}
+
+async function jsonOf<T>(response: Response): Promise<T> {
+  if (!isOf(response, "application/json")) throw foreign();
+  return (await response.json()) as T;
 }
 
 /** What comes within so many seconds (0: whenever), else an error. */

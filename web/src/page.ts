@@ -6,6 +6,7 @@ import { Conversation, sharedViews } from "./conversation/conversation";
 import { preparesDialogs } from "./dialogs";
 import { at } from "./dom";
 import { listenToKeys } from "./keyboard";
+import { copyFormulasAsLatex } from "./markdown/copied_formulas";
 import { currentRoute, newId, onRoute, showInAddress } from "./routing";
 import { askForKeys, key, showError, showProblem, watchHealth } from "./service";
 import { Sidebar } from "./sidebar/sidebar";
@@ -13,15 +14,22 @@ import { onTold, tellTabs } from "./tabs";
 import { switchTheme } from "./theme";
 import { language, t, translate } from "./words";
 import "./page.css";
+import "./print.css";
 
 document.documentElement.lang = language;
 translate(document);
 
 // The page may lie under a path of a reverse proxy.
-const settings = { baseUrl: new URL(".", location.href).pathname, token: key };
-const api = new LLMAPI(settings);
+const baseUrl = new URL(".", location.href).pathname;
+
+/** A client. The service leads nowhere else: a redirection is that of a proxy which wants a login. */
+function client(options: RequestInit = {}): LLMAPI {
+  return new LLMAPI({ baseUrl, token: key, fetch: (url, request) => fetch(url, { ...request, redirect: "manual", ...options }) });
+}
+
+const api = client();
 /** Its requests are sent even if the page is left. */
-const leaving = new LLMAPI({ ...settings, fetch: (url, request) => fetch(url, { ...request, keepalive: true }) });
+const leaving = client({ keepalive: true });
 
 const first = currentRoute();
 const isShared = Boolean(first && "shared" in first);
@@ -145,6 +153,7 @@ listenToKeys({
   undo: () => sidebar.undo(),
 });
 preparesDialogs();
+copyFormulasAsLatex();
 onRoute(() => void follow());
 if (!isShared) {
   onTold((session) => {

@@ -22,6 +22,9 @@ export function showError(error: unknown): () => void {
     at("problem").append(" ", button(t.enterKey, "", askForKey));
   } else {
     showProblem(wordsOf(error) || t.pageProblem);
+    if (error instanceof LLMError && error.lost === "foreign") {
+      at("problem").append(" ", button(t.loadAgain, "", () => location.reload()));
+    }
     if (!(error instanceof LLMError)) console.error(error);
   }
   const [shown] = at("problem").childNodes;
@@ -33,6 +36,7 @@ export function showError(error: unknown): () => void {
 /** What is told of an error; "" for one of the page itself. */
 export function wordsOf(error: unknown): string {
   if (!(error instanceof LLMError)) return "";
+  if (error.lost === "foreign") return t.foreignAnswer;
   if (error.lost) return error.lost === "unreachable" ? t.serviceUnreachable : t.connectionBroke;
   return `${error.detail}${error.retryAfter ? ` ${t.again(error.retryAfter)}` : ""}`;
 }

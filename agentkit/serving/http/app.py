@@ -122,6 +122,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
 
     app = Application(
         entrance,
+        state.authenticator.needs_key,
         title="agentkit",
         description=DESCRIPTION,
         lifespan=lifespan,
@@ -166,9 +167,9 @@ def state_of_service(
 
 DESCRIPTION = """HTTP API of an agent that answers messages with the help of its tools.
 
-Authenticate with an API key or a JWT in the header `Authorization: Bearer TOKEN`. A service without keys and JWT
-settings accepts unauthenticated requests and listens on loopback only. Errors have the body `{"detail": "..."}`; under
-`/v1` they have the format of the OpenAI API."""
+Authenticate with an API key or a JWT in the header `Authorization: Bearer TOKEN`, or `x-api-key: TOKEN`. A service
+without keys and JWT settings accepts unauthenticated requests and listens on loopback only. Errors have the body
+`{"detail": "..."}`; under `/v1` they have the format of the OpenAI API."""
 
 
 def _begin_to_stop(app: FastAPI, connections: Connections) -> None:

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from agentkit.serving.http.described import with_security
 from agentkit.serving.http.direct import OF_SERVER, is_of_server
 from agentkit.serving.http.middleware import Entrance
 
@@ -32,8 +33,9 @@ class Application(FastAPI):
     them where another package has replaced what they pass, as those for monitoring do.
     """
 
-    def __init__(self, entrance: Callable[[ASGIApp], Entrance], **options: Any) -> None:
+    def __init__(self, entrance: Callable[[ASGIApp], Entrance], needs_key: Callable[[], bool], **options: Any) -> None:
         self._make_entrance = entrance
+        self._needs_key = needs_key
         self._entrance: Entrance | None = None
         super().__init__(**options)
         self.add_middleware(self._entered)
@@ -54,6 +56,10 @@ class Application(FastAPI):
         scope["app"] = self
         scope[OF_SERVER] = is_of_server(receive)
         await entrance(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """See FastAPI."""
+        return with_security(super().openapi(), self._needs_key())
 
     def _is_observed(self) -> bool:
         """Whether FastAPI may make a span of a request, or another package sees those that pass FastAPI."""

@@ -1,7 +1,7 @@
 """Authentication: determines the subject of a request from an API key or a token (JWT, RFC 7519)."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import jwt
@@ -17,6 +17,21 @@ LOCAL = "local"
 
 TOKEN = "jwt:"
 """How the subject of a request with a token begins; that of an API key begins with "key:"."""
+
+BEARER = "Bearer "
+KEY_HEADERS = ("x-api-key", "api-key")
+"""Where a key may be as it is: programs for the APIs of others send it there, and those behind a proxy that has
+`Authorization` for its own login."""
+
+
+def authorizations(header: Callable[[str], str | None]) -> list[str]:
+    """What a request gives to say who sends it, each as a value of the header `Authorization`, in the order in which
+    they count. header: returns the value of a header, by its name in lower case."""
+    own = header("authorization")
+    keys = [f"{BEARER}{value}" for name in KEY_HEADERS if (value := header(name))]
+    if own is None:
+        return keys
+    return [own, *keys] if own.lower().startswith(BEARER.lower()) else [*keys, own]
 
 
 class Authenticator:
@@ -41,6 +56,13 @@ class Authenticator:
             raise KeyFileError(f"the key file can't be looked at: {error}") from None
         return self._was_open
 
+    def needs_key(self) -> bool:
+        """Whether callers need a key or a token; so they do while the keys can't be read."""
+        try:
+            return not self.is_open
+        except KeyFileError:
+            return True
+
     @property
     def is_remote(self) -> bool:
         """Whether token keys are fetched from a URL, so that authentication may block on the network."""
@@ -58,6 +80,10 @@ class Authenticator:
         if owner is not None:
             return f"key:{owner}"
         return self._token_subject(token) if self._settings.accepts_jwt else None
+
+    def subject_of(self, given: Iterable[str]) -> str | None:
+        """Return the subject for what a request gives (`authorizations`): the first that is valid counts."""
+        return next((found for each in given if (found := self.subject(each)) is not None), None)
 
     def _token_subject(self, token: str) -> str | None:
         try:

@@ -14,7 +14,7 @@ from starlette.routing import Match
 from starlette.types import Message, Receive, Scope, Send
 
 from agentkit._text import in_a_line
-from agentkit.serving.http.auth import LOCAL, Authenticator
+from agentkit.serving.http.auth import LOCAL, Authenticator, authorizations
 from agentkit.serving.http.settings import HttpSettings
 from agentkit.serving.rate_limit import RateLimiter
 
@@ -71,7 +71,7 @@ class Gate:
         path = path_of(scope)
         protected = is_protected(path)
         if protected:
-            scope[SUBJECT] = LOCAL if is_open else await self._subject(headers.get(b"authorization"))
+            scope[SUBJECT] = LOCAL if is_open else await self._subject(headers)
         self._check_body(scope, headers, protected)
         if protected and path != METRICS:
             await self.check_rate(scope[SUBJECT])
@@ -89,12 +89,13 @@ class Gate:
             wait = await run_in_threadpool(rates.wait, subject)
             raise Refusal(429, f"rate limit exceeded; try again in {wait} seconds", {"Retry-After": str(wait)})
 
-    async def _subject(self, authorization: str | None) -> str:
+    async def _subject(self, headers: Mapping[bytes, str]) -> str:
         authenticator = self._authenticator
+        given = authorizations(lambda name: headers.get(name.encode()))
         if authenticator.is_remote:
-            found = await run_in_threadpool(authenticator.subject, authorization)
+            found = await run_in_threadpool(authenticator.subject_of, given)
         else:
-            found = authenticator.subject(authorization)
+            found = authenticator.subject_of(given)
         if found is None:
             raise Refusal(401, "Could not validate credentials", {"WWW-Authenticate": "Bearer"})
         return found

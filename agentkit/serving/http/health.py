@@ -1,12 +1,12 @@
 """Health, liveness, readiness and metrics endpoints."""
 
+from collections.abc import Sequence
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Header, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 
-from agentkit.serving.http.auth import TOKEN
+from agentkit.serving.http.auth import TOKEN, authorizations
 from agentkit.serving.http.dependencies import Service, State, Subject
 from agentkit.serving.http.errors import error_responses
 from agentkit.serving.http.keys import KeyFileError
@@ -26,25 +26,23 @@ routes = APIRouter()
     responses={503: {"model": Health, "description": "The model server is unavailable"}},
     response_model_exclude_unset=True,
 )
-async def health(
-    state: Service, response: Response, authorization: Annotated[str | None, Header(include_in_schema=False)] = None
-) -> Health:
+async def health(state: Service, request: Request, response: Response) -> Health:
     """Returns the state of the model server: 200 if it is reachable, otherwise 503. `degraded` means that it answers,
     but that the tools of the service do not reach the model. Only callers with a valid key are told its address and
     the settings."""
-    found = await state.in_few_threads(CHECKS, AT_ONCE, partial(_health, state, authorization))
+    found = await state.in_few_threads(CHECKS, AT_ONCE, partial(_health, state, authorizations(request.headers.get)))
     if found.status == "unavailable":
         response.status_code = 503
     return found
 
 
-def _health(state: State, authorization: str | None) -> Health:
+def _health(state: State, given: Sequence[str]) -> Health:
     problem = state.model_server.problem()
     degradation = None if problem else state.model_server.degradation()
     found = Health(
         status="unavailable" if problem else "degraded" if degradation else "ok", detail=problem or degradation
     )
-    if not _is_trusted(state, authorization):
+    if not _is_trusted(state, given):
         return found
     return found.model_copy(
         update={
@@ -55,10 +53,10 @@ def _health(state: State, authorization: str | None) -> Health:
     )
 
 
-def _is_trusted(state: State, authorization: str | None) -> bool:
+def _is_trusted(state: State, given: Sequence[str]) -> bool:
     """Whether a caller has a valid key; nobody has one while the keys can't be read."""
     try:
-        return authorization is not None and state.authenticator.subject(authorization) is not None
+        return state.authenticator.subject_of(given) is not None
     except KeyFileError:
         return False
 
@@ -86,7 +84,13 @@ def _problems(state: State) -> dict[str, str]:
     return {name: problem for name, problem in problems.items() if problem}
 
 
-@routes.get("/metrics", tags=["metrics"], summary="Prometheus metrics", responses=error_responses(ErrorResponse, 401))
+@routes.get(
+    "/metrics",
+    tags=["metrics"],
+    summary="Prometheus metrics",
+    response_class=PlainTextResponse,
+    responses=error_responses(ErrorResponse, 401),
+)
 def metrics(state: Service, subject: Subject) -> Response:
     """Returns metrics in the Prometheus text format. Of the series by subject, a caller with a token (JWT) sees its
     own, and one with an API key all."""

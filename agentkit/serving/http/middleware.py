@@ -45,7 +45,7 @@ class Entrance:
         self._direct = direct
         self._metrics = state.metrics
         self._is_logged = settings.agentkit_access_log
-        self._root = RootPath(settings.agentkit_root_path) if settings.agentkit_root_path else None
+        self._root = RootPath(settings.agentkit_root_path)
         self._gate = state.gate
         self._guarded: ASGIApp = self._guard
         if settings.agentkit_cors:
@@ -55,7 +55,7 @@ class Entrance:
                 allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
                 allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
                 allow_private_network=True,
-                expose_headers=["Retry-After", "X-Request-Id", "X-Should-Retry"],
+                expose_headers=["Retry-After", "X-Request-Id", "X-Should-Retry", "X-Tools-Not-Offered"],
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,8 +63,7 @@ class Entrance:
             await self._app(scope, receive, send)
             return
         asked, started = scope, time.perf_counter()
-        if self._root is not None:
-            scope = self._root.within(asked)
+        scope = self._root.within(asked)
 
         async def watched_send(message: Message) -> None:
             if BEGUN not in scope:
@@ -72,7 +71,7 @@ class Entrance:
                 self._begin(asked, scope, message, time.perf_counter() - started)
             await send(message)
 
-        redirection = self._root and self._root.redirection(asked)
+        redirection = self._root.redirection(asked)
         await (redirection or self._guarded)(scope, receive, watched_send)
 
     def _begin(self, asked: Scope, scope: Scope, message: Message, seconds: float) -> None:
@@ -88,8 +87,7 @@ class Entrance:
         if is_of_openai(scope["path"]):
             headers.append((b"x-request-id", b"req_%b" % os.urandom(16).hex().encode()))
         message["headers"] = headers
-        if self._root is not None:
-            self._root.redirect(message)
+        self._root.redirect(message)
 
     def _count(self, scope: Scope, status: int, seconds: float) -> None:
         route: Any = scope.get("route")

@@ -10,10 +10,11 @@ TREES = ("/api/", "/v1/", "/static/")
 
 
 class RootPath:
-    """The path `root`: it is removed from the paths of requests, where a path of the service is left.
+    """The path `root`, "" for none: it is removed from the paths of requests, where a path of the service is left.
 
     A request for `root` itself is redirected to `root/`, to which the links of the page are relative. Redirections get
-    the path in front of theirs.
+    the path in front of theirs, and name no scheme or host: those that the service sees are not those of the client,
+    where a proxy that does not tell them is before it.
     """
 
     def __init__(self, root: str) -> None:
@@ -21,7 +22,7 @@ class RootPath:
 
     def redirection(self, scope: Scope) -> RedirectResponse | None:
         """The response to a request for `root` itself, as the service gives it; None for another request."""
-        if scope["path"] != self._root or scope["type"] != "http":
+        if not self._root or scope["path"] != self._root or scope["type"] != "http":
             return None
         query = scope.get("query_string", b"").decode("latin-1")
         return RedirectResponse(f"/?{query}" if query else "/")
@@ -29,6 +30,8 @@ class RootPath:
     def within(self, scope: Scope) -> Scope:
         """The scope of a request as the service sees it."""
         path: str = scope["path"]
+        if not self._root:
+            return scope
         rest = path.removeprefix(self._root)
         if rest == path or not _is_own(rest):
             return scope
@@ -46,7 +49,8 @@ class RootPath:
     def _located(self, location: bytes) -> bytes:
         parts = urlsplit(location.decode("latin-1"))
         query = f"?{parts.query}" if parts.query else ""
-        return f"{self._root}{parts.path}{query}".encode("latin-1")
+        path = parts.path.lstrip("/")  # two slashes would begin the name of a host
+        return f"{self._root}/{path}{query}".encode("latin-1")
 
 
 def _is_own(path: str) -> bool:

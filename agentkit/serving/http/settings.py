@@ -187,6 +187,14 @@ class HttpSettings(BaseSettings):
     def _as_browsers_write_it(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(_origin, origins))
 
+    @field_validator("agentkit_image_hosts", mode="after")
+    @classmethod
+    def _only_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if "/" in host or "*" in host:
+                raise ValueError(f"{host!r:.80} is no host: write images.example, without a scheme or path")
+        return hosts
+
     @field_validator("*", mode="before")
     @classmethod
     def _empty_as_unset(cls, value: Any, info: Any) -> Any:
@@ -240,7 +248,10 @@ class HttpSettings(BaseSettings):
 
 
 def _origin(written: str) -> str:
-    """Return an origin as browsers send it: in lower case, without the path and the port that is usual."""
+    """Return an origin as browsers send it: in lower case, without the path and the port that is usual. Raises
+    ValueError for what no browser sends."""
     scheme, separator, rest = written.strip().lower().partition("://")
     host = rest.partition("/")[0]
+    if "*" in host or (not (separator and host) and scheme not in ("*", "null")):
+        raise ValueError(f"{written!r:.80} is no origin: write https://app.example, or * for all (not a part of one)")
     return f"{scheme}{separator}{host.removesuffix(_USUAL_PORTS.get(scheme, ' '))}"

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from agentkit.serving.exchange import UserInput
+from agentkit.serving.http.auth import authorizations
 from agentkit.serving.http.chat import answer_frames, last_frames
 from agentkit.serving.http.conversations import SessionMeta
 from agentkit.serving.http.dependencies import State
@@ -71,7 +72,7 @@ async def chat_socket(socket: WebSocket) -> None:
 
 def _authorization(socket: WebSocket, offered: Sequence[str]) -> str | None:
     """The authorization that the client has sent with its request, None for none."""
-    header = socket.headers.get("authorization")
+    header = next(iter(authorizations(socket.headers.get)), None)
     in_protocol = next((each.removeprefix(_BEARER) for each in offered if each.startswith(_BEARER)), None)
     return header if header is not None or in_protocol is None else f"Bearer {in_protocol}"
 

@@ -57,6 +57,7 @@ def test_the_page_is_told_what_the_service_has(keyed: Service) -> None:
         "images": True,
     }
     assert (about["max_attachment_bytes"], about["max_attachments"]) == (2000, 16)
+    assert about["max_message_bytes"] == 10_000_000
     assert "127.0.0.1" not in found.text
 
 

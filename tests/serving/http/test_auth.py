@@ -395,7 +395,8 @@ def test_cors_is_enabled_for_the_configured_origins(tmp_path: Path, model: Model
         refused = service.ask("OPTIONS", "/api/llm/chat", headers={**preflight, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in refused.headers
         answer = service.ask("GET", "/v1/models", headers={"Origin": "https://portal.example"})
-        assert answer.headers["access-control-expose-headers"] == "Retry-After, X-Request-Id, X-Should-Retry"
+        exposed = answer.headers["access-control-expose-headers"]
+        assert exposed == "Retry-After, X-Request-Id, X-Should-Retry, X-Tools-Not-Offered"
 
 
 def agentkit(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

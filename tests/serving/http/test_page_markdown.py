@@ -318,6 +318,71 @@ def test_marks_leave_blocks_without_any_as_they_are(page: Any) -> None:
     assert not re.search("[\ufdd0-\ufdef]", html)
 
 
+def test_a_fence_in_a_fence_ends_where_it_was_meant_to(page: Any) -> None:
+    """openai/chatkit-js#88, DEEIX-AI/DEEIX-Chat#735: the rest of a document in a fence was outside of it, and all that
+    followed was code."""
+
+    def blocks(text: str) -> Any:
+        return page.evaluate(
+            """(text) => [...shown(text).children].map((each) =>
+                 each.matches(".code") ? each.querySelector("code").textContent : each.tagName)""",
+            text,
+        )
+
+    document = "# Read me\n\n```bash\nnpm i\n```\n\n## Notes\n"
+    assert blocks(f"Here:\n\n```markdown\n{document}```\n\nDone.") == ["P", document, "P"]
+    assert blocks(f"```\n{document}```\nDone.") == [document, "P"]
+    # where the fences come in no pairs, Markdown's own rule holds
+    assert blocks("```md\n```python\nx\n```\nDone.\n\n# End") == ["```python\nx\n", "P", "H2"]
+    assert blocks("```js\na\n```\n\n```py\nb\n```") == ["a\n", "b\n"]
+
+
+def test_selected_formulas_are_copied_as_latex(page: Any) -> None:
+    """NousResearch/hermes-agent#107983, chatboxai/chatbox#662: what was pasted was a column of letters."""
+
+    def copied(text: str, choose: str) -> str:
+        page.evaluate(
+            """async ([text, choose]) => {
+              const root = shown(text);
+              await new Promise((done) => setTimeout(done, 50));
+              const range = document.createRange();
+              range.selectNodeContents(choose ? root.querySelector(choose) : root);
+              getSelection().removeAllRanges();
+              getSelection().addRange(range);
+            }""",
+            [text, choose],
+        )
+        page.keyboard.press("ControlOrMeta+c")
+        return str(page.evaluate("navigator.clipboard.readText()"))
+
+    text = "Let $a_1+b^2$ be\n\n$$\\frac{1}{2}$$\n\nand `x`:\n\n```py\nprint(1)\n  two\n```"
+    lines = [line for line in copied(text, "").splitlines() if line]
+    assert lines == ["Let $a_1+b^2$ be", "$$\\frac{1}{2}$$", "and x:", "print(1)", "  two"]
+    assert copied(text, "mfrac") == "$$\\frac{1}{2}$$"
+    assert copied("No *formula* here", "") == "No formula here"
+
+
+def test_a_list_in_arabic_has_its_marks_beside_its_words(page: Any) -> None:
+    """milind-soni/OpenMausBot#994, NousResearch/hermes-agent#44596: what begins with code or with a Latin name was
+    laid out from left to right."""
+    found = page.evaluate(
+        """(text) => {
+          const root = shown(text);
+          const edge = (each) => {
+            const range = document.createRange();
+            range.selectNodeContents(each);
+            return Math.round(each.getBoundingClientRect().right - range.getBoundingClientRect().right);
+          };
+          return [[...root.children].map((each) => getComputedStyle(each).direction),
+            [...root.querySelectorAll("li")].map(edge)];
+        }""",
+        "`npm start` يبدأ الخادم.\n\n- `npm start` يبدأ الخادم\n- React هي مكتبة\n- English only\n\n"
+        "1. Use `مرحبا` here\n2. and there\n\nHello",
+    )
+    assert found[0] == ["rtl", "rtl", "ltr", "ltr"]
+    assert found[1][:3] == [0, 0, 0]
+
+
 def test_the_files_of_the_page_are_small() -> None:
     """All scripts and styles, uncompressed."""
     static = Path(__file__).parents[3] / "agentkit" / "serving" / "http" / "static"

@@ -6,6 +6,8 @@ import { isPhone } from "./enter_key";
 import { imageUrl, isImage } from "./images";
 
 const MAX_IMAGES = 16;
+/** How much of a message images may be; the rest is for texts. */
+const IMAGES_SHARE = 0.8;
 
 /** What the service takes. suffixes: of the documents that it knows, such as ".pdf"; of others it reads texts. None: it
  * reads no files. */
@@ -13,6 +15,8 @@ export interface Taken {
   images: boolean;
   suffixes: string[];
   maxBytes: number;
+  /** How large a message may be in all. */
+  maxMessage: number;
 }
 
 export class Attached {
@@ -20,7 +24,7 @@ export class Attached {
   attachments: Attachment[] = [];
   private reading: string[] = [];
   private refusals: string[] = [];
-  private taken: Taken = { images: true, suffixes: [], maxBytes: 10_000_000 };
+  private taken: Taken = { images: true, suffixes: [], maxBytes: 10_000_000, maxMessage: 10_000_000 };
   private began = 0;
   /** Called when all files are read; isWhole: whether none was refused. */
   onRead: (isWhole: boolean) => void = () => undefined;
@@ -99,8 +103,11 @@ export class Attached {
     if (isImage(file)) {
       if (!this.taken.images) return t.noImages(file.name);
       if (this.images.length >= MAX_IMAGES) return t.tooManyImages(file.name, MAX_IMAGES);
-      const url = await imageUrl(file);
+      const there = this.images.reduce((sum, image) => sum + image.length, 0);
+      const room = IMAGES_SHARE * this.taken.maxMessage - there;
+      const url = await imageUrl(file, room);
       if (!url) return t.unreadableImage(file.name);
+      if (url.length > room) return t.noRoom(file.name);
       if (isWanted()) this.images = [...this.images, url];
       return "";
     }

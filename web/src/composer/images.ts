@@ -4,15 +4,17 @@ const SENT = /^image\/(png|jpeg|webp|gif)$/;
 const MAX_BYTES = 4_000_000;
 const MAX_PIXELS = 2048; // of the longer side, of one that is made smaller
 const QUALITY = 0.85;
+const BYTES_A_CHARACTER = 0.74; // of base64, with what stands before it
 
 /** Whether a file is an image, of whatever kind. */
 export function isImage(file: File): boolean {
   return file.type.startsWith("image/") || /\.(heic|heif|tiff?|bmp|avif)$/i.test(file.name);
 }
 
-/** The image as a data URL, made smaller where it is too large; undefined where this browser can't read it. */
-export async function imageUrl(file: File): Promise<string | undefined> {
-  if (SENT.test(file.type) && file.size <= MAX_BYTES) return dataUrl(file);
+/** The image as a data URL, made smaller where it is too large; undefined where this browser can't read it. room: the
+ * characters that are left for it, which one that is made smaller may need, too. */
+export async function imageUrl(file: File, room: number): Promise<string | undefined> {
+  if (SENT.test(file.type) && file.size <= Math.min(MAX_BYTES, room * BYTES_A_CHARACTER)) return dataUrl(file);
   try {
     return await dataUrl(await smaller(file));
   } catch {

@@ -1,5 +1,5 @@
 // What can be done with a turn: buttons below it.
-import { copied } from "../clipboard";
+import { copiedFor } from "../clipboard";
 import { button, element, iconButton } from "../dom";
 import { t } from "../words";
 
@@ -37,13 +37,7 @@ function named(words: string, label: string, act: () => void): HTMLButtonElement
 }
 
 function copyButton(text: () => string): HTMLElement {
-  const made = button(t.copy, "", () => {
-    void copied(text()).then((isDone) => {
-      if (!isDone) return;
-      made.textContent = t.copied;
-      setTimeout(() => (made.textContent = t.copy), 1500);
-    });
-  });
+  const made: HTMLButtonElement = button(t.copy, "", () => void copiedFor(made, text()));
   return made;
 }
 

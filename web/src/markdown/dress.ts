@@ -1,16 +1,16 @@
 // What is added to the elements of a text: the head of code with its language and a button to copy it, colours, boxes of
 // tasks, formulas.
 import { element } from "../dom";
-import { copied } from "../clipboard";
+import { copiedFor } from "../clipboard";
 import { showFormula } from "./formulas";
 import { highlighted } from "./highlight";
 import { t } from "../words";
 
 /** How much code is in colours while it still arrives. */
 const MOST_UNFINISHED = 20_000;
-const COPIED_MILLISECONDS = 2_000;
 
 const RIGHT_TO_LEFT = /[\u0590-\u08ff\ufb1d-\ufdcf\ufdf0-\ufdff\ufe70-\ufefc]/;
+const LETTER = /\p{L}/gu;
 
 /** block: has an element, of which it is a block. */
 export function dress(block: Element, isFinished: boolean): void {
@@ -23,13 +23,38 @@ export function dress(block: Element, isFinished: boolean): void {
 }
 
 /** A block begins at the side at which its first word does. The browser looks for that word (dir="auto") again with each
- * element that is added: in a paragraph it finds it soon, if there is one, in lists and tables it would not. */
+ * element that is added: in a paragraph it finds it soon, if there is one, in lists and tables it would not. Those are of
+ * the direction of most of their words: an item may begin with a name in another script. Code says nothing of it. */
 function direct(block: Element): void {
   if (block.matches(".code, .maths")) return;
-  const first = /\p{L}/u.exec(block.textContent ?? "")?.[0];
-  if (!first) return;
-  const own = RIGHT_TO_LEFT.test(first) ? "rtl" : "ltr";
-  block.setAttribute("dir", /^(?:P|H\d)$/.test(block.tagName) ? "auto" : own);
+  const text = block.textContent ?? "";
+  const isMixed = RIGHT_TO_LEFT.test(text);
+  if (isMixed) for (const code of block.querySelectorAll(":not(pre) > code")) code.setAttribute("dir", "ltr");
+  if (/^(?:P|H\d)$/.test(block.tagName)) {
+    if (/\p{L}/u.test(text)) block.setAttribute("dir", "auto");
+  } else if (isMixed) directMixed(block);
+  else if (/\p{L}/u.test(text)) block.setAttribute("dir", "ltr");
+}
+
+/** A list, table or quotation with words that are written from right to left. */
+function directMixed(block: Element): void {
+  const items = new Set<Element>(); // that have some
+  const walker = document.createTreeWalker(block, NodeFilter.SHOW_TEXT);
+  let [ofRight, others] = [0, 0];
+  while (walker.nextNode()) {
+    const text = walker.currentNode as Text;
+    const around = text.parentElement!;
+    if (around.closest("code, .maths")) continue;
+    const letters = text.data.match(LETTER) ?? [];
+    const found = letters.filter((letter) => RIGHT_TO_LEFT.test(letter)).length;
+    ofRight += found;
+    others += letters.length - found;
+    const item = found ? around.closest("li") : null;
+    if (item) items.add(item);
+  }
+  const isRight = ofRight > 0 && ofRight >= others;
+  block.setAttribute("dir", isRight ? "rtl" : "ltr");
+  if (isRight) for (const item of items) item.setAttribute("dir", "rtl");
 }
 
 function dressCode(block: HTMLElement, isFinished: boolean): void {
@@ -75,9 +100,7 @@ export function listen(root: HTMLElement): void {
 async function copyCode(button: HTMLElement): Promise<void> {
   const code = button.closest(".code")!.querySelector("code")!.cloneNode(true) as HTMLElement;
   for (const mark of code.querySelectorAll(".cite, .card, .unseen")) mark.remove();
-  if (!(await copied(code.textContent ?? ""))) return;
-  button.textContent = t.copied;
-  setTimeout(() => (button.textContent = t.copy), COPIED_MILLISECONDS);
+  await copiedFor(button, code.textContent ?? "");
 }
 
 /** Show a footnote, or the heading that an address within the text names. */

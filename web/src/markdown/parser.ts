@@ -2,6 +2,7 @@
 // of a text is lost.
 import MarkdownIt, { type Env, type StateCore, type Token } from "markdown-it";
 import cjkFriendly from "markdown-it-cjk-friendly";
+import { fences } from "./fences_syntax";
 import { html } from "./html_syntax";
 import { maths } from "./maths_syntax";
 import { nesting } from "./nesting_syntax";
@@ -14,7 +15,7 @@ export type { Env };
 const parser = MarkdownIt({ html: false, breaks: true, linkify: true, typographer: false, maxNesting: 60 });
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false }); // main.py and README.md are no addresses
 parser.normalizeLinkText = (address) => address; // as it was written
-parser.use(cjkFriendly).use(places).use(tables).use(maths).use(html).use(notes).use(nesting);
+parser.use(cjkFriendly).use(places).use(fences).use(tables).use(maths).use(html).use(notes).use(nesting);
 parser.core.ruler.push("page", forThePage);
 
 const TASK = /^\[([ xX])\](?:\s|$)/;

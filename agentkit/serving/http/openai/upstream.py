@@ -65,6 +65,7 @@ class _Reading:
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Queue[Piece | BaseException | None] = asyncio.Queue(AHEAD)
         self._request = AbortableRequest()
+        self._looked_at = self._loop.time()
 
     async def read(self, is_disconnected: IsDisconnected) -> AsyncGenerator[Piece, None]:
         """Yield the pieces. The request is aborted when this ends."""
@@ -78,11 +79,13 @@ class _Reading:
     async def _next(self, is_disconnected: IsDisconnected) -> Piece | None:
         """The next piece; None at the end, and when the client has disconnected."""
         while True:
+            if self._loop.time() - self._looked_at >= POLL_SECONDS:  # also where pieces come without a pause
+                self._looked_at = self._loop.time()
+                if await is_disconnected():
+                    return None
             try:
                 piece = await asyncio.wait_for(self._arrived.get(), POLL_SECONDS)
             except TimeoutError:
-                if await is_disconnected():
-                    return None
                 continue
             if isinstance(piece, BaseException):
                 raise piece

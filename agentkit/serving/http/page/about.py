@@ -53,6 +53,7 @@ class About(BaseModel):
     max_attachment_bytes: int = Field(description="Maximum size of a document to read.")
     max_attachments: int = Field(description="Maximum number of documents of a message.")
     max_attachment_characters: int = Field(description="Maximum length of all documents of a message together.")
+    max_message_bytes: int = Field(description="Maximum size of a request: a message with its images and documents.")
 
 
 routes = APIRouter(prefix="/api/llm", tags=["page"])
@@ -75,6 +76,7 @@ def about(state: Service, subject: Subject) -> About:
         max_attachment_bytes=settings.max_attachment,
         max_attachments=MAX_ATTACHMENTS,
         max_attachment_characters=MAX_CHARACTERS,
+        max_message_bytes=settings.agentkit_max_body,
     )
 
 
