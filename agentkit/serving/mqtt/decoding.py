@@ -25,7 +25,8 @@ class BadPayloadError(ValueError):
 
 
 def json_of(payload: bytes) -> Any:
-    """The parsed JSON of a payload; None when it is none. Raises BadPayloadError when it is too large."""
+    """The parsed JSON of a payload; None when it is none. Raises BadPayloadError when it is too large, and for a
+    decision within a JSON text, which may be what somebody has typed."""
     if len(payload) > MAX_BYTES:
         raise BadPayloadError(f"the payload has {len(payload):,} bytes; the limit is {MAX_BYTES:,}")
     found = _parsed(payload)
@@ -33,7 +34,7 @@ def json_of(payload: bytes) -> Any:
         found = _parsed(payload.strip(b"\0"))
     if isinstance(found, str) and found.lstrip().startswith("{"):
         inner = _parsed(found.encode("utf-8", "surrogatepass"))
-        return inner if isinstance(inner, dict) and not inner.keys().isdisjoint(_RECOGNIZED) else found
+        return _undecided(inner) if isinstance(inner, dict) and not inner.keys().isdisjoint(_RECOGNIZED) else found
     return found
 
 
@@ -55,8 +56,7 @@ def nearly_json_of(payload: bytes) -> Any:
 
 def _repaired(payload: bytes) -> dict[str, Any] | None:
     """The fields of a payload that is nearly JSON, as small devices write it: single quotation marks, a comma too many.
-    None for other text, which is a message itself. Raises BadPayloadError for a decision: one that is misread would
-    have an effect that nobody has allowed."""
+    None for other text, which is a message itself. Raises BadPayloadError for a decision."""
     text = payload.strip(b"\0").decode("utf-8-sig", "replace").strip()
     if not (text.startswith("{") and text.endswith("}")):
         return None
@@ -64,8 +64,12 @@ def _repaired(payload: bytes) -> dict[str, Any] | None:
         fields = parse(text)
     except (ArgumentsError, RecursionError):
         return None
-    if fields.keys().isdisjoint(_RECOGNIZED):
-        return None
+    return None if fields.keys().isdisjoint(_RECOGNIZED) else _undecided(fields)
+
+
+def _undecided(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same fields. Raises BadPayloadError for a decision: one that is misread would have an effect that nobody has
+    allowed."""
     if "approve" in fields:
         raise BadPayloadError("a decision (approve) is taken as valid JSON only")
     return fields

@@ -283,6 +283,8 @@ def test_a_message_that_was_encoded_twice_is_read_and_a_text_of_json_stays_a_tex
     assert (parsed.session, parsed.text) == ("s", "Hi")
     assert read(json.dumps('{"a": 1}').encode()).text == '{"a": 1}'
     assert read_command(GENERAL, "clear", None, json.dumps('{"sessionId": "s"}').encode()).session == "s"
+    with pytest.raises(BadPayloadError, match="as valid JSON only"):
+        read(json.dumps(json.dumps({"sessionId": "s", "approve": True})).encode())
 
 
 def test_a_whole_number_is_the_same_session_in_any_form() -> None:
