@@ -9,7 +9,6 @@ from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.call_names import UNNAMED, meant, meant_with_qualifier, nearest
 from agentkit.tooling.foreign import ForeignTool, refuse_one, with_foreign
 from agentkit.tooling.schema_dialects import Dialect, tool_for
-from agentkit.tooling.signature import tool_methods
 from agentkit.tools import Tool, tool
 
 if TYPE_CHECKING:
@@ -147,6 +146,8 @@ def _callable(given: Any) -> Any:
     """Raises ToolDefinitionError for what can't be a tool."""
     if callable(given) or isinstance(given, classmethod):
         return given
+    from agentkit.tooling.signature import tool_methods  # for a mistake
+
     kind = type(given).__name__
     if methods := tool_methods(type(given)):
         them = ", ".join(f"object.{name}" for name in methods)

@@ -14,7 +14,6 @@ from agentkit._lazy import Registry
 from agentkit.plugins.installed import surroundings
 from agentkit.running.agent_tools import AnyTool as AnyTool
 from agentkit.tooling.foreign import tools_from
-from agentkit.tooling.signature import tool_methods
 from agentkit.tooling.toolset import Toolset
 
 TOOLS = Registry(
@@ -131,6 +130,8 @@ def _problem(found: object) -> str:
     wrong = next((each for each in tools if not _is_right(each)), None if tools else found)
     if wrong is None:
         return ""
+    from agentkit.tooling.signature import tool_methods  # for a mistake
+
     if methods := tool_methods(type(wrong)):
         return f"it is an object with tools as its methods: name them, such as module:object.{methods[0]}"
     return "it is neither a tool nor a function, nor a non-empty list of these"
