@@ -107,11 +107,11 @@ def _check(step: Any, what: str) -> None:
     """Raise ConfigurationError for what is no step. what: its name in the message."""
     if callable(step) or isinstance(step, str | Mapping | Reply | BaseException) or _is_call(step):
         return
-    is_list = isinstance(step, Sequence) and not isinstance(step, tuple | bytes)
+    is_list = isinstance(step, Sequence) and not isinstance(step, bytes)
     if is_list and all(isinstance(each, tuple | list) and _is_call(tuple(each)) for each in step):
         return
     instead = ""
-    if is_list and all(isinstance(each, str) for each in step):
+    if isinstance(step, list) and all(isinstance(each, str) for each in step):
         instead = f"; of several replies pass each by itself: ScriptedBackend({repr(step)[1:-1]:.60})"
     raise ConfigurationError(
         f"ScriptedBackend: {what} is {step!r:.80}: pass a text, a call (name, arguments), a list of calls, an "

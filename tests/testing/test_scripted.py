@@ -53,7 +53,7 @@ def test_a_backend_derived_from_it_may_have_steps_of_its_own_kind() -> None:
 def test_arguments_may_be_the_text_of_a_model() -> None:
     """Broken ones too, for tests of what becomes of them."""
     backend = ScriptedBackend(
-        ("double", "{'number': 4,}"), [("double", '{"number": "5"}'), ("double", {"number": 6})], "Done."
+        ("double", "{'number': 4,}"), (("double", '{"number": "5"}'), ("double", {"number": 6})), "Done."
     )
     result = Agent(backend, tools=[double]).run("Go.")
     assert [call.response for call in result.tool_calls] == ["8", "10", "12"]
