@@ -48,7 +48,8 @@ class ScriptedBackend:
     """
 
     def __init__(self, *steps: Step) -> None:
-        for number, step in enumerate(steps, 1):
+        is_scripted = type(self).reply is ScriptedBackend.reply  # another one may have steps of its own kind
+        for number, step in enumerate(steps if is_scripted else (), 1):
             _check(step, f"step {number}")
         self.requests: list[Recorded] = []
         self.closed = False
@@ -106,11 +107,11 @@ def _check(step: Any, what: str) -> None:
     """Raise ConfigurationError for what is no step. what: its name in the message."""
     if callable(step) or isinstance(step, str | Mapping | Reply | BaseException) or _is_call(step):
         return
-    is_list = isinstance(step, Sequence) and not isinstance(step, tuple | bytes)
+    is_list = isinstance(step, Sequence) and not isinstance(step, bytes)
     if is_list and all(isinstance(each, tuple | list) and _is_call(tuple(each)) for each in step):
         return
     instead = ""
-    if is_list and all(isinstance(each, str) for each in step):
+    if isinstance(step, list) and all(isinstance(each, str) for each in step):
         instead = f"; of several replies pass each by itself: ScriptedBackend({repr(step)[1:-1]:.60})"
     raise ConfigurationError(
         f"ScriptedBackend: {what} is {step!r:.80}: pass a text, a call (name, arguments), a list of calls, an "

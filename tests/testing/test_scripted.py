@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, tool
+from agentkit.backend import ReplyStream, Request
 from agentkit.errors import ConfigurationError
+from agentkit.event import Reply
 from agentkit.testing import ScriptedBackend
 
 
@@ -39,10 +41,19 @@ def test_what_a_function_returns_is_checked_when_it_is_there() -> None:
         Agent(ScriptedBackend(step)).run("Hi.")
 
 
+def test_a_backend_derived_from_it_may_have_steps_of_its_own_kind() -> None:
+    class Numbered(ScriptedBackend):
+        def reply(self, request: Request) -> ReplyStream:
+            yield Reply.text(f"The number is {self._steps[0]}.")
+
+    number: Any = 5
+    assert Agent(Numbered(number)).run("Which?").output == "The number is 5."
+
+
 def test_arguments_may_be_the_text_of_a_model() -> None:
     """Broken ones too, for tests of what becomes of them."""
     backend = ScriptedBackend(
-        ("double", "{'number': 4,}"), [("double", '{"number": "5"}'), ("double", {"number": 6})], "Done."
+        ("double", "{'number': 4,}"), (("double", '{"number": "5"}'), ("double", {"number": 6})), "Done."
     )
     result = Agent(backend, tools=[double]).run("Go.")
     assert [call.response for call in result.tool_calls] == ["8", "10", "12"]
