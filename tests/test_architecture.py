@@ -465,6 +465,7 @@ LAYERS = [
     ["serving.http.auth", "serving.http.errors", "serving.http.sse", "serving.http.openai.continuations"],
     ["serving.http.openai.responses.store", "serving.http.openai.upstream"],
     ["serving.http.gate"],
+    ["serving.http.described"],
     ["serving.http.dependencies", "serving.http.direct"],
     ["serving.http.middleware"],
     ["serving.http.application"],
