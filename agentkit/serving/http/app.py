@@ -87,15 +87,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     settings = settings or HttpSettings()
     backend, url = model_of(settings)
     sessions = open_sessions(settings.agentkit_sessions)
-    chat_service = ChatService(
-        cached(backend, settings),
-        sessions,
-        history_tokens=settings.llm_max_history_tokens,
-        calls_at_once=settings.agentkit_max_runs,
-        evidence=mode_of(settings.agentkit_evidence),
-        taint=settings.agentkit_taint,
-        hooks=load_hooks(settings.agentkit_hooks),
-    )
+    chat_service = _chat_service(settings, backend, sessions)
     runs = Runs(chat_service, settings.agentkit_max_runs)
     state = state_of_service(settings, backend, url, chat_service, runs)
 
@@ -139,6 +131,18 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
         app.router.routes.extend(each.routes)
     _add_pages(app)
     return app
+
+
+def _chat_service(settings: HttpSettings, backend: Backend, sessions: Sessions) -> ChatService:
+    return ChatService(
+        cached(backend, settings),
+        sessions,
+        history_tokens=settings.llm_max_history_tokens,
+        calls_at_once=settings.agentkit_max_runs,
+        evidence=mode_of(settings.agentkit_evidence),
+        taint=settings.agentkit_taint,
+        hooks=load_hooks(settings.agentkit_hooks),
+    )
 
 
 def state_of_service(
