@@ -87,7 +87,9 @@ OWN_COMMANDS = (
         "Serve tools to MCP clients, such as Claude Desktop, VS Code and Cursor: search and visit, or those given by\n"
         "--tool and --docs.",
     ),
-    OwnCommand("sessions", "agentkit.cli.sessions:app", "List, show, export, rename and delete stored conversations."),
+    OwnCommand(
+        "sessions", "agentkit.cli.sessions:app", "List, show, export, rename, delete and prune stored conversations."
+    ),
     OwnCommand("keys", "agentkit.cli.keys:app", "Store the API keys of model providers."),
     OwnCommand(
         "config", "agentkit.cli.config:app", "Show the configuration file, which holds defaults of the options."

@@ -51,7 +51,7 @@ if have ~= before then return redis.error_reply('LOSTLOCK') end
 local kept = tonumber(redis.call('HGET', KEYS[3], 'kept'))
 if have == 0 then
   redis.call('DEL', KEYS[5])
-  redis.call('HDEL', KEYS[3], 'marked')
+  redis.call('HSET', KEYS[3], 'marked', 0)
 elseif kept and kept ~= redis.call('ZCARD', KEYS[5]) then
   redis.call('HSET', KEYS[3], 'marked', -1)
 end

@@ -99,7 +99,7 @@ def test_what_is_given_beside_a_url_comes_first_and_contradictions_are_told() ->
         connection_fields(broker=url, port=1883)
     for password in ({"password": "sesame"}, {"password_file": Path("password")}):
         with pytest.raises(ConfigurationError, match="needs a user name"):
-            connection_fields(broker="broker.lan", **password)  # type: ignore[arg-type]
+            connection_fields(broker="broker.lan", **password)
     with pytest.raises(ConfigurationError, match="give one"):
         connection_fields(broker="broker.lan", username="ann", password="sesame", password_file=Path("password"))
 
@@ -147,7 +147,7 @@ def issue(folder: Path) -> tuple[str, ...]:
 def passwords(folder: Path, password: str) -> tuple[str, ...]:
     """Write a file of a broker's users, and one with the password of its only user. Returns the broker's options."""
     (folder / "users").unlink(missing_ok=True)
-    command = ["mosquitto_passwd", "-b", "-c", folder / "users", "ann", password]
+    command = ["mosquitto_passwd", "-b", "-c", str(folder / "users"), "ann", password]
     subprocess.run(command, check=True, capture_output=True)
     (folder / "users").chmod(0o644)
     (folder / "password").write_text(f"{password}\n")
