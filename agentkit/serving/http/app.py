@@ -52,6 +52,7 @@ from agentkit.serving.rate_limit import RateLimiter, rate_limit_storage
 from agentkit.serving.tool_loading import mcp_servers, named_tools
 from agentkit.serving.upstream import model_server
 from agentkit.serving.usage_history import UsageHistory
+from agentkit.session import Sessions
 from agentkit.sessions import open_sessions
 
 logger = logging.getLogger("agentkit.http")
