@@ -12,8 +12,8 @@ from agentkit.net.error_words import words_in
 from agentkit.net.rate_headers import MAX_SECONDS, seconds_of
 
 _OF_THE_DAY = pattern(
-    r"per[-_ ]?day(?![^|]{0,200}(?:try again|retry) in)|(?:daily|weekly|monthly) (?:quota|(?:usage )?limit)|"
-    r"free-models-per-day|usage limit (?:has been )?reached|usage_limit_reached|terminal_quota_exhausted"
+    r"(?:per[-_ ]?day|usage limit (?:has been )?reached)(?![^|]{0,200}(?:try again|retry) in)|free-models-per-day|"
+    r"(?:daily|weekly|monthly) (?:quota|(?:usage )?limit)|usage_limit_reached|terminal_quota_exhausted"
 )
 _OF_THE_ACCOUNT = pattern(
     r"insufficient[_ ]?quota|insufficient (?:balance|credits?|funds)|exceeded_current_quota|"
