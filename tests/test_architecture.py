@@ -190,9 +190,9 @@ LAYERS = [
         "text.json_text",
     ],
     ["text.formats.mistral", "text.families.mistral_tokens", "text.families.mistral_system"],
-    ["text.formats.qwen_coder"],
     ["text.formats.brackets", "text.formats.gemma_calls"],
     ["text.formats.elements", "text.formats.tool_calls"],
+    ["text.formats.qwen_coder"],
     ["text.formats.dsml_block", "text.families.deepseek_tokens"],
     [
         "text.formats.*",

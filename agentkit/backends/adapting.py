@@ -34,9 +34,8 @@ class Adapting:
     """One request to a server as it is sent, attempt by attempt.
 
     name: the backend, as the log calls it. request: as it was asked for. fields: what its body has beside messages and
-    tools. images: whether images are sent; None detects
-    it. schema: see `agentkit.backend.Capabilities`. tells_schema: whether the prompt says nothing of the schema since
-    the server does.
+    tools. images: whether images are sent; None detects it. schema: see `agentkit.backend.Capabilities`. tells_schema:
+    whether the prompt says nothing of the schema since the server does.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The size of the context of a model, as servers report it, under the names that each of them has for it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 
 def context_length_in(models: Any, model: str) -> int | None:
@@ -17,7 +17,7 @@ def context_length_in(models: Any, model: str) -> int | None:
         meta = entry.get("meta") if isinstance(entry.get("meta"), dict) else {}
         for value in (*(entry.get(name) for name in names), (meta or {}).get("n_ctx")):
             if _is_length(value):
-                return int(value)
+                return value
     return None
 
 
@@ -48,5 +48,5 @@ def _entries(answer: Any, key: str) -> Iterator[dict[str, Any]]:
     return (entry for entry in (found if isinstance(found, list) else ()) if isinstance(entry, dict))
 
 
-def _is_length(value: Any) -> bool:
+def _is_length(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

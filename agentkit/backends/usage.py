@@ -47,8 +47,10 @@ def usage_of(usage: Mapping[str, Any]) -> Usage:
     named = {_plain_name(str(name)[:MAX_NAME]): value for name, value in usage.items()}
     cached = _detail(named, _DETAILS_IN, _CACHED) or _first(named, (*_CACHED_BESIDE, *_CACHED))
     total = _first(named, _INPUT)
-    if "prompt_tokens" not in named and "cache_read_input_tokens" in named:  # Anthropic counts it beside the others
-        total += _first(named, ("cache_read_input_tokens",)) + _first(named, ("cache_creation_input_tokens",))
+    if "cache_read_input_tokens" in named:  # Anthropic counts it beside the others, and so do some gateways to it
+        read = _first(named, ("cache_read_input_tokens",))
+        if "prompt_tokens" not in named or read > total:
+            total += read + _first(named, ("cache_creation_input_tokens",))
     return Usage(
         requests=1,
         input_tokens=total,

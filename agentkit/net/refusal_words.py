@@ -11,7 +11,10 @@ from agentkit._lazy.patterns import pattern
 from agentkit.net.error_words import words_in
 from agentkit.net.rate_headers import MAX_SECONDS, seconds_of
 
-_OF_THE_DAY = pattern(r"per[-_ ]?day(?![^|]{0,200}(?:try again|retry) in)|daily (?:quota|limit)|free-models-per-day")
+_OF_THE_DAY = pattern(
+    r"(?:per[-_ ]?day|usage limit (?:has been )?reached)(?![^|]{0,200}(?:try again|retry) in)|free-models-per-day|"
+    r"(?:daily|weekly|monthly) (?:quota|(?:usage )?limit)|usage_limit_reached|terminal_quota_exhausted"
+)
 _OF_THE_ACCOUNT = pattern(
     r"insufficient[_ ]?quota|insufficient (?:balance|credits?|funds)|exceeded_current_quota|"
     r"credit balance|(?:no|out of|used all available|not enough|exhausted (?:your|all)) (?:available )?credits?|"

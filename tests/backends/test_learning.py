@@ -177,8 +177,15 @@ def test_a_session_with_a_refused_image_is_not_stuck() -> None:
             assert agent.run(["And this?", GOOD], session=sessions["a"]).output == "I see."
 
 
+# justrach/codegraff#812, continuedev/continue#13261
+ZAI_FAULTS = [
+    "Invalid API parameter, please check the documentation.",
+    "The messages parameter is illegal. Please check the documentation.",
+]
+
+
 @either_way
-@pytest.mark.parametrize("words", [*IMAGE_FAULTS, "Invalid request.", "Provider returned error"])
+@pytest.mark.parametrize("words", [*IMAGE_FAULTS, *ZAI_FAULTS, "Invalid request.", "Provider returned error"])
 def test_a_tools_image_that_is_refused_is_told_to_the_model(words: str, stream: bool) -> None:
     @tool
     def view() -> Image:

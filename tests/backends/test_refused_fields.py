@@ -90,7 +90,7 @@ def test_all_that_a_model_refuses_is_changed_one_after_another() -> None:
         return whole("Fine.")
 
     with serve(strict) as server:
-        given = {"max_tokens": 9, "temperature": 0.1, "top_p": 0.2}
+        given: dict[str, Any] = {"max_tokens": 9, "temperature": 0.1, "top_p": 0.2}
         assert Agent(OpenAIBackend("m", base_url=server.url, max_retries=0, **given)).run("Hi.").output == "Fine."
         assert fields_of(server)[-1] == {"max_completion_tokens": 9}
 

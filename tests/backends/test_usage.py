@@ -63,6 +63,14 @@ FORMS: list[tuple[Any, dict[str, Any]]] = [
         {"input_tokens": 3, "cache_read_input_tokens": 10, "cache_creation_input_tokens": 1, "output_tokens": 2},
         {"input_tokens": 14, "cached_tokens": 10, "output_tokens": 2},
     ),
+    (  # decolua/9router#2209: a gateway that has the cached ones beside the others under OpenAI's names
+        {"prompt_tokens": 3, "cache_read_input_tokens": 10, "cache_creation_input_tokens": 1, "completion_tokens": 2},
+        {"input_tokens": 14, "cached_tokens": 10, "output_tokens": 2},
+    ),
+    (
+        {"prompt_tokens": 14, "cache_read_input_tokens": 10, "completion_tokens": 2},
+        {"input_tokens": 14, "cached_tokens": 10, "output_tokens": 2},
+    ),
     (
         {"promptTokenCount": 5, "candidatesTokenCount": 6, "thoughtsTokenCount": 2},
         {"input_tokens": 5, "output_tokens": 6, "reasoning_tokens": 2},

@@ -570,9 +570,22 @@ def test_a_longer_wait_than_is_waited_for_is_not_cut_short(
     assert len(server.requests) == 1 + len(waits)
 
 
-@pytest.mark.parametrize("words", ["You exceeded your current quota", "insufficient_quota", "余额不足"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "You exceeded your current quota",
+        "insufficient_quota",
+        "余额不足",
+        "The usage limit has been reached",
+        "usage_limit_reached",
+        "You have reached your monthly usage limit",
+        "Weekly limit exhausted",
+        "TERMINAL_QUOTA_EXHAUSTED",
+    ],
+)
 def test_a_spent_quota_is_not_asked_for_again(words: str) -> None:
-    """The openai package learns it from `x-should-retry`, which other servers do not send."""
+    """The openai package learns it from `x-should-retry`, which other servers do not send.
+    NousResearch/hermes-agent#36276, NousResearch/hermes-agent#106427, code-yeongyu/senpi#1969"""
     with serve([Answer(json.dumps({"error": {"message": words}}).encode(), status=429)]) as server:
         with pytest.raises(openai.RateLimitError, match=words):
             said(server.url)

@@ -131,12 +131,13 @@ class _GlmBlock:
         return False
 
     def _end_value(self, text: str) -> None:
-        """Take a value, up to the next key that the tool has: the tag between them is missing then."""
+        """Take a value, up to the next key that the tool has and that was not given: the tag between them is missing
+        then."""
         known = (parameters_of(self._name, self._tools) or {}).get("properties") or {}
         start = 0
         for found in _ANOTHER.finditer(text):
             key = found[1].strip()
-            if key in known and key != self._key:
+            if key in known and key not in (self._key, *(name for name, _ in self._arguments)):
                 self._arguments.append((self._key, text[start : found.start()].strip("\n")))
                 self._key, start = key, found.end()
         self._arguments.append((self._key, text[start:]))
