@@ -100,7 +100,7 @@ def by_http(sessions: SQLiteSessions, prefix: str) -> Callable[[str], object]:
         body = SessionRequest(session_id="a", message=TEXT)
         user_input, meta = conversations.next("me", body, prefix + request_id)
         process_user_input_with_llm(conversations.service, replace(user_input, session="a"))
-        conversations.keep("me", "a", meta)
+        conversations.keep("me", "a", meta, user_input.system_prompt or "")
 
     return ask
 
