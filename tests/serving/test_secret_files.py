@@ -73,6 +73,7 @@ def test_settings_of_the_service_may_be_in_files_that_the_environment_or_env_nam
 
 
 def test_a_file_comes_before_the_value_that_an_older_process_has_handed_on(file: Path) -> None:
+    os.environ.pop("GROQ_API_KEY", None)
     os.environ.update(OPENAI_API_KEY="old", OPENAI_API_KEY_FILE=str(file), GROQ_API_KEY_FILE="")
     use_secret_files()
     use_secret_files()

@@ -102,19 +102,16 @@ def gemma(arguments: str) -> str:
                 "a bracket is missing": f'{M3}invoke name="exec">{M3}<command>ls{M3}</command>',
             }.items()
         ),
-        # osaurus-ai/osaurus#1504, gemmaclaw/gemmaclaw#339
+        # osaurus-ai/osaurus#1504
         *(
-            pytest.param("gemma4", f"{start}call:exec{arguments}<tool_call|>", EXEC, id=f"{start}{arguments}")
-            for start in ("<|tool_call|>", "")
+            pytest.param("gemma4", f"<|tool_call|>call:exec{arguments}<tool_call|>", EXEC, id=f"gemma4 {arguments}")
             for arguments in ('({"command": "ls"})', f"{{command:{Q}ls{Q}}}")
         ),
-        # vllm-project/vllm#49248, ollama/ollama#14656, vllm-project/vllm#47190, fw-ai-external/python-sdk#119
+        # vllm-project/vllm#49248, #47190, fw-ai-external/python-sdk#119
         *(
             pytest.param("glm", f"<tool_call>{inside}</tool_call>", EXEC, id=inside)
             for inside in (
                 "exec<arg_key>command</arg_key>ls</arg_value>",
-                "exec<arg_key>command</arg_key><arg_value>ls",
-                "exec<arg_key>command</arg_key><arg_value>ls</arg_key>",
                 "execcommand</arg_key><arg_value>ls</arg_value>",
                 "exec</arg_value><arg_key>command</arg_key><arg_value>ls</arg_value>",
             )

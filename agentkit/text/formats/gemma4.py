@@ -3,7 +3,7 @@
 <|channel>thought
 ...<channel|><|tool_call>call:get_weather{city:<|"|>Paris<|"|>,days:3}<tool_call|>
 
-Models write <|tool_call|> too, with the arguments as JSON in parentheses, and omit it.
+Models write <|tool_call|> too, with the arguments as JSON in parentheses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,18 +13,18 @@ from agentkit.text.call_format import Block, Format
 from agentkit.text.formats.gemma_calls import GemmaBlock
 
 START, END, QUOTE = "<|tool_call>", "<tool_call|>", '<|"|>'
-OTHER_START, BARE = "<|tool_call|>", "call:"
+OTHER_START = "<|tool_call|>"
 
 
 def block(marker: str, tools: Sequence[Mapping[str, Any]] | None, first: bool) -> Block:
     """Creates the parser of one call."""
-    return GemmaBlock((marker, END, QUOTE), tools, needs_end=marker == BARE)
+    return GemmaBlock((marker, END, QUOTE), tools)
 
 
 FORMAT = Format(
     "gemma4",
-    starts=(START, OTHER_START, BARE),
-    own_starts=(OTHER_START, BARE),
+    starts=(START, OTHER_START),
+    own_starts=(OTHER_START,),
     block=block,
     swallowed=(END,),
     thinks=("<|channel>", "<channel|>"),

@@ -34,14 +34,10 @@ _KEY = re.compile(r"\s*+([^\s:=,{}\[\]\"'<][^:=,{}\[\]\"'<\n]{0,100}+)\s*+[:=]")
 class GemmaBlock:
     """Parses one call, up to its end tag outside of strings, or to where its arguments are closed.
 
-    words: the tags that begin and end a call, and the token around strings. needs_end: whether it is text without the
-    tag that ends it.
+    words: the tags that begin and end a call, and the token around strings.
     """
 
-    def __init__(
-        self, words: tuple[str, str, str], tools: Sequence[Mapping[str, Any]] | None, *, needs_end: bool = False
-    ) -> None:
-        self._needs_end = needs_end
+    def __init__(self, words: tuple[str, str, str], tools: Sequence[Mapping[str, Any]] | None) -> None:
         self._start, self._end, self._quote = self._words = words
         self._tools = tools
         self._head: str | None = ""
@@ -86,8 +82,6 @@ class GemmaBlock:
         if self._rejected:
             return [Text(self._start)]
         inside = "".join(self._kept)
-        if self._needs_end and not self._ended:
-            return [Text(self._start + inside)]
         markup = self._start + inside + (self._end if self._ended else "")
         whole = self._ended or self._closed
         if self._name is None:

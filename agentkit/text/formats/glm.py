@@ -5,7 +5,8 @@
 <arg_value>Paris</arg_value>
 </tool_call>
 
-Models omit one of the tags: <arg_key>, <arg_value>, and </arg_value> before another key or the end.
+Models omit one of the tags: <arg_key>, <arg_value>, and </arg_value> before another key. Before the end it can't be
+told from a value that was cut off.
 """
 
 import json
@@ -84,9 +85,6 @@ class _GlmBlock:
             if not _NAME.fullmatch(part):
                 return self._reject(part)
             self._name = part.strip()  # the name may be incomplete
-        if self._state == "value" and part.rstrip().endswith(END) and START not in part:
-            self._end_value(part.rstrip().removesuffix(END).removesuffix(KEY_END))
-            self._whole = True
         self._raw.append(part)
         return ""
 
