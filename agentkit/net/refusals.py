@@ -59,10 +59,10 @@ _MOST = pattern(
     r"(\d{1,4}) images? per|最多[^\d]{0,6}(\d{1,4})"
 )
 _NOTHING_SAID = pattern(
-    r"^(?:(?:error code: )?\d{3,4}|(?:invalid|bad)[ _]request(?:[ _]error)?\.?|provider returned error\.?|"
+    r"^(?:(?:error code: )?\d{3,4}(?!\d)|(?:invalid|bad)[ _]request(?:[ _]error)?\.?|provider returned error\.?|"
     r"(?:invalid (?:argument|(?:api )?parameter)s?|the messages parameter is illegal)"
     r"(?:[.,] please check the documentation)?\.?|"
-    r"request failed\.?|error|unknown error|badrequesterror|invalid_argument|upstream error\.?| |\|)+$"
+    r"request failed\.?|error|unknown error|badrequesterror|invalid_argument|upstream error\.?| |\|)++$"
 )
 
 
