@@ -10,6 +10,7 @@ from typing import Any, Literal
 from agentkit._lazy.records import replace
 from agentkit._text import cut, in_a_line, json_bytes
 from agentkit.backend import Request, newest_question, told_schema, with_text
+from agentkit.backends.chat_protocol import OF_TOOLS
 from agentkit.backends.refused_fields import FIELDS, changed, refused_field, told
 from agentkit.net import refusals
 from agentkit.net.error_kinds import is_connection_error
@@ -18,8 +19,6 @@ from agentkit.net.learned import Learned
 from agentkit.net.overflow import too_long
 from agentkit.transcript import Transcript
 
-OF_TOOLS = ("tool_choice", "parallel_tool_calls")
-"""Fields that are not sent without tools."""
 MAX_ATTEMPTS = 12
 """How often one request is sent at most, each time with less."""
 
@@ -67,7 +66,8 @@ class Adapting:
         self.stream = self._streams(known)
         self.stream_options = "no stream_options" not in known
         self._names_tools = "wants tools" in known
-        self._fields = changed(fields or {}, [name for name in FIELDS if learned.value(("field", name))])
+        given = fields or {}
+        self._fields = changed(given, [name for name in given if name in FIELDS and learned.value(("field", name))])
         self._pending: dict[Any, str] = {}
         self._attempts = 1
 

@@ -52,6 +52,10 @@ def laid_over(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any
     return fields
 
 
+OF_TOOLS = ("tool_choice", "parallel_tool_calls")
+"""Fields that servers reject without tools."""
+
+
 def chat_completions_body(
     fields: Mapping[str, Any],
     request: Request,
@@ -72,7 +76,7 @@ def chat_completions_body(
         body["response_format"] = response_format_for(dialect, request.response_format)
     offered = request.tools.encoded_for(dialect) if request.tools else b""
     if not offered:
-        for name in ("tool_choice", "parallel_tool_calls"):  # servers reject these without tools
+        for name in OF_TOOLS:
             body.pop(name, None)
     tools = b',"tools":' + offered if offered else b""
     messages = request.transcript.encoded(images=images, escaped=escaped, form=form)

@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, replace
-from agentkit.backends.turns import in_turns
 from agentkit.message import PROVIDER_FIELDS, REASONING_FIELDS, Message, is_plain_call
 from agentkit.tooling.call_names import short_id
 
@@ -122,7 +121,7 @@ class MessageForm:
         error = error[:_MAX_READ]
         if not self.short_ids and _REFUSED_ID.search(error) and any(message.get("tool_calls") for message in messages):
             return replace(self, short_ids=True)
-        if not self.turns and _WANTS_TURNS.search(error) and in_turns(messages) != list(messages):
+        if not self.turns and _WANTS_TURNS.search(error) and _has_no_turns(messages):
             return replace(self, turns=True)
         joined = replace(self, texts=True)
         if _WANTS_TEXT.search(error) and any(joined(message) != self(message) for message in messages):
@@ -174,6 +173,12 @@ class MessageForm:
 
 
 _WANTED = {"reasoning_content": _WANTS_REASONING, "extra_content": _WANTS_SIGNATURE}
+
+
+def _has_no_turns(messages: Sequence[Message]) -> bool:
+    from agentkit.backends.turns import in_turns
+
+    return in_turns(messages) != list(messages)
 
 
 def _is_blank(content: object) -> bool:

@@ -20,11 +20,9 @@ from agentkit.backends.chat_protocol import (
     check_sampling,
     merged_sampling,
 )
-from agentkit.backends.context_length import context_length_in, context_length_of_props, loaded_context_length
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
-from agentkit.backends.turns import in_turns
 from agentkit.errors import ConfigurationError
 from agentkit.event import Reply, ReplyDiscarded
 from agentkit.net.error_kinds import is_api_error
@@ -265,6 +263,8 @@ class OpenAIBackend(MadeByName):
         )
 
     def _queried_context_length(self) -> int | None:
+        from agentkit.backends.context_length import context_length_in, context_length_of_props, loaded_context_length
+
         find = self._connected().find
         length = context_length_in(find("/models"), self.model)
         if length is None:  # llama.cpp reports it in its own endpoint
@@ -334,6 +334,8 @@ class OpenAIBackend(MadeByName):
             fields["stream_options"] = {"include_usage": True}
         dialect, form = dialect_of(self.model, self.base_url), self._form()
         if form.turns:
+            from agentkit.backends.turns import in_turns
+
             request = replace(request, transcript=Transcript(in_turns(request.transcript)), conversation=request.said)
         return chat_completions_body(fields, request, sending.images, self._escapes, dialect, form)
 
