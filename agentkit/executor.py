@@ -161,7 +161,10 @@ class Executor:
         something."""
         yield self.started(call)
         function, outcome = call["function"], None
-        context, told = self._context_here(call)
+        told: list[str] = []
+        context = self.context_of(call)
+        if context is not self.context:  # what sees it may tell its progress
+            context = replace(context, progress=told.append)
         try:
             outcome = self.outcome_of(function["name"], function["arguments"], context)
             for text in told:
@@ -173,14 +176,6 @@ class Executor:
             self.leave(call, outcome)
             raise
         return None
-
-    def _context_here(self, call: ToolCall) -> tuple[Context, list[str]]:
-        """The run as a call sees it that this thread makes, and what gets its progress."""
-        told: list[str] = []
-        found, context = self._tool(call["function"]["name"]), self.context_of(call)
-        if found is not None and found.takes_context:
-            context = replace(context, progress=told.append)
-        return context, told
 
     def _as_decided(self, call: ToolCall, decisions: Decisions) -> tuple[ToolCall, str]:
         """A call as a person has let it run, and a note for the model."""
