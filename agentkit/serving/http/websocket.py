@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from agentkit.serving.exchange import UserInput
-from agentkit.serving.http.auth import authorizations
+from agentkit.serving.http.auth import BEARER, authorizations
 from agentkit.serving.http.chat import answer_frames, last_frames
 from agentkit.serving.http.conversations import SessionMeta
 from agentkit.serving.http.dependencies import State
@@ -49,9 +49,9 @@ async def chat_socket(socket: WebSocket) -> None:
     """
     state: State = socket.app.state.service
     offered = socket.scope.get("subprotocols", ())
-    given = _authorization(socket, offered)
+    given = _authorizations(socket, offered)
     caller = await _known(state, given)
-    if caller is None and given is not None:
+    if caller is None and given:
         await socket.send_denial_response(response_of(PATH, 401, NOT_VALID))
         return
     await socket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
@@ -70,28 +70,27 @@ async def chat_socket(socket: WebSocket) -> None:
             await reading
 
 
-def _authorization(socket: WebSocket, offered: Sequence[str]) -> str | None:
-    """The authorization that the client has sent with its request, None for none."""
-    header = next(iter(authorizations(socket.headers.get)), None)
-    in_protocol = next((each.removeprefix(_BEARER) for each in offered if each.startswith(_BEARER)), None)
-    return header if header is not None or in_protocol is None else f"Bearer {in_protocol}"
+def _authorizations(socket: WebSocket, offered: Sequence[str]) -> tuple[str, ...]:
+    """What the client has sent with its request to say who it is: in headers, or else in the subprotocol."""
+    in_protocol = (f"{BEARER}{each.removeprefix(_BEARER)}" for each in offered if each.startswith(_BEARER))
+    return tuple(authorizations(socket.headers.get)) or tuple(in_protocol)[:1]
 
 
 class _Caller(NamedTuple):
-    """Who sends messages, and the authorization by which that is known."""
+    """Who sends messages, and what was given by which that is known."""
 
     subject: str
-    authorization: str | None
+    given: tuple[str, ...]
 
     async def check(self, state: State) -> None:
         """Raises Refusal when a key was removed, or a token has expired, since the connection was opened."""
-        if await _known(state, self.authorization) != self:
+        if await _known(state, self.given) != self:
             raise Refusal(401, NOT_VALID)
 
 
-async def _known(state: State, authorization: str | None) -> _Caller | None:
-    subject = await run_in_threadpool(state.authenticator.subject, authorization)
-    return None if subject is None else _Caller(subject, authorization)
+async def _known(state: State, given: tuple[str, ...]) -> _Caller | None:
+    subject = await run_in_threadpool(state.authenticator.subject_of, given or ("",))  # an open service wants nothing
+    return None if subject is None else _Caller(subject, given)
 
 
 class _Received:
@@ -139,7 +138,7 @@ async def _introduced(socket: WebSocket, state: State, received: _Received) -> _
         text = await asyncio.wait_for(received.take(), state.settings.agentkit_head_seconds)
     value = _object(text) if text is not None and len(text) <= MAX_KEY else None
     given = value.get("authorization") if value is not None else None
-    caller = await _known(state, given) if isinstance(given, str) else None
+    caller = await _known(state, (given,)) if isinstance(given, str) else None
     if caller is None:
         await _send(socket, {"error": NOT_VALID, "status": 401})
         await socket.close(_POLICY)

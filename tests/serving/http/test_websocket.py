@@ -93,6 +93,8 @@ def test_a_client_shows_its_key_in_a_header_a_subprotocol_or_the_first_message(t
     with served(tmp_path, reply) as (service, server):
         with opened(service, additional_headers={"Authorization": f"Bearer {key}"}) as socket:
             assert said(frames(socket, body)) == "Hi: Hi"
+        with opened(service, additional_headers={"Authorization": "Bearer another", "x-api-key": key}) as socket:
+            assert said(frames(socket, body)) == "Hi: Hi"
         with opened(service, subprotocols=["agentkit", f"bearer.{key}"]) as socket:
             assert socket.subprotocol == "agentkit"
             assert said(frames(socket, body)) == "Hi: Hi"
