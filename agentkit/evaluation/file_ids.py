@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from agentkit._text import joined_surrogates
@@ -19,7 +20,7 @@ from agentkit.batch.item import Item
 from agentkit.batch.journal import read_records
 from agentkit.evaluation.scores import columns_of
 from agentkit.evaluation.sets import ASKED, QUESTION, Line, Split
-from agentkit.net.repeats import split_id
+from agentkit.net.repeats import joined_id, split_id
 
 _MADE = re.compile(r"q-[0-9a-f]{16}(?:-\d{1,9})?")
 
@@ -31,15 +32,15 @@ class FileIds:
 
     split_by: Split = split_id
     names: Mapping[str, str] = field(default_factory=dict)
-    items: Mapping[str, str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "items", {name: item for item, name in self.names.items()})
+    @cached_property
+    def _items(self) -> Mapping[str, str]:
+        return {name: item for item, name in self.names.items()}
 
     def split(self, id_: str) -> tuple[str, int]:
         """The id in the set, and the repeat, of which a record of the file is."""
         item, repeat = self.split_by(id_)
-        return self.items.get(item, item), repeat
+        return self._items.get(item, item), repeat
 
     def name_of(self, item: str) -> str:
         """What the file calls a question; "" where that is its id in the set."""
@@ -59,7 +60,7 @@ class _Named:
         for item in self.items:
             id_, repeat = split_id(item.id)
             name = self.ids.name_of(id_)
-            yield replace(item, id=name if repeat == 1 else f"{name}#{repeat}") if name else item
+            yield replace(item, id=joined_id(name, repeat)) if name else item
 
 
 def ids_of_file(path: Path, lines: Mapping[str, Line], former: Mapping[str, str], split: Split) -> FileIds:

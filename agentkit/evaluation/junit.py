@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from agentkit._text import in_a_line
 from agentkit.evaluation.running import Evaluation
 from agentkit.evaluation.scores import Outcome
+from agentkit.net.repeats import joined_id
 
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MESSAGE = 500
@@ -35,8 +36,8 @@ def junit(evaluation: Evaluation) -> str:
 
 
 def _case(set_: str, outcome: Outcome) -> ElementTree.Element:
-    name = outcome.item if outcome.repeat == 1 else f"{outcome.item}#{outcome.repeat}"
-    case = ElementTree.Element("testcase", {"classname": _xml(set_), "name": _xml(name)})
+    name = _xml(joined_id(outcome.item, outcome.repeat))
+    case = ElementTree.Element("testcase", {"classname": _xml(set_), "name": name})
     if outcome.seconds is not None:
         case.set("time", f"{outcome.seconds:.3f}")
     failed = {name: score.why for name, score in outcome.scores.items() if not score.passed}

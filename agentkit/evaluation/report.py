@@ -14,6 +14,7 @@ from agentkit.evaluation.results import SPENT, Configuration, Scored
 from agentkit.evaluation.running import Evaluation
 from agentkit.evaluation.tables import remarks_of, spent_rows, summary_note
 from agentkit.evaluation.wording import counted, percent
+from agentkit.net.repeats import joined_id
 
 FORMS = (".md", ".markdown", ".html", ".htm", ".json", ".xml")
 WORST = 20
@@ -192,7 +193,7 @@ def _questions(evaluation: Evaluation) -> Iterator[str]:
         yield from ("", f"## Not passed: {counted(len(wrong), 'answer')}", "")
         shown = [
             [
-                each.item if each.repeat == 1 else f"{each.item}#{each.repeat}",
+                joined_id(each.item, each.repeat),
                 each.question,
                 each.missing or each.output,
                 "; ".join(f"{name}: {score.why}" for name, score in each.scores.items() if not score.passed),

@@ -7,7 +7,7 @@ from agentkit.batch.item import Item
 from agentkit.batch.journal import read_records
 from agentkit.evaluation.scores import columns_of
 from agentkit.evaluation.sets import ASKED, Split
-from agentkit.net.repeats import split_id
+from agentkit.net.repeats import joined_id, split_id
 
 
 def repeats_in(path: Path) -> int:
@@ -18,7 +18,7 @@ def repeats_in(path: Path) -> int:
     for record in read_records(path):
         id_ = str(record.get("id"))
         item, number = split_id(id_)
-        if item != id_ and ("#" in item or number < 2 or id_ != f"{item}#{number}"):
+        if item != id_ and ("#" in item or number < 2 or id_ != joined_id(item, number)):
             return 1
         items[item == id_].add(item)
         numbers.add(number)

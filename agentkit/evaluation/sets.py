@@ -12,7 +12,7 @@ from agentkit.batch.items import open_items
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Check, Known, parse_check
 from agentkit.message import Message, text_of
-from agentkit.net.repeats import split_id
+from agentkit.net.repeats import joined_id, split_id
 
 QUESTION = 20_000
 """Characters of a question that a record keeps, beside the columns of its line: a judge reads it."""
@@ -148,7 +148,7 @@ class EvaluationSet:
         for line in self.lines():
             yield line.item
             for number in range(2, self.repeat + 1):
-                yield replace(line.item, id=f"{line.item.id}#{number}")
+                yield replace(line.item, id=joined_id(line.item.id, number))
 
     def former_ids(self) -> dict[str, str]:
         """The ids that are made from whole lines, as earlier versions did and `agentkit batch` does, by those of the

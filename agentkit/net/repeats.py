@@ -37,3 +37,8 @@ def split_id(id: str) -> tuple[str, int]:
     """The id of an item without its repeat, and which repeat this is, from 1."""
     name, found, number = id.rpartition("#")
     return (name, int(number)) if found and number.isdecimal() and len(number) < 10 else (id, 1)
+
+
+def joined_id(item: str, repeat: int) -> str:
+    """The id of a repeat of an item: that of the first is the item's own, that of the second ID#2."""
+    return item if repeat == 1 else f"{item}#{repeat}"
