@@ -46,6 +46,7 @@ _CODE = pattern(
     r"undefined|(?:new\s+)?[A-Za-z_][\w.]*\(.*\)|void\s+0|.*,|\.\.\.|…|[bBrRfFuU]{1,2}([\"']).*\1", re.DOTALL
 )
 _SIGNS_OF_CODE = ("(", "...", "void", "undefined", ",,")
+_FENCE = pattern(r"```\w*\n|\n```")
 _LIST_BEHIND_LIST = pattern(r"\]\s*+(?:,\s*+)?\[")
 _SIDE_BY_SIDE = pattern(r"([}\]])(\s*)(?=[{\[])")
 
@@ -232,7 +233,7 @@ def _lost(value: Any, text: str, budget: Budget) -> str | None:
     words = "\n".join(leaf for leaf in leaves if isinstance(leaf, str))
     numbers = {leaf for leaf in leaves if isinstance(leaf, int | float)}
     before: Token | None = None
-    for token in LooseObject(text).pieces():
+    for token in LooseObject(_FENCE.sub("\n", text) if "```" in text else text).pieces():  # a fence is no string
         written, prefix = token.text, _prefix_of(token, before)
         before = token
         if prefix:
