@@ -2,8 +2,8 @@
 thread for all of a process.
 
 A `threading.Event` can't be waited for together with others, so those of cancelled runs are looked at twenty times a
-second, as long as there are any. For deadlines alone the thread sleeps until the next one. It ends when it has had
-nothing to do for a while, and before a fork.
+second, as long as there are any. For deadlines alone the thread sleeps until the next one, for ten seconds at most. It
+ends when it has had nothing to do for a while, and before a fork.
 """
 
 import socket
@@ -70,8 +70,13 @@ class Watcher:
             self._watched[watched] = None
             if self._thread is None:
                 self._start()
-            elif watched.next_look(time.monotonic()) < self._next_look:
+            elif self._sleeps_beyond(watched, time.monotonic()):
                 self._changed.notify()
+
+    def _sleeps_beyond(self, watched: Watched, now: float) -> bool:
+        """Whether the thread would look too late. It may sleep on although it should have looked: where it fell asleep
+        while a test had set the clock back."""
+        return watched.next_look(now) < self._next_look or now > self._next_look
 
     def remove(self, watched: Watched) -> None:
         """Watch a request no longer. It takes no lock, since a finalizer may do it at any moment."""
@@ -96,7 +101,7 @@ class Watcher:
                     self._thread = None
                     return
                 self._next_look = min((each.next_look(now) for each in watched), default=idle_end)
-                self._changed.wait(min(max(0.0, self._next_look - now), threading.TIMEOUT_MAX))
+                self._changed.wait(min(max(0.0, self._next_look - now), self.IDLE_SECONDS))
 
     def _abort_what_is_due(self) -> None:
         now = time.monotonic()

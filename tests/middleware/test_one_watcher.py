@@ -273,6 +273,24 @@ def test_for_deadlines_alone_the_watcher_sleeps() -> None:
     until(lambda: again.is_aborted)
 
 
+def test_deadlines_hold_after_a_test_has_frozen_the_clock() -> None:
+    """spulec/freezegun#384: libraries that wait in a thread were left waiting by a test that ended long before."""
+    watches, before, after = Looks(), AbortableRequest(), AbortableRequest()
+    first = Watched(before, time.monotonic() + 30)
+    watches.add(first)
+    until(lambda: watches._next_look == first.deadline)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: 1.0)
+        watches.remove(first)
+        with watches._changed:
+            watches._changed.notify()
+        while watches._next_look == first.deadline:
+            time.sleep(0.01)
+    time.sleep(2 * watches.IDLE_SECONDS)
+    watches.add(Watched(after, time.monotonic() + 0.1))
+    until(lambda: after.is_aborted)
+
+
 def test_an_event_that_raises_does_not_keep_the_others_from_being_watched() -> None:
     def broken() -> bool:
         raise RuntimeError("no event")
