@@ -79,7 +79,7 @@ def test_no_field_is_so_small_that_a_phone_enlarges_the_page(service: Service, b
     [
         pytest.param({"status": 200, "content_type": "text/html", "body": LOGIN}, id="a page"),
         pytest.param({"status": 401, "content_type": "text/html", "body": LOGIN}, id="401"),
-        pytest.param({"status": 302, "headers": {"location": "https://login.example/"}}, id="another address"),
+        pytest.param({"status": 302, "headers": {"location": "http://127.0.0.1:9/login"}}, id="another address"),
     ],
 )
 def test_the_login_of_a_proxy_is_told_from_an_answer(service: Service, page: Any, answer: Any) -> None:
