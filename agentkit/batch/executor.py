@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from agentkit._threads import WORKERS
 from agentkit.batch import remote
 from agentkit.batch.item import Item, Record
 from agentkit.batch.job import Job
@@ -124,7 +125,8 @@ class ExecutorEngine:
                 return
             self._executor, self._is_given = self._make(), False
             self._widths.clear()
-        broken.shutdown(wait=False)
+        # In another thread: from Python 3.13 on, a pool tells the errors of its tasks while it holds the lock of this.
+        WORKERS.submit(partial(broken.shutdown, wait=False))
 
     def lost(self, future: "Future[list[Record]]") -> bool:
         """See `Engine.lost`."""

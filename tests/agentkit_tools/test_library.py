@@ -1,5 +1,6 @@
 """The index of a folder's documents: found in any language, kept on disk, shared by processes."""
 
+import contextlib
 import errno
 import gc
 import os
@@ -114,7 +115,7 @@ def test_processes_that_index_at_once_share_the_work(tmp_path: Path) -> None:
         outputs = list(pool.map(search, range(3)))
     assert all("source: number77.txt" in output for output in outputs)
     (index,) = indexes()
-    with sqlite3.connect(index) as database:
+    with contextlib.closing(sqlite3.connect(index)) as database, database:
         assert database.execute("SELECT count(*), count(DISTINCT path) FROM file").fetchone() == (200, 200)
         assert database.execute("SELECT count(*) FROM passage").fetchone() == (200,)
 
@@ -179,7 +180,7 @@ def test_damage_that_shows_in_a_search_is_told_and_mended(tmp_path: Path) -> Non
     write(tmp_path, whales="Whales eat krill.")
     assert found(tmp_path, "krill") == ["whales"]
     (index,) = indexes()
-    with sqlite3.connect(index) as database:
+    with contextlib.closing(sqlite3.connect(index)) as database, database:
         database.execute("DROP TABLE passage")
     with pytest.raises(ToolError, match="made anew"):
         found(tmp_path, "krill")
@@ -190,7 +191,7 @@ def test_an_index_of_another_version_is_made_anew(tmp_path: Path) -> None:
     write(tmp_path, whales="Whales eat krill.")
     assert found(tmp_path, "krill") == ["whales"]
     (index,) = indexes()
-    with sqlite3.connect(index) as database:
+    with contextlib.closing(sqlite3.connect(index)) as database, database:
         database.execute("PRAGMA user_version = 99")
     assert found(tmp_path, "krill") == ["whales"]
 

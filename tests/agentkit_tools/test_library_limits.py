@@ -1,5 +1,6 @@
 """A folder of documents where time, threads and the disk are short: what is indexed is found."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -234,7 +235,7 @@ def test_where_the_disk_is_full_the_index_is_in_memory_and_the_file_stays(tmp_pa
     assert done.stdout.count("[1] 7.txt\nsource: 7.txt\n") == 2
     assert done.stderr.count("the index of the documents is kept in memory") == 1
     (index,) = Path(os.environ["AGENTKIT_CACHE"]).rglob("*.sqlite3")
-    with sqlite3.connect(index) as database:
+    with contextlib.closing(sqlite3.connect(index)) as database, database:
         assert ("blue.txt",) in database.execute("SELECT path FROM file").fetchall()
 
 
@@ -282,5 +283,5 @@ def test_a_file_that_is_no_index_is_replaced(tmp_path: Path) -> None:
         Path(f"{index}{end}").unlink(missing_ok=True)
     index.write_bytes(b"garbage" * 1000)
     assert sources(documents(tmp_path)[0](["krill"])) == ["blue"]
-    with sqlite3.connect(index) as database:
+    with contextlib.closing(sqlite3.connect(index)) as database, database:
         assert database.execute("SELECT path FROM file").fetchall() == [("blue.txt",)]

@@ -1,6 +1,7 @@
 """Proxies and TLS files of the environment: only what an address needs is read, and what can't work is named."""
 
 import os
+import re
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -209,8 +210,10 @@ def test_a_proxy_that_is_down_is_named_in_the_error(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("variable", TLS)
-def test_a_missing_file_for_tls_does_not_matter_without_tls(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
-    monkeypatch.setenv(variable, "/nonexistent/file")
+def test_a_missing_file_for_tls_does_not_matter_without_tls(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / "missing" / "file"))
     with serve([whole("Done.")]) as server:
         assert ask(server.url) == "Done."
     with serve_lightllm([Says("Done.")]) as other:
@@ -229,10 +232,14 @@ def test_a_missing_file_for_tls_does_not_matter_without_tls(monkeypatch: pytest.
     ],
 )
 def test_a_missing_file_for_tls_is_named(
-    monkeypatch: pytest.MonkeyPatch, variable: str, backend: type[OpenAIBackend] | type[LightLLMBackend]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    variable: str,
+    backend: type[OpenAIBackend] | type[LightLLMBackend],
 ) -> None:
-    monkeypatch.setenv(variable, "/nonexistent/file")
-    with pytest.raises(ConfigurationError, match=f"{variable} names '/nonexistent/file'"):
+    missing = str(tmp_path / "missing" / "file")
+    monkeypatch.setenv(variable, missing)
+    with pytest.raises(ConfigurationError, match=re.escape(f"{variable} names {missing!r}")):
         backend("m", base_url="https://127.0.0.1:9/v1")
 
 
@@ -243,8 +250,8 @@ def test_a_file_without_certificates_is_named(monkeypatch: pytest.MonkeyPatch, t
         ask("https://127.0.0.1:9/v1")
 
 
-def test_fetch_names_a_key_log_that_can_not_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SSLKEYLOGFILE", "/nonexistent/keys")
+def test_fetch_names_a_key_log_that_can_not_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys"))
     with serve([whole("")]) as server:
         address = server.url.removeprefix("http://").removesuffix("/v1")
         with pytest.raises(FetchError, match="SSLKEYLOGFILE"):

@@ -1,6 +1,7 @@
 """A decision whose service is killed while it is carried out is carried out once."""
 
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def test_what_a_killed_service_has_begun_is_not_run_again_and_the_rest_is_run(tm
         """Send a message."""
         effects.append(to)
         if not kept.exists():  # the store as it is when the service is killed now
-            with sqlite3.connect(tmp_path / "sessions.db") as source, sqlite3.connect(kept) as copy:
+            with closing(sqlite3.connect(tmp_path / "sessions.db")) as source, closing(sqlite3.connect(kept)) as copy:
                 source.backup(copy)
         return f"sent to {to}"
 

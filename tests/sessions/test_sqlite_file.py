@@ -470,6 +470,7 @@ def test_a_new_store_that_another_process_is_just_making_is_waited_for(
     store["a"].append([HELLO])
     assert store["a"].messages == [HELLO]
     store.close()
+    other.close()
 
 
 READS = """

@@ -334,7 +334,7 @@ CHAT_FIELDS = {"messages", *ChatMessage.model_fields, *ContentPart.model_fields,
     [
         ('{"messages": [{"role": "user", "content": "Grüße"}]}'.encode("latin-1"), "is not UTF-8 (byte 0xFC at 45)"),
         (b"\x1f\x8b\x08\x00", "is not UTF-8 (byte 0x8B at 1)"),  # compressed, and not said to be
-        (b'{"x": ' + b"[" * 5000 + b"]" * 5000 + b"}", "is nested too deeply"),
+        (b'{"x": ' + b"[" * 50_000 + b"]" * 50_000 + b"}", "is nested too deeply"),
         (b'{"seed": ' + b"9" * 5000 + b"}", "integer"),
     ],
     ids=["Latin-1", "gzip", "nested", "a long number"],
