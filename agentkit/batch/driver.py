@@ -203,7 +203,8 @@ class BatchRun(Closable, Iterator[Record]):
             return f"the server refuses the account: {error.get('message')}: settle that, then start again to go on"
         if self.ending == "server":
             error = (self._feed.server_error or {}).get("error") or {}
-            return f"no question has reached a server: {error.get('message')}: settle that, then start again to go on"
+            what = "the server is away" if self._feed.was_server_there else "no question has reached a server"
+            return f"{what}: {error.get('message')}: settle that, then start again to go on"
         if self.has_unknown_cost:
             return (
                 "stopped, since an answer has a cost that is not known, and the limit can't be kept: name the prices "

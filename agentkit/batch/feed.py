@@ -23,7 +23,7 @@ MAX_DEATHS = 3
 _MAX_ASIDE = 100
 
 Ending = str
-"""Why a batch ended: "complete", "stopped" (by its user), "budget", "account", "server" (it was never reached), "disk"
+"""Why a batch ended: "complete", "stopped" (by its user), "budget", "account", "server" (it is not there), "disk"
 (the answers file can't be written), "failed" (what scores or reads has raised an error); "" while it has not."""
 
 How = Literal["ask", "unknown", "alone"]
@@ -91,8 +91,13 @@ class BatchFeed:
 
     @property
     def server_error(self) -> Record | None:
-        """The record of the last item whose server could not be reached."""
+        """The record of the last item whose server was not there."""
         return self._server.last
+
+    @property
+    def was_server_there(self) -> bool:
+        """Whether a server was reached in this start."""
+        return self._server.is_anything_answered
 
     # What a fleet calls
 
@@ -168,7 +173,7 @@ class BatchFeed:
             self._take_back(item, record)
             if kind == "given_up":  # by another machine's clock perhaps before this one's
                 self.stop("budget")
-        elif (kind == "server" and self._was_never_there(item, record)) or (
+        elif (kind == "server" and self._is_of_server(item, record)) or (
             kind in ("account", "store") and self._is_asked_again(item, record, kind)
         ):
             self._forget([item])
@@ -307,12 +312,14 @@ class BatchFeed:
             return False
         return is_of_all or self.ending in ("account", "disk") or not errors.is_of_the_item(item)
 
-    def _was_never_there(self, item: Item, record: Record) -> bool:
-        """Whether an item whose server could not be reached stays unanswered: in this start nobody has reached one, so
-        that it is not running, or its address is wrong."""
-        if self._server.is_anything_answered or record["usage"] or self._server.is_of_the_item(item):
+    def _is_of_server(self, item: Item, record: Record) -> bool:
+        """Whether an item whose server is not there stays unanswered. Where nobody has reached it in this start, it is
+        not running, or its address is wrong; else it was waited for, and may be back when the item is asked again,
+        behind the others, unless it is this item that the server does not survive."""
+        if (record["usage"] and self._has_effects) or self._server.is_of_the_item(item):
             return False
-        is_last = self._is_read and not self._again and self._in_progress == 1
+        is_first = not self._server.is_anything_answered
+        is_last = is_first and self._is_read and not self._again and self._in_progress == 1
         if self._server.refused(item, record) or is_last:
             self.stop("server")
         return True

@@ -32,6 +32,8 @@ class Gate:
         self._even = 0.0  # when the next is sent, of those that are sent evenly
         self._rows = 0  # how often it has refused all that was in flight
         self._heard = -NEVER  # when it has answered, or was first asked
+        self.has_answered = False
+        """Whether a request has ever ended with an answer."""
 
     def wait(self, now: float) -> float:
         """The seconds until one more request may be sent; NEVER: until one ends."""
@@ -73,6 +75,7 @@ class Gate:
         took."""
         self.in_flight -= 1
         self._heard = now
+        self.has_answered = True
         if self._rows:
             self._rows = 0
             self._room = NEVER

@@ -98,7 +98,7 @@ class Items:
         return self._checked
 
     def _read_all(self, ids: SeenIds | Ids) -> Checked:
-        reading = _Reading(self._source, ids, self._by_question)
+        reading = _Reading(self._source, ids, self._by_question, self.question is not None)
         models: Counter[str] = Counter()
         asked = Gathered()
         bad: list[BadLine] = []
@@ -153,7 +153,7 @@ class Items:
 
     def _unanswered(self, is_answered: Callable[[str], bool], bad: Set[int]) -> Iterator[Item]:
         ids = Ids(self._known)
-        reading = _Reading(self._source, ids)
+        reading = _Reading(self._source, ids, is_named=self.question is not None)
         last = self._last_line
         may_repeat = bool(self._known.repeated)
 
@@ -178,7 +178,7 @@ class Items:
                 yield self._item(entry, item_id, *reading.asked(entry[1]))
 
     def _all(self) -> Iterator[Item]:
-        reading = _Reading(self._source, Ids(self._known), self._by_question)
+        reading = _Reading(self._source, Ids(self._known), self._by_question, self.question is not None)
         for entry in self._source.entries():
             yield self._item(entry, *reading.read(entry))
 
@@ -225,10 +225,12 @@ _NOTHING = Question(None, None)
 
 
 class _Reading:
-    """Reads entries, from the first to the last. by_question: whether ids are made from what is asked alone."""
+    """Reads entries, from the first to the last. by_question: whether ids are made from what is asked alone. is_named:
+    whether the user has named the column with the question."""
 
-    def __init__(self, source: Source, ids: SeenIds | Ids, by_question: bool = False) -> None:
+    def __init__(self, source: Source, ids: SeenIds | Ids, by_question: bool = False, is_named: bool = False) -> None:
         self._by_question = by_question
+        self._is_named = is_named
         self._column = source.column
         self._is_table = source.is_table
         self._digest: Callable[[Any], int] = row_digest if source.is_table else value_digest
@@ -294,7 +296,9 @@ class _Reading:
             return _asked_again(value) if isinstance(value, Item) else question_of(value)
         if self._is_table:
             value = table_value(value, self._column)
-        return _asked_again(value) if isinstance(value, Item) else question_of(value, self._column)
+        if isinstance(value, Item):
+            return _asked_again(value)
+        return question_of(value, self._column, is_named=self._is_named)
 
     def _digest_of_bad(self, entry: Entry) -> int:
         """The digest of a line that can't be asked: of its bytes, or of what it says."""

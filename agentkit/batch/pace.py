@@ -29,6 +29,7 @@ from agentkit.batch.gate import MAX_CLOSED, NEVER, Gate
 from agentkit.batch.limit import MAXIMUM, MINIMUM, START, Limit
 from agentkit.net.abort import Aborted, stop_on_abort
 from agentkit.net.error_text import causes_of
+from agentkit.net.error_words import status_of
 from agentkit.net.gates import REFUSALS, Gates
 from agentkit.net.rate_headers import Told, told_by
 
@@ -37,6 +38,11 @@ SLEEP = 5.0
 UNREACHABLE = 600.0
 """Seconds for which a server is waited for that has answered, and then says 503, or can't be reached: it is being
 started again, or the network is away."""
+SILENT = 5.0
+"""Seconds without any answer of a server after which it is it that is away where a proxy says so, and not one request
+that it can't answer."""
+OF_PROXIES = frozenset({502, 521, 522, 523, 530})
+"""Statuses with which proxies (nginx, Cloudflare and their tunnels) say that they can't reach the server."""
 _NO_WAY = frozenset((errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL))
 RECENT = 5.0
 """Seconds without a request after which a server no longer counts in how many runs there should be."""
@@ -136,6 +142,10 @@ class _Turn:
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """See `agentkit.net.gates.Turn.answered`."""
         self.status = status
+        if status in OF_PROXIES and self._is_server_away():
+            self._is_refused = True
+            self._end(_REFUSED, told_by(headers).retry_after)
+            return
         if status not in REFUSALS and "ratelimit" not in " ".join(headers.keys()).lower():
             return
         told = told_by(headers)
@@ -149,9 +159,10 @@ class _Turn:
     def failed(self, error: BaseException) -> None:
         """See `agentkit.net.gates.Turn.failed`."""
         status, response = getattr(error, "status_code", None), getattr(error, "response", None)
-        if status in REFUSALS and response is not None:  # of a client with retries of its own
+        if (status in REFUSALS or status in OF_PROXIES) and response is not None:  # of a client with retries of its own
             self.answered(status, response.headers)
-            return
+            if self._is_refused:
+                return
         self._is_refused = self.server.has_answered and is_no_connection(error)
         self._end(_REFUSED if self._is_refused else _FAILED, None)
 
@@ -168,6 +179,11 @@ class _Turn:
         if not self._is_refused or self.status in (429, 529):
             return self._is_refused
         return self.server.gate.silent(time.monotonic()) < UNREACHABLE
+
+    def _is_server_away(self) -> bool:
+        """Whether the server has answered, and none of the requests of the last seconds."""
+        gate = self.server.gate
+        return gate.has_answered and gate.silent(time.monotonic()) >= SILENT
 
     def _end(self, what: int, seconds: float | None) -> None:
         if not self._is_over:
@@ -394,6 +410,11 @@ def is_no_connection(error: BaseException | None) -> bool:
     of_urllib3 = loaded("urllib3.exceptions", "ConnectTimeoutError")  # and what is derived from it
     kinds = (ConnectionRefusedError, socket.gaierror, *([of_urllib3] if of_urllib3 else ()))
     return any(isinstance(each, kinds) or getattr(each, "errno", None) in _NO_WAY for each in causes_of(error))
+
+
+def is_not_there(error: BaseException) -> bool:
+    """Whether a server could not be reached, or a proxy before it, or its own refusal of all, says that it is away."""
+    return is_no_connection(error) or (status := status_of(error)) == 503 or status in OF_PROXIES
 
 
 class HasLimits(Protocol):

@@ -12,6 +12,7 @@ from agentkit.transcript import Due, Transcript, whats_due
 
 QUESTIONS = ("question", "prompt", "input", "messages")
 """The fields in which a question is looked for."""
+INPUT, INSTRUCTION = "input", "instruction"
 IDS = ("id", "custom_id")
 NAME_IT = "say which one is the question (--question NAME, question=NAME)"
 
@@ -44,8 +45,9 @@ class Question(NamedTuple):
         return self.fields and {name: each for name, each in self.fields.items() if name not in self.not_columns}
 
 
-def question_of(value: object, column: str | None = None) -> Question:
-    """What a line asks. value: of its JSON. column: the field with the question; None: one of `QUESTIONS`.
+def question_of(value: object, column: str | None = None, *, is_named: bool = True) -> Question:
+    """What a line asks. value: of its JSON. column: the field with the question; None: one of `QUESTIONS`. is_named:
+    whether its user has named the column, so that an instruction beside an input is none.
 
     Raises LineError when it asks nothing."""
     if isinstance(value, str):
@@ -56,11 +58,22 @@ def question_of(value: object, column: str | None = None) -> Question:
     if name not in value:
         raise LineError(f"has no field {name!r}; it has {names_of(value)}")
     asked = value[name]
+    if name == INPUT and not (column and is_named):
+        asked = _instructed(value, asked)
     if name == "messages" or (isinstance(asked, list) and asked and all(map(_has_role, asked))):
         return Question(id_of(value), None, asked_messages(asked), _NO_FIELDS, value, (name, *IDS))
     if type(asked) is not str or not asked or asked.isspace():
         asked = asked_text(asked, f"the field {name!r}")
     return Question(id_of(value), asked, (), _NO_FIELDS, value, (name, *IDS))
+
+
+def _instructed(value: Mapping[str, object], asked: object) -> object:
+    """What is asked by an instruction and its input, as the records of Alpaca's format have them: both, with an empty
+    line between; the instruction alone where the input is empty."""
+    instruction = value.get(INSTRUCTION)
+    if not isinstance(instruction, str) or not instruction.strip() or not isinstance(asked, str | None):
+        return asked
+    return f"{instruction}\n\n{asked}" if asked and not asked.isspace() else instruction
 
 
 def question_field(value: dict[str, object]) -> str:

@@ -11,7 +11,7 @@ from agentkit.batch.attempts import kind_of, seconds_before
 from agentkit.batch.item import Item, Record
 from agentkit.batch.item_sessions import ItemSessions
 from agentkit.batch.job import Job
-from agentkit.batch.pace import ServerPaces, Tally, is_no_connection
+from agentkit.batch.pace import ServerPaces, Tally, is_not_there
 from agentkit.batch.records import NO_OUTCOME, NOTHING, answered, failed, not_run
 from agentkit.event import Result
 from agentkit.limits import Usage
@@ -19,8 +19,8 @@ from agentkit.net.abort import AbortingEvent
 from agentkit.net.repeats import run_of
 
 KIND = "_kind"
-"""A field of a record for the driver alone: "account" where the server refuses the account, "server" where it could not
-be reached, "store" where the store of sessions can't be used, "cancelled" where the run was stopped, "given_up" where
+"""A field of a record for the driver alone: "account" where the server refuses the account, "server" where it is
+not there, "store" where the store of sessions can't be used, "cancelled" where the run was stopped, "given_up" where
 it would have waited for a server that refuses after the time of the batch was up. It is removed before the record is
 written."""
 
@@ -135,7 +135,7 @@ class _Attempts:
         if kind == "account":
             return {**made, KIND: "account"}
         if kind not in ("passing", "store") or self._count >= self._job.attempts:
-            what = "server" if kind == "passing" and is_no_connection(error) else kind
+            what = "server" if kind == "passing" and is_not_there(error) else kind
             return {**made, KIND: what} if what in ("store", "server") else made
         messages = getattr(error, "messages", None)
         self._messages = messages if isinstance(messages, list) and messages else self._messages

@@ -12,11 +12,11 @@ from agentkit.evaluation.score import Grade, Grader, text_of
 from agentkit.evaluation.text_checks import listed, quoted
 from agentkit.evaluation.words import normal
 
-_BEHIND = r"(?:\s{0,3}(?:should be|is|are|was|were|ist|est|es|应该是|应为|是|为|為|选|選|هو|هي|[:：=]))?"
+_BEHIND = r"(?:\s{0,3}(?:should be|is|are|was|were|ist|est|es|应该是|应为|是|为|為|选|選|هو|هي|은|는|이|は|が|[:：=]))?"
 _SAYS = (
     re.compile(
-        rf"(?:\b(?:answer|antwort|réponse|respuesta|ответ)\b|答案|正确选项|正確選項|الجواب|الإجابة)(?:是|为"
-        rf"|為)?{_BEHIND}",
+        rf"(?:\b(?:answer|antwort|réponse|respuesta|ответ)\b|答案|正确选项|正確選項|الجواب|الإجابة|정답"
+        rf"|답(?=\s?(?:은|[:：]))|正解|答え)(?:是|为|為)?{_BEHIND}",
         re.IGNORECASE,
     ),
     re.compile(rf"(?:\b(?:option|choice|choose|pick|select|go with)\b|选项|選項|选择?|選擇?){_BEHIND}", re.IGNORECASE),
@@ -24,13 +24,15 @@ _SAYS = (
 """What says that a choice follows: first of all that it is the answer."""
 _OTHER = (
     r"(?!\s?[(\[]?(?:,|/|&|\+|、|and\b|or\b|und\b|oder\b|和|或)\s?"
-    r"(?:(?:and|or|maybe|possibly|perhaps|even|option|choice) ){0,3}[(\[]?[A-Z](?![^\W_]))"
+    r"(?:(?:and|or|maybe|possibly|perhaps|even|option|choice) ){0,3}[(\[]?[A-Z](?![^\W_]|\s(?:is|was)\b))"
 )
 _DIRECT = re.compile(
     r"\s{0,3}(?:(?i:option|choice|letter)\s)?[(\[\"'“]?\s?([A-Z])(?![A-Za-z0-9])(?!['’]\w)\s?+[)\]]?+" + _OTHER
 )
 """A letter right behind that, and no other beside it."""
-_FIRST = re.compile(r"\W{0,5}([A-Z])\s?[)\]]?\s?(?:$|[.:\n—–]|,(?=\s(?:because|since|as|which|for)\b)|-\s)")
+_FIRST = re.compile(
+    r"\W{0,5}([A-Z])\s?[)\]]?\s?(?:$|[.:\n—–]|번|입니다|です|,(?=\s(?:because|since|as|which|for)\b)|-\s)"
+)
 """A letter with which an answer begins, and which is no word and none of several."""
 _NOT = re.compile(
     r"(?:\b(?:not|isn't|isn’t|never|neither|nor|rather than|instead of|unlike|nicht|non|не)|不是|并非|不选|而非|排除)"
@@ -45,21 +47,32 @@ _ARE = (
     r"(?:(?:is|are|was|were|can|ist|sind)\s(?:\w+ )?"
 )
 _IS_WRONG = re.compile(
-    _ARE + r"(?:wrong|incorrect|false|not\b|falsch|out)|(?:是错|错误|不正确|不对|是錯|錯誤|不正確))",
+    _ARE + r"(?:wrong|incorrect|false|not\b|falsch|out)|[.:]\s?(?i:wrong|incorrect|false)\b"
+    r"|(?:是错|错误|不正确|不对|是錯|錯誤|不正確))",
 )
 """A letter of which it is said that it is not the answer."""
+_IS_RIGHT = re.compile(
+    r"(?<![^\W_])(?<!\b[Ii]f\s)([A-Z])(?:\s(?:is|must be)\s(?:(?:the|therefore|thus|indeed)\s)?|:\s?)"
+    r"(?i:correct|right|true|(?:best|only)\b)"
+)
+"""A letter of which it is said that it is the answer."""
 _IS_LEFT_OUT = re.compile(_ARE + "(?:eliminated|excluded))")
 _SMALL = re.compile(r"\s{0,3}[(\[\"'“]?\s?([a-z])\s?(?:[)\].,:\"'”\s]{0,3}$|[)\].]\s)", re.MULTILINE)
 """A letter in lower case behind "answer:", and nothing else."""
 _LETTER = re.compile(r"(?:(?<![^\W_])|(?<=[或和与與、]))([A-Z])(?![^\W_\u3400-\u9fff])(?!['’]\w)")
 _MARKUP = re.compile(r"[*_`#$]|\\boxed|\\text")
-_WORD_BEHIND = re.compile(r"[^\S\n]{1,3}(?!(?:is|or|and|because|since|ist|oder|und)\b)[^\W\d_A-Z]")
+_WORD_BEHIND = re.compile(
+    r"[^\S\n]{1,3}(?!(?:is|are|was|or|and|because|since|ist|oder|und)\b)"
+    r"[^\W\d_A-Z\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]"
+)
 """A word behind an article or a pronoun, which these are not."""
 _PRONOUN = re.compile(
     r"\s{0,3}[(\[\"'“]?\s?I\s(?:think|believe|guess|suppose|would|will|am|was|do|did|don|can|could|cannot|have|had|choose"
     r"|chose|pick|picked|select|go|say|know|must|may|might|conclude|find|found|see|feel|get|got|need|want)\b"
 )
 """The word "I", which is no choice if there is another, behind "answer:"."""
+_OF_ALL = re.compile(r"(?<=\d)\s?(?:/|out of|von|sur)\s?\d{1,3}(?!\d)")
+"""What stands behind a mark: "4/5"."""
 _DENIES = re.compile(r"n['’]t\b|\b(?:not|cannot|never|no)\b", re.IGNORECASE)
 _ENDS_FIRST = re.compile(r"[.,;:!。，；：！\n—–]")
 _ENDS = re.compile(r"(?<=\S)[.;!?](?=\s|$)|[。；！？\n]")
@@ -86,6 +99,8 @@ class Choice(Grader):
     def grade(self, record: Record, answer: Any) -> Grade:
         expected, said = self._label(self.picked or answer), text_of(record)
         plain = _IS_WRONG.sub(" ", _NOT.sub(" ", _MARKUP.sub("", unicodedata.normalize("NFKC", said))))
+        if all(map(str.isdecimal, self.choices)):
+            plain = _OF_ALL.sub("", plain)
         # "The filter rejects B." rules nothing out where it names no other
         named = self._named(_without_others(plain)) or self._named(plain)
         if named == [expected]:
@@ -103,8 +118,8 @@ class Choice(Grader):
         raise ConfigurationError(f"{quoted(given)} is none of the choices {listed(list(self.choices))}")
 
     def _named(self, said: str) -> list[str]:
-        """The choices that an answer names: where it says that something is the answer, else at its beginning, else in
-        all, else at its end."""
+        """The choices that an answer names: where it says that something is the answer, else at its beginning, else the
+        one that it calls right, else in all, else at its end."""
         for says in _SAYS:
             for announced in reversed(list(says.finditer(said))[-20:]):
                 found = self._behind(said, announced.end())
@@ -113,6 +128,9 @@ class Choice(Grader):
             first = self._first(said)
             if first:
                 return first
+        right = {found[1] for found in _IS_RIGHT.finditer(said)}.intersection(self.choices)
+        if len(right) == 1:
+            return list(right)
         named = self._in(said)
         if len(named) > 1:
             last = self._in(said.strip().rpartition("\n")[2])
@@ -151,7 +169,8 @@ class Choice(Grader):
         rest, named = f" {normal(said)} ", []
         for label, text in sorted(self.choices.items(), key=lambda each: -len(each[1] or each[0])):
             phrase = f" {normal(text or ('' if _is_letter(label) else label))} "
-            rest = rest.replace(f" not{phrase}", "  ") if phrase.strip() else rest
+            if phrase.strip():
+                rest = rest.replace(f" not{phrase}", "  ").replace(f" 不{phrase}", "  ")
             if phrase.strip() and phrase in rest:
                 named.append(label)
                 rest = rest.replace(phrase, "  ")  # "entailment" is not named by "not entailment"
@@ -181,4 +200,4 @@ def _is_letter(label: str) -> bool:
 
 def _is_word(said: str, found: re.Match[str]) -> bool:
     """Whether a capital letter is a word of a sentence, as in "A dog" and "I think"."""
-    return found[1] in "AI" and bool(_WORD_BEHIND.match(said, found.end()))
+    return found[1] in "AI" and found[0][-1] not in ")]" and bool(_WORD_BEHIND.match(said, found.end()))

@@ -77,6 +77,18 @@ def test_a_named_field_is_the_question_and_the_others_come_back(tmp_path: Path) 
     assert checked.bad[0].reason == "has no field 'query'; it has instruction, input, output, id"
 
 
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_an_instruction_with_an_input_asks_both(kind: str, tmp_path: Path) -> None:
+    """ConardLi/easy-dataset#549, sgl-project/SpecForge#720: of records of Alpaca's format only a half was asked."""
+    rows = [("Sum up.", "A text"), ("Say hello.", ""), ("", "Who?")]
+    lines = [json.dumps({"instruction": told, "input": given, "output": "x"}) for told, given in rows]
+    table = ["instruction,input,output", *(f"{told},{given},x" for told, given in rows)]
+    path = written(tmp_path / f"q.{kind}", "\n".join(lines if kind == "jsonl" else table) + "\n")
+    assert prompts(path) == ["Sum up.\n\nA text", "Say hello.", "Who?"]
+    assert [item.columns["instruction"] for item in open_items(path)] == ["Sum up.", "Say hello.", ""]
+    assert [item.prompt for item in open_items(path, question="input", skip_bad=True)] == ["A text", None, "Who?"]
+
+
 def test_lines_of_openais_batch_format_are_recognised(tmp_path: Path) -> None:
     body = {
         "model": "small",

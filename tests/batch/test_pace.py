@@ -31,6 +31,9 @@ SPENT = Answer(
 )
 
 
+BAD_GATEWAY = Answer(b"<html><h1>502 Bad Gateway</h1></html>", status=502)
+
+
 @contextmanager
 def transport(server: ModelServer, **options: object) -> Iterator[Transport]:
     made = Transport(server.url, **options)  # type: ignore[arg-type]
@@ -380,14 +383,49 @@ def test_a_batch_that_reaches_no_server_ends_and_marks_nothing_as_failed(tmp_pat
         assert len(server.requests) == 12
 
 
-def test_a_server_that_is_gone_for_long_fails_the_questions_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_gone_for_long_ends_the_batch_and_leaves_its_questions_unanswered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """karakeep-app/karakeep#1611, NousResearch/hermes-agent#83657: a server that was off for the night failed all that
+    was left to ask."""
     monkeypatch.setattr("agentkit.batch.pace.UNREACHABLE", 0.0)
     answer = replace(whole("Hello"), headers={"Connection": "close"})
+    out, questions = tmp_path / "answers.jsonl", [f"q{n}" for n in range(6)]
     with serve(lambda asked: answer) as server:
-        away = Away(socket.socket.connect, OSError(errno.ENETUNREACH, "Network is unreachable"), after=2, calls=99)
+        away = Away(socket.socket.connect, OSError(errno.ENETUNREACH, "Network is unreachable"), after=2, calls=3)
         monkeypatch.setattr(socket.socket, "connect", lambda *given: away(*given))
         agent = Agent(OpenAIBackend("any", base_url=server.url, max_retries=0))
-        with run_batch(agent, [f"q{n}" for n in range(6)], attempts=1, at_once=1) as run:
+        with run_batch(agent, questions, out=out, attempts=1, at_once=1) as run:
             records = list(run)
-    assert sorted(each["ok"] for each in records) == [False] * 4 + [True] * 2
-    assert run.ending == "complete"
+        assert [each["ok"] for each in records] == [True] * 2
+        assert run.ending == "server"
+        assert "the server is away: Connection error" in run.message
+        with run_batch(agent, questions, out=out, attempts=1, at_once=1) as run:
+            assert [each["ok"] for each in run] == [True] * 4
+    assert len(server.requests) == 6
+
+
+def test_one_question_that_a_server_does_not_survive_fails_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.batch.pace.UNREACHABLE", 0.0)
+    monkeypatch.setattr("agentkit.batch.attempts.FIRST_PAUSE", 0.01)
+    with serve(lambda asked: BAD_GATEWAY if b"q3" in json.dumps(asked.body).encode() else whole("Hi")) as server:
+        agent = Agent(OpenAIBackend("any", base_url=server.url, max_retries=0))
+        with run_batch(agent, [f"q{n}" for n in range(6)], at_once=1) as run:
+            records = list(run)
+    assert [each["id"] for each in records if not each["ok"]] == [records[-1]["id"]]
+    assert (records[-1]["error"]["status"], run.ending) == (502, "complete")
+
+
+@pytest.mark.parametrize("status", [502, 503, 530])
+def test_a_server_that_is_started_again_behind_a_proxy_is_waited_for(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NousResearch/hermes-agent#83657: "origin_bad_gateway" for minutes used up the attempts of each question."""
+    monkeypatch.setattr("agentkit.batch.pace.SILENT", 0.0)
+    away = replace(BAD_GATEWAY, status=status)
+    with serve([whole("Hi")] * 2 + [away] * 5 + [whole("Hi")] * 6) as server:
+        agent = Agent(OpenAIBackend("any", base_url=server.url, max_retries=0))
+        with run_batch(agent, [f"q{n}" for n in range(8)], attempts=1, at_once=2) as run:
+            records = list(run)
+    assert [each["ok"] for each in records] == [True] * 8
+    assert sum(each["refusals"] for each in records) == 5

@@ -41,11 +41,39 @@ def value(check: Any, said: str, answer: Any = None) -> float:
         # IBM/AssetOpsBench#475, EleutherAI/lm-evaluation-harness#3842
         (FOUR, "Temperature and vibration point to the bearing.\n\nC", "C"),
         (FOUR, "정답: C", "C"),
+        # NVIDIA-NeMo/Skills#1462, #1375: Korean and Japanese, whose particles and verbs stand right behind a letter
+        (FOUR, "정답은 C입니다", "C"),
+        (FOUR, "따라서 정답은 A 입니다.", "A"),
+        (TEN, "답은 (I) 입니다", "I"),
+        (FOUR, "C번", "C"),
+        (FOUR, "正解はCです。", "C"),
+        (FOUR, "答えは (C) です。Aではない。", "C"),
+        # jundot/omlx#3668, further: each choice is judged, and one of them is right
+        (FOUR, "A: wrong\nB: wrong\nC: correct\nD: wrong", "C"),
+        (FOUR, "Both A and B are wrong; C is right and D is nonsense.", "C"),
+        (FOUR, "The answer is C, A is a distractor.", "C"),
+        (FOUR, "A seems unlikely, B is impossible, C is the only remaining option.", "C"),
+        # truera/trulens#954: a mark and the best one that there is
+        ("1, 2, 3, 4, 5", "I'd rate it 4 out of 5.", "4"),
+        ("1, 2, 3, 4, 5", "4/5", "4"),
     ],
 )
 def test_the_choice_that_is_meant_is_the_only_one_that_is_right(choices: str, said: str, right: str) -> None:
     check = {"check": "choice", "choices": choices}
     assert {each for each in choices.split(", ") if value(check, said, each)} == {right}
+
+
+@pytest.mark.parametrize(
+    ("choices", "said", "answer"),
+    [
+        ("是, 否", "不是", "是"),
+        (FOUR, "C and A are correct.", "C"),
+        (FOUR, "C is correct. So B is right as well.", "C"),
+        (FOUR, "The answer is C or A.", "C"),
+    ],
+)
+def test_a_choice_that_is_denied_or_one_of_several_is_not_right(choices: str, said: str, answer: str) -> None:
+    assert value({"check": "choice", "choices": choices}, said, answer) == 0
 
 
 @pytest.mark.parametrize(
