@@ -24,6 +24,10 @@ def login(
         str | None,
         typer.Option(metavar="ID", help="A client that was registered by hand, where the server registers none."),
     ] = None,
+    resource: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="What tokens are for, in place of what the server says; '' to send none."),
+    ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="To which the browser comes back on this machine; 0: any.")
     ] = 0,
@@ -42,7 +46,7 @@ def login(
     try:
         store = Store.of_user()
         with contextlib.closing(Browser(_show, port, host=host)) as browser:
-            OAuth(browser, client_id=client_id, scope=scope, store=store).login(url)
+            OAuth(browser, client_id=client_id, scope=scope, resource=resource, store=store).login(url)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     except ToolError as error:
