@@ -154,8 +154,8 @@ LAYERS = [
     ["mcp.oauth"],
     ["mcp.settings", "mcp.content", "mcp.config_variables", "mcp.config_forms"],
     ["tooling.result_cache"],
-    ["tooling.signature", "tooling.hidden", "tooling.schema_forms"],
-    ["tooling.schema_dialects", "tooling.reply_choice"],
+    ["tooling.signature", "tooling.hidden", "tooling.schema_forms", "tooling.record_fields"],
+    ["tooling.schema_dialects", "tooling.reply_choice", "tooling.record_classes"],
     ["tooling.definition", "tooling.plain_arguments"],
     [
         "tooling.subprocess_worker",
