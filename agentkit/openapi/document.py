@@ -101,8 +101,8 @@ class Document:
             if id(each) in seen or not isinstance(each, Mapping | list):
                 continue
             seen.add(id(each))
-            for key in _DEFINITIONS if isinstance(each, Mapping) else ():
-                for name, schema in mapping(each.get(key)).items():
+            for key in _DEFINITIONS:
+                for name, schema in mapping(mapping(each).get(key)).items():
                     known = found.setdefault(str(name), [])
                     if len(known) < 2 and not any(_is_same(schema, one) for one in known):
                         known.append(schema)
