@@ -152,7 +152,7 @@ LAYERS = [
     ["mcp.client", "mcp.http.channel", "mcp.oauth.store"],
     ["mcp.http", "mcp.oauth.auth"],
     ["mcp.oauth"],
-    ["mcp.settings", "mcp.content", "mcp.config_variables", "mcp.config_forms"],
+    ["mcp.settings", "mcp.content", "mcp.config_variables", "mcp.config_forms", "mcp.config_logins"],
     ["tooling.result_cache"],
     ["tooling.signature", "tooling.hidden", "tooling.schema_forms", "tooling.record_fields"],
     ["tooling.schema_dialects", "tooling.reply_choice", "tooling.record_classes"],

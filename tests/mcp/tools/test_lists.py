@@ -219,5 +219,5 @@ def test_a_program_reads_what_a_server_says_of_its_tools_together(era: str) -> N
     """openai/codex#29097, google-gemini/gemini-cli#13432, anthropics/claude-code#3312"""
     with MCP(bad_command(era=era)) as tools:
         assert tools.instructions() == tools.prefixed("x_").instructions() == "Be careful."
-    with MCP("no-such-program-of-anyone") as tools, pytest.raises((MCPError, Gone, ConfigurationError)):
+    with MCP("no-such-program-of-anyone") as tools, pytest.raises((Gone, ConfigurationError)):
         tools.instructions()
