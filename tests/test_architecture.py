@@ -491,7 +491,7 @@ LAYERS = [
         *("serving", "serving.http", "serving.http.openai", "serving.http.openai.responses", "serving.http.page"),
         "serving.mqtt",
     ],
-    ["cli.interruptions"],
+    ["cli.interruptions", "cli.pasted"],
     ["cli.printable", "cli.deferred", "cli.unread_output"],
     ["cli.own_commands"],
     ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output"],

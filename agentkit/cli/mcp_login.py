@@ -39,13 +39,14 @@ def login(
 
     Exit codes: 0 logged in, 1 the login has failed, 2 bad usage.
     """
+    from agentkit.cli.pasted import pasting
     from agentkit.mcp.oauth import OAuth
     from agentkit.mcp.oauth.browser import Browser
     from agentkit.mcp.oauth.store import Store
 
     try:
         store = Store.of_user()
-        with contextlib.closing(Browser(_show, port, host=host)) as browser:
+        with contextlib.closing(Browser(_show, port, host=host)) as browser, pasting(browser):
             OAuth(browser, client_id=client_id, scope=scope, resource=resource, store=store).login(url)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)

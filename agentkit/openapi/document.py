@@ -1,6 +1,6 @@
 """An OpenAPI description as it was written, and what its references lead to. Nothing outside of it is looked up."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -94,19 +94,10 @@ class Document:
         """The definitions that stand within schemas, by name, each that differs once: programs that put a whole JSON
         Schema into a description leave its references as they are, which lead nowhere there."""
         found: dict[str, list[Any]] = {}
-        waiting: list[Any] = [self.root if self.outer is None else self.within]
-        seen: set[int] = set()
-        while waiting:
-            each = waiting.pop()
-            if id(each) in seen or not isinstance(each, Mapping | list):
-                continue
-            seen.add(id(each))
-            for key in _DEFINITIONS:
-                for name, schema in mapping(mapping(each).get(key)).items():
-                    known = found.setdefault(str(name), [])
-                    if len(known) < 2 and not any(_is_same(schema, one) for one in known):
-                        known.append(schema)
-            waiting += each.values() if isinstance(each, Mapping) else each
+        for name, schema in _definitions_in(self.root if self.outer is None else self.within):
+            known = found.setdefault(name, [])
+            if len(known) < 2 and not any(_is_same(schema, one) for one in known):
+                known.append(schema)
         return found
 
     def _at(self, found: Any, steps: list[str], reference: str) -> Any:
@@ -125,6 +116,20 @@ class Document:
             elif isinstance(value, list) and name.isdecimal() and len(name) < 10 and int(name) < len(value):
                 return value[int(name)]
         raise UnresolvableError(f"the reference {cut(reference, 120)!r} leads to nothing")
+
+
+def _definitions_in(value: Any) -> Iterator[tuple[str, Any]]:
+    """The definitions of all schemas in a value, by name."""
+    waiting = [value]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or not isinstance(each, Mapping | list):
+            continue
+        seen.add(id(each))
+        for key in _DEFINITIONS:
+            yield from ((str(name), schema) for name, schema in mapping(mapping(each).get(key)).items())
+        waiting += each.values() if isinstance(each, Mapping) else each
 
 
 def _is_same(one: Any, other: Any) -> bool:

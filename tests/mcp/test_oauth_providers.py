@@ -1,5 +1,7 @@
 """Logins at the authorization servers of large providers, whose metadata is not what the RFCs ask for."""
 
+import os
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -8,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agentkit.cli import app
+from agentkit.cli.mcp_login import login
 from agentkit.mcp.errors import MCPError
 from agentkit.mcp.oauth import OAuth
 from agentkit.mcp.oauth.asking import Asking
@@ -169,6 +172,25 @@ def test_the_command_takes_a_resource(monkeypatch: pytest.MonkeyPatch) -> None:
         login = ["mcp", "login", server.url, "--client-id", "me"]
         assert CliRunner().invoke(app, [*login, "--resource", ""]).exit_code == 0
         assert CliRunner().invoke(app, login).exit_code == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="has no pseudo-terminals")
+def test_the_address_at_which_a_browser_ends_elsewhere_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """github/copilot-cli#3009, anomalyco/opencode#9081: over SSH and in containers."""
+    keyboard, terminal = os.openpty()
+    robot = Robot()
+
+    def opened(url: str) -> None:  # on another machine, where nobody listens
+        os.write(keyboard, b"what?\nhttp://127.0.0.1/callback?code=x&state=other\n" + robot(url).encode() + b"\n")
+
+    monkeypatch.setattr("webbrowser.open", opened)
+    with HttpBad() as server, os.fdopen(terminal) as typed:
+        monkeypatch.setattr("sys.stdin", typed)
+        authority = Authority(server)
+        login(server.url, None, None, None, 0, "127.0.0.1")
+        assert len(authority.forms) == 1
+        assert not [each for each in threading.enumerate() if each.name == "agentkit-pasted"]
+    os.close(keyboard)
 
 
 def test_google_is_asked_for_tokens_that_can_be_renewed() -> None:
