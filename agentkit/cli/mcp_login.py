@@ -24,6 +24,10 @@ def login(
         str | None,
         typer.Option(metavar="ID", help="A client that was registered by hand, where the server registers none."),
     ] = None,
+    resource: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="What tokens are for, in place of what the server says; '' to send none."),
+    ] = None,
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="To which the browser comes back on this machine; 0: any.")
     ] = 0,
@@ -35,14 +39,15 @@ def login(
 
     Exit codes: 0 logged in, 1 the login has failed, 2 bad usage.
     """
+    from agentkit.cli.pasted import pasting
     from agentkit.mcp.oauth import OAuth
     from agentkit.mcp.oauth.browser import Browser
     from agentkit.mcp.oauth.store import Store
 
     try:
         store = Store.of_user()
-        with contextlib.closing(Browser(_show, port, host=host)) as browser:
-            OAuth(browser, client_id=client_id, scope=scope, store=store).login(url)
+        with contextlib.closing(Browser(_show, port, host=host)) as browser, pasting(browser):
+            OAuth(browser, client_id=client_id, scope=scope, resource=resource, store=store).login(url)
     except ConfigurationError as error:
         leave(str(error), BAD_USAGE)
     except ToolError as error:

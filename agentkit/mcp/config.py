@@ -13,6 +13,7 @@ from agentkit.errors import ConfigurationError
 from agentkit.mcp.channel import MAX_TIMEOUT
 from agentkit.mcp.commented_json import read_commented
 from agentkit.mcp.config_forms import BARE, FOLDERS, in_common_form, servers_in
+from agentkit.mcp.config_logins import login_advice
 from agentkit.mcp.config_variables import Inputs, Variables, env_file
 from agentkit.mcp.selections import Only, Without
 from agentkit.mcp.tools import MCP, ServerTools, chosen
@@ -25,10 +26,13 @@ SSE = "sse"
 LEAST_MILLISECONDS = 1_000
 """A timeout from which on it is one of milliseconds: some programs have these, others seconds."""
 
+_LOGINS = ("oauth", "auth")
+"""What a file says of the login to a server: an object of Claude Code and others, one of Cursor; false for none."""
 _KEYS = frozenset(
     (
         *("command", "args", "env", "envFile", "cwd", "type", "transport", "url", "serverUrl", "httpUrl", "headers"),
         *("disabled", "enabled", "timeout", "trustHints", "includeTools", "excludeTools", "disabledTools"),
+        *_LOGINS,
     )
 )
 _IGNORED = frozenset(
@@ -185,7 +189,15 @@ class _Entry:
 
     def _over_http(self, key: str, options: dict[str, Any]) -> MCP:
         headers = {name: self._text(f"headers.{name}", value) for name, value in self._mapping("headers").items()}
-        return MCP(self._text(key, self._given[key]), headers=headers or None, **options)
+        url, logins = self._text(key, self._given[key]), [self._given.get(each) for each in _LOGINS]
+        if any(each is False for each in logins):
+            options["auth"] = None
+        made = MCP(url, headers=headers or None, **options)
+        found = next((each for each in logins if isinstance(each, Mapping)), {})
+        advice = login_advice(repr(made.connection.settings), found, self._text)  # without what may be a key
+        if advice and not headers and made.connection.settings.authorization() is None:
+            logger.warning("%s: nobody has logged in to it yet: %s", self._where, advice)
+        return made
 
     def _process(self, options: dict[str, Any]) -> MCP:
         cwd = self._given.get("cwd")

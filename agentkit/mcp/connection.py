@@ -8,6 +8,7 @@ from agentkit._forking import freed_by_forks
 from agentkit.mcp.channel import Patience
 from agentkit.mcp.client import MIN_START_SECONDS, Client
 from agentkit.mcp.errors import MCPError
+from agentkit.mcp.handshake import Server
 from agentkit.mcp.param_headers import param_headers
 from agentkit.mcp.run_questions import RunQuestions, declined
 from agentkit.mcp.settings import Settings
@@ -85,7 +86,11 @@ class Connection:
     def start(self, end: float | None = None) -> None:
         """Wait until the server has started. end: see `patience`. Raises Gone, Slow, MCPError, and ConfigurationError
         for what can't be started."""
-        self.client.server(self.patience(timeout=self.start_seconds, end=end))
+        self.described(end)
+
+    def described(self, end: float | None = None) -> Server:
+        """What the server says of itself; starts it. end: see `patience`. Raises as `start` does."""
+        return self.client.server(self.patience(timeout=self.start_seconds, end=end))
 
     def patience(
         self, context: Context | None = None, timeout: float | None = None, end: float | None = None

@@ -118,13 +118,14 @@ class Settings:
 
             is_old = self.sse or urlsplit(str(self.server)).path.rstrip("/").endswith("/sse")
             return Http(
-                str(self.server), headers=self.headers, auth=self._authorization(), heard=heard, expects_old=is_old
+                str(self.server), headers=self.headers, auth=self.authorization(), heard=heard, expects_old=is_old
             )
         from agentkit.mcp.stdio import Stdio
 
         return Stdio(self.command, heard=heard)
 
-    def _authorization(self) -> Any:
+    def authorization(self) -> Any:
+        """What authorizes requests to the address; None for nothing."""
         if not isinstance(self.auth, str):
             return self.auth
         if any(name.lower() == "authorization" for name in self.headers or ()):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 from agentkit._closing import Closable
+from agentkit._text import cut
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.connection import Connection
 from agentkit.mcp.questions import Ask
@@ -16,6 +17,8 @@ from agentkit.mcp.settings import STORED, Settings
 from agentkit.mcp.tool_list import ToolList
 from agentkit.tooling.options import ToolArguments
 from agentkit.tooling.toolset import Toolset
+
+MAX_INSTRUCTIONS = 8_000
 
 
 class ServerTools(Toolset, Closable):
@@ -101,6 +104,11 @@ class ServerTools(Toolset, Closable):
     def read(self, uri: str) -> Any:
         """The contents of a resource: a text, or a list of texts and Images. Raises Gone, Slow and MCPError."""
         return read_resource(self.connection, uri)
+
+    def instructions(self) -> str:
+        """What the server tells models of its tools together, "" for nothing; at most MAX_INSTRUCTIONS characters. For
+        `Agent(instructions=...)`, of a server that is trusted. Raises Gone, Slow and MCPError."""
+        return cut(self.connection.described().instructions.strip(), MAX_INSTRUCTIONS)
 
     def close(self) -> None:
         """End the connection to the server, and its process; the next use opens it again."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agentkit._text import cut
+from agentkit.net.media_type import SAYS_NOTHING
 from agentkit.openapi.bodies import FORM, JSON, PARTS, TEXT, Body
 from agentkit.openapi.budget import MAX_DESCRIPTION
 from agentkit.openapi.credentials import Credentials
@@ -79,6 +80,7 @@ class Arguments:
 
 def arguments_of(operation: Operation, document: Document, credentials: Credentials) -> Arguments:
     """The arguments of an operation. Raises UnresolvableError for a reference that leads nowhere."""
+    document = document.of_operation(operation.source)
     reader, made = SchemaReader(document), Arguments()
     declared = _declared(operation, document)
     if len(declared) > MAX_PARAMETERS or len(operation.path) > MAX_PATH:
@@ -126,7 +128,8 @@ def _add_parameter(
         raise UnresolvableError(f"its parameter {cut(name, 80)!r} is no name of a {place}")
     if place == "header" and name.lower() in NOT_SET:
         return
-    parameter = upgraded_parameter(given) if document.is_swagger else given
+    is_old = document.is_swagger or ("type" in given and not given.keys() & {"schema", "content"})  # a mixture of both
+    parameter = upgraded_parameter(given) if is_old else given
     content_type, media = next(iter(mapping(parameter.get("content")).items()), ("", {}))
     source = mapping(document.followed(media)[0]).get("schema") if content_type else parameter.get("schema")
     schema = reader.read(source if isinstance(source, Mapping) else {"type": "string"})
@@ -214,8 +217,16 @@ def _add_fields(
         made.more = whole.get("additionalProperties") or True
     styles = {name: style for name, each in encodings.items() if kind == FORM and (style := _style(str(name), each))}
     types = {str(name): words(mapping(each).get("contentType")).partition(",")[0] for name, each in encodings.items()}
+    types |= {name: each for name in files if not types.get(name) and (each := _media_type_in(root, name))}
     types = {name: each for name, each in types.items() if each and "*" not in each and _is_header(each)}
     made.body = Body(content_type, kind, "", fields, takes_more, required, frozenset(files), styles, types)
+
+
+def _media_type_in(root: Mapping[str, Any], name: str) -> str:
+    """The media type of a file, where its schema names one that says something."""
+    source = mapping(mapping(root.get("properties")).get(name))
+    named = words(source.get("contentMediaType")) or words(mapping(source.get("items")).get("contentMediaType"))
+    return "" if named in SAYS_NOTHING else named
 
 
 def _is_file(source: Mapping[str, Any], schema: Schema) -> bool:

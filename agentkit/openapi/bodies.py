@@ -10,6 +10,7 @@ from urllib.parse import quote
 from agentkit._text import joined_surrogates, json_bytes, json_text
 from agentkit.errors import ArgumentsError
 from agentkit.net.image_bytes import data_of, media_type
+from agentkit.net.media_type import SAYS_NOTHING, content_type_of
 from agentkit.openapi.styles import Parameter, encoded, in_query, text_of
 
 JSON, FORM, PARTS, TEXT = "json", "form", "multipart", "text"
@@ -94,7 +95,8 @@ class Body:
         kind = self.types.get(name, "")
         if name in self.files:
             content = content_of(value)
-            kind = kind or media_type(content) or ("text/plain" if _is_text(content) else "application/octet-stream")
+            kind = kind or media_type(content) or _named_type(value)
+            kind = kind or ("text/plain" if _is_text(content) else "application/octet-stream")
             disposition += f'; filename="{_quoted(name)}{mimetypes.guess_extension(kind) or ""}"'
         elif isinstance(value, dict | list) or kind.endswith("json"):
             content, kind = json_bytes(value), kind or "application/json"
@@ -114,6 +116,14 @@ def content_of(value: Any) -> bytes:
         except ValueError as error:
             raise ArgumentsError(f"the data: URL {error}") from None
     return joined_surrogates(value).encode() if isinstance(value, str) else json_bytes(value)
+
+
+def _named_type(value: Any) -> str:
+    """The media type that a `data:` URL names; "" for none that says something."""
+    if not isinstance(value, str) or not value.startswith("data:"):
+        return ""
+    kind = content_type_of(value[5:300].partition(",")[0])[0]
+    return "" if kind in SAYS_NOTHING else kind
 
 
 def _is_text(content: bytes) -> bool:

@@ -1,7 +1,8 @@
 """An OpenAPI description as it was written, and what its references lead to. Nothing outside of it is looked up."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
@@ -10,6 +11,10 @@ from agentkit.errors import ConfigurationError
 
 MAX_STEPS = 50
 """References that lead to a reference."""
+MAX_COMPARED = 20_000
+"""Parts and characters up to which two definitions of one name are compared."""
+_DEFINITIONS = ("$defs", "definitions")
+"""Where a schema has the definitions to which it refers."""
 
 
 class UnresolvableError(Exception):
@@ -19,12 +24,14 @@ class UnresolvableError(Exception):
 @dataclass(frozen=True)
 class Document:
     """A description. url: the address that it was fetched from, after redirects, "" for none. origin: what it is called
-    in messages. given: the address that the user gave, "" for none."""
+    in messages. given: the address that the user gave, "" for none. within, outer: see `of_operation`."""
 
     root: Mapping[str, Any] = field(repr=False)
     url: str = ""
     origin: str = "the OpenAPI description"
     given: str = ""
+    within: Any = field(default=None, repr=False)
+    outer: "Document | None" = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         given = self.root.get("openapi") or self.root.get("swagger") or ""
@@ -65,8 +72,36 @@ class Document:
             )
         if reference != "#" and not reference.startswith("#/"):
             raise UnresolvableError(f"the reference {cut(reference, 120)!r} is no path in the description")
-        found: Any = self.root
-        for step in reference.split("/")[1:]:
+        steps = reference.split("/")[1:]
+        try:
+            return self._at(self.root, steps, reference)
+        except UnresolvableError:
+            if len(steps) < 2 or steps[0] not in _DEFINITIONS:
+                raise
+            own = self._defined_within.get(unquote(steps[1]), [])
+            if not own and self.outer is not None:
+                return self.outer.target(reference)
+            if len(own) != 1:
+                raise
+            return self._at(own[0], steps[2:], reference)
+
+    def of_operation(self, source: Mapping[str, Any]) -> "Document":
+        """The same for one operation: what is defined within it comes first."""
+        return replace(self, within=source, outer=self)
+
+    @cached_property
+    def _defined_within(self) -> dict[str, list[Any]]:
+        """The definitions that stand within schemas, by name, each that differs once: programs that put a whole JSON
+        Schema into a description leave its references as they are, which lead nowhere there."""
+        found: dict[str, list[Any]] = {}
+        for name, schema in _definitions_in(self.root if self.outer is None else self.within):
+            known = found.setdefault(name, [])
+            if len(known) < 2 and not any(_is_same(schema, one) for one in known):
+                known.append(schema)
+        return found
+
+    def _at(self, found: Any, steps: list[str], reference: str) -> Any:
+        for step in steps:
             found = self._below(found, step, reference)
         return found
 
@@ -81,6 +116,45 @@ class Document:
             elif isinstance(value, list) and name.isdecimal() and len(name) < 10 and int(name) < len(value):
                 return value[int(name)]
         raise UnresolvableError(f"the reference {cut(reference, 120)!r} leads to nothing")
+
+
+def _definitions_in(value: Any) -> Iterator[tuple[str, Any]]:
+    """The definitions of all schemas in a value, by name."""
+    waiting = [value]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or not isinstance(each, Mapping | list):
+            continue
+        seen.add(id(each))
+        for key in _DEFINITIONS:
+            yield from ((str(name), schema) for name, schema in mapping(mapping(each).get(key)).items())
+        waiting += each.values() if isinstance(each, Mapping) else each
+
+
+def _is_same(one: Any, other: Any) -> bool:
+    if one is other:
+        return True
+    try:
+        return is_within(one, MAX_COMPARED) and is_within(other, MAX_COMPARED) and bool(one == other)
+    except RecursionError:
+        return False
+
+
+def is_within(value: Any, count: int) -> bool:
+    """Whether a value has at most so many parts and characters: to write out one of YAML, where the same object may be
+    in many places, could take for ever."""
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        count -= 1 + (len(each) if isinstance(each, str | list | Mapping) else 0)
+        if count < 0:
+            return False
+        if isinstance(each, Mapping):
+            waiting += [*each, *each.values()]
+        elif isinstance(each, list):
+            waiting += each
+    return True
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

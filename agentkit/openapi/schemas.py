@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from agentkit._text import cut, json_text
 from agentkit.openapi.all_of import flattened, is_read_only
 from agentkit.openapi.budget import MAX_DEPTH, MAX_DESCRIPTION, MAX_MERGED, MAX_SCHEMAS, Budget
-from agentkit.openapi.document import Document, UnresolvableError, items, mapping, words
+from agentkit.openapi.document import Document, UnresolvableError, is_within, items, mapping, words
 
 Schema = dict[str, Any]
 
@@ -263,29 +263,13 @@ def _is_count(value: Any) -> bool:
 def _is_json(value: Any) -> bool:
     """Whether a value is JSON of a bounded size."""
     try:
-        return _is_within(value, MAX_VALUE) and len(json_text(value)) < MAX_VALUE
+        return is_within(value, MAX_VALUE) and len(json_text(value)) < MAX_VALUE
     except (TypeError, ValueError, RecursionError):
         return False
 
 
-def _is_within(value: Any, count: int) -> bool:
-    """Whether a value has at most so many parts and characters: to write out one of YAML, where the same object may be
-    in many places, could take for ever."""
-    waiting = [value]
-    while waiting:
-        each = waiting.pop()
-        count -= 1 + (len(each) if isinstance(each, str | list | Mapping) else 0)
-        if count < 0:
-            return False
-        if isinstance(each, Mapping):
-            waiting += [*each, *each.values()]
-        elif isinstance(each, list):
-            waiting += each
-    return True
-
-
 def _is_enum(value: Any) -> bool:
-    is_short = isinstance(value, list) and 0 < len(value) <= MAX_ENUM and _is_within(value, MAX_ENUM * 100)
+    is_short = isinstance(value, list) and 0 < len(value) <= MAX_ENUM and is_within(value, MAX_ENUM * 100)
     return is_short and _is_json_list(value)
 
 

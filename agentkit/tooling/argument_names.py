@@ -8,6 +8,7 @@ from agentkit._lazy.patterns import pattern
 from agentkit._text import cut
 from agentkit.errors import ArgumentsError
 from agentkit.tooling.json_repair import read_json
+from agentkit.tooling.record_fields import is_record, keys_of_fields
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -179,6 +180,8 @@ def left_out(given: Any, value: Any, path: str = "") -> Iterator[str]:
 def _member(value: Any, key: str) -> Any:
     if isinstance(value, dict):
         return value.get(key)
+    if is_record(type(value)):
+        return getattr(value, keys_of_fields(type(value)).get(key, key), None)
     fields = getattr(type(value), "model_fields", None)
     if fields is not None:
         key = next((name for name, field in fields.items() if key in _names_of(name, field)), key)
@@ -213,6 +216,9 @@ def _lost(given: Mapping[str, Any], value: Any) -> list[str]:
         return [name for name in given if name not in value] if value.keys() < given.keys() else []
     if hasattr(type(value), "model_fields"):
         return _lost_in_model(given, value)
+    if is_record(type(value)):
+        known = keys_of_fields(type(value))
+        return [name for name in given if name not in known] if known.keys() - given.keys() else []
     return _lost_in_dataclass(given, value) if hasattr(type(value), "__dataclass_fields__") else []
 
 

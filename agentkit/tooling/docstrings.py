@@ -40,7 +40,7 @@ def docstring_of(function: Callable[..., Any], names: Collection[str]) -> Docstr
 def _docstring_of_class(kind: type) -> str:
     """The docstring of a class or of a base of it, but for those of libraries (BaseModel has a long one)."""
     for each in kind.__mro__:
-        if each.__module__.partition(".")[0] in ("pydantic", "builtins", "typing", "typing_extensions"):
+        if each.__module__.partition(".")[0] in ("pydantic", "msgspec", "builtins", "typing", "typing_extensions"):
             return ""
         if vars(each).get("__doc__"):
             return str(vars(each)["__doc__"])

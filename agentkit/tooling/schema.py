@@ -24,6 +24,7 @@ from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.argument_names import names_of_model
 from agentkit.tooling.checked_types import checked_in_time
 from agentkit.tooling.docstrings import docstring_of
+from agentkit.tooling.record_classes import fields_in_place
 from agentkit.tooling.signature import ModelValues, element_of, keys_of, unpacked
 
 _UNDESCRIBABLE = (
@@ -167,6 +168,8 @@ def _for_pydantic(hint: Any) -> Any:
             hint.__name__,
             {key: _for_pydantic(value) if key in required else _optional(value) for key, value in hints.items()},
         )
+    if (fields := fields_in_place(hint, _for_pydantic)) is not None:
+        return fields
     replaced = checked_in_time(hint)
     if replaced is not hint:
         return _for_pydantic(replaced) if typing.get_origin(replaced) is list else replaced

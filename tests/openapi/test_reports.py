@@ -213,3 +213,55 @@ paths:
     assert properties["count"]["enum"] == [1, 2]
     answer(tool, '{"version": "2.5", "size": 20, "count": 2}')
     assert api.last.pairs == [("version", "2.5"), ("size", "20"), ("count", "2")]
+
+
+OWN = {"type": "object", "properties": {"who": {"$ref": "#/$defs/Who"}, "all": {"$ref": "#/$defs/Who/properties/id"}}}
+
+
+def test_a_schema_may_have_its_own_definitions(api: ApiServer) -> None:
+    """PrefectHQ/fastmcp#2087, hey-api/hey-api#2982: a whole JSON Schema in a description, with its references."""
+    who = {"type": "object", "properties": {"id": {"type": "integer"}, "of": {"$ref": "#/$defs/Who"}}}
+    tool = tool_of(of_post({**OWN, "$defs": {"Who": who}}), api.url)
+    assert tool.parameters["$defs"]["Who"]["properties"]["of"] == {"$ref": "#/$defs/Who"}
+    answer(tool, '{"who": {"id": "3"}, "all": "4"}')
+    assert api.last.json == {"who": {"id": 3}, "all": 4}
+
+
+def test_definitions_of_one_name_are_those_of_their_operation() -> None:
+    paths = {}
+    for kind in ("integer", "string"):
+        whole = {**OWN, "$defs": {"Who": {"type": "object", "properties": {"id": {"type": kind}}}}}
+        body = {"content": {"application/json": {"schema": whole}}}
+        paths[f"/{kind}"] = {"post": {"operationId": kind, "requestBody": body}}
+    tools = tools_of(description(paths))
+    assert {name: each.parameters["properties"]["all"]["type"] for name, each in tools.items()} == {
+        "integer": "integer",
+        "string": "string",
+    }
+
+
+def test_definitions_of_one_name_that_differ_within_an_operation_are_no_guess() -> None:
+    parts = {each: {**OWN, "$defs": {"Who": {"type": each}}} for each in ("string", "integer")}
+    assert tools_of(of_post({"type": "object", "properties": parts})) == {}
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "kind"),
+    [
+        ({"type": "string", "format": "binary"}, "data:text/csv;base64,YSxi", "text/csv"),
+        ({"type": "string", "contentMediaType": "image/svg+xml"}, "<svg/>", "image/svg+xml"),
+        ({"type": "string", "contentMediaType": "application/octet-stream"}, "a,b", "text/plain"),
+        ({"type": "string", "format": "binary"}, "data:application/octet-stream;base64,YSxi", "text/plain"),
+    ],
+)
+def test_a_file_is_sent_as_what_it_is_named(api: ApiServer, schema: dict[str, Any], value: str, kind: str) -> None:
+    spec = of_post({"type": "object", "properties": {"file": schema}}, "multipart/form-data")
+    answer(tool_of(spec, api.url), json.dumps({"file": value}))
+    assert f"Content-Type: {kind}\r\n".encode() in api.last.body
+
+
+def test_a_type_beside_the_name_of_a_parameter_is_its_type(api: ApiServer) -> None:
+    """A mixture of Swagger 2.0 and OpenAPI 3, as generators and people write it."""
+    ids = {"name": "ids", "in": "query", "type": "array", "items": {"type": "integer"}, "collectionFormat": "multi"}
+    answer(tool_of(of_get([ids]), api.url), '{"ids": ["1", 2]}')
+    assert api.last.query == "ids=1&ids=2"

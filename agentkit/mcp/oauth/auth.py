@@ -101,7 +101,9 @@ class OAuth(AuthBase):
     stored tokens are used and renewed. client_id, client_secret: of a client that is registered by hand. issuer: the
     authorization server that is used, and no other; needed for a client_secret, which is sent to nobody else.
     client_url: the URL of a document that describes the client. scope: what is asked for in place of what the server
-    names; what a call is refused for is asked for in addition. store: where tokens are kept; None: the user's file.
+    names; what a call is refused for is asked for in addition. resource: what tokens are for (RFC 8707), in place of
+    what the server calls itself; "" sends none, for Entra, which refuses it. store: where tokens are kept; None: the
+    user's file.
 
     Used by several threads, one of which asks while the others wait. A person is asked for calls only, and not within
     BACK_OFF seconds after a login that has failed. What goes wrong is an MCPError with the code 401.
@@ -116,6 +118,7 @@ class OAuth(AuthBase):
         issuer: str | None = None,
         client_url: str | None = None,
         scope: str | None = None,
+        resource: str | None = None,
         store: Store | None = None,
     ) -> None:
         if client_secret is not None and client_id is None:
@@ -128,6 +131,7 @@ class OAuth(AuthBase):
         if client_url is not None and not client_url.startswith("https://"):
             raise ConfigurationError("client_url= has to be an https URL")
         self._opener, self._client_url, self._scope, self._issuer = opener, client_url, scope, issuer
+        self._resource = resource
         self._given = None if client_id is None else Registered(client_id, client_secret)
         self._store = store or Store.of_user()
         self._known: dict[str, Tokens] = {}
@@ -142,7 +146,7 @@ class OAuth(AuthBase):
         """In another process nobody is asked: it has the tokens that are stored."""
         given = self._given or Registered("")
         secret = given.client_secret and keyless(given.client_secret, [given.client_secret])
-        options = (given.client_id or None, secret, self._issuer, self._client_url, self._scope)
+        options = (given.client_id or None, secret, self._issuer, self._client_url, self._scope, self._resource)
         return _remade, (*options, self._store)
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -252,7 +256,7 @@ class OAuth(AuthBase):
         resource = resource_of(need.url, need.challenge, asking, self._issuer)
         server = authorization_server(resource, need.url, asking)
         if self._given is not None:
-            self._issuer = server.issuer
+            self._issuer = resource.issuer
         return _Authority(server, resource, asking)
 
     def _stored(self, authority: _Authority) -> Tokens | None:
@@ -309,11 +313,13 @@ class OAuth(AuthBase):
                 f"somebody has to log in to {_origin(need.url)}{needed}: run agentkit mcp login URL, or give OAuth an "
                 "opener, such as agentkit.mcp.oauth.browser.Browser()"
             )
+        authority.server.check_challenges(self._given is not None)
         client, is_ours = self._client(authority, self._opener, scope)
         _check_aborted()
-        server, resource, asking = authority.server, authority.resource, authority.asking
+        server, resource = authority.server, self._resource
+        sent = authority.resource.identifier if resource is None else resource
         try:
-            tokens = authorized(server, client, resource, scope, self._opener, asking)
+            tokens = authorized(server, client, sent, scope, self._opener, authority.asking)
         except BaseException as error:
             words = str(error) if isinstance(error, MCPError) else f"the login has failed: {type(error).__name__}"
             if isinstance(error, Exception):
@@ -322,7 +328,7 @@ class OAuth(AuthBase):
                 self._forget(authority, client)
             raise
         self._logins[need.url, server.issuer] = _Login(time.monotonic(), "", tokens.access_token)
-        return tokens
+        return replace(tokens, resource=resource)
 
     def _client(self, authority: _Authority, opener: Opener, scope: str) -> tuple[Registered, bool]:
         """The client at an authorization server, and whether it is one that was registered before. scope: what is going
@@ -382,6 +388,7 @@ def _remade(
     issuer: str | None,
     client_url: str | None,
     scope: str | None,
+    resource: str | None,
     store: Store,
 ) -> OAuth:
     return OAuth(
@@ -390,6 +397,7 @@ def _remade(
         issuer=issuer,
         client_url=client_url,
         scope=scope,
+        resource=resource,
         store=store,
     )
 

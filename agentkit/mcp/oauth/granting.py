@@ -15,7 +15,7 @@ from requests.auth import HTTPBasicAuth
 
 from agentkit._text import in_a_line
 from agentkit.mcp.oauth.asking import Asking, Refused, failure
-from agentkit.mcp.oauth.metadata import AuthorizationServer, Resource, is_same_issuer
+from agentkit.mcp.oauth.metadata import AuthorizationServer, Resource
 
 NAME = "agentkit"
 EARLY = 30.0
@@ -28,6 +28,9 @@ _REFUSES_SCOPE = ("invalid_scope", "invalid_client_metadata", "invalid_request")
 """Errors of a server that may be about the scope alone: it is asked again without one."""
 _SECRET = frozenset(("code", "code_verifier", "refresh_token", "client_secret"))
 """What of a form must not be shown."""
+_OTHER_TARGET = " (OAuth(resource=...), or --resource, says what the tokens are for; '' leaves that open)"
+_RENEWABLE = {"https://accounts.google.com": {"access_type": "offline", "prompt": "consent"}}
+"""What asks for tokens that can be renewed, where no scope does."""
 
 
 class Opener(Protocol):
@@ -70,7 +73,8 @@ class Registered:
 class Tokens:
     """What an authorization server has granted. scope: what was asked for. ends: seconds since 1970; None: not said.
     client: to which they were given; no other can renew them. granted: the scope that the server says it has granted;
-    "" where it does not say."""
+    "" where it does not say. resource: what was sent as `resource` (RFC 8707), "" for nothing; None: what the MCP
+    server calls itself."""
 
     access_token: str = field(repr=False)
     refresh_token: str | None = field(default=None, repr=False)
@@ -78,6 +82,7 @@ class Tokens:
     ends: float | None = None
     client: Registered | None = None
     granted: str = ""
+    resource: str | None = None
 
     @property
     def is_fresh(self) -> bool:
@@ -91,7 +96,7 @@ class Tokens:
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> "Tokens | None":
         """The tokens that were stored; None for what is none."""
-        token, ends = found.get("access_token"), found.get("ends")
+        token, ends, resource = found.get("access_token"), found.get("ends"), found.get("resource")
         if not _is_token(token):
             return None
         return cls(
@@ -101,6 +106,7 @@ class Tokens:
             float(ends) if isinstance(ends, int | float) else None,
             Registered.of(found.get("client")),
             str(found.get("granted") or ""),
+            resource if isinstance(resource, str) else None,
         )
 
 
@@ -153,10 +159,10 @@ def _registration(server: AuthorizationServer, asked: Mapping[str, Any], asking:
 
 
 def authorized(
-    server: AuthorizationServer, client: Registered, resource: Resource, scope: str, opener: Opener, asking: Asking
+    server: AuthorizationServer, client: Registered, resource: str, scope: str, opener: Opener, asking: Asking
 ) -> Tokens:
-    """Have a person agree, and return the tokens. Raises MCPError when they don't, or when what comes back is not from
-    this authorization server."""
+    """Have a person agree, and return the tokens. resource: what they are for, "" to leave that open. Raises MCPError
+    when they don't, or when what comes back is not from this authorization server."""
     verifier, state = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
     digest = hashlib.sha256(verifier.encode()).digest()
     asked = {
@@ -166,8 +172,9 @@ def authorized(
         "state": state,
         "code_challenge": base64.urlsafe_b64encode(digest).decode().rstrip("="),
         "code_challenge_method": "S256",
-        "resource": resource.identifier,
+        **({"resource": resource} if resource else {}),
         **({"scope": scope} if scope else {}),
+        **_RENEWABLE.get(server.issuer.rstrip("/"), {}),
     }
     code = _code(opener(_with_parameters(server.authorization_endpoint, asked)), server, state)
     form = {
@@ -183,14 +190,16 @@ def renewed(server: AuthorizationServer, client: Registered, resource: Resource,
     """New tokens for the refresh token, which was given to this client. Raises Refused when it is not valid any more,
     MCPError when that is not known."""
     form = {"grant_type": "refresh_token", "refresh_token": old.refresh_token or ""}
+    sent = resource.identifier if old.resource is None else old.resource
     wanted = old.granted or old.scope  # without it some servers, such as Entra, give a token for something else
     try:
-        found = _granted(server, client, resource, {**form, "scope": wanted} if wanted else form, old.scope, asking)
+        found = _granted(server, client, sent, {**form, "scope": wanted} if wanted else form, old.scope, asking)
     except Refused as error:
         if not wanted or error.error not in _REFUSES_SCOPE:
             raise
-        found = _granted(server, client, resource, form, old.scope, asking)
-    return replace(found, refresh_token=found.refresh_token or old.refresh_token, granted=found.granted or old.granted)
+        found = _granted(server, client, sent, form, old.scope, asking)
+    token, granted = found.refresh_token or old.refresh_token, found.granted or old.granted
+    return replace(found, refresh_token=token, granted=granted, resource=old.resource)
 
 
 def _with_parameters(endpoint: str, asked: Mapping[str, str]) -> str:
@@ -206,11 +215,12 @@ def _code(answer: str, server: AuthorizationServer, state: str) -> str:
     if not secrets.compare_digest(found.get("state", "").encode(), state.encode()):
         raise failure("the answer of the browser is to another question (its state is not ours): nothing was done")
     issuer = found.get("iss")
-    if (issuer is None and server.names_issuer) or (issuer is not None and not is_same_issuer(issuer, server.issuer)):
+    if (issuer is None and server.names_issuer) or (issuer is not None and not server.is_named(issuer)):
         raise failure(f"the answer of the browser is not from {server.issuer} (iss): nothing was done")
     if "error" in found:
         said = in_a_line(f"{found['error']} {found.get('error_description', '')}".strip(), 300)
-        raise failure(f"the authorization server {server.issuer} has refused: {said}")
+        advice = _OTHER_TARGET if found["error"] == "invalid_target" else ""
+        raise failure(f"the authorization server {server.issuer} has refused: {said}{advice}")
     if not found.get("code"):
         raise failure("the answer of the browser has no code")
     return found["code"]
@@ -219,12 +229,12 @@ def _code(answer: str, server: AuthorizationServer, state: str) -> str:
 def _granted(
     server: AuthorizationServer,
     client: Registered,
-    resource: Resource,
+    resource: str,
     form: Mapping[str, str],
     scope: str,
     asking: Asking,
 ) -> Tokens:
-    data, auth = {**form, "resource": resource.identifier}, None
+    data, auth = {**form, **({"resource": resource} if resource else {})}, None
     method = client.method or _method(server, client.client_secret is not None)
     if method == "client_secret_basic" and client.client_secret:
         auth = HTTPBasicAuth(quote_plus(client.client_id), quote_plus(client.client_secret))

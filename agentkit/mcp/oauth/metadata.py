@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from agentkit.mcp.errors import MCPError
 from agentkit.mcp.oauth.asking import Asking, failure, secured
 from agentkit.net.url_guard import shown_url
 
 MAX_CHALLENGE = 4_000
 """Characters of a WWW-Authenticate header that are read."""
+
+MAX_ISSUERS = 2
+"""How many issuers are asked for their metadata: the one that is named, and the one that it names."""
+TENANT = "{tenantid}"
 
 _PARAMETER = re.compile(r'([A-Za-z_]{1,40})\s{0,9}=\s{0,9}(?:"([^"]*)"|([^\s,"]+))')
 
@@ -47,7 +52,8 @@ class Resource:
 
 @dataclass(frozen=True)
 class AuthorizationServer:
-    """What an authorization server says. issuer: as its metadata writes it."""
+    """What an authorization server says. issuer: as its metadata writes it. challenges: its methods of PKCE; None when
+    it does not say."""
 
     issuer: str
     authorization_endpoint: str
@@ -57,6 +63,28 @@ class AuthorizationServer:
     methods: tuple[str, ...] = ()
     takes_client_urls: bool = False
     names_issuer: bool = False
+    challenges: tuple[str, ...] | None = ("S256",)
+
+    def check_challenges(self, by_hand: bool) -> None:
+        """Raise MCPError where PKCE with S256 is not supported. by_hand: whether the client was registered by hand: who
+        did that knows the server, and several that do support it, such as Entra and Cognito, don't say so."""
+        if "S256" in (self.challenges or ()) or (self.challenges is None and by_hand):
+            return
+        advice = (
+            ""
+            if self.challenges is not None
+            else (
+                " (it does not mention it: if it does, as Entra and Cognito do, register a client there by hand, and "
+                "give client_id= to OAuth, or --client-id)"
+            )
+        )
+        raise failure(
+            f"the authorization server {self.issuer} does not support PKCE with S256, which MCP asks for{advice}"
+        )
+
+    def is_named(self, issuer: str) -> bool:
+        """Whether this is its issuer, as it is named elsewhere."""
+        return _is_described_by(self.issuer, issuer)
 
 
 def resource_of(url: str, challenge: Challenge, asking: Asking, wanted: str | None = None) -> Resource:
@@ -93,25 +121,51 @@ def is_same_issuer(one: object, other: str) -> bool:
 
 
 def authorization_server(resource: Resource, url: str, asking: Asking) -> AuthorizationServer:
-    """Find what an authorization server says. Raises MCPError when it says nothing, is another than it is called, or
-    does not support PKCE."""
-    for place in _places(resource.issuer):
-        found = asking.get(place)
+    """Find what an authorization server says; where that is about another issuer, what this one says of itself at its
+    own address, to which the MCP server might as well have led. Raises MCPError when it says nothing, or is about
+    another one once more."""
+    issuer, named_by = resource.issuer, ""
+    for _ in range(MAX_ISSUERS):
+        place, found = _described(issuer, asking, named_by)
         if found is None:
-            continue
-        issuer = found.get("issuer")
-        if not isinstance(issuer, str) or not is_same_issuer(secured(issuer, url), resource.issuer):
-            raise failure(f"the metadata at {place} is of another authorization server")
-        return _server(found, issuer, asking)
+            break
+        said = found.get("issuer")
+        if isinstance(said, str) and _is_described_by(secured(said, url), issuer):
+            return _server(found, said, asking)
+        named_by = f"the metadata at {place} is of another authorization server"
+        issuer = asking.check(said, f"{named_by}, which")
     origin = _split(url)[0]
-    if is_same_issuer(resource.issuer, origin):  # as of 2025-03-26
+    if not named_by and is_same_issuer(issuer, origin):  # as of 2025-03-26
         return AuthorizationServer(origin, f"{origin}/authorize", f"{origin}/token", f"{origin}/register")
-    raise failure(f"the authorization server {resource.issuer} has no metadata")
+    raise failure(
+        f"{named_by}, {shown_url(issuer)}" if named_by else f"the authorization server {issuer} has no metadata"
+    )
+
+
+def _described(issuer: str, asking: Asking, named_by: str) -> tuple[str, Mapping[str, Any] | None]:
+    """The metadata of an issuer and where it was found; None where there is none. named_by: for the message, where
+    another server has named it."""
+    try:
+        described = ((place, asking.get(place)) for place in _places(issuer))
+        return next(((place, found) for place, found in described if found is not None), ("", None))
+    except MCPError as error:
+        if not named_by:
+            raise
+        raise failure(f"{named_by}, {shown_url(issuer)}: {error}") from None
+
+
+def _is_described_by(said: str, issuer: str) -> bool:
+    """Whether metadata is that of an issuer. said: the issuer in it. That of Entra for several tenants has a
+    placeholder in the place of a tenant."""
+    if is_same_issuer(said, issuer):
+        return True
+    (own, path), (asked, below) = _split(said), _split(issuer)
+    steps = list(zip(path.split("/"), below.split("/"), strict=False))
+    is_as_long = path.count("/") == below.count("/")
+    return own == asked and is_as_long and all(one in (other, TENANT) for one, other in steps)
 
 
 def _server(found: Mapping[str, Any], issuer: str, asking: Asking) -> AuthorizationServer:
-    if "S256" not in (_texts(found.get("code_challenge_methods_supported")) or ()):
-        raise failure(f"the authorization server {issuer} does not support PKCE with S256, which MCP asks for")
     registration = found.get("registration_endpoint")
     return AuthorizationServer(
         issuer,
@@ -122,6 +176,7 @@ def _server(found: Mapping[str, Any], issuer: str, asking: Asking) -> Authorizat
         _texts(found.get("token_endpoint_auth_methods_supported")) or (),
         found.get("client_id_metadata_document_supported") is True,
         found.get("authorization_response_iss_parameter_supported") is True,
+        _texts(found.get("code_challenge_methods_supported")),
     )
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from agentkit.errors import ConfigurationError
 from agentkit.mcp import load_config
+from agentkit.mcp.oauth.granting import Tokens
+from agentkit.mcp.oauth.store import Store
 from agentkit.mcp.settings import Settings
 from tests.mcp.tools.planned import Planned, entry
 
@@ -113,3 +115,42 @@ def test_tools_that_copilot_is_told_to_offer(tmp_path: Path, planned: Planned) -
         (server,) = load_config(file)
         with server:
             assert [each.name for each in server] == names
+
+
+@pytest.mark.parametrize(
+    ("login", "advice"),
+    [
+        ({"oauth": {"clientId": "12.3", "callbackPort": 3118}}, "--client-id 12.3 --port 3118 --host localhost"),
+        ({"oauth": {"client_id": "${OTHER}", "scope": "a b"}}, "--client-id x --scope 'a b'"),
+        ({"auth": {"CLIENT_ID": "c", "scopes": ["a", "b"]}}, "--client-id c --scope 'a b'"),
+        ({"oauth": {"clientId": "c", "clientSecret": "sesame-open"}}, "auth=OAuth(client_id="),
+        ({"oauth": {}}, ""),
+        ({"oauth": {"clientId": "c"}, "headers": {"Authorization": "x"}}, ""),
+    ],
+)
+def test_what_a_file_says_of_a_login_is_told_as_the_command(
+    login: dict[str, Any], advice: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """can1357/oh-my-pi#189, EdanStarfire/claudecode_webui#1109, 1mcp-app/agent#377: the official file of Slack."""
+    load(tmp_path / "mcp.json", {"mcpServers": {"slack": {"url": "https://mcp.slack.example/mcp", **login}}})
+    assert (advice in caplog.text, bool(caplog.text)) == (True, bool(advice))
+    assert "sesame-open" not in caplog.text
+
+
+def test_a_file_that_wants_no_login_gets_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """oauth: false, as opencode has it."""
+    found = load(
+        tmp_path / "a.json", {"mcp": {"a": {"type": "remote", "url": "https://a.example/mcp", "oauth": False}}}
+    )
+    assert (found["a"].auth, caplog.text) == (None, "")
+
+
+def test_a_file_is_silent_where_somebody_has_logged_in(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    store = Store.of_user()
+    store.keep_tokens("https://auth.example", "https://mcp.slack.example/mcp", Tokens("a-token-of-somebody"))
+    oauth = {"clientId": "12.3"}
+    load(tmp_path / "mcp.json", {"mcpServers": {"a": {"url": "https://mcp.slack.example/mcp", "oauth": oauth}}})
+    assert caplog.text == ""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from agentkit import Agent, Context, Limits
+from agentkit.errors import ConfigurationError
 from agentkit.mcp import MCP, Gone, MCPError, Slow, connection, tool_list
 from agentkit.testing import ScriptedBackend
 from tests.mcp.servers import bad_command
@@ -211,3 +212,12 @@ def test_a_resource_without_contents_is_said(server: Make, contents: dict[str, A
     tools = server(entry("a"), resources=[{"uri": "x://a"}], contents={"x://a": contents or {"none": 1}})
     outcome = answer(tools, "read_resource", {"uri": "x://a"}, Context())
     assert outcome.text.startswith("(")
+
+
+@pytest.mark.parametrize("era", ["2025-06-18", "modern"])
+def test_a_program_reads_what_a_server_says_of_its_tools_together(era: str) -> None:
+    """openai/codex#29097, google-gemini/gemini-cli#13432, anthropics/claude-code#3312"""
+    with MCP(bad_command(era=era)) as tools:
+        assert tools.instructions() == tools.prefixed("x_").instructions() == "Be careful."
+    with MCP("no-such-program-of-anyone") as tools, pytest.raises((Gone, ConfigurationError)):
+        tools.instructions()
