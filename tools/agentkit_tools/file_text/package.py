@@ -87,12 +87,21 @@ class Package:
 
     def targets(self, path: str) -> dict[str, tuple[str, str]]:
         """The relationships of an Office part: the kind and the path of each by its id."""
-        folder, name = posixpath.split(path)
+        folder = posixpath.dirname(path)
         return {
             each.get("Id", ""): (each.get("Type", "").rpartition("/")[2], resolved(folder, each.get("Target", "")))
-            for each in children(self.xml(posixpath.join(folder, "_rels", f"{name}.rels")), "Relationship")
+            for each in self._relationships(path)
             if each.get("TargetMode") != "External"
         }
+
+    def links(self, path: str) -> dict[str, str]:
+        """The addresses to which an Office part has links, by their ids."""
+        found = (each for each in self._relationships(path) if each.get("TargetMode") == "External")
+        return {each.get("Id", ""): each.get("Target", "") for each in found}
+
+    def _relationships(self, path: str) -> Iterator[Any]:
+        folder, name = posixpath.split(path)
+        return children(self.xml(posixpath.join(folder, "_rels", f"{name}.rels")), "Relationship")
 
     def main_part(self, otherwise: str) -> str:
         """The path of an Office file's main part."""
