@@ -11,7 +11,7 @@ from agentkit.serving.documents import document_text
 from agentkit_tools.file_text import read_file
 from agentkit_tools.unreadable import UnreadableError
 from tests.support.growth import assert_linear
-from tests.support.office import RELATIONS, WORD, paragraph, relations, shape, slides, word, zipped
+from tests.support.office import RELATIONS, WORD, open_document, paragraph, relations, shape, slides, word, zipped
 
 openpyxl = pytest.importorskip("openpyxl")
 
@@ -324,3 +324,33 @@ def test_fields_and_lists_are_read_in_linear_time() -> None:
 
     assert_linear(lambda size: read_file("a.docx", nested(size)), 300)
     assert_linear(lambda size: read_file("a.docx", listed(size)), 300)
+
+
+# OpenDocument
+
+
+def test_what_stands_around_a_text_and_beside_it_is_read() -> None:
+    # dbashford/textract#192; docs/tools.md: comments
+    said = "<dc:creator xmlns:dc='dc'>Ana</dc:creator><text:p>Is that so?</text:p>"
+    comment = f"<office:annotation>{said}</office:annotation>"
+    link = "<text:a xmlns:xlink='x' xlink:href='https://law.example/a'>the <text:span>law</text:span></text:a>"
+    styles = (
+        "<s xmlns:style='s' xmlns:text='t'><style:header><text:p>Contract 4711</text:p></style:header>"
+        "<style:footer><text:p>1</text:p></style:footer><style:header style:display='false'><text:p>Old</text:p>"
+        "</style:header></s>"
+    )
+    body = f"<office:text><text:p>By {link}, it is{comment}.</text:p></office:text>"
+    assert text_of("a.odt", open_document(body, **{"styles.xml": styles})).split("\n\n") == [
+        *("By [the law](https://law.example/a), it is.", "Contract 4711", "Comment of Ana: Is that so?"),
+    ]
+
+
+def test_a_comment_on_a_cell_is_no_part_of_its_value() -> None:
+    comment = "<office:annotation><text:p>Check this.</text:p></office:annotation>"
+    cell = "<table:table-cell>{}<text:p>{}</text:p></table:table-cell>"
+    head = cell.format("", "city") + cell.format("", "people")
+    row = cell.format(comment, "Oslo") + cell.format("", "717710")
+    made = "".join(f"<table:table-row>{each}</table:table-row>" for each in (head, row))
+    sheet = f"<office:spreadsheet><table:table table:name='Cities'>{made}</table:table></office:spreadsheet>"
+    found = text_of("a.ods", open_document(sheet, **{"styles.xml": "<s><header><p>Page 1 of x</p></header></s>"}))
+    assert found == f"## Cities\n\ncity | people\n{ROW}\n\nComment: Check this."
