@@ -354,3 +354,70 @@ def test_a_comment_on_a_cell_is_no_part_of_its_value() -> None:
     sheet = f"<office:spreadsheet><table:table table:name='Cities'>{made}</table:table></office:spreadsheet>"
     found = text_of("a.ods", open_document(sheet, **{"styles.xml": "<s><header><p>Page 1 of x</p></header></s>"}))
     assert found == f"## Cities\n\ncity | people\n{ROW}\n\nComment: Check this."
+
+
+# Workbooks: what is hidden, and links
+
+
+def test_what_a_workbook_hides_is_told_from_what_it_shows() -> None:
+    # microsoft/markitdown#1073, firecrawl/anydoc#9
+    book = openpyxl.Workbook()
+    for row in (["city", "people", "cost", "tax"], *(["Oslo", number, 3, 4] for number in range(7))):
+        book.active.append(row)
+    for number in (3, 4, 7):
+        book.active.row_dimensions[number].hidden = True
+    for letter in "CD":
+        book.active.column_dimensions[letter].hidden = True
+    other = book.create_sheet("Inside")
+    other.append(["margin", 12])
+    other.sheet_state = "veryHidden"
+    file = io.BytesIO()
+    book.save(file)
+    found = text_of("a.xlsx", file.getvalue()).split("\n\n")
+    assert found[1] == "[hidden in this sheet: rows 3-4, 7; columns C, D]"
+    assert found[0] == "## Sheet"
+    assert found[-2] == "## Inside (hidden sheet)"
+    assert "[hidden" not in text_of("a.xlsx", workbook(*CITIES))
+
+
+def test_the_links_of_cells_lead_where_they_led() -> None:
+    # langgenius/dify#6590, yfedoseev/office_oxide#164
+    book = openpyxl.Workbook()
+    for row in (["law", "year"], ["the law", 1871], ["https://law.example/b", 1872]):
+        book.active.append(row)
+    book.active["A2"].hyperlink = "https://law.example/a"
+    book.active["A3"].hyperlink = "https://law.example/b"
+    book.active["B2"].hyperlink = "#Sheet!A1"
+    file = io.BytesIO()
+    book.save(file)
+    assert text_of("a.xlsx", file.getvalue()) == (
+        "## Sheet\n\nlaw | year\n"
+        "- law: [the law](https://law.example/a); year: 1871\n- law: https://law.example/b; year: 1872"
+    )
+
+
+def test_hidden_rows_and_links_are_read_in_linear_time() -> None:
+    from agentkit_tools.file_text.package import Package
+    from agentkit_tools.file_text.sheet_notes import notes_of_sheets
+
+    def read(size: int) -> None:
+        rows = "".join(f'<row r="{2 * number}" hidden="1"/>' for number in range(size))
+        links = "".join(f'<hyperlink ref="A{number}" r:id="r1"/>' for number in range(size))
+        package = Package(
+            with_links(
+                zipped(
+                    {
+                        "xl/workbook.xml": f'<w xmlns:r="{RELATIONS}"><sheet name="a" r:id="worksheet_1"/></w>',
+                        "xl/_rels/workbook.xml.rels": relations(worksheet_1="worksheets/sheet1.xml"),
+                    }
+                ),
+                "xl/worksheets/sheet1.xml",
+                r1="https://law.example/a",
+            )
+        )
+        sheet = f"<sheetData>{rows}</sheetData><hyperlinks>{links}</hyperlinks>"
+        notes = notes_of_sheets(package, {"xl/worksheets/sheet1.xml": sheet.encode()})
+        assert notes["a"].hidden.endswith(" more]")
+        assert notes["a"].links
+
+    assert_linear(read, 2_000)

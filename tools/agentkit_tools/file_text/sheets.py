@@ -78,8 +78,9 @@ def _sheets(workbook: Any, formulas: Any, notes: Mapping[str, SheetNotes]) -> It
         if formulas is not None:
             rows = map(_completed, rows, _rows(formulas[sheet.title]))
         found = notes.get(sheet.title, SheetNotes())
-        title = f"## {sheet.title}"
-        for paragraph in filter(None, chain(table_text(found.repeated(rows), merged=bool(found.merged)), found.beside)):
+        title = f"## {sheet.title}{'' if sheet.sheet_state == 'visible' else ' (hidden sheet)'}"
+        table = table_text(found.repeated(found.with_links(rows)), merged=bool(found.merged))
+        for paragraph in filter(None, chain([found.hidden], table, found.beside)):
             if title:
                 yield title
                 title = ""
