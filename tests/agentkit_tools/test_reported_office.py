@@ -69,7 +69,7 @@ FLAT = (
     "</Table></Worksheet></Workbook>"
 )
 MAIL = "MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\n\n<p>A whale eats krill.</p>"
-CITIES = ["city", "people"], ["Oslo", 717710]
+CITIES: tuple[list[object], ...] = ["city", "people"], ["Oslo", 717710]
 ROW = "- city: Oslo; people: 717710"
 
 
