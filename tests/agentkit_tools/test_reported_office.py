@@ -3,6 +3,7 @@ its report."""
 
 import datetime
 import io
+import json
 import zipfile
 
 import pytest
@@ -421,3 +422,9 @@ def test_hidden_rows_and_links_are_read_in_linear_time() -> None:
         assert notes["a"].links
 
     assert_linear(read, 2_000)
+
+
+def test_of_progress_in_a_notebook_the_last_state_is_read() -> None:
+    printed = ["10%\r20%\r", "100%\n", "a\r\nb\r", "\n"]
+    cell = {"cell_type": "code", "source": "f()", "outputs": [{"output_type": "stream", "text": printed}]}
+    assert text_of("a.ipynb", json.dumps({"cells": [cell]})) == "```python\nf()\n```\n\n100%\na\nb"
