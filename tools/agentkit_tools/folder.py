@@ -60,9 +60,10 @@ def documents(
 ) -> list[Tool[Any, Any]]:
     """Returns two tools for a folder of documents, or for one document: `search_documents` and `read_document`.
 
-    folder: searched with all its subfolders; or a file, which is the only document then. Left out of a
-    folder are hidden files and folders, what a .gitignore in it names, environments, caches and builds, and links that
-    lead out of it. docs/tools.md says which kinds of files are read. results: maximum number of documents found per query. max_bytes: larger files are skipped. max_characters:
+    folder: searched with all its subfolders; or a file, which is the only document then. Left out of a folder are
+    hidden files and folders, what a .gitignore in it names, environments, caches and builds, and links that lead out of
+    it. docs/tools.md says which kinds of files are read. results: maximum number of documents found per query.
+    max_bytes: larger files are skipped. max_characters:
     maximum length of the text returned for a document. keep_index: whether the index is kept for the next process, in
     the folder for caches (AGENTKIT_CACHE, or the user's own), readable by its owner only; without it the documents are
     indexed anew, in memory. embeddings: finds passages by their meaning too: the name of a model with OpenAI's
