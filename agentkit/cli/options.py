@@ -66,7 +66,8 @@ SystemOption = Annotated[
     str | None, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.", callback=_text)
 ]
 DocsOption = Annotated[
-    str | None, typer.Option("--docs", metavar="DIR", help="Answer from the documents in this folder.")
+    str | None,
+    typer.Option("--docs", metavar="PATH", help="Answer from the documents in this folder, or from this file."),
 ]
 ToolOption = Annotated[
     list[str] | None,

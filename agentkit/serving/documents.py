@@ -86,11 +86,12 @@ def document_text(name: str, content: bytes, characters: int, cancel: threading.
 
 def _check(name: str, content: bytes) -> None:
     """Raises UnreadableDocumentError for what needs no reader to be known."""
+    from agentkit_tools.file_text.true_kind import true_ending
     from agentkit_tools.kinds import INSTEAD
 
     if not content.strip():
         raise UnreadableDocumentError(f"{name} is empty")
-    ending = PurePosixPath(name).suffix.lower()
+    ending = true_ending(PurePosixPath(name).suffix.lower(), content)
     if ending in INSTEAD:
         raise UnreadableDocumentError(
             f"{name} is of a kind that can't be read ({ending}): save it as {INSTEAD[ending]}"

@@ -281,14 +281,43 @@ def test_many_threads_search_while_files_change(tmp_path: Path) -> None:
     [
         ("nowhere", "the folder does not exist"),
         ("nul\0", "the folder does not exist"),
-        ("file.md", "it is a file: name the folder that it is in"),
+        ("pipe", "it is neither a folder nor a file"),
     ],
-    ids=["none", "nul", "file"],
+    ids=["none", "nul", "pipe"],
 )
 def test_a_missing_folder_is_refused_when_the_tools_are_created(tmp_path: Path, name: str, why: str) -> None:
-    (tmp_path / "file.md").write_text("x")
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigurationError, match=why):
         documents(tmp_path / name)
+
+
+def test_a_file_is_the_only_document(tmp_path: Path) -> None:
+    # sigoden/llm-functions#189: a file beside folders; before, "it is a file: name the folder that it is in"
+    (tmp_path / "whales.md").write_text(WHALES)
+    (tmp_path / "cats.md").write_text("# Cats\n\nCats eat krill too.")
+    find, read = documents(tmp_path / "whales.md")
+    assert sources(find(["krill"])) == ["whales.md"]
+    for name in ("whales.md", str(tmp_path / "whales.md"), "whales"):
+        assert sources(read([name], "krill")) == ["whales.md"]
+    with pytest.raises(ToolError, match=r"cats\.md"):
+        read(["cats.md"], "krill")
+    (tmp_path / "whales.md").write_text("# Whales\n\nThey eat plankton.")
+    assert sources(find(["plankton"])) == ["whales.md"]
+    again = pickle.loads(pickle.dumps(find))
+    assert sources(again(["plankton"])) == ["whales.md"]
+    (tmp_path / "whales.md").unlink()
+    with pytest.raises(ToolError, match="can't be read: No such file"):
+        find(["plankton"])
+
+
+def test_a_file_by_a_link_has_the_name_of_the_link_and_one_without_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "version2.md").write_text(WHALES)
+    (tmp_path / "whales.md").symlink_to("version2.md")
+    assert sources(documents(tmp_path / "whales.md")[0](["krill"])) == ["whales.md"]
+    (tmp_path / "a.png").write_bytes(b"x")
+    assert "without text were left out: .png" in documents(tmp_path / "a.png")[0](["krill"])
+    answer = Agent("extractive", tools=documents(tmp_path / "whales.md")).run("What do whales eat?")
+    assert "krill" in answer.output
 
 
 def test_an_empty_name_is_not_the_working_directory() -> None:
@@ -298,7 +327,9 @@ def test_an_empty_name_is_not_the_working_directory() -> None:
 
 @pytest.mark.parametrize("folder", [None, 5, ["a", "b"]])
 def test_what_is_no_path_is_refused_with_what_to_pass(folder: Any) -> None:
-    with pytest.raises(ConfigurationError, match=r"pass the path of one folder; .* tool\.replace\(name=\.\.\.\)"):
+    with pytest.raises(
+        ConfigurationError, match=r"pass the path of one folder or file; .* tool\.replace\(name=\.\.\.\)"
+    ):
         documents(folder)
 
 

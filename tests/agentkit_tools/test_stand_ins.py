@@ -119,3 +119,33 @@ def test_a_page_of_frames_names_the_pages_that_it_shows() -> None:
     found = html_text(f"<html><head><title>The manual</title></head>{page}</html>", "https://example.org/a/")
     shown = "https://example.org/a/menu.html https://example.org/main.html"
     assert found.text == f"[… the page has no text of its own; it shows these pages: {shown}]"
+
+
+@pytest.mark.parametrize(
+    ("shown", "named"),
+    [
+        # firecrawl/firecrawl#2363, groktopus/groktocrawl#40: the page was read without its document
+        ("<iframe src='/files/paper.pdf#view=FitH'></iframe>", "https://example.org/files/paper.pdf"),
+        ("<embed src='paper?id=7' type='application/pdf'>", "https://example.org/a/paper?id=7"),
+        ("<object data='paper.pdf'><a href='paper.pdf'>Download</a></object>", "https://example.org/a/paper.pdf"),
+        ("<iframe src='/pdfjs/viewer.html?file=/files/p.pdf'></iframe>", "https://example.org/files/p.pdf"),
+        (
+            "<iframe src='https://viewer.example/?url=https%3A%2F%2Fexample.org%2Fp.pdf&x=1'></iframe>",
+            "https://example.org/p.pdf",
+        ),
+    ],
+)
+def test_a_page_names_the_document_that_it_shows(shown: str, named: str) -> None:
+    note = f"[… the page shows a document, which is read at its own address: {named}]"
+    found = html_text(page(f"<h1>A paper</h1><p>{ABOUT}</p>{shown}"), "https://example.org/a/").text
+    assert found.startswith("# A paper\n\nThe lighthouse")
+    assert found.endswith(f"\n\n{note}")
+    assert html_text(page(shown), "https://example.org/a/").text == note
+
+
+@pytest.mark.parametrize(
+    "shown",
+    ["<iframe src='https://ads.example/x'></iframe>", "<embed src='data:application/pdf;base64,x.pdf'>", "<object>"],
+)
+def test_what_else_a_page_shows_is_not_named(shown: str) -> None:
+    assert "the page shows" not in html_text(page(f"<p>{ABOUT}</p>{shown}"), "https://example.org/a/").text

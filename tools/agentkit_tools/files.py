@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import quote_from_bytes
 
 import pathspec
@@ -176,6 +176,34 @@ class Folder:
         if known is None or known[0] != rules:
             self._ignored[prefix] = known = rules, {}
         return known[1]
+
+
+class SingleFile:
+    """A file that is the only document, as `Folder` has many. Used by one thread at a time.
+
+    file: where it is. name: what it is called.
+    """
+
+    def __init__(self, file: Path, name: str) -> None:
+        self._file = file
+        self._name = name if can_be_shown(name) and _is_encodable(name) else quote_from_bytes(os.fsencode(name))
+        self.left_out: Counter[str] = Counter()
+        self.closed: list[str] = []
+
+    def states(self) -> dict[str, State]:
+        """Returns the state of the file by its name; of one whose ending says that it has no text, none. Raises
+        ToolError when it can't be read."""
+        ending = PurePath(self._name).suffix.lower()
+        self.left_out = Counter([ending] if ending in WITHOUT_TEXT else ())
+        try:
+            status = os.stat(self._file)
+        except OSError as error:
+            raise unreadable(error) from None
+        return {} if self.left_out else {self._name: (_changed(status), status.st_size)}
+
+    def file(self, path: str) -> Path:
+        """Returns where the file is."""
+        return self._file
 
 
 def _entries_of(

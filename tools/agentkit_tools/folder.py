@@ -1,4 +1,4 @@
-"""Two tools for a folder of documents: one searches it, one reads the documents found.
+"""Two tools for a folder of documents, or for one document: one searches it, one reads what was found.
 
 New and changed files are indexed at the next search or read.
 """
@@ -20,7 +20,7 @@ from agentkit_tools.contents import Contents, Document, Hit
 from agentkit_tools.cutting import cut_for
 from agentkit_tools.excerpts import excerpt
 from agentkit_tools.file_text import FileText, read_file
-from agentkit_tools.files import Folder, State, as_typed, can_be_shown, content_of, unreadable
+from agentkit_tools.files import Folder, SingleFile, State, as_typed, can_be_shown, content_of, unreadable
 from agentkit_tools.index_file import cache_file
 from agentkit_tools.kinds import WITHOUT_TEXT
 from agentkit_tools.library import Library
@@ -58,24 +58,25 @@ def documents(
     keep_index: bool = True,
     embeddings: str | Embedder | None = None,
 ) -> list[Tool[Any, Any]]:
-    """Returns two tools for a folder of documents: `search_documents` and `read_document`.
+    """Returns two tools for a folder of documents, or for one document: `search_documents` and `read_document`.
 
-    folder: searched with all its subfolders. Left out are hidden files and folders, what a .gitignore in the folder
-    names, environments, caches and builds, and links that lead out of it. docs/tools.md says which kinds of files are
-    read. results: maximum number of documents found per query. max_bytes: larger files are skipped. max_characters:
+    folder: searched with all its subfolders; or a file, which is the only document then. Left out of a folder are
+    hidden files and folders, what a .gitignore in it names, environments, caches and builds, and links that lead out of
+    it. docs/tools.md says which kinds of files are read. results: maximum number of documents found per query.
+    max_bytes: larger files are skipped. max_characters:
     maximum length of the text returned for a document. keep_index: whether the index is kept for the next process, in
     the folder for caches (AGENTKIT_CACHE, or the user's own), readable by its owner only; without it the documents are
     indexed anew, in memory. embeddings: finds passages by their meaning too: the name of a model with OpenAI's
     embeddings API ("openai:MODEL@url"), or an object with a method `embed` that turns texts into vectors
     (`agentkit.retrieval.Embedder`). The passages are sent to it once; their vectors are kept in the index.
 
-    Raises ConfigurationError when the folder does not exist or can't be read, or the name of the embeddings names no
-    model.
+    Raises ConfigurationError when the folder or file does not exist or can't be read, or the name of the embeddings
+    names no model.
     """
     if not isinstance(folder, str | os.PathLike):
         raise ConfigurationError(
-            f"documents({folder!r:.80}): pass the path of one folder; tools for a second one get names of their own by "
-            "tool.replace(name=...)"
+            f"documents({folder!r:.80}): pass the path of one folder or file; tools for a second one get names of "
+            "their own by tool.replace(name=...)"
         )
     root = Path(os.path.expanduser(folder))  # "~" stays where there is no home directory: there is no such folder
     wrong = "no folder is named" if folder == "" else _unusable(root)
@@ -87,24 +88,27 @@ def documents(
 
 
 def _unusable(root: Path) -> str:
-    """Returns why a folder can't be searched; "" if it can."""
+    """Returns why a folder can't be searched, or a file; "" if it can."""
     try:
-        os.scandir(root).close()
+        if os.path.isfile(root):
+            open(root, "rb").close()
+        else:
+            os.scandir(root).close()
     except (FileNotFoundError, ValueError):
         return "the folder does not exist"
     except NotADirectoryError:
-        return f"it is a file: name the folder that it is in, {str(root.parent)!r}"
+        return "it is neither a folder nor a file"
     except OSError as error:
-        return f"the folder can't be read: {error.strerror}"
+        return f"the {'file' if os.path.isfile(root) else 'folder'} can't be read: {error.strerror}"
     return ""
 
 
 @dataclass(frozen=True)
 class _Target:
-    """The folder that a path leads to, and the index of its documents."""
+    """The folder or the file that a path leads to, and the index of its documents."""
 
     root: str
-    folder: Folder
+    folder: Folder | SingleFile
     library: Library
 
 
@@ -137,7 +141,7 @@ class _Documents:
             raise unreadable(error) from None
         target = self._target
         if target is None or target.root != root:
-            folder = Folder(Path(root))
+            folder = SingleFile(Path(root), self._root.name) if os.path.isfile(root) else Folder(Path(root))
             at = cache_file(Path(root)) if self._keeps else None
             target = self._target = _Target(root, folder, Library(folder.states, partial(self._text, folder), at))
         return target
@@ -217,7 +221,8 @@ class _Documents:
     def _read_all(self, paths: Sequence[str], goal: str, context: Context[Any]) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
         target = self._current()
-        roots = (self._root.as_posix(), Path(target.root).as_posix())
+        is_file = isinstance(target.folder, SingleFile)
+        roots = [(each.parent if is_file else each).as_posix() for each in (self._root, Path(target.root))]
         with target.library.refreshed(context) as contents:
             found = [(path, _document(path, roots, contents)) for path in paths[:MAX_SOURCES]]
             missing = [_unknown(path, contents) for path, document in found if document is None]
@@ -233,7 +238,7 @@ class _Documents:
         number = sources.source(document.path, document.title, document.text)
         return block(number, document.path, document.title, text)
 
-    def _text(self, folder: Folder, path: str, state: State, context: Context[Any]) -> FileText:
+    def _text(self, folder: Folder | SingleFile, path: str, state: State, context: Context[Any]) -> FileText:
         if not can_be_shown(path):
             raise UnreadableError("its name contains unprintable characters")
         content = b"" if state[1] > self._max_bytes else content_of(folder.file(path), self._max_bytes)

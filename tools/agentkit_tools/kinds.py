@@ -24,9 +24,11 @@ CODE = _endings(
 SHEETS = _endings("xlsx xlsm xltx xltm")
 """Workbooks, which are read with openpyxl."""
 
-DOCUMENTS = SHEETS | _endings(
-    "html htm xhtml pdf docx docm dotx dotm pptx pptm ppsx ppsm potx odt ott odp otp ods ots epub csv tsv tab psv json "
-    "geojson webmanifest jsonl ndjson ipynb eml mbox mht mhtml"
+PACKAGES = SHEETS | _endings("docx docm dotx dotm pptx pptm ppsx ppsm potx odt ott odp otp ods ots epub")
+"""Documents that are ZIP files."""
+
+DOCUMENTS = PACKAGES | _endings(
+    "html htm xhtml pdf csv tsv tab psv json geojson webmanifest jsonl ndjson ipynb eml mbox mht mhtml"
 )
 """What has a reader of its own."""
 

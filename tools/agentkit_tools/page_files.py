@@ -1,11 +1,10 @@
 """Reads what is at an address: pages, and the documents that stand on the web beside them."""
 
-import io
-import zipfile
 from typing import Any
 
 from agentkit import Context, Page
 from agentkit_tools.file_text import read_file
+from agentkit_tools.file_text.true_kind import PACKAGE_TYPES, ending_of_package
 from agentkit_tools.page_text import Readable, readable
 from agentkit_tools.reader_process import NO_RUN
 from agentkit_tools.unreadable import UnreadableError
@@ -16,10 +15,7 @@ ENDINGS = {
     f"{_OFFICE}spreadsheetml.sheet": ".xlsx",
     f"{_OFFICE}presentationml.presentation": ".pptx",
     f"{_OFFICE}presentationml.slideshow": ".pptx",
-    "application/vnd.oasis.opendocument.text": ".odt",
-    "application/vnd.oasis.opendocument.spreadsheet": ".ods",
-    "application/vnd.oasis.opendocument.presentation": ".odp",
-    "application/epub+zip": ".epub",
+    **PACKAGE_TYPES,
     "application/x-ipynb+json": ".ipynb",
     "message/rfc822": ".eml",
     "application/mbox": ".mbox",
@@ -27,8 +23,6 @@ ENDINGS = {
     "application/x-mimearchive": ".mhtml",
 }
 """The endings of files by their media types, for those that are read otherwise than pages."""
-
-_MAIN_PARTS = {"word/document.xml": ".docx", "xl/workbook.xml": ".xlsx", "ppt/presentation.xml": ".pptx"}
 
 
 def page_text(page: Page, context: Context[Any] = NO_RUN) -> Readable:
@@ -47,16 +41,5 @@ def page_text(page: Page, context: Context[Any] = NO_RUN) -> Readable:
 
 
 def _ending_of(page: Page) -> str:
-    packed = _ending_of_package(page.content) if page.content.startswith(b"PK\x03\x04") else ""
+    packed = ending_of_package(page.content) if page.content.startswith(b"PK\x03\x04") else ""
     return packed or ENDINGS.get(page.content_type, "")
-
-
-def _ending_of_package(content: bytes) -> str:
-    """The ending that a document in the form of a ZIP file has by its parts; "" for another ZIP file."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as package:
-            names = set(package.namelist())
-            said = package.open("mimetype").read(100).decode("ascii", "replace").strip() if "mimetype" in names else ""
-    except Exception:  # noqa: BLE001 - of zipfile and of each method of compression
-        return ""
-    return ENDINGS.get(said) or next((ending for part, ending in _MAIN_PARTS.items() if part in names), "")

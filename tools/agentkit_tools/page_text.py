@@ -15,7 +15,7 @@ from agentkit_tools.page.blocks import joined, written
 from agentkit_tools.page.flat import flat_text
 from agentkit_tools.page.main_text import main_blocks
 from agentkit_tools.page.pdf import pdf_text
-from agentkit_tools.page.stand_ins import text_instead, title_instead
+from agentkit_tools.page.stand_ins import embedded_documents, text_instead, title_instead
 from agentkit_tools.page.tree import TooDeepError, cleaned, parsed
 from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
 from agentkit_tools.unreadable import UnreadableError
@@ -129,9 +129,10 @@ def html_text(source: str, address: str = "") -> Readable:
     except TooDeepError:
         return Readable(*flat_text(source))
     title = title or title_instead(root)
+    shown = embedded_documents(root, address)
     cleaned(root)
-    text = joined(main_blocks(root, written(root, address)))
-    return Readable(title, text or text_instead(source, address))
+    text = joined(main_blocks(root, written(root, address))) or text_instead(source, address)
+    return Readable(title, "\n\n".join(filter(None, (text, shown))))
 
 
 def _pretty(text: str) -> str:

@@ -29,5 +29,7 @@ def why_broken(content: bytes, otherwise: str) -> str:
     """The reason why a document can't be read: what was downloaded in its place may be an error page. otherwise: the
     reason for any other content."""
     head = content[:2_000].lstrip().lower()
+    if head.startswith(rb"{\rtf"):
+        return "it is an RTF text under another name: save it as docx"
     is_page = head.startswith((b"<!doctype html", b"<html")) or (head.startswith(b"<") and b"<html" in head)
     return "it is a web page under another name, perhaps an error that was saved in its place" if is_page else otherwise

@@ -46,7 +46,7 @@ def _cell(cell: Mapping[str, Any], language: str) -> Iterator[str]:
         if text.strip():
             yield f"```{language}\n{text}\n```"
         for output in _list(cell.get("outputs")):
-            if isinstance(output, dict) and (printed := without_colours(_output(output)).strip()):
+            if isinstance(output, dict) and (printed := without_colours(_as_seen(_output(output))).strip()):
                 yield printed if len(printed) <= OUTPUT else f"{printed[:OUTPUT]} […]"
     elif cell.get("cell_type") == "heading":
         yield f"{'#' * _level(cell)} {text}"
@@ -69,6 +69,11 @@ def _output(output: Mapping[str, Any]) -> str:
         lambda: plain,
     )
     return next((text for form in forms if (text := form()).strip()), "")
+
+
+def _as_seen(printed: str) -> str:
+    """What is seen of a text that was printed: progress is written over what stood in the line before."""
+    return "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in printed.split("\n"))
 
 
 def _text(value: Any) -> str:

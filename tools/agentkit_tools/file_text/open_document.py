@@ -1,21 +1,27 @@
 """OpenDocument texts, presentations and spreadsheets (odt, odp, ods)."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.hidden_styles import without_hidden
+from agentkit_tools.file_text.links import linked
 from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local, number_in
 from agentkit_tools.file_text.tables import table_text
 from agentkit_tools.unreadable import UnreadableError
 
 _LEFT_OUT = frozenset(("tracked-changes", "annotation", "forms", "sequence-decls", "ruby-text", "event-listeners"))
+_AROUND = tuple(f"{name}{pages}" for name in ("header", "footer") for pages in ("", "-first", "-left"))
+"""What stands above and below the pages of a text."""
+
 MAX_REPEATED = 100
 """How often a cell or row with a text may say that it is repeated."""
 
 
 def read_open_document(path: str, content: bytes) -> FileText:
-    """A document's headings, paragraphs, lists, tables and notes. Raises UnreadableError."""
+    """A document's headings, paragraphs, lists, tables and notes, what stands above and below its pages, and comments.
+    Raises UnreadableError."""
     package = Package(content)
     if next(descendants(package.xml("meta-inf/manifest.xml"), "encryption-data"), None) is not None:
         raise UnreadableError("it is encrypted")
@@ -24,7 +30,27 @@ def read_open_document(path: str, content: bytes) -> FileText:
         raise UnreadableError("it is damaged")
     title = child(package.xml("meta.xml"), "meta", "title")
     named = one_line(title.text or "") if title is not None else ""
-    return FileText(named, joined(_blocks(body)))
+    around = _around(package.xml("styles.xml")) if child(body, "text") is not None else ()
+    return FileText(named, joined(chain(_blocks(body), around, _comments(body))))
+
+
+def _around(styles: Any) -> Iterator[str]:
+    """What stands above and below the pages, once each."""
+    seen = set[str]()
+    for part in descendants(styles, *_AROUND):
+        text = joined(_blocks(part), "\n")
+        if attribute(part, "display") != "false" and text not in seen and any(map(str.isalpha, text)):
+            seen.add(text)
+            yield text
+
+
+def _comments(body: Any) -> Iterator[str]:
+    """The comments, each with who has written it."""
+    for comment in descendants(body, "annotation"):
+        author = child(comment, "creator")
+        by = one_line(author.text or "") if author is not None else ""
+        if said := one_line(" ".join(_inline(each) for each in descendants(comment, "p"))):
+            yield f"Comment of {by}: {said}" if by else f"Comment: {said}"
 
 
 def _blocks(root: Any) -> Iterator[str]:
@@ -81,11 +107,16 @@ def _table(table: Any) -> Iterator[str]:
 def _cells(row: Any) -> list[str]:
     cells: list[str] = []
     for cell in children(row, "table-cell", "covered-table-cell"):
-        text = one_line(" ".join(_inline(each) for each in descendants(cell, "p", "h")))
+        text = one_line(" ".join(_inline(each) for part in cell for each in _paragraphs(part)))
         cells += [text] * (_repeated(cell, "columns") if text else min(_repeated(cell, "columns"), MAX_REPEATED))
     while cells and not cells[-1]:
         cells.pop()
     return cells
+
+
+def _paragraphs(part: Any) -> Iterator[Any]:
+    """The paragraphs in a part of a cell, which may be a remark on it."""
+    return (each for each in part.iter() if local(each) in ("p", "h")) if local(part) not in _LEFT_OUT else iter(())
 
 
 def _repeated(element: Any, what: str) -> int:
@@ -116,7 +147,9 @@ def _inline(paragraph: Any) -> str:
             continue
         todo.append(element.tail or "")
         name = local(element)
-        if name == "s":
+        if name == "a":
+            parts.append(linked(_inline(element), attribute(element, "href") or ""))
+        elif name == "s":
             parts.append(" " * min(number_in(attribute(element, "c")), 100))
         elif name in ("tab", "line-break"):
             parts.append("\t" if name == "tab" else "\n")

@@ -57,6 +57,10 @@ class Package:
         """The paths of parts, in lower case, that begin and end so, in their order."""
         return sorted((path for path in self._entries if path.startswith(begin) and path.endswith(end)), key=_number)
 
+    def path_of(self, path: str) -> str:
+        """The path of a part as the file has it, in upper and lower case."""
+        return self._entries[path.lower()].filename
+
     def read(self, path: str) -> bytes:
         """The bytes of a part; none when there is no such part."""
         entry = self._entries.get(path.lower())
@@ -79,29 +83,42 @@ class Package:
 
     def xml(self, path: str) -> Any:
         """The root element of a part; an empty one when there is no such part, or it is no XML."""
-        content = self.read(path)
-        parser = etree.XMLParser(
-            resolve_entities=False, no_network=True, recover=True, remove_comments=True, remove_pis=True
-        )
-        try:
-            root = etree.fromstring(content, parser) if content.strip() else None
-        except etree.XMLSyntaxError:
-            root = None
-        return etree.Element("none") if root is None else root
+        return parsed_xml(self.read(path))
 
     def targets(self, path: str) -> dict[str, tuple[str, str]]:
         """The relationships of an Office part: the kind and the path of each by its id."""
-        folder, name = posixpath.split(path)
+        folder = posixpath.dirname(path)
         return {
             each.get("Id", ""): (each.get("Type", "").rpartition("/")[2], resolved(folder, each.get("Target", "")))
-            for each in children(self.xml(posixpath.join(folder, "_rels", f"{name}.rels")), "Relationship")
+            for each in self._relationships(path)
             if each.get("TargetMode") != "External"
         }
+
+    def links(self, path: str) -> dict[str, str]:
+        """The addresses to which an Office part has links, by their ids."""
+        found = (each for each in self._relationships(path) if each.get("TargetMode") == "External")
+        return {each.get("Id", ""): each.get("Target", "") for each in found}
+
+    def _relationships(self, path: str) -> Iterator[Any]:
+        folder, name = posixpath.split(path)
+        return children(self.xml(posixpath.join(folder, "_rels", f"{name}.rels")), "Relationship")
 
     def main_part(self, otherwise: str) -> str:
         """The path of an Office file's main part."""
         found = (target for kind, target in self.targets("").values() if kind == "officeDocument" and target in self)
         return next(found, otherwise)
+
+
+def parsed_xml(content: bytes) -> Any:
+    """The root element of an XML text; an empty one where it is none."""
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, recover=True, remove_comments=True, remove_pis=True
+    )
+    try:
+        root = etree.fromstring(content, parser) if content.strip() else None
+    except etree.XMLSyntaxError:
+        root = None
+    return etree.Element("none") if root is None else root
 
 
 def undamaged(parts: Iterable[T], read: Callable[[T], str]) -> Iterator[str]:

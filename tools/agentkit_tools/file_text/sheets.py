@@ -3,6 +3,7 @@
 import datetime
 import re
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from itertools import chain
@@ -16,6 +17,9 @@ from agentkit_tools.file_text.sheet_notes import SheetNotes, notes_of_sheets
 from agentkit_tools.file_text.tables import table_text
 from agentkit_tools.reader_process import FILE_SECONDS, NO_RUN, in_reader_process
 from agentkit_tools.unreadable import MissingReaderError, UnreadableError
+
+_STRICT = re.compile(rb"""(["'])http://purl\.oclc\.org/ooxml/(spreadsheetml|officeDocument|drawingml)/""")
+"""How the names of a "Strict Open XML" workbook begin."""
 
 
 def read_sheets(path: str, content: bytes, context: Context[Any] = NO_RUN) -> FileText:
@@ -32,6 +36,9 @@ def _read_workbook(content: bytes) -> FileText:
     from openpyxl import load_workbook
 
     package = Package(content)
+    if _STRICT.search(package.read(package.main_part("xl/workbook.xml"))):
+        content = _transitional(package)
+        package = Package(content)
     # raises if one is too large
     sheets = {each: package.read(each) for each in package.paths("xl/worksheets/", ".xml")}
     with warnings.catch_warnings():
@@ -48,6 +55,18 @@ def _read_workbook(content: bytes) -> FileText:
             raise UnreadableError("it is damaged") from None
 
 
+def _transitional(package: Package) -> bytes:
+    """A "Strict Open XML" workbook with the names of the usual kind, which are the ones that openpyxl knows: in another
+    one it finds no sheet."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as parts:
+        for path in (*package.paths("", ".xml"), *package.paths("", ".rels")):
+            parts.writestr(
+                package.path_of(path), _STRICT.sub(rb"\1http://schemas.openxmlformats.org/\2/2006/", package.read(path))
+            )
+    return file.getvalue()
+
+
 def _lacks_values(sheet: bytes) -> bool:
     """Whether a program wrote a formula without its value."""
     return re.search(rb"</(?:\w{1,10}:)?f>\s*(?:<(?:\w{1,10}:)?v\s*/>|<v></v>|</(?:\w{1,10}:)?c>)", sheet) is not None
@@ -59,8 +78,9 @@ def _sheets(workbook: Any, formulas: Any, notes: Mapping[str, SheetNotes]) -> It
         if formulas is not None:
             rows = map(_completed, rows, _rows(formulas[sheet.title]))
         found = notes.get(sheet.title, SheetNotes())
-        title = f"## {sheet.title}"
-        for paragraph in filter(None, chain(table_text(found.repeated(rows), merged=bool(found.merged)), found.beside)):
+        title = f"## {sheet.title}{'' if sheet.sheet_state == 'visible' else ' (hidden sheet)'}"
+        table = table_text(found.repeated(found.with_links(rows)), merged=bool(found.merged))
+        for paragraph in filter(None, chain([found.hidden], table, found.beside)):
             if title:
                 yield title
                 title = ""

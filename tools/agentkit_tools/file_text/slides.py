@@ -1,9 +1,10 @@
 """PowerPoint presentations (pptx)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from agentkit_tools.file_text.charts import KINDS, chart_text
+from agentkit_tools.file_text.drawings import drawn_paragraphs
 from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.package import (
     Package,
@@ -15,7 +16,6 @@ from agentkit_tools.file_text.package import (
     is_on,
     local,
     undamaged,
-    unescaped,
 )
 
 _LEFT_OUT = frozenset(("Fallback", "extLst"))
@@ -47,13 +47,13 @@ def _slide(package: Package, number: int, path: str, titles: list[str]) -> str:
     root = package.xml(path)
     if is_off(root, "show"):
         return ""
-    title, blocks = _blocks(root)
+    title, blocks = _blocks(root, package.links(path))
     titles += [title] if title else []
     head = f"## Slide {number}: {title}" if title else f"## Slide {number}"
     notes: list[str] = []
     for kind, target in package.targets(path).values():
         if kind == "diagramData":
-            blocks.append("\n".join(_paragraphs(package.xml(target))))
+            blocks.append("\n".join(drawn_paragraphs(package.xml(target))))
         elif kind in KINDS:
             blocks.append(chart_text(package, target))
         elif kind == "notesSlide":
@@ -68,13 +68,14 @@ def _comments(root: Any) -> Iterator[str]:
     for comment in descendants(root, "cm", "reply"):
         said = child(comment, "text")
         body = child(comment, "txBody")
-        text = (said.text or "") if said is not None else " ".join(_paragraphs(body)) if body is not None else ""
+        text = (said.text or "") if said is not None else " ".join(drawn_paragraphs(body)) if body is not None else ""
         if text.strip():
             yield one_line(text)
 
 
-def _blocks(root: Any) -> tuple[str, list[str]]:
-    """The title of a slide, and the text of each of its other shapes, tables a row a line."""
+def _blocks(root: Any, links: Mapping[str, str] | None = None) -> tuple[str, list[str]]:
+    """The title of a slide, and the text of each of its other shapes, tables a row a line. links: its addresses, by
+    their ids."""
     title, blocks = "", []
     todo = list(reversed(root))
     while todo:
@@ -84,13 +85,12 @@ def _blocks(root: Any) -> tuple[str, list[str]]:
             continue
         if name == "sp":
             kind = _placeholder(element)
-            text = "\n".join(_paragraphs(element))
             if kind in ("title", "ctrTitle") and not title:
-                title = one_line(text)
+                title = one_line("\n".join(drawn_paragraphs(element)))
             elif kind not in _FIELDS:
-                blocks.append(text)
+                blocks.append("\n".join(drawn_paragraphs(element, links)))
         elif name == "tbl":
-            blocks.append("\n".join(_rows(element)))
+            blocks.append("\n".join(_rows(element, links)))
         elif name == "pic":
             blocks.append(_description(element))
         elif name not in _LEFT_OUT:
@@ -118,23 +118,14 @@ def _description(picture: Any) -> str:
     return f"[image: {said}]" if said else ""
 
 
-def _rows(table: Any) -> Iterator[str]:
+def _rows(table: Any, links: Mapping[str, str] | None) -> Iterator[str]:
     """The rows of a table, a row a line; a cell that goes on below is repeated."""
     above: list[str] = []
     for row in children(table, "tr"):
         cells: list[str] = []
         for cell in children(row, "tc"):
             goes_on = is_on(cell, "vMerge") and len(cells) < len(above)
-            cells.append(above[len(cells)] if goes_on else one_line(" ".join(_paragraphs(cell))))
+            cells.append(above[len(cells)] if goes_on else one_line(" ".join(drawn_paragraphs(cell, links))))
         above = cells
         if line := row_line(cells):
             yield line
-
-
-def _paragraphs(element: Any) -> Iterator[str]:
-    """The paragraphs below an element that have a text."""
-    for paragraph in descendants(element, "p"):
-        parts = ("\n" if local(each) == "br" else each.text or "" for each in descendants(paragraph, "t", "br"))
-        text = unescaped("".join(parts)).strip()
-        if text:
-            yield text

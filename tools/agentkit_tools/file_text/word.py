@@ -1,30 +1,28 @@
 """Word documents (docx)."""
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from agentkit_tools.file_text.charts import KINDS, chart_text
-from agentkit_tools.file_text.equations import equation
+from agentkit_tools.file_text.drawings import drawn_paragraphs
 from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
 from agentkit_tools.file_text.hidden_styles import with_bases
 from agentkit_tools.file_text.imported import imported_text
-from agentkit_tools.file_text.package import Package, attribute, child, children, is_off, is_on, local, number_in
-from agentkit_tools.file_text.symbols import symbol
-
-_LEFT_OUT = frozenset(("del", "moveFrom", "Fallback", "rt", "instrText", "delText", "rPr", "pPr"))
-"""What is deleted, written a second time, or says how a text looks or is read."""
+from agentkit_tools.file_text.numbering import BULLET, Numbering
+from agentkit_tools.file_text.package import Package, attribute, child, children, is_off, local, number_in
+from agentkit_tools.file_text.word_text import BOXES, LEFT_OUT, WordTexts, value, vanishes
 
 _NO_LEVEL = -1
-
-_CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 
 
 def read_word(path: str, content: bytes) -> FileText:
     """A document's paragraphs, headings, lists, tables, text boxes, notes and comments. Raises UnreadableError."""
     package = Package(content)
     main = package.main_part("word/document.xml")
-    styles = list(children(package.xml(_styles_path(package, main)), "style"))
-    document = _Document(_heading_levels(styles), _list_styles(styles), _hidden_styles(styles), _Imports(package, main))
+    styles = list(children(package.xml(_path_of(package, main, "styles")), "style"))
+    numbering = Numbering(package.xml(_path_of(package, main, "numbering")), styles)
+    texts = WordTexts(_hidden_styles(styles), package.links(main))
+    document = _Document(_heading_levels(styles), numbering, texts, _Imports(package, main))
     parts = [*document.blocks(child(package.xml(main), "body")), *_notes(package, main, document)]
     title = child(package.xml("docprops/core.xml"), "title")
     named = (title.text if title is not None else "") or ""
@@ -38,6 +36,7 @@ def _notes(package: Package, main: str, document: "_Document") -> Iterator[str]:
     found = [(kind, target) for kind, target in package.targets(main).values() if kind in kinds]
     for _, target in sorted(found, key=lambda each: kinds.index(each[0])):
         root = package.xml(target)
+        document.texts.links = package.links(target)
         for note in list(children(root, "footnote", "endnote", "comment")) or [root]:
             text = _by(note) + "\n".join(document.blocks(note)).strip()
             if text not in seen and any(map(str.isalpha, text)):
@@ -67,14 +66,13 @@ class _Imports:
         kind, target = self._targets.get(number, ("", ""))
         return chart_text(self._package, target) if kind in KINDS else ""
 
+    def diagram(self, number: str) -> str:
+        kind, target = self._targets.get(number, ("", ""))
+        return "\n".join(drawn_paragraphs(self._package.xml(target))) if kind == "diagramData" else ""
 
-def _styles_path(package: Package, main: str) -> str:
-    return next((target for kind, target in package.targets(main).values() if kind == "styles"), "word/styles.xml")
 
-
-def _list_styles(styles: Iterable[Any]) -> frozenset[str]:
-    """The ids of the styles of lists' items."""
-    return frozenset(attribute(style, "styleId") or "" for style in styles if child(style, "pPr", "numPr") is not None)
+def _path_of(package: Package, main: str, kind: str) -> str:
+    return next((target for each, target in package.targets(main).values() if each == kind), f"word/{kind}.xml")
 
 
 def _hidden_styles(styles: Iterable[Any]) -> Mapping[str, bool]:
@@ -83,16 +81,10 @@ def _hidden_styles(styles: Iterable[Any]) -> Mapping[str, bool]:
     based_on, said = dict[str, str](), dict[str, bool]()
     for style in styles:
         number = attribute(style, "styleId") or ""
-        based_on[number] = _value(child(style, "basedOn")) or ""
-        if (hidden := _vanishes(child(style, "rPr"))) is not None:
+        based_on[number] = value(child(style, "basedOn")) or ""
+        if (hidden := vanishes(child(style, "rPr"))) is not None:
             said[number] = hidden
     return with_bases(said, based_on)
-
-
-def _vanishes(properties: Any) -> bool | None:
-    """Whether the properties of a text hide it; None when they don't say."""
-    vanish = child(properties, "vanish")
-    return None if vanish is None else not is_off(vanish, "val")
 
 
 def _heading_levels(styles: Iterable[Any]) -> dict[str, int]:
@@ -102,31 +94,25 @@ def _heading_levels(styles: Iterable[Any]) -> dict[str, int]:
     levels: dict[str, int] = {}
     for style in styles:
         number = attribute(style, "styleId") or ""
-        name = (_value(child(style, "name")) or "").lower()
-        outline = number_in(_value(child(style, "pPr", "outlineLvl")), _NO_LEVEL)
+        name = (value(child(style, "name")) or "").lower()
+        outline = number_in(value(child(style, "pPr", "outlineLvl")), _NO_LEVEL)
         if name == "title":
             levels[number] = 0
         elif name.startswith("heading ") and (level := number_in(name[8:], _NO_LEVEL)) != _NO_LEVEL:
             levels[number] = level
         elif 0 <= outline < 9:
             levels[number] = outline + 1
-        based_on[number] = _value(child(style, "basedOn")) or ""
+        based_on[number] = value(child(style, "basedOn")) or ""
     return levels | {style: levels[base] for style, base in based_on.items() if style not in levels and base in levels}
-
-
-def _value(element: Any) -> str | None:
-    return attribute(element, "val") if element is not None else None
 
 
 class _Document:
     """Reads the blocks of one document. title: the paragraph in the style "Title"."""
 
-    def __init__(
-        self, levels: Mapping[str, int], lists: Container[str], hidden: Mapping[str, bool], imports: _Imports
-    ) -> None:
+    def __init__(self, levels: Mapping[str, int], numbering: Numbering, texts: WordTexts, imports: _Imports) -> None:
+        self.texts = texts
         self._levels = levels
-        self._lists = lists
-        self._hidden = hidden
+        self._numbering = numbering
         self._imports = imports
         self.title = ""
 
@@ -151,40 +137,41 @@ class _Document:
             name = local(element)
             if name == "p":
                 yield self._paragraph(element)
-                todo.extend(reversed(_boxes(element, self._hidden)))
+                todo.extend(reversed(_boxes(element, self.texts)))
             elif name == "tbl":
                 yield "\n".join(self._rows(element)), False
             elif name == "chart":
                 yield self._imports.chart(attribute(element, "id") or ""), False
+            elif name == "relIds":
+                yield self._imports.diagram(attribute(element, "dm") or ""), False
             elif name == "altChunk":
                 yield self._imports.text(attribute(element, "id") or ""), False
-            elif name not in _LEFT_OUT:
+            elif name not in LEFT_OUT:
                 todo.extend(reversed(element))
 
     def _paragraph(self, element: Any) -> tuple[str, bool]:
         properties = child(element, "pPr")
-        style = _value(child(properties, "pStyle")) or ""
-        text = _inline(element, self._hidden, style).strip()
+        style = value(child(properties, "pStyle")) or ""
+        text = self.texts.inline(element, style).strip()
+        mark = self._numbering.mark(properties, style) if text or not _is_deleted(properties) else ""
         level = self._levels.get(style)
         if level is not None and text:
             line = one_line(text)
             self.title = self.title or (line if level == 0 else "")
-            return f"{'#' * min(max(level, 1), 6)} {line}", False
-        number = _value(child(properties, "numPr", "numId"))  # "0" takes away the one of its style
-        is_item = number != "0" and (child(properties, "numPr") is not None or style in self._lists)
-        return (f"- {text}", True) if is_item and text else (text, False)
+            return f"{'#' * min(max(level, 1), 6)} {line if mark in ('', BULLET) else f'{mark} {line}'}", False
+        return (f"{mark} {text}", True) if mark and text else (text, False)
 
     def _rows(self, table: Any) -> Iterator[str]:
         """The rows of a table, a row a line; a cell that goes on below is repeated."""
         above: list[str] = []
         for row in _rows_of(table):
-            cells = [""] * min(number_in(_value(child(row, "trPr", "gridBefore")), 0), 100)
+            cells = [""] * min(number_in(value(child(row, "trPr", "gridBefore")), 0), 100)
             for cell in _cells_of(row):
                 merged = child(cell, "tcPr", "vMerge")
-                goes_on = merged is not None and _value(merged) != "restart" and len(cells) < len(above)
+                goes_on = merged is not None and value(merged) != "restart" and len(cells) < len(above)
                 text = one_line(" ".join(block for block, _ in self._all_blocks(cell)))
                 cells.append(above[len(cells)] if goes_on and not text else text)
-                cells += [""] * (min(number_in(_value(child(cell, "tcPr", "gridSpan"))), 100) - 1)
+                cells += [""] * (min(number_in(value(child(cell, "tcPr", "gridSpan"))), 100) - 1)
             above = cells
             if line := row_line(cells):
                 yield line
@@ -215,57 +202,21 @@ def _through(element: Any, name: str) -> Iterator[Any]:
             yield from _through(each, name)
 
 
-def _boxes(paragraph: Any, hidden: Mapping[str, bool]) -> list[Any]:
-    """The text boxes, charts and imported parts in a paragraph that are not hidden; boxes in `Fallback` are there for
-    older programs, a second time."""
+def _is_deleted(properties: Any) -> bool:
+    """Whether the end of a paragraph is deleted: without a text it is no paragraph any more."""
+    return child(properties, "rPr", "del") is not None
+
+
+def _boxes(paragraph: Any, texts: WordTexts) -> list[Any]:
+    """The text boxes, charts, diagrams and imported parts in a paragraph that are not hidden; boxes in `Fallback` are
+    there for older programs, a second time."""
     boxes = []
-    style = _value(child(paragraph, "pPr", "pStyle")) or ""
+    style = value(child(paragraph, "pPr", "pStyle")) or ""
     todo = list(reversed(paragraph))
     while todo:
         element = todo.pop()
-        if local(element) in ("txbxContent", "altChunk", "chart"):
+        if local(element) in BOXES:
             boxes.append(element)
-        elif local(element) not in _LEFT_OUT and not _is_hidden(element, hidden, style):
+        elif local(element) not in LEFT_OUT and not texts.is_hidden(element, style):
             todo.extend(reversed(element))
     return boxes
-
-
-def _inline(paragraph: Any, hidden: Mapping[str, bool], style: str) -> str:
-    """The text of a paragraph, without that of its text boxes. hidden: whether styles hide what is in them. style: of
-    the paragraph."""
-    parts: list[str] = []
-    todo = list(reversed(paragraph))
-    while todo:
-        element = todo.pop()
-        name = local(element)
-        if name == "t":
-            parts.append(element.text or "")
-        elif name == "oMath":
-            parts.append(equation(element))
-        elif name == "sym":
-            parts.append(symbol(attribute(element, "font") or "", attribute(element, "char") or ""))
-        elif name in _CHARACTERS:
-            parts.append(_CHARACTERS[name])
-        elif name == "docPr":
-            parts.append(_description(element))
-        elif name not in _LEFT_OUT and name != "txbxContent" and not _is_hidden(element, hidden, style):
-            todo.extend(reversed(element))
-    return "".join(parts)
-
-
-def _description(element: Any) -> str:
-    """What was written about an image."""
-    said = one_line(attribute(element, "descr") or "")
-    return f"[image: {said}]" if said else ""
-
-
-def _is_hidden(element: Any, hidden: Mapping[str, bool], style: str) -> bool:
-    """Whether a drawing is hidden, or a run: by itself, by its style or, where these don't say, by the style of its
-    paragraph."""
-    if local(element) != "r":
-        drawn = child(element, "docPr") if local(element) in ("anchor", "inline") else None
-        return drawn is not None and is_on(drawn, "hidden")
-    properties = child(element, "rPr")
-    by_itself = _vanishes(properties)
-    own = _value(child(properties, "rStyle")) or ""
-    return hidden.get(own, hidden.get(style, False)) if by_itself is None else by_itself

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import parse_qsl, urldefrag, urljoin, urlsplit
 
 from lxml.etree import _Element as Element
 
@@ -55,6 +55,27 @@ def _frames(root: Element, address: str) -> str:
             pages[urljoin(address, frame.get("src", "")[:MAX_ADDRESS].strip())] = None
     pages.pop(address, None)
     return f"[… the page has no text of its own; it shows these pages: {' '.join(pages)}]" if pages else ""
+
+
+def embedded_documents(root: Element, address: str) -> str:
+    """Which PDFs a page shows in itself, whose texts are not those of the page; "" for none."""
+    found: dict[str, None] = {}
+    for element in islice(root.iter("iframe", "embed", "object"), MAX_FRAMES):
+        with suppress(ValueError):  # of an address that is none
+            target = urljoin(address, (element.get("src") or element.get("data") or "")[:MAX_ADDRESS].strip())
+            if shown := _document_at(target, (element.get("type") or "").lower()):
+                found[shown] = None
+    return f"[… the page shows a document, which is read at its own address: {' '.join(found)}]" if found else ""
+
+
+def _document_at(target: str, kind: str) -> str:
+    """The address of the PDF that is shown by what is at an address: itself, or what a viewer is told; "" for none."""
+    parts = urlsplit(target)
+    said = dict(parse_qsl(parts.query, max_num_fields=20))
+    named = urljoin(target, said.get("file") or said.get("url") or target)
+    is_named = urlsplit(named).path.lower().endswith(".pdf")
+    shown = named if is_named else target if kind == "application/pdf" else ""
+    return urldefrag(shown).url if shown.startswith(("http://", "https://")) else ""
 
 
 def _article_bodies(root: Element) -> Iterator[str]:
