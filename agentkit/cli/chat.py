@@ -1,6 +1,5 @@
 """`agentkit chat`: a conversation at the terminal; with --session it is stored and can be continued later."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -11,6 +10,7 @@ from typing import Any, cast
 import typer
 
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Session, Tool
+from agentkit._text import joined_surrogates
 from agentkit.backend import is_from_the_run
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.cited import print_cited
@@ -31,7 +31,7 @@ from agentkit.cli.options import (
     TaintOption,
     ToolOption,
 )
-from agentkit.cli.printable import printable
+from agentkit.cli.printable import encodable_json, printable
 from agentkit.cli.progress import Progress
 from agentkit.cli.rendered import shows_markdown
 from agentkit.cli.reserved_output import reserved_output
@@ -188,7 +188,10 @@ class _Talk:
             return
         path = expanded(name)
         messages = self.session.messages
-        path.write_text(markdown(messages) if path.suffix == ".md" else as_json(messages), encoding="utf-8")
+        text = (
+            joined_surrogates(markdown(messages)) if path.suffix == ".md" else encodable_json(messages, "utf-8") + "\n"
+        )
+        path.write_text(text, encoding="utf-8")
         self._say(f"saved {len(messages)} messages to {path}")
 
     def _model(self, name: str) -> None:
@@ -200,11 +203,6 @@ class _Talk:
 
     def _say(self, text: str) -> None:
         print(printable(text), file=sys.stderr)
-
-
-def as_json(messages: list[Any]) -> str:
-    """Returns a conversation as JSON."""
-    return json.dumps(messages, ensure_ascii=False, indent=2) + "\n"
 
 
 def markdown(messages: list[Any]) -> str:
