@@ -292,6 +292,10 @@ class Bridge:
 
     def _process(self, job: Job) -> float | None:
         """Process a job. Returns after how many seconds it is to be tried again; None when it is done."""
+        if job.message is not None and job.packet.has_expired:  # while it waited here
+            self._intake.forget(job.message)
+            self._ignore(job, "its Message Expiry Interval has passed")
+            return None
         try:
             if self._group is not None:
                 return self._process_shared(job, self._group)
