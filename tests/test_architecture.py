@@ -431,7 +431,14 @@ LAYERS = [
     ["serving.answer_cache"],
     ["serving.stopped_runs"],
     ["serving.chat_service"],
-    ["serving.mqtt.settings", "serving.mqtt.limits", "serving.mqtt.model_fields", "serving.mqtt.session_queue"],
+    [
+        "serving.mqtt.settings",
+        "serving.mqtt.limits",
+        "serving.mqtt.model_fields",
+        "serving.mqtt.field_names",
+        "serving.mqtt.health_file",
+        "serving.mqtt.session_queue",
+    ],
     ["serving.mqtt.callbacks", "serving.mqtt.decoding", "serving.mqtt.broker_address"],
     [
         "serving.mqtt.client_id",

@@ -117,6 +117,11 @@ class Sender:
         client.on_disconnect = guarded(self._on_disconnect)
 
     @property
+    def is_connected(self) -> bool:
+        """Whether answers can be published at this moment."""
+        return self.client.is_connected()
+
+    @property
     def has_unconfirmed(self) -> bool:
         """Whether any published message is not confirmed yet."""
         return bool(self._unconfirmed or self._postponed)

@@ -66,6 +66,7 @@ class BridgeSettings(BrokerSettings):
     workers: number of worker threads. queue: maximum number of waiting messages. rate: maximum number of messages
     per session and minute. stop_seconds: how long `stop` waits for messages in progress, in seconds. max_sessions:
     number of histories kept per project. idle_seconds: histories that are idle for longer, in seconds, are dropped.
+    health_file: written anew every few seconds while the bridge is connected to the broker, and removed otherwise.
     """
 
     workers: int = 12
@@ -74,3 +75,4 @@ class BridgeSettings(BrokerSettings):
     stop_seconds: float = 30.0
     max_sessions: int = 100
     idle_seconds: float = 3600.0
+    health_file: Path | None = None
