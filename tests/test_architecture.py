@@ -499,7 +499,7 @@ LAYERS = [
         "serving.mqtt",
     ],
     ["cli.interruptions"],
-    ["cli.printable", "cli.deferred", "cli.unread_output"],
+    ["cli.printable", "cli.deferred", "cli.typed", "cli.unread_output"],
     ["cli.own_commands"],
     ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output"],
     [

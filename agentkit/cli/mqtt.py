@@ -25,6 +25,7 @@ from agentkit.cli.logs import LevelOption, log_to_stderr
 from agentkit.cli.options import DocsOption, EvidenceOption, HookOption, McpOption, TaintOption, ToolOption
 from agentkit.cli.printable import printable
 from agentkit.cli.stores import StoreOption, leave, opened
+from agentkit.cli.typed import next_typed
 from agentkit.errors import MissingExtraError
 from agentkit.evidence.settings import mode_of
 from agentkit.middleware.sampling import Sampling
@@ -328,6 +329,8 @@ def mqtt_chat(
 ) -> None:
     """Chat with a bridge over MQTT, line by line, as a game does.
 
+    Three quotation marks begin and end a message of several lines.
+
     Exit codes: 0 the input has ended, 1 the broker can't be used, 2 bad usage.
     """
     try:
@@ -347,7 +350,7 @@ def mqtt_chat(
     try:
         while True:
             try:
-                line = input("> " if sys.stdin.isatty() else "").removeprefix("\ufeff")
+                line = next_typed().text
             except (EOFError, KeyboardInterrupt):
                 break
             if not line.strip():
