@@ -121,6 +121,22 @@ def test_several_sessions_are_deleted_at_once_or_none(store: Path) -> None:
     assert names(store / "sessions.db") == {"home"}
 
 
+def completed(typed: str) -> str:
+    asked_for = {"_AGENTKIT_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": f"agentkit {typed}"}
+    return CliRunner().invoke(app, [], env=asked_for, prog_name="agentkit").stdout
+
+
+def test_the_names_of_the_store_that_is_used_are_completed(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for command in ("sessions show wo", "sessions delete home wo", "replay wo", "ask --session wo"):
+        assert "work" in completed(command), command
+    monkeypatch.delenv("AGENTKIT_SESSIONS")
+    assert "work" not in completed("sessions show wo")
+    assert "work" in completed(f"sessions show --store {store / 'sessions.db'} wo")
+    configure(store, f'store = "{store / "sessions.db"}"\n')
+    assert "work" in completed("sessions show wo")
+    assert "work" in completed("chat --session wo")
+
+
 def test_each_command_uses_the_store_of_the_configuration(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A `prune` that looked into another store than `list` deleted what nobody had been shown."""
     monkeypatch.delenv("AGENTKIT_SESSIONS")
