@@ -98,7 +98,9 @@ def ask(
         leaving.callback(agent.close)
         progress = leaving.enter_context(Progress(quiet=quiet))
         is_rendered = not as_json and (shows_markdown(out) if markdown is None else markdown)
-        live: Live = "nothing" if not streams else "markdown" if is_rendered else "deltas"
+        live: Live = "markdown" if is_rendered else "deltas"
+        if not streams:
+            live = "nothing" if as_json else "lost"
         result = _run(agent, prompt, kept, progress, live, as_json, out)
         progress.summary(result)
         if as_json:
