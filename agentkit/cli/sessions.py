@@ -99,7 +99,8 @@ def _read_messages(file: str) -> list[Any]:
         leave("give the file with the conversation, or pipe it in", BAD_USAGE)
     where = "standard input" if file == "-" else file
     try:
-        found = json.loads(sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes())
+        given = getattr(sys.stdin, "buffer", sys.stdin)  # a program without standard input has an empty text
+        found = json.loads(given.read() if file == "-" else Path(file).read_bytes())
     except OSError as error:
         leave(f"{where} can't be read: {error.strerror or error}", FAILED)
     except (ValueError, RecursionError):

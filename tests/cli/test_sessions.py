@@ -3,6 +3,8 @@
 import contextlib
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +85,13 @@ def test_what_is_no_conversation_is_not_imported(store: Path, content: str, says
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert "copy" not in names(store / "sessions.db")
+
+
+def test_an_import_without_standard_input_is_an_error(store: Path) -> None:
+    command = f"exec {sys.executable} -m agentkit sessions import x <&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert b"has no JSON" in done.stderr
 
 
 def test_an_import_leaves_the_conversation_of_that_name_alone(store: Path) -> None:

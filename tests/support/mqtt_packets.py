@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-CONNECT, PUBLISH, PUBREC, SUBSCRIBE = 1, 3, 5, 8
+CONNECT, PUBLISH, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE = 1, 3, 5, 6, 7, 8
 
 
 def _read(client: BinaryIO) -> tuple[int, bytes, bytes] | None:
@@ -73,9 +73,12 @@ def limited_subscriptions(port: int, most: int) -> Iterator[int]:
 
 
 @contextmanager
-def refusing_answers(port: int, code: int, times: int) -> Iterator[tuple[int, list[bytes]]]:
+def refusing_answers(
+    port: int, code: int, times: int, *, is_released: bool = False
+) -> Iterator[tuple[int, list[bytes]]]:
     """A port that passes on to a broker, and refuses the first `times` messages with QoS 2 of its clients with a reason
-    code in PUBREC (MQTT 5), in place of the broker. Yields the port, and the bodies of these messages."""
+    code in PUBREC (MQTT 5), in place of the broker. is_released: it says of the others that it has released them before (PUBCOMP with "packet
+    identifier not found"). Yields the port, and the bodies of the refused messages."""
     refused: list[bytes] = []
 
     class Connection(socketserver.BaseRequestHandler):
@@ -90,6 +93,9 @@ def refusing_answers(port: int, code: int, times: int) -> Iterator[tuple[int, li
                         refused.append(body)
                         place = 2 + struct.unpack_from(">H", body)[0]
                         client.sendall(bytes((PUBREC << 4, 3)) + body[place : place + 2] + bytes((code,)))
+                    elif kind == PUBREL and is_released:
+                        client.sendall(bytes((PUBCOMP << 4, 3)) + body[:2] + b"\x92")
+                        broker.sendall(whole)
                     else:
                         broker.sendall(whole)
                 client.shutdown(socket.SHUT_RDWR)

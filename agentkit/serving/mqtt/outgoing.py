@@ -15,9 +15,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 SENT = (MessageState.MQTT_MS_WAIT_FOR_PUBACK, MessageState.MQTT_MS_WAIT_FOR_PUBREC)
 RELEASED = (MessageState.MQTT_MS_WAIT_FOR_PUBCOMP,)
-FAILURE, IN_USE = 0x80, 0x91
-"""The least reason code of a failure (MQTT 5, section 2.4), and "Packet identifier in use": brokers answer so to a
-message that is sent again, which they have received before; it is released then."""
+FAILURE, IN_USE, NOT_FOUND = 0x80, 0x91, 0x92
+"""The least reason code of a failure (MQTT 5, section 2.4); "Packet identifier in use" of a message that is sent again,
+which the broker has received before; "Packet identifier not found" of one that is released again, which it has released
+before. With both the broker has taken the message."""
 
 
 class Outgoing:
@@ -52,7 +53,8 @@ class Outgoing:
 
     def refusal(self, packet_id: int, reason: ReasonCode) -> int | None:
         """The code with which the broker has refused a message, None if it has taken it. reason: as of `on_publish`."""
-        return self._refused.pop(packet_id, reason.value if reason.is_failure else None)
+        told = reason.value if reason.is_failure and reason.value != NOT_FOUND else None
+        return self._refused.pop(packet_id, told)
 
     def has(self, packet_id: int) -> bool:
         """Whether a message is one of these; one with QoS 0 is not."""

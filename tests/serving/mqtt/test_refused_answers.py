@@ -199,6 +199,25 @@ def test_a_message_that_the_broker_has_received_before_is_released(tmp_path: Pat
         client.close()
 
 
+def test_a_message_that_the_broker_has_released_before_comes_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its PUBCOMP was lost with the connection: the broker knows the packet identifier no more (MQTT 5, 4.3.3)."""
+    monkeypatch.setattr(sender_module, "AGAIN_SECONDS", (0.05, 0.1))
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        client = Recorder(broker.port, f"{ANSWERS}/#")
+        with (
+            refusing_answers(broker.port, 0, 0, is_released=True) as (port, _),
+            bridge_on(port, server.url) as bridge,
+        ):
+            client.ask("s", "first")
+            client.ask("s", "second")
+            until(lambda: bridge.counts["processed"] == 2)
+            time.sleep(0.4)
+        assert client.texts == ["answer to first", "answer to second"]
+        client.close()
+
+
 def test_a_topic_that_the_access_list_denies_to_mqtt_5(tmp_path: Path) -> None:
     """The answer goes to the usual topic. eclipse-paho/paho.mqtt.python#715"""
     allowed = [f"topic readwrite {each}" for each in ("general/user_input", "agentkit/#", f"{ANSWERS}/+")]
