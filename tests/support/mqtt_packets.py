@@ -77,8 +77,9 @@ def refusing_answers(
     port: int, code: int, times: int, *, is_released: bool = False
 ) -> Iterator[tuple[int, list[bytes]]]:
     """A port that passes on to a broker, and refuses the first `times` messages with QoS 2 of its clients with a reason
-    code in PUBREC (MQTT 5), in place of the broker. is_released: it says of the others that it has released them before (PUBCOMP with "packet
-    identifier not found"). Yields the port, and the bodies of the refused messages."""
+    code in PUBREC (MQTT 5), in place of the broker. Yields the port, and the bodies of the refused messages.
+
+    is_released: it says of the others that it has released them before (PUBCOMP: "packet identifier not found")."""
     refused: list[bytes] = []
 
     class Connection(socketserver.BaseRequestHandler):
