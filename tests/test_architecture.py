@@ -431,7 +431,14 @@ LAYERS = [
     ["serving.answer_cache"],
     ["serving.stopped_runs"],
     ["serving.chat_service"],
-    ["serving.mqtt.settings", "serving.mqtt.limits", "serving.mqtt.model_fields", "serving.mqtt.session_queue"],
+    [
+        "serving.mqtt.settings",
+        "serving.mqtt.limits",
+        "serving.mqtt.model_fields",
+        "serving.mqtt.field_names",
+        "serving.mqtt.health_file",
+        "serving.mqtt.session_queue",
+    ],
     ["serving.mqtt.callbacks", "serving.mqtt.decoding", "serving.mqtt.broker_address"],
     [
         "serving.mqtt.client_id",
@@ -492,7 +499,7 @@ LAYERS = [
         "serving.mqtt",
     ],
     ["cli.interruptions", "cli.pasted"],
-    ["cli.printable", "cli.deferred", "cli.unread_output"],
+    ["cli.printable", "cli.deferred", "cli.typed", "cli.unread_output"],
     ["cli.own_commands"],
     ["cli.progress", "cli.streams", "cli.hidden_arguments", "cli.logs", "cli.reserved_output"],
     [

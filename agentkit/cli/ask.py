@@ -1,6 +1,5 @@
 """`agentkit ask`: answers one question on standard output, with progress on standard error."""
 
-import json
 import sys
 from contextlib import ExitStack
 from typing import Annotated, Any, TextIO
@@ -28,6 +27,7 @@ from agentkit.cli.options import (
     TaintOption,
     ToolOption,
 )
+from agentkit.cli.printable import encodable_json
 from agentkit.cli.progress import Progress
 from agentkit.cli.prompt import prompt_of
 from agentkit.cli.rendered import MarkdownWriter, shows_markdown
@@ -98,11 +98,13 @@ def ask(
         leaving.callback(agent.close)
         progress = leaving.enter_context(Progress(quiet=quiet))
         is_rendered = not as_json and (shows_markdown(out) if markdown is None else markdown)
-        live: Live = "nothing" if not streams else "markdown" if is_rendered else "deltas"
+        live: Live = "markdown" if is_rendered else "deltas"
+        if not streams:
+            live = "nothing" if as_json else "lost"
         result = _run(agent, prompt, kept, progress, live, as_json, out)
         progress.summary(result)
         if as_json:
-            _print_json(result_record(result), out)
+            print(encodable_json(result_record(result), out.encoding), file=out)
         elif not streams:
             _print_answer(result.output, is_rendered, out)
         if not as_json:
@@ -128,7 +130,7 @@ def _run(
         if not isinstance(error, AgentkitError) and not is_api_error(error):
             raise
         if as_json:
-            _print_json(error_record(error), out)
+            print(encodable_json(error_record(error), out.encoding), file=out)
         leave(str(error), FAILED)
 
 
@@ -137,13 +139,3 @@ def _print_answer(text: str, is_rendered: bool, out: TextIO) -> None:
         MarkdownWriter(out).print(text)
     else:
         print(text, file=out)
-
-
-def _print_json(record: dict[str, Any], out: TextIO) -> None:
-    """Print a record, in ASCII where the encoding of standard output has no other way (half a surrogate pair)."""
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False, indent=2)
-    try:
-        text.encode(out.encoding or "utf-8")
-    except UnicodeEncodeError:
-        text = json.dumps(record, allow_nan=False, indent=2)
-    print(text, file=out)

@@ -64,6 +64,15 @@ def _connection(
             help="ALPN protocol of the TLS handshake, such as x-amzn-mqtt-ca; implies --tls.",
         ),
     ] = None,
+    any_hostname: Annotated[
+        bool,
+        _option(
+            "--any-hostname",
+            variable="ANY_HOSTNAME",
+            help="Take a certificate for another host name, as where the broker is reached by its IP address; with "
+            "--ca-file.",
+        ),
+    ] = False,
     mqtt_transport: Annotated[
         Literal["tcp", "websockets"],
         _option("--mqtt-transport", variable="TRANSPORT", metavar="NAME", help="Transport of MQTT: tcp or websockets."),
@@ -90,6 +99,7 @@ def _connection(
             cert_file=cert_file,
             key_file=key_file,
             alpn=alpn,
+            any_hostname=any_hostname,
         )
     except ConfigurationError as error:
         raise typer.BadParameter(str(error)) from None

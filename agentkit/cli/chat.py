@@ -1,6 +1,5 @@
 """`agentkit chat`: a conversation at the terminal; with --session it is stored and can be continued later."""
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -11,6 +10,7 @@ from typing import Any, cast
 import typer
 
 from agentkit import Agent, AgentkitError, ConfigurationError, LimitError, Session, Tool
+from agentkit._text import joined_surrogates
 from agentkit.backend import is_from_the_run
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.cited import print_cited
@@ -31,11 +31,12 @@ from agentkit.cli.options import (
     TaintOption,
     ToolOption,
 )
-from agentkit.cli.printable import printable
+from agentkit.cli.printable import encodable_json, printable
 from agentkit.cli.progress import Progress
 from agentkit.cli.rendered import shows_markdown
 from agentkit.cli.reserved_output import reserved_output
 from agentkit.cli.stores import StoreOption, chosen_session, leave
+from agentkit.cli.typed import Typed, next_typed
 from agentkit.message import Message, text_of
 from agentkit.net.error_kinds import is_api_error
 from agentkit.net.home_paths import expanded
@@ -51,7 +52,8 @@ HELP = """/tools        list the tools available to the model
 /save FILE    save the conversation to a file (Markdown if it ends in .md, else JSON)
 /model NAME   switch to another model
 /help         show this list
-/exit         exit, as Ctrl-D does"""
+/exit         exit, as Ctrl-D does
+\"""           begins and ends a message of several lines"""
 
 
 def chat(
@@ -95,9 +97,9 @@ def chat(
             leave(str(error), BAD_USAGE)
         leaving.callback(lambda: talk.agent.close())
         _with_line_editing()
-        while (line := _line()) is not None:
-            if line.strip():
-                talk.take(line)
+        while (typed := _next()) is not None:
+            if typed.text.strip():
+                talk.take(typed)
     raise typer.Exit(FAILED if talk.failed else 0)
 
 
@@ -124,11 +126,11 @@ class _Talk:
         if not self.quiet and sys.stdin.isatty():
             self._say(f"({self.agent.backend!r}; type /help for the commands)")
 
-    def take(self, line: str) -> None:
-        """Handle one line of input: a message for the model, or a command."""
-        command, _, rest = line.strip().partition(" ")
-        if not command.startswith("/"):
-            self._answer(line)
+    def take(self, typed: Typed) -> None:
+        """Handle what was typed: a message for the model, or a command."""
+        command, _, rest = typed.text.strip().partition(" ")
+        if typed.is_block or not command.startswith("/"):
+            self._answer(typed.text)
             return
         known = {"/tools": self._tools, "/undo": self._undo, "/save": self._save, "/model": self._model}
         if command in ("/exit", "/quit"):
@@ -188,7 +190,10 @@ class _Talk:
             return
         path = expanded(name)
         messages = self.session.messages
-        path.write_text(markdown(messages) if path.suffix == ".md" else as_json(messages), encoding="utf-8")
+        text = (
+            joined_surrogates(markdown(messages)) if path.suffix == ".md" else encodable_json(messages, "utf-8") + "\n"
+        )
+        path.write_text(text, encoding="utf-8")
         self._say(f"saved {len(messages)} messages to {path}")
 
     def _model(self, name: str) -> None:
@@ -200,11 +205,6 @@ class _Talk:
 
     def _say(self, text: str) -> None:
         print(printable(text), file=sys.stderr)
-
-
-def as_json(messages: list[Any]) -> str:
-    """Returns a conversation as JSON."""
-    return json.dumps(messages, ensure_ascii=False, indent=2) + "\n"
 
 
 def markdown(messages: list[Any]) -> str:
@@ -235,12 +235,12 @@ def _with_line_editing() -> None:
         import readline  # noqa: F401 - importing it gives input() line editing and history
 
 
-def _line() -> str | None:
-    """Returns the next line, or None at the end of the input."""
+def _next() -> Typed | None:
+    """Returns the next message, or None at the end of the input."""
     try:
-        return input("> " if sys.stdin.isatty() else "").removeprefix("\ufeff")
+        return next_typed()
     except EOFError:
         return None
     except KeyboardInterrupt:
         print(file=sys.stderr)
-        return "" if sys.stdin.isatty() else None
+        return Typed("") if sys.stdin.isatty() else None

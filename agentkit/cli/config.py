@@ -93,7 +93,7 @@ def default_map() -> dict[str, Any]:
     values = {key.replace("-", "_"): value for key, value in configured().items()}
     if "docs" in values:
         values["docs"] = os.path.expanduser(values["docs"])
-    commands = ("list", "show", "export", "delete", "rename")
+    commands = ("list", "show", "export", "import", "delete", "prune", "rename")
     return {
         "ask": values,
         "batch": values,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
-from agentkit import Limits, Result, Run
+from agentkit import Limits, Result, Run, SessionError
 from agentkit._lazy.records import replace
 from agentkit.cli.approvals import decided
 from agentkit.cli.printable import printable
@@ -13,9 +13,9 @@ from agentkit.event import Event, ReasoningDelta, ReplyDiscarded, ReplyFinished,
 from agentkit.limits import NO_USAGE, left_of
 from agentkit.running.append_only import AppendOnlyText
 
-Live = Literal["deltas", "markdown", "replies", "nothing"]
+Live = Literal["deltas", "markdown", "replies", "lost", "nothing"]
 """What is written of the text while a run goes on: as it arrives, as rendered Markdown, each reply when it is complete,
-or nothing."""
+only a reply that can't be stored (a full disk), or nothing."""
 
 
 def followed(
@@ -73,7 +73,9 @@ def _display(run: Run, progress: Progress, live: Live, out: TextIO) -> Result:
                 if not output.takes(event):
                     output.rest()
                     progress.show(event)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, SessionError):
+            output.lose()
         output.rest()
         progress.rest()
         raise
@@ -84,7 +86,7 @@ def _display(run: Run, progress: Progress, live: Live, out: TextIO) -> Result:
 def _output(progress: Progress, live: Live, out: TextIO) -> "_Output":
     if live == "deltas":
         return _Terminal(progress, out) if out.isatty() else _Piped(progress, out)
-    return {"markdown": _Rendered, "replies": _Replies, "nothing": _Output}[live](progress, out)
+    return {"markdown": _Rendered, "replies": _Replies, "lost": _Lost, "nothing": _Output}[live](progress, out)
 
 
 class _Output:
@@ -98,6 +100,9 @@ class _Output:
     def takes(self, event: Event) -> bool:
         """Write the text of an event; return whether there is nothing else to show of it."""
         return False
+
+    def lose(self) -> None:
+        """Write what is kept of a reply that can't be stored."""
 
     def rest(self) -> None:
         """End the line."""
@@ -169,7 +174,25 @@ class _Replies(_Output):
             self._parts.append(event.text)
         elif isinstance(event, ReplyDiscarded):
             self._parts.clear()
-        elif isinstance(event, ReplyFinished) and self._parts:
+        elif isinstance(event, ReplyFinished):
+            self._end()
+        return isinstance(event, TextDelta | ReasoningDelta | ReplyDiscarded)
+
+    def _end(self) -> None:
+        self.lose()
+
+    def lose(self) -> None:
+        if self._parts:
             self._write("".join(self._parts))
             self._parts.clear()
-        return isinstance(event, TextDelta | ReasoningDelta | ReplyDiscarded)
+
+
+class _Lost(_Replies):
+    """Writes only a reply that can't be stored: whoever asks has paid for it."""
+
+    def takes(self, event: Event) -> bool:
+        super().takes(event)
+        return False
+
+    def _end(self) -> None:
+        self._parts.clear()

@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import threading
+import time
 import uuid
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,10 +20,12 @@ from agentkit._text import in_a_line, without_credentials
 from agentkit.backend import Backend
 from agentkit.cli.ask import BAD_USAGE, FAILED
 from agentkit.cli.broker_options import VARIABLES, with_broker_options
+from agentkit.cli.interruptions import INTERRUPTED
 from agentkit.cli.logs import LevelOption, log_to_stderr
 from agentkit.cli.options import DocsOption, EvidenceOption, HookOption, McpOption, TaintOption, ToolOption
 from agentkit.cli.printable import printable
 from agentkit.cli.stores import StoreOption, leave, opened
+from agentkit.cli.typed import next_typed
 from agentkit.errors import MissingExtraError
 from agentkit.evidence.settings import mode_of
 from agentkit.middleware.sampling import Sampling
@@ -32,6 +36,13 @@ from agentkit.serving.tool_loading import mcp_servers, named_tools
 
 FIRST_TEST_SECONDS = 10.0
 """How long the first test of the model server is waited for, in seconds."""
+
+AGAIN_SECONDS = 0.5
+"""After so many seconds another Ctrl-C is a second one: the first may come twice, from the terminal and from a program
+that has started this one."""
+MAX_HEALTH = 3
+"""Size of a health file, in bytes."""
+STOPPING = b"stopping: messages in progress are finished (Ctrl-C again leaves them to the broker)\n"
 
 PROJECTS = "AGENTKIT_MQTT_PROJECTS"
 SERVER = "the model server "
@@ -85,13 +96,20 @@ def mqtt(
     log_level: LevelOption = "info",
     debug_log: Annotated[Path | None, typer.Option(help="Log full messages to a file.")] = None,
     enable_debug_logging: Annotated[str, typer.Option(hidden=True, metavar="True|False")] = "False",
+    health_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="A file that is written every 5 s while the bridge is connected, for probes."
+        ),
+    ] = None,
     check: Annotated[bool, typer.Option("--check", help="Test the broker and the model server, and exit.")] = False,
     store: StoreOption = None,
 ) -> None:
     """Answer messages from an MQTT broker with a model server.
 
     While the broker or the model server is away, it keeps trying. Exit codes: 0 stopped by Ctrl-C or SIGTERM, 1 the
-    broker or the model server can't be used (only --check, and --shared without MQTT 5), 2 bad usage.
+    broker or the model server can't be used (only --check, and --shared without MQTT 5), 2 bad usage, 130 stopped by a
+    second Ctrl-C, with messages in progress.
     """
     try:
         from agentkit.serving.chat_service import ChatService
@@ -108,6 +126,7 @@ def mqtt(
             for each in projects_named([*(projects or ()), *context.args], projects_file)
         )
         backend, name = _model(context, model)
+        _check_health_file(health_file)
         is_logged = _truth("--enable-debug-logging", enable_debug_logging)
         _log(debug_log or (DEBUG_LOG if is_logged else None), log_level)
         hooks = load_hooks(hook or ())
@@ -120,6 +139,7 @@ def mqtt(
         workers=num_workers,
         rate=rate,
         max_sessions=max_concurrent_sessions,
+        health_file=health_file,
     )
     with opened(store) as sessions:
         service = ChatService(
@@ -188,6 +208,22 @@ def _truth(option: str, value: str) -> bool:
     raise ConfigurationError(f"{option} {in_a_line(value, 40)!r} is neither True nor False")
 
 
+def _check_health_file(file: Path | None) -> None:
+    """Remove what an earlier bridge has left. Raises ConfigurationError when the file can't be written, or is another
+    one."""
+    if file is None:
+        return
+    try:
+        with file.open("a+b") as written:
+            is_other = written.tell() > MAX_HEALTH
+        if not is_other:
+            file.unlink()
+    except OSError as error:
+        raise ConfigurationError(f"--health-file {file}: it can't be written: {error.strerror}") from None
+    if is_other:
+        raise ConfigurationError(f"--health-file {file}: this file is there already, and has something else in it")
+
+
 def _check(service: Any, settings: Any, selected: Any, model: str) -> None:
     """Exit with an error message when the model server or the broker can't be used for these projects."""
     from agentkit import APIError  # loads openai
@@ -213,8 +249,7 @@ def _serve(service: Any, settings: Any, selected: Any, model: str) -> None:
     from agentkit.serving.mqtt.embedded import keep_trying, serve_until
 
     stopped, is_ready, is_tried = threading.Event(), threading.Event(), threading.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stopped.set())
+    _stop_at_signals(stopped)
     names = [project.name for project in selected]
     folder = data_folder() / "bridges"
     is_member = settings.group is not None and not settings.client_id
@@ -248,6 +283,24 @@ def _serve(service: Any, settings: Any, selected: Any, model: str) -> None:
         )
 
 
+def _stop_at_signals(stopped: threading.Event) -> None:
+    """Set an event at SIGTERM and Ctrl-C. A second Ctrl-C ends the program: the broker sends what is not answered
+    again."""
+    first = [float("inf")]
+
+    def stop(number: int, _: Any) -> None:
+        if number == signal.SIGINT and time.monotonic() - first[0] > AGAIN_SECONDS:
+            raise SystemExit(INTERRUPTED)
+        if not stopped.is_set():
+            first[0] = time.monotonic()
+            with suppress(OSError):
+                os.write(2, STOPPING)  # a handler of signals may not print: the main thread may be doing so
+        stopped.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+
+
 def _log(debug_log: Path | None, level: str) -> None:
     """Log to standard error. Full messages are logged only to `debug_log`, which only its owner can read. Raises
     ConfigurationError when it can't be written."""
@@ -276,6 +329,8 @@ def mqtt_chat(
 ) -> None:
     """Chat with a bridge over MQTT, line by line, as a game does.
 
+    Three quotation marks begin and end a message of several lines.
+
     Exit codes: 0 the input has ended, 1 the broker can't be used, 2 bad usage.
     """
     try:
@@ -295,7 +350,7 @@ def mqtt_chat(
     try:
         while True:
             try:
-                line = input("> " if sys.stdin.isatty() else "").removeprefix("\ufeff")
+                line = next_typed().text
             except (EOFError, KeyboardInterrupt):
                 break
             if not line.strip():

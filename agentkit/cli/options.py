@@ -37,13 +37,16 @@ def _hooks(incomplete: str) -> list[str]:
     return [name for name in HOOKS.names() if name.startswith(incomplete)]
 
 
-def complete_session(incomplete: str) -> list[str]:
+def complete_session(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the names of the stored conversations that begin like this."""
+    from agentkit.cli.config import configured
     from agentkit.serving.environment import session_store
     from agentkit.sessions import open_sessions
 
-    with suppress(Exception), open_sessions(session_store()) as sessions:
-        return [info.id for info in sessions.list(incomplete)]
+    with suppress(Exception):
+        where = ctx.params.get("store") or configured().get("store") or session_store()
+        with open_sessions(where) as sessions:
+            return [info.id for info in sessions.list(incomplete)]
     return []
 
 

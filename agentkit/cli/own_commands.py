@@ -88,7 +88,9 @@ OWN_COMMANDS = (
         "--tool and --docs.",
     ),
     OwnCommand(
-        "sessions", "agentkit.cli.sessions:app", "List, show, export, rename, delete and prune stored conversations."
+        "sessions",
+        "agentkit.cli.sessions:app",
+        "List, show, export, import, rename, delete and prune stored conversations.",
     ),
     OwnCommand("keys", "agentkit.cli.keys:app", "Store the API keys of model providers."),
     OwnCommand(

@@ -1,9 +1,11 @@
 """`agentkit sessions`, `agentkit replay`: manage and display stored conversations."""
 
 import functools
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,10 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from agentkit import Session, SessionError
-from agentkit.cli.ask import FAILED
-from agentkit.cli.chat import as_json, markdown
+from agentkit.cli.ask import BAD_USAGE, FAILED
+from agentkit.cli.chat import markdown
 from agentkit.cli.options import complete_session
-from agentkit.cli.printable import printable
+from agentkit.cli.printable import encodable_json, printable
 from agentkit.cli.stores import StoreOption, leave, opened
 from agentkit.message import Message, text_of
 from agentkit.record import usage_from
@@ -23,16 +25,26 @@ from agentkit.sessions.log import Entry, messages_of
 from agentkit.sessions.waiting import waiting_in
 from agentkit.transcript import calls_of
 
-app = typer.Typer(help="List, show, export, rename, delete and prune stored conversations.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, export, import, rename, delete and prune stored conversations.", no_args_is_help=True
+)
 Name = Annotated[str, typer.Argument(help="The name of the session.", autocompletion=complete_session)]
 SkipDamaged = Annotated[bool, typer.Option("--skip-damaged", help="Leave out entries that are damaged.")]
 
 
 @app.command("list")
-def list_(store: StoreOption = None) -> None:
+def list_(
+    store: StoreOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of objects.")] = False,
+) -> None:
     """List sessions, most recently updated first."""
     with opened(store) as sessions:
-        _print_infos(_checked(sessions.list))
+        infos = _checked(sessions.list)
+    if as_json:
+        made = [{"id": info.id, "updated": info.updated.isoformat(), "entries": info.entries} for info in infos]
+        print(encodable_json(made, sys.stdout.encoding))
+    else:
+        _print_infos(infos)
 
 
 def _print_infos(infos: Iterable[SessionInfo]) -> None:
@@ -60,21 +72,69 @@ def export(
         leave(f"--format {format_!r} is not supported: use json or md", 2)
     with opened(store) as sessions:
         messages = _messages(_existing(sessions, name), skip_damaged)
-    print(as_json(messages) if format_ == "json" else markdown(messages), end="")
+    text = encodable_json(messages, sys.stdout.encoding) + "\n" if format_ == "json" else markdown(messages)
+    print(text, end="")
+
+
+@app.command("import")
+def import_(
+    name: Annotated[str, typer.Argument(help="The name of the new session.", show_default=False)],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="What sessions export has printed; - is standard input.")
+    ] = "-",
+    store: StoreOption = None,
+) -> None:
+    """Store a conversation that was exported as JSON, so that it can be continued: a list of OpenAI chat messages.
+
+    The output of agentkit ask --json, and what /save of agentkit chat writes, can be imported too.
+    """
+    messages = _read_messages(file)
+    with opened(store) as sessions:
+        _checked(lambda: _store(sessions, name, messages))
+    print(f"{len(messages)} messages in the session {name}", file=sys.stderr)
+
+
+def _read_messages(file: str) -> list[Any]:
+    if file == "-" and sys.stdin.isatty():
+        leave("give the file with the conversation, or pipe it in", BAD_USAGE)
+    where = "standard input" if file == "-" else file
+    try:
+        given = getattr(sys.stdin, "buffer", sys.stdin)  # a program without standard input has an empty text
+        found = json.loads(given.read() if file == "-" else Path(file).read_bytes())
+    except OSError as error:
+        leave(f"{where} can't be read: {error.strerror or error}", FAILED)
+    except (ValueError, RecursionError):
+        leave(f"{where} has no JSON: agentkit sessions export NAME prints a conversation as JSON", FAILED)
+    messages = found.get("messages") if isinstance(found, dict) else found
+    if not isinstance(messages, list) or not messages:
+        leave(f"{where} has no conversation: it is a list of messages, as agentkit sessions export prints", FAILED)
+    return messages
+
+
+def _store(sessions: Any, name: str, messages: list[Any]) -> None:
+    with sessions[name].hold() as writer:
+        if name in sessions:
+            raise SessionError(f"session {name!r} already exists: choose another name, or delete it")
+        writer.append(messages)
 
 
 @app.command()
 def delete(
-    name: Name,
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME", help="The names of the sessions.", autocompletion=complete_session),
+    ],
     store: StoreOption = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
 ) -> None:
-    """Delete a conversation."""
+    """Delete conversations."""
     with opened(store) as sessions:
-        _existing(sessions, name)
-        if not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete the session {name}?")):
+        for name in names:
+            _existing(sessions, name)
+        what = f"the session {names[0]}" if len(names) == 1 else f"{len(names)} sessions"
+        if not yes and not (sys.stdin.isatty() and typer.confirm(f"Delete {what}?")):
             leave("nothing was deleted (use --yes to delete without asking)", FAILED)
-        _checked(lambda: sessions.delete(name))
+        _checked(lambda: sessions.delete_all(names))
 
 
 @app.command()

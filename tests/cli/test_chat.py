@@ -90,6 +90,17 @@ def test_a_conversation_goes_on_from_line_to_line(folder: Path, model: str) -> N
     assert not (folder / "kept").exists()  # without --session nothing is stored
 
 
+def test_a_message_may_have_several_lines(folder: Path, model: str) -> None:
+    """simonw/llm#267, google-gemini/gemini-cli#6980, openinterpreter/openinterpreter#1446, rustformers/llm#155"""
+    blocks = ('"""one', "", '  two"""', '"""', "/three", '"""  ', '"""four"""', '""""""', '"""five', "six")
+    done = chat(folder, model, *blocks, options=("--session", "work"))
+    assert done.returncode == 0, done.stderr
+    with SQLiteSessions(folder / "kept" / "sessions.db") as sessions:
+        said = [each["content"] for each in sessions["work"].messages if each["role"] == "user"]
+    assert said == ["one\n\n  two", "/three", "four", "five\nsix"]
+    assert '"""' in chat(folder, model, "/help").stderr
+
+
 def test_a_session_survives_a_restart(folder: Path, model: str) -> None:
     chat(folder, model, "one", options=("--session", "work"))
     done = chat(folder, model, "two", options=("--session", "work"))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from agentkit import __version__, tool
+from agentkit import SessionError, __version__, tool
 from agentkit.cli import app, piped
 from agentkit.sessions import SQLiteSessions
 from tests.cli.test_ask import agentkit
@@ -324,3 +324,32 @@ def test_the_models_of_a_server_are_listed(server: ModelServer, tmp_path: Path) 
     refused = CliRunner().invoke(app, ["models", "gguf"])
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert CliRunner().invoke(app, ["models", "http://127.0.0.1:9"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "shows"),
+    [(["ask", "x"], "Answered.\n"), (["ask", "x", "--stream"], "Answered.\n"), (["chat"], "Answered.\n")],
+)
+def test_an_answer_that_can_not_be_stored_is_shown(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch, options: list[str], shows: str
+) -> None:
+    """The disk is full when the model has answered: the answer was paid for."""
+    assert run(server, "ask", "x", "--session", "s").stdout == "Answered.\n"
+    store = SQLiteSessions._append_marked
+    lacks = "assistant"
+
+    def full(self: SQLiteSessions, session_id: str, entries: Any, *rest: Any) -> None:
+        if any(f'"role":"{lacks}"' in each.replace(" ", "") for each in entries):
+            raise SessionError("the sessions can't be used: database or disk is full")
+        store(self, session_id, entries, *rest)
+
+    monkeypatch.setattr(SQLiteSessions, "_append_marked", full)
+    done = run(server, *options, "--session", "s", stdin="x\n" if options == ["chat"] else None)
+    assert (done.exit_code, done.stdout) == (1, shows)
+    assert "disk is full" in done.stderr
+    failed = json.loads(run(server, "ask", "x", "--session", "s", "--json").stdout)
+    assert failed["messages"][-1]["content"] == "Answered."
+    lacks = "user"  # nothing was asked: no earlier answer is shown for it
+    count = len(server.requests)
+    done = run(server, *options, "--session", "s", stdin="x\n" if options == ["chat"] else None)
+    assert (done.exit_code, done.stdout, len(server.requests)) == (1, "", count)

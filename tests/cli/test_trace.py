@@ -339,6 +339,7 @@ def test_the_command_finds_a_session_in_the_store_or_says_that_there_is_none(tmp
     output = tmp_path / "page.html"
     assert trace("work", "--store", store, "-o", output) == (0, "", "")
     assert "Run 1: Is it?" in text_of(output.read_text(encoding="utf-8"))
+    assert "Run 1: Is it?" in text_of(trace("work", "--store", store, "-o", "-")[1])  # as `agentkit batch -o -`
     code, out, err = trace("wrok", "--store", store)
     assert (code, out) == (1, "")
     assert "'wrok' is neither a file nor a stored session" in err

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-CONNECT, SUBSCRIBE = 1, 8
+CONNECT, PUBLISH, PUBREC, PUBREL, PUBCOMP, SUBSCRIBE = 1, 3, 5, 6, 7, 8
 
 
 def _read(client: BinaryIO) -> tuple[int, bytes, bytes] | None:
@@ -38,6 +38,12 @@ def _filters(body: bytes, is_mqtt5: bool) -> int:
     return found
 
 
+def _pass_back(broker: socket.socket, client: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := broker.recv(65_536):
+            client.sendall(data)
+
+
 @contextmanager
 def limited_subscriptions(port: int, most: int) -> Iterator[int]:
     """A port that passes on to a broker, and closes the connection of a client that subscribes to more than `most`
@@ -47,7 +53,7 @@ def limited_subscriptions(port: int, most: int) -> Iterator[int]:
         def handle(self) -> None:
             client: Any = self.request
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as broker:
-                threading.Thread(target=back, args=(broker, client), daemon=True).start()
+                threading.Thread(target=_pass_back, args=(broker, client), daemon=True).start()
                 is_mqtt5 = False
                 stream = client.makefile("rb")
                 while (packet := _read(stream)) is not None:
@@ -59,13 +65,44 @@ def limited_subscriptions(port: int, most: int) -> Iterator[int]:
                     broker.sendall(whole)
                 client.shutdown(socket.SHUT_RDWR)
 
-    def back(broker: socket.socket, client: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := broker.recv(65_536):
-                client.sendall(data)
-
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as listening:
         listening.daemon_threads = True
         threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield listening.server_address[1]
+        listening.shutdown()
+
+
+@contextmanager
+def refusing_answers(
+    port: int, code: int, times: int, *, is_released: bool = False
+) -> Iterator[tuple[int, list[bytes]]]:
+    """A port that passes on to a broker, and refuses the first `times` messages with QoS 2 of its clients with a reason
+    code in PUBREC (MQTT 5), in place of the broker. Yields the port, and the bodies of the refused messages.
+
+    is_released: it says of the others that it has released them before (PUBCOMP: "packet identifier not found")."""
+    refused: list[bytes] = []
+
+    class Connection(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            client: Any = self.request
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)) as broker:
+                threading.Thread(target=_pass_back, args=(broker, client), daemon=True).start()
+                stream = client.makefile("rb")
+                while (packet := _read(stream)) is not None:
+                    kind, whole, body = packet
+                    if kind == PUBLISH and whole[0] & 6 == 4 and len(refused) < times:
+                        refused.append(body)
+                        place = 2 + struct.unpack_from(">H", body)[0]
+                        client.sendall(bytes((PUBREC << 4, 3)) + body[place : place + 2] + bytes((code,)))
+                    elif kind == PUBREL and is_released:
+                        client.sendall(bytes((PUBCOMP << 4, 3)) + body[:2] + b"\x92")
+                        broker.sendall(whole)
+                    else:
+                        broker.sendall(whole)
+                client.shutdown(socket.SHUT_RDWR)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Connection) as listening:
+        listening.daemon_threads = True
+        threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        yield listening.server_address[1], refused
         listening.shutdown()

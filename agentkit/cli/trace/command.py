@@ -27,7 +27,8 @@ def trace(
         ),
     ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="PAGE", help="The HTML file; default: standard output.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="PAGE", help="The HTML file; default, and -: standard output."),
     ] = None,
     store: StoreOption = None,
     skip_damaged: Annotated[bool, typer.Option("--skip-damaged", help="Leave out entries that are damaged.")] = False,
@@ -40,6 +41,8 @@ def trace(
     from agentkit.cli.trace.runs import Runs
     from agentkit.errors import AgentkitError
 
+    if output == Path("-"):
+        output = None
     if output is None and sys.stdout.isatty():
         leave("a page is not for a terminal: write it to a file, as with -o page.html", 2)
     runs, complaints = Runs(), _Complaints()

@@ -253,6 +253,7 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
         cert_file=settings.agentkit_mqtt_cert_file,
         key_file=settings.agentkit_mqtt_key_file,
         alpn=settings.agentkit_mqtt_alpn,
+        any_hostname=settings.agentkit_mqtt_any_hostname,
     )
     bridge = BridgeSettings(**connection, client_id=f"agentkit-serve-{installation_name(folder)}")
     mqtt_client(bridge)  # a certificate that can't be used is an error now, and not only in the log

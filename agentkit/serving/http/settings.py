@@ -152,6 +152,9 @@ class HttpSettings(BaseSettings):
     agentkit_mqtt_cert_file: Path | None = Field(default=None, description="The client certificate (PEM).")
     agentkit_mqtt_key_file: Path | None = Field(default=None, description="The key of the client certificate (PEM).")
     agentkit_mqtt_alpn: str | None = None
+    agentkit_mqtt_any_hostname: bool = Field(
+        default=False, description="Take a certificate for another host name; with AGENTKIT_MQTT_CA_FILE."
+    )
     agentkit_mqtt_transport: Literal["tcp", "websockets"] = "tcp"
     agentkit_mqtt_websocket_path: str = "/mqtt"
 

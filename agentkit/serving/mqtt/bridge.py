@@ -18,6 +18,7 @@ from agentkit.serving.mqtt.broker import SYNC_SECONDS, BrokerConnection, Packet
 from agentkit.serving.mqtt.decoding import BadPayloadError
 from agentkit.serving.mqtt.delivery import Delivery, Echoes
 from agentkit.serving.mqtt.group import Group
+from agentkit.serving.mqtt.health_file import keep_health_file
 from agentkit.serving.mqtt.intake import Intake, Job, answer_prefixes
 from agentkit.serving.mqtt.payloads import Command, UserMessage
 from agentkit.serving.mqtt.projects import Project
@@ -115,6 +116,9 @@ class Bridge:
             self.begin()
         logger.info("serving %d projects", len(self._projects))
         threading.Thread(target=self._maintain, name="agentkit-bridge", daemon=True).start()
+        if (file := self._settings.health_file) is not None:
+            given = (file, lambda: self.is_connected and self._connection.sender.is_connected, self._stopped)
+            threading.Thread(target=keep_health_file, args=given, name="agentkit-health", daemon=True).start()
 
     def begin(self) -> None:
         """Begin to answer the messages that have arrived so far, and those that follow."""
@@ -292,6 +296,10 @@ class Bridge:
 
     def _process(self, job: Job) -> float | None:
         """Process a job. Returns after how many seconds it is to be tried again; None when it is done."""
+        if job.message is not None and job.packet.has_expired:  # while it waited here
+            self._intake.forget(job.message)
+            self._ignore(job, "its Message Expiry Interval has passed")
+            return None
         try:
             if self._group is not None:
                 return self._process_shared(job, self._group)

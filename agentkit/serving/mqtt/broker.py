@@ -66,7 +66,8 @@ class Packet:
 
     packet_id: the packet identifier. is_duplicate: the broker has sent it before (the DUP flag). correlation: the
     Correlation Data (MQTT 5). echo_id: the id of the request it answers, when it is an echo. session: the number of
-    the broker's session in which it was received: packet identifiers begin anew in each.
+    the broker's session in which it was received: packet identifiers begin anew in each. expires_at: when its Message
+    Expiry Interval (MQTT 5) has passed (time.monotonic()).
     """
 
     topic: str
@@ -78,6 +79,12 @@ class Packet:
     correlation: bytes | None = None
     echo_id: str | None = None
     session: int = 0
+    expires_at: float = float("inf")
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether its sender does not want it to be delivered any more."""
+        return time.monotonic() >= self.expires_at
 
 
 class BrokerConnection:
@@ -402,6 +409,7 @@ class BrokerConnection:
             getattr(properties, "CorrelationData", None),
             dict(getattr(properties, "UserProperty", ())).get(REQUEST_PROPERTY),
             self._session,
+            self._arrived_at + getattr(properties, "MessageExpiryInterval", float("inf")),
         )
         if packet.topic == f"{self._own_topic}/ping":
             client.publish(f"{self._own_topic}/pong", packet.payload)

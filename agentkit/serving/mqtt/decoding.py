@@ -9,14 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentkit.errors import ArgumentsError
+from agentkit.serving.mqtt.field_names import SESSION, plain
 from agentkit.tooling.arguments import parse
 
 MAX_BYTES = 1_000_000
 """Maximum size of a payload."""
 
-SESSION_FIELDS = ("sessionId", "session_id")
-"""Fields with the id of a session; the first that is given counts."""
-_RECOGNIZED = frozenset(("message", *SESSION_FIELDS))
+_RECOGNIZED = frozenset(map(plain, ("message", SESSION)))
 """Fields by which a payload that is nearly JSON is told from a text."""
 
 
@@ -34,7 +33,7 @@ def json_of(payload: bytes) -> Any:
         found = _parsed(payload.strip(b"\0"))
     if isinstance(found, str) and found.lstrip().startswith("{"):
         inner = _parsed(found.encode("utf-8", "surrogatepass"))
-        return _undecided(inner) if isinstance(inner, dict) and not inner.keys().isdisjoint(_RECOGNIZED) else found
+        return _undecided(inner) if isinstance(inner, dict) and _is_recognized(inner) else found
     return found
 
 
@@ -64,13 +63,17 @@ def _repaired(payload: bytes) -> dict[str, Any] | None:
         fields = parse(text)
     except (ArgumentsError, RecursionError):
         return None
-    return None if fields.keys().isdisjoint(_RECOGNIZED) else _undecided(fields)
+    return _undecided(fields) if _is_recognized(fields) else None
+
+
+def _is_recognized(fields: Mapping[str, Any]) -> bool:
+    return not _RECOGNIZED.isdisjoint(map(plain, fields))
 
 
 def _undecided(fields: dict[str, Any]) -> dict[str, Any]:
     """The same fields. Raises BadPayloadError for a decision: one that is misread would have an effect that nobody has
     allowed."""
-    if "approve" in fields:
+    if "approve" in map(plain, fields):
         raise BadPayloadError("a decision (approve) is taken as valid JSON only")
     return fields
 
@@ -93,8 +96,3 @@ def id_text(value: object) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value).strip()
-
-
-def given_session(fields: Mapping[str, Any]) -> Any:
-    """The value of the field with the id of a session; None where there is none."""
-    return next((fields[name] for name in SESSION_FIELDS if fields.get(name) is not None), None)

@@ -5,6 +5,7 @@ tolerated as long as a message can be recognized. Names given by a client are ch
 a topic or a store.
 """
 
+import contextlib
 import difflib
 import functools
 import hashlib
@@ -18,15 +19,14 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 from agentkit.serving.mqtt.decoding import (
-    SESSION_FIELDS,
     BadPayloadError,
-    given_session,
     id_text,
     is_id,
     json_of,
     nearly_json_of,
     text_of,
 )
+from agentkit.serving.mqtt.field_names import SESSION, in_one_form
 from agentkit.serving.mqtt.maze import STATE_FIELDS
 from agentkit.serving.mqtt.model_fields import passed_on
 from agentkit.serving.mqtt.projects import FORBIDDEN, Project, is_plain_topic
@@ -43,16 +43,15 @@ _PLAIN = re.compile(r"[a-zA-Z0-9_.-]{0,60}")
 _NUMBERS = {"temperature": "temperature", "topP": "top_p", "maxTokens": "max_tokens"}
 _OWN = frozenset(
     (
-        *SESSION_FIELDS,
-        *("message", "systemPrompt", "prompt_template", "replyTopic", "clientId", "requestId", "stream"),
+        *(SESSION, "message", "systemPrompt", "prompt_template", "replyTopic", "clientId", "requestId", "stream"),
         *("approve", "asked"),
-        *(*_NUMBERS, *_NUMBERS.values()),
+        *_NUMBERS,
     )
 )
 """Fields of messages that mean something to the bridge; it passes all others on to the model server."""
 
 
-_NAMING = (*SESSION_FIELDS, "target")
+_NAMING = (SESSION, "target")
 """Fields of commands with the id of a session."""
 _TEMPLATE_FIELDS = ("template", "system_prompt", "prompt_template", "reset")
 
@@ -130,6 +129,7 @@ def read_user_message(project: Project, payload: bytes, response_topic: str | No
     if not isinstance(fields, dict):
         text = fields if isinstance(fields, str) else text_of(payload)
         return _message(project, {"message": text}, response_topic, payload) if text.strip() else None
+    fields = in_one_form(fields, _OWN)
     message = fields.get("message")
     if fields.get("approve") is not None and message is None:
         return _decision(project, fields, response_topic, payload)
@@ -146,7 +146,7 @@ def read_state(project: Project, payload: bytes) -> tuple[UserMessage, dict[str,
     if not isinstance(fields, dict):
         raise BadPayloadError("a state must be a JSON object")
     try:
-        fields = cleaned(fields)
+        fields = in_one_form(cleaned(fields), (*_OWN, *STATE_FIELDS))
     except RecursionError:
         raise BadPayloadError("the state is nested too deeply") from None
     new = _NewSession(b"state\n" + payload, fields)
@@ -194,7 +194,7 @@ def _message(project: Project, fields: Mapping[str, Any], response_topic: str | 
         _prompt_of(fields),
         _short_text(fields.get("clientId")),
         _short_text(fields.get("requestId")),
-        fields.get("stream") is True,
+        _is_true(fields.get("stream")),
         is_new_session=new.is_unnamed,
         new_sessions=new.prefix(project),
     )
@@ -207,7 +207,7 @@ def _sampling_of(fields: Mapping[str, Any], others: Collection[str] = ()) -> dic
     except ValueError as error:
         raise BadPayloadError(str(error)) from None
     for key, name in _NUMBERS.items():
-        number = _number(key, fields.get(key, fields.get(name)))
+        number = _number(key, fields.get(key))
         if number is not None:
             sampling[name] = number
     return sampling
@@ -238,7 +238,7 @@ def session_of(fields: Mapping[str, Any], new: _NewSession) -> str:
     """The session's id, or that of `new` if none is given. Raises BadPayloadError if it is too long."""
     if not _has_session(fields):
         return new.session
-    session = id_text(given_session(fields))
+    session = id_text(fields[SESSION])
     if len(session.encode("utf-8", "replace")) > MAX_ID_BYTES:
         raise BadPayloadError(f"the session id is longer than {MAX_ID_BYTES} bytes")
     return session
@@ -255,7 +255,7 @@ def in_session(message: UserMessage, key: str) -> UserMessage:
 
 
 def _has_session(fields: Mapping[str, Any]) -> bool:
-    given = given_session(fields)
+    given = fields.get(SESSION)
     return is_id(given) and bool(id_text(given))
 
 
@@ -299,8 +299,16 @@ def _prompt_of(fields: Mapping[str, Any]) -> str | None:
     return None
 
 
+def _is_true(value: Any) -> bool:
+    """Whether a switch is on, also as a text or a number: templates of Home Assistant and Node-RED write these."""
+    return value in (True, 1) or (isinstance(value, str) and value.strip().lower() in ("true", "1", "yes", "on"))
+
+
 def _number(key: str, value: Any) -> float | int | None:
-    """The value if it is a number within the range that model servers accept, otherwise None."""
+    """The value if it is a number within the range that model servers accept, also as a text, otherwise None."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            value = float(value[:40])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if key == "maxTokens":
@@ -319,6 +327,7 @@ def read_command(project: Project, kind: str, level: str | None, payload: bytes)
     if fields is None and payload.strip():  # broken JSON or plain text must not be taken for "all"
         fields = text_of(payload) if kind != "template" and not payload.lstrip().startswith((b"{", b"[")) else []
     fields = {} if fields is None else fields if isinstance(fields, dict) else {"target": fields}
+    fields = in_one_form(fields, (*_NAMING, *_TEMPLATE_FIELDS))
     session = _named_session(fields, level)
     if session is None and _may_mean_a_session(fields, kind):
         raise BadPayloadError("the payload has fields, but none with a session id")

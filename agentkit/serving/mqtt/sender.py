@@ -4,7 +4,7 @@ When the connection breaks, paho sends unconfirmed messages again under the same
 lost the session (it was restarted without persistence), those that paho would only release are published again.
 
 A message for which the broker closes the connection is replaced by an error text, and given up if that does not help:
-those behind it would wait for ever.
+those behind it would wait for ever. One that it refuses (MQTT 5) is published again later, unless that would not help.
 """
 
 import functools
@@ -38,6 +38,11 @@ MAX_EARLY = 1000
 MAX_TOPICS = 1000
 """Maximum number of topics that are remembered because the broker closes the connection for them."""
 EARLY_SECONDS = 10.0  # packet identifiers are reused
+NOT_ALLOWED, TOO_LARGE_CODES = (0x87, 0x90, 0x99), (0x95,)
+"""Reason codes of brokers that will never take a message: on its topic, and of its size."""
+AGAIN_SECONDS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
+"""After how many seconds a message is published again that the broker does not take now (a quota), before it is given
+up."""
 
 
 @dataclass
@@ -45,7 +50,8 @@ class _Sent:
     """A published, unconfirmed message.
 
     qos: with which it was published. then, refused, too_large: as of `Sender.publish`. is_doubtful: the broker has lost
-    the session it was published in. is_replaced: its payload is `too_large`.
+    the session it was published in. is_replaced: its payload is `too_large`. refusals: how often the broker has not
+    taken it.
     """
 
     topic: str
@@ -58,6 +64,7 @@ class _Sent:
     too_large: str
     is_doubtful: bool = False
     is_replaced: bool = False
+    refusals: int = 0
 
     @property
     def size(self) -> int:
@@ -93,12 +100,12 @@ class Sender:
         self._is_mqtt5 = is_mqtt5
         self._lock = threading.Lock()
         self._unconfirmed: dict[int, _Sent] = {}
-        self._early: FIFOCache[int, float] = FIFOCache(MAX_EARLY)
+        self._early: FIFOCache[int, tuple[float, int | None]] = FIFOCache(MAX_EARLY)
         self._limits = BrokerLimits()
         self._refused_bytes: float = float("inf")
         self._refused_topics: FIFOCache[str, bool] = FIFOCache(MAX_TOPICS)
         self._has_session = self._is_qos_known = False
-        self._losses = 0
+        self._losses = self._postponed = 0
         self._use(new_client())
 
     def _use(self, client: paho.Client) -> None:
@@ -110,9 +117,14 @@ class Sender:
         client.on_disconnect = guarded(self._on_disconnect)
 
     @property
+    def is_connected(self) -> bool:
+        """Whether answers can be published at this moment."""
+        return self.client.is_connected()
+
+    @property
     def has_unconfirmed(self) -> bool:
         """Whether any published message is not confirmed yet."""
-        return bool(self._unconfirmed)
+        return bool(self._unconfirmed or self._postponed)
 
     def adapt_to(self, limits: BrokerLimits) -> None:
         """Apply the limits of the broker."""
@@ -135,9 +147,9 @@ class Sender:
 
         echo_id: id of the answered request, sent as a user property. correlation: MQTT 5 Correlation Data. then: called
         when the broker has confirmed the message, immediately or on the network thread, or will not take it. refused:
-        called instead of it when the broker does not allow the topic. tells_refusal: publish with QoS 1, in whose
-        confirmation clients are told so; else a broker that does not close the connection is taken to allow it.
-        too_large: what is published in place of a message that is larger than the broker allows.
+        called instead of it when the broker does not allow the topic, or does not take the message for minutes.
+        tells_refusal: publish with QoS 1. too_large: what is published in place of a message that is larger than the
+        broker allows.
         """
         correlation = correlation if self._is_mqtt5 else None
         sent = _Sent(topic, payload, correlation, echo_id, then, 1 if tells_refusal else 2, refused, too_large)
@@ -169,7 +181,8 @@ class Sender:
         info = client.publish(sent.topic, sent.payload, qos=sent.qos, properties=self._properties(sent))
         with self._lock:
             is_replaced = client is not self.client
-            is_confirmed = time.monotonic() - self._early.pop(info.mid, -EARLY_SECONDS) < EARLY_SECONDS
+            at, code = self._early.pop(info.mid, (-EARLY_SECONDS, None))
+            is_confirmed = time.monotonic() - at < EARLY_SECONDS
             if not sent.qos and not is_replaced:  # nobody says when it is lost: paho sends it once, if it is connected
                 is_confirmed = is_confirmed or info.rc != paho.MQTT_ERR_SUCCESS or losses != self._losses
             if not (is_confirmed or is_replaced):
@@ -177,7 +190,7 @@ class Sender:
         if is_replaced:
             self._publish(sent)
         elif is_confirmed:
-            sent.end()
+            self._confirmed(sent, code)
 
     def _is_too_large(self, size: int) -> bool:
         return size + PACKET_OVERHEAD > self._limits.packet_bytes or size >= self._refused_bytes
@@ -191,7 +204,7 @@ class Sender:
         self.client.publish(topic, payload, qos=0)
 
     def _on_publish(self, _: Any, __: Any, packet_id: int, reason: Any, ___: Any) -> None:
-        is_last = False
+        is_last, code = False, self._outgoing.refusal(packet_id, reason)
         if self._outgoing.has(packet_id):
             self._is_qos_known = True
             is_last = self._isolation.confirmed(packet_id)
@@ -199,19 +212,40 @@ class Sender:
             sent = self._unconfirmed.pop(packet_id, None)
             # None if the confirmation arrives before publish() returns, and for deltas of a stream.
             if sent is None:
-                self._early[packet_id] = time.monotonic()
+                self._early[packet_id] = time.monotonic(), code
         if sent is not None:
-            self._confirmed(sent, reason)
+            self._confirmed(sent, code)
         if is_last:
             self._end_isolation()
 
-    def _confirmed(self, sent: _Sent, reason: Any) -> None:
+    def _confirmed(self, sent: _Sent, code: int | None) -> None:
+        """The broker has answered to a message. code: why it does not take it, None if it does."""
         if sent.is_doubtful:
             self._publish(replace(sent, is_doubtful=False))
-        elif sent.refused is not None and sent.qos == 1 and reason.is_failure:
-            sent.refused()
-        else:
+        elif code is None:
             sent.end()
+        elif code in TOO_LARGE_CODES and not sent.is_replaced:
+            self._publish(replace(sent, payload=sent.too_large, is_replaced=True))
+        elif code in (*NOT_ALLOWED, *TOO_LARGE_CODES) or sent.refusals >= len(AGAIN_SECONDS):
+            logger.warning("the broker does not take an answer (reason code 0x%02x)", code)
+            self._give_up(sent)
+        else:
+            self._postpone(sent, code)
+
+    def _postpone(self, sent: _Sent, code: int) -> None:
+        seconds = AGAIN_SECONDS[sent.refusals]
+        logger.warning("the broker does not take an answer now (reason code 0x%02x): again in %g s", code, seconds)
+        with self._lock:
+            self._postponed += 1
+        timer = threading.Timer(seconds, self._publish_again, [replace(sent, refusals=sent.refusals + 1)])
+        timer.daemon = True
+        timer.start()
+
+    def _publish_again(self, sent: _Sent) -> None:
+        with self._lock:
+            self._postponed -= 1
+        if not self.is_leaving:  # else the broker sends the request again
+            self._publish(sent)
 
     def _on_connect(self, _: Any, __: Any, flags: Any, reason: Any, properties: Any) -> None:
         if reason.is_failure:

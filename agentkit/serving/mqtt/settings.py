@@ -15,7 +15,8 @@ class BrokerSettings:
     queues messages while the bridge is disconnected. tls: set by itself when one of the TLS files or `alpn` is given.
     ca_file: CA certificates that verify the broker; None: the system's. cert_file, key_file: the client's certificate
     and its key (PEM); without key_file, cert_file has both. alpn: the application protocol that the TLS handshake asks
-    for, such as "x-amzn-mqtt-ca" on port 443 of AWS IoT. transport: "websockets" for brokers behind an HTTP proxy, at
+    for, such as "x-amzn-mqtt-ca" on port 443 of AWS IoT. any_hostname: whether the broker's certificate may be for
+    another host name than `broker`; this needs `ca_file`. transport: "websockets" for brokers behind an HTTP proxy, at
     the path `websocket_path`. group: name of the group of bridges that share the load. protocol: "5", which falls back
     to 3.1.1 when the broker does not support it, or "3.1.1". keepalive: in seconds. expiry: how long the broker keeps
     messages for a disconnected bridge, in seconds; 0 keeps none.
@@ -32,6 +33,7 @@ class BrokerSettings:
     cert_file: Path | None = None
     key_file: Path | None = None
     alpn: str | None = None
+    any_hostname: bool = False
     transport: Literal["tcp", "websockets"] = "tcp"
     websocket_path: str = "/mqtt"
     group: str | None = None
@@ -42,7 +44,7 @@ class BrokerSettings:
     @property
     def uses_tls(self) -> bool:
         """Whether the connection is encrypted."""
-        return self.tls or any((self.ca_file, self.cert_file, self.key_file, self.alpn))
+        return self.tls or any((self.ca_file, self.cert_file, self.key_file, self.alpn, self.any_hostname))
 
     @property
     def address(self) -> str:
@@ -66,6 +68,7 @@ class BridgeSettings(BrokerSettings):
     workers: number of worker threads. queue: maximum number of waiting messages. rate: maximum number of messages
     per session and minute. stop_seconds: how long `stop` waits for messages in progress, in seconds. max_sessions:
     number of histories kept per project. idle_seconds: histories that are idle for longer, in seconds, are dropped.
+    health_file: written anew every few seconds while the bridge is connected to the broker, and removed otherwise.
     """
 
     workers: int = 12
@@ -74,3 +77,4 @@ class BridgeSettings(BrokerSettings):
     stop_seconds: float = 30.0
     max_sessions: int = 100
     idle_seconds: float = 3600.0
+    health_file: Path | None = None

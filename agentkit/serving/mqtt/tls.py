@@ -79,6 +79,11 @@ def _context(settings: BrokerSettings) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=str(settings.ca_file) if settings.ca_file else None)
     except OSError as error:  # includes ssl.SSLError
         raise ConfigurationError(f"can't read the CA certificates in {settings.ca_file}: {error}") from None
+    if settings.any_hostname and settings.ca_file is None:
+        raise ConfigurationError(
+            "a certificate for any host name needs the CA that has made it (--ca-file): else that of any site would do"
+        )
+    context.check_hostname = not settings.any_hostname
     if settings.cert_file is None and settings.key_file is not None:
         raise ConfigurationError("a client key needs its certificate: give the certificate's file too (--cert-file)")
     if settings.cert_file is not None:

@@ -177,6 +177,28 @@ def test_a_client_certificate_alpn_and_websockets(
     assert (relay.protocols, relay.certified, relay.paths) == ({"x-amzn-mqtt-ca"}, {True}, {"/iot/mqtt"})
 
 
+def test_a_broker_whose_certificate_is_for_another_host_name(
+    tmp_path: Path, authority: tuple[trustme.CA, Path]
+) -> None:
+    """seud0nym/sigenergy2mqtt#21, theengs/gateway#240, eclipse-mosquitto/mosquitto#2154"""
+    _, folder = authority
+    options = ["allow_anonymous true", f"cafile {folder}/ca.pem", f"certfile {folder}/broker.pem"]
+    options.append(f"keyfile {folder}/broker.key")
+    trustme.CA().cert_pem.write_to_path(tmp_path / "other.pem")
+    with serve_mqtt(tmp_path, *options) as broker, serve(reply) as server:
+        check = ["mqtt", "--check", "general", "--mqtt-broker", "127.0.0.1", "--mqtt-port", str(broker.port)]
+        check += ["--server-url", server.url, "--store", "memory:"]
+        ca = ["--ca-file", str(folder / "ca.pem")]
+        done = agentkit(*check, *ca)
+        assert (done.returncode, "IP address mismatch" in done.stderr) == (1, True)
+        assert agentkit(*check, *ca, "--any-hostname").returncode == 0
+        assert agentkit(*check, *ca, AGENTKIT_MQTT_ANY_HOSTNAME="1").returncode == 0
+        done = agentkit(*check, "--ca-file", str(tmp_path / "other.pem"), "--any-hostname")
+        assert (done.returncode, "certificate verify failed" in done.stderr) == (1, True)
+        done = agentkit(*check, "--any-hostname")
+        assert (done.returncode, "needs the CA" in done.stderr) == (2, True)
+
+
 def test_a_client_certificate_is_read_from_the_environment(tmp_path: Path, authority: tuple[trustme.CA, Path]) -> None:
     _, folder = authority
     options = ["allow_anonymous true", f"cafile {folder}/ca.pem", f"certfile {folder}/broker.pem"]

@@ -303,6 +303,66 @@ def test_a_message_may_name_its_session_as_a_command_does() -> None:
     assert read({"sessionId": None, "session_id": "b", "message": "Hi"}).session == "b"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"Message": "Hi", "SessionId": "s", "ReplyTopic": "general/assistant_response/s/1", "RequestId": 7},
+        {"message": "Hi", "session_id": "s", "reply_topic": "general/assistant_response/s/1", "request_id": "7"},
+        {"message": "Hi", "sessionID": "s", "replytopic": "general/assistant_response/s/1", "REQUEST-ID": 7.0},
+        {"message": "Hi", "session": "s", "reply-topic": "general/assistant_response/s/1", "requestID": "7"},
+    ],
+)
+def test_the_names_of_fields_are_read_in_the_form_of_each_language(written: Any) -> None:
+    """.NET writes `SessionId`, Python `session_id`: dotnet/corefx#41174, IvanMurzak/Unity-MCP#352,
+    BlazorExtensions/SignalR#39."""
+    given = {"System_Prompt": "Be brief.", "MaxTokens": 9, "top_p": 0.5, "Stream": True, "ClientID": "c", "top_k": 3}
+    for payload in ({**written, **given}, json.dumps({**written, **given}), str({**written, **given})):
+        parsed = read(payload.encode() if isinstance(payload, str) else payload)
+        assert (parsed.text, parsed.session, parsed.request_id, parsed.client_id) == ("Hi", "s", "7", "c")
+        assert (parsed.reply_topic, parsed.system_prompt) == ("general/assistant_response/s/1", "Be brief.")
+        assert (parsed.stream, parsed.sampling) == (True, {"max_tokens": 9, "top_p": 0.5, "top_k": 3})
+
+
+def test_a_field_under_its_own_name_comes_before_another_form_of_it() -> None:
+    parsed = read(
+        {"Message": "no", "message": "Hi", "SessionId": "b", "sessionId": "a", "max_tokens": 5, "maxTokens": 6}
+    )
+    assert (parsed.text, parsed.session, parsed.sampling) == ("Hi", "a", {"max_tokens": 6})
+    message, state = read_state(MAZE, b'{"PlayerPos": [1, 1], "oxygen_pellets": [], "SessionID": "m", "Goal": 3}')
+    assert (message.session, message.sampling) == ("m", {"Goal": 3})
+    assert {"player_pos", "oxygenPellets"} <= state.keys()
+
+
+def test_a_command_and_a_decision_are_read_in_the_form_of_each_language() -> None:
+    for payload in (b'{"SessionId": "s"}', b'{"session": "s"}', b'{"Target": "s"}'):
+        assert read_command(GENERAL, "delete", None, payload).session == "s"
+    set_prompt = read_command(
+        GENERAL, "template", None, b'{"SessionID": "s", "systemPrompt": "Be brief.", "Reset": false}'
+    )
+    assert (set_prompt.session, set_prompt.template, set_prompt.reset) == ("s", "Be brief.", False)
+    decision = read({"SessionId": "s", "Approve": {"c1": True}, "Asked": "5b"})
+    assert (decision.approve, decision.asked) == ({"c1": True}, "5b")
+    with pytest.raises(BadPayloadError, match="valid JSON only"):
+        read(b"{'SessionId': 's', 'Approve': {'c1': True}}")
+
+
+@pytest.mark.parametrize(
+    ("given", "sampling", "streams"),
+    [
+        ({"temperature": "0.5", "maxTokens": "100", "topP": " 1 ", "stream": "true"}, (0.5, 100, 1), True),
+        ({"temperature": "0", "maxTokens": "7.0", "stream": 1}, (0, 7, None), True),
+        ({"temperature": "nan", "maxTokens": "inf", "topP": "1e999", "stream": "false"}, (None, None, None), False),
+        ({"temperature": "9" * 1000, "maxTokens": "", "topP": [], "stream": 0}, (None, None, None), False),
+        ({"stream": "yes please"}, (None, None, None), False),
+    ],
+)
+def test_numbers_and_switches_may_be_texts(given: Any, sampling: Any, streams: bool) -> None:
+    """As templates write them: Koenkk/zigbee2mqtt#7066, home-assistant/core#8788, TheAgentK/tuya-mqtt#46."""
+    parsed = read({"message": "x", **given})
+    assert tuple(parsed.sampling.get(name) for name in ("temperature", "max_tokens", "top_p")) == sampling
+    assert parsed.stream is streams
+
+
 # ---- commands
 
 

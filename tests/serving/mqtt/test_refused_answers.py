@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from agentkit.serving.mqtt import broker as broker_module
+from agentkit.serving.mqtt import sender as sender_module
 from agentkit.serving.mqtt.projects import projects_named
 from agentkit.serving.mqtt.sender import TOO_LARGE
 from agentkit.sessions import SQLiteSessions
 from tests.support.model_server import Answer, Asked, serve, whole
 from tests.support.mosquitto import EXECUTABLE, serve_mqtt
 from tests.support.mqtt_bridges import Recorder, access_list, bridge_on
+from tests.support.mqtt_packets import refusing_answers
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
@@ -131,4 +133,99 @@ def test_an_answer_that_is_ready_while_the_broker_is_away_arrives_once(tmp_path:
             client.ask("last", "last")
             until(lambda: "answer to last" in client.texts)
             assert sorted(client.texts) == ["answer to last", *(f"answer to slow {number}" for number in range(3))]
+        client.close()
+
+
+@pytest.mark.parametrize("code", [0x97, 0x93, 0x80])  # quota exceeded; receive maximum exceeded; unspecified error
+def test_an_answer_that_the_broker_does_not_take_now_comes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """paho says of it that it was published: emqx/emqx#6981, eclipse-mosquitto/mosquitto#3611,
+    eclipse-paho/paho.mqtt.python#895, faststream-community/zMQTT#65."""
+    monkeypatch.setattr(sender_module, "AGAIN_SECONDS", (0.1, 0.2, 0.3))
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        client = Recorder(broker.port, f"{ANSWERS}/#")
+        with (
+            refusing_answers(broker.port, code, 2) as (port, refused),
+            bridge_on(port, server.url) as bridge,
+        ):
+            client.ask("s", "first", requestId="1")
+            until(lambda: client.got)
+            until(lambda: bridge.counts["processed"] == 1)
+            client.ask("s", "second", requestId="2")
+            until(lambda: len(client.got) == 2)
+        assert client.got == [(f"{ANSWERS}/s", "answer to first"), (f"{ANSWERS}/s", "answer to second")]
+        assert len(refused) == 2
+        client.close()
+
+
+def test_an_answer_that_the_broker_takes_never_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender_module, "AGAIN_SECONDS", (0.05, 0.1))
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        client = Recorder(broker.port, f"{ANSWERS}/#")
+        with refusing_answers(broker.port, 0x97, 3) as (port, _), bridge_on(port, server.url) as bridge:
+            client.ask("s", "first")
+            until(lambda: bridge.counts["processed"] == 1)
+            client.ask("s", "second")
+            until(lambda: client.got)
+        assert client.texts == ["answer to second"]
+        client.close()
+
+
+def test_an_answer_that_is_too_large_for_the_broker_is_one_that_says_so(tmp_path: Path) -> None:
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        client = Recorder(broker.port, f"{ANSWERS}/#")
+        with refusing_answers(broker.port, 0x95, 1) as (port, _), bridge_on(port, server.url):
+            client.ask("s", "long")
+            until(lambda: client.got)
+        assert client.texts == [TOO_LARGE]
+        client.close()
+
+
+def test_a_message_that_the_broker_has_received_before_is_released(tmp_path: Path) -> None:
+    """Brokers say "packet identifier in use" of one that is sent again after a reconnection: to publish it anew would
+    have it delivered twice. halfgaar/FlashMQ#171, emqx/emqx#15055"""
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        client = Recorder(broker.port, f"{ANSWERS}/#")
+        with refusing_answers(broker.port, 0x91, 1) as (port, refused), bridge_on(port, server.url) as bridge:
+            client.ask("s", "first")
+            until(lambda: bridge.counts["processed"] == 1)
+            client.ask("s", "second")
+            until(lambda: client.got)
+        assert client.texts == ["answer to second"]
+        assert len(refused) == 1
+        client.close()
+
+
+def test_a_message_that_the_broker_has_released_before_comes_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its PUBCOMP was lost with the connection: the broker knows the packet identifier no more (MQTT 5, 4.3.3)."""
+    monkeypatch.setattr(sender_module, "AGAIN_SECONDS", (0.05, 0.1))
+    with serve_mqtt(tmp_path) as broker, serve(reply) as server:
+        client = Recorder(broker.port, f"{ANSWERS}/#")
+        with (
+            refusing_answers(broker.port, 0, 0, is_released=True) as (port, _),
+            bridge_on(port, server.url) as bridge,
+        ):
+            client.ask("s", "first")
+            client.ask("s", "second")
+            until(lambda: bridge.counts["processed"] == 2)
+            time.sleep(0.4)
+        assert client.texts == ["answer to first", "answer to second"]
+        client.close()
+
+
+def test_a_topic_that_the_access_list_denies_to_mqtt_5(tmp_path: Path) -> None:
+    """The answer goes to the usual topic. eclipse-paho/paho.mqtt.python#715"""
+    allowed = [f"topic readwrite {each}" for each in ("general/user_input", "agentkit/#", f"{ANSWERS}/+")]
+    with serve_mqtt(tmp_path, *access_list(tmp_path, *allowed)) as broker, serve(reply) as server:
+        client = Recorder(broker.port, f"{ANSWERS}/#")
+        with bridge_on(broker.port, server.url) as bridge:
+            client.ask("s", "first", replyTopic=f"{ANSWERS}/s/own")
+            until(lambda: client.got)
+            until(lambda: bridge.counts["processed"] == 1)
+        assert client.got == [(f"{ANSWERS}/s", "answer to first")]
         client.close()
