@@ -230,7 +230,7 @@ def test_what_a_validation_of_the_request_forbids_is_left_out(form: Callable[[An
         return Answer(json.dumps({"object": "error", **form(wrong)}).encode(), 422) if wrong else whole("Fine.")
 
     with serve(answer) as server:
-        given = {"max_completion_tokens": 100, "frequency_penalty": 0.1, "seed": 1, "temperature": 0.3}
+        given: dict[str, Any] = {"max_completion_tokens": 100, "frequency_penalty": 0.1, "seed": 1, "temperature": 0.3}
         agent = Agent(OpenAIBackend("m", base_url=server.url, max_retries=0, **given), tools=[look])
         assert agent.run("Hi.").output == "Fine."
         assert agent.run("Hi.").output == "Fine."
