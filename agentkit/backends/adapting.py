@@ -11,7 +11,7 @@ from agentkit._lazy.records import replace
 from agentkit._text import cut, in_a_line, json_bytes
 from agentkit.backend import Request, newest_question, told_schema, with_text
 from agentkit.backends.chat_protocol import OF_TOOLS
-from agentkit.backends.refused_fields import FIELDS, changed, refused_field, told
+from agentkit.backends.refused_fields import EFFORT, FIELDS, changed, refused_field, told, wants_no_effort
 from agentkit.net import refusals
 from agentkit.net.error_kinds import is_connection_error
 from agentkit.net.error_words import explain, status_of, words_of
@@ -25,7 +25,11 @@ MAX_ATTEMPTS = 12
 Schema = Literal["no", "text", "always"]
 
 
-_FACTS = ("no images", "no stream_options", "only stream", "no stream", "no stream with tools", "wants tools")
+_NO_EFFORT = "no effort with tools"
+_FACTS = (
+    *("no images", "no stream_options", "only stream", "no stream", "no stream with tools", "wants tools"),
+    _NO_EFFORT,
+)
 """What may be known of a server, whatever the request."""
 
 
@@ -67,6 +71,8 @@ class Adapting:
         self.stream_options = "no stream_options" not in known
         self._names_tools = "wants tools" in known
         given = fields or {}
+        if _NO_EFFORT in known and request.tools:
+            given = {**given, EFFORT: "none"}
         self._fields = changed(given, [name for name in given if name in FIELDS and learned.value(("field", name))])
         self._pending: dict[Any, str] = {}
         self._attempts = 1
@@ -143,6 +149,10 @@ class Adapting:
         if not self._names_tools and refusals.wants_tools(words) and _is_about_tools(self._request):
             self._names_tools = True
             self._pending["wants tools"] = "takes no messages of tools without tools: one that does nothing is named"
+            return True
+        if self._request.tools and self._fields.get(EFFORT) != "none" and wants_no_effort(words):
+            self._fields = {**self._fields, EFFORT: "none"}
+            self._pending[_NO_EFFORT] = f'takes tools only with the reasoning_effort "none" ({cut(words, 200)})'
             return True
         name = refused_field(words, self._fields)
         if name is None or ("field", name) in self._pending:

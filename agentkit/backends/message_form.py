@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, replace
 from agentkit.message import PROVIDER_FIELDS, REASONING_FIELDS, Message, is_plain_call
+from agentkit.net.refusals import says_no_developer, says_no_system
 from agentkit.tooling.call_names import short_id
 
 _PLAIN = {"role", "content", "name"}
@@ -78,7 +79,8 @@ class MessageForm:
 
     short_ids: ids of calls become nine letters or digits each, as Mistral's servers want them. thinking: whether parts
     of a content with the model's thoughts are sent. texts: a content of texts only is one text, the user's too. turns:
-    the messages are sent in turns (`in_turns`).
+    the messages are sent in turns (`in_turns`). has_developer: whether instructions may have the role "developer"; else
+    it is "system". has_system: whether there may be instructions; else they are the user's, in turns.
     without: keys of messages that the server has refused. stands_in: keys that it wants in the replies of any model,
     where they have none of their own: "reasoning_content" (DeepSeek, Kimi) and "extra_content" (Gemini).
     """
@@ -87,11 +89,15 @@ class MessageForm:
     thinking: bool = False
     texts: bool = False
     turns: bool = False
+    has_developer: bool = True
+    has_system: bool = True
     without: frozenset[str] = frozenset()
     stands_in: frozenset[str] = frozenset()
 
     def __call__(self, message: Message) -> Message:
         """The message as it is sent."""
+        if message["role"] == "developer" and not self.has_developer:
+            message = cast(Message, {**message, "role": "system"})
         content, plain = message.get("content"), _OF_TOOL if message["role"] == "tool" else _PLAIN
         is_plain = type(content) is str and content and not content.isspace() and message.keys() <= plain
         if content is None and message["role"] == "assistant" and message.keys() == _OF_CALLS:
@@ -119,6 +125,8 @@ class MessageForm:
         """The form without what a server's error says that it refuses of these messages, or with what it misses in
         them; None when it says nothing of the kind."""
         error = error[:_MAX_READ]
+        if (other := self._with_other_roles(error.lower(), messages)) is not None:
+            return other
         if not self.short_ids and _REFUSED_ID.search(error) and any(message.get("tool_calls") for message in messages):
             return replace(self, short_ids=True)
         if not self.turns and _WANTS_TURNS.search(error) and _has_no_turns(messages):
@@ -137,6 +145,15 @@ class MessageForm:
         sent = {key for message in messages for key in message if self._takes(message, key)}
         named = {key for key in sent & _MAY_GO if re.search(rf"""['"`.\]]{key}\b""", error)}
         return replace(self, without=self.without | named) if named else None
+
+    def _with_other_roles(self, words: str, messages: Sequence[Message]) -> "MessageForm | None":
+        """The form without a role that a server refuses; None when it refuses none of these messages'."""
+        roles = {message["role"] for message in messages}
+        if self.has_developer and "developer" in roles and says_no_developer(words):
+            return replace(self, has_developer=False)
+        if self.has_system and roles & {"system", "developer"} and says_no_system(words):
+            return replace(self, has_system=False)
+        return None
 
     def _signed(self, messages: Sequence[Message]) -> frozenset[str]:
         """The keys of these messages and of their calls that may hold a signature, as far as they are sent."""

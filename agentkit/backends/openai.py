@@ -333,10 +333,11 @@ class OpenAIBackend(MadeByName):
         if sending.stream and sending.stream_options:
             fields["stream_options"] = {"include_usage": True}
         dialect, form = dialect_of(self.model, self.base_url), self._form()
-        if form.turns:
+        if form.turns or not form.has_system:
             from agentkit.backends.turns import in_turns
 
-            request = replace(request, transcript=Transcript(in_turns(request.transcript)), conversation=request.said)
+            turns = Transcript(in_turns(request.transcript, has_system=form.has_system))
+            request = replace(request, transcript=turns, conversation=request.said)
         return chat_completions_body(fields, request, sending.images, self._escapes, dialect, form)
 
     def _form(self) -> MessageForm:

@@ -1,5 +1,6 @@
 """Fields of a request that a model refuses as such, and what is sent in their place: reasoning models take no
-temperature, some know the limit of a reply by its other name alone, and many can't be forced to call a tool.
+temperature, some know the limit of a reply by its other name alone, many can't be forced to call a tool, and some call
+tools only if they don't reason.
 
 No field is left out that the server does not name, and none that says what the answer is to be.
 """
@@ -11,7 +12,11 @@ from agentkit._lazy.patterns import pattern
 
 OTHER_NAMES = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """The two names of the limit of a reply."""
-LEFT_OUT = ("top_p", "temperature", "presence_penalty", "frequency_penalty", "parallel_tool_calls")
+EFFORT = "reasoning_effort"
+LEFT_OUT = (
+    *("top_p", "temperature", "presence_penalty", "frequency_penalty", "parallel_tool_calls", EFFORT, "verbosity"),
+    *("seed", "service_tier", "prompt_cache_key", "top_k", "min_p", "repetition_penalty"),
+)
 """Fields without which a model answers too, in the order in which they are left out."""
 TOOL_CHOICE = "tool_choice"
 FIELDS = (*OTHER_NAMES, *LEFT_OUT, TOOL_CHOICE)
@@ -22,9 +27,17 @@ _REFUSES = (
     r"supported)|cannot both|extra (?:inputs|fields))"
 )
 _NAMED = {
-    name: pattern(rf"\b{said}\b[^|]{{0,60}}?{_REFUSES}|{_REFUSES}[^|]{{0,60}}?\b{said}\b")
+    name: pattern(
+        rf"(?<![\w-]){said}(?![\w-])[^|]{{0,60}}?{_REFUSES}|{_REFUSES}[^|]{{0,60}}?(?<![\w-]){said}(?![\w-])|"
+        rf"\| {said} \| extra (?:inputs|fields)"
+    )
     for name, said in ((each, each.replace("_", "_?")) for each in (*OTHER_NAMES, *LEFT_OUT))
 }
+"""The last form is that of pydantic's validation: the place of the field, and what is wrong with it."""
+_NO_TOOLS_WITH_EFFORT = pattern(
+    r"(?:tools?|functions?)\b[^|]{0,20}\bwith reasoning_?effort\b[^|]{0,20}not (?:currently )?supported|"
+    r"use (?:function )?tools?\b[^|]{0,60}reasoning_?effort\W{1,3}(?:to|as) \W?none\b"
+)
 _NO_CHOICE = pattern(
     rf"tool[ _]choice\b.{{0,160}}?(?:{_REFUSES}|incompatible|thinking|reasoning|must be .{{0,12}}auto|"
     rf"only .{{0,20}}auto)|(?:{_REFUSES}|thinking|reasoning).{{0,160}}?tool[ _]choice\b"
@@ -42,6 +55,12 @@ def refused_field(words: str, fields: Mapping[str, Any]) -> str | None:
             return name
     is_forced = is_forcing(fields.get(TOOL_CHOICE))
     return TOOL_CHOICE if is_forced and _NO_CHOICE.search(words) and not _OF_A_PARSER.search(words) else None
+
+
+def wants_no_effort(words: str) -> bool:
+    """Whether a server takes tools only with the reasoning_effort "none": without the field, a default counts that it
+    refuses as well (OpenAI's models since GPT-5.4)."""
+    return _NO_TOOLS_WITH_EFFORT.search(words) is not None
 
 
 def changed(fields: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:

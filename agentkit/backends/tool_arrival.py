@@ -19,7 +19,7 @@ from agentkit.message import Message, user
 from agentkit.net.error_kinds import is_api_error, is_connection_error
 from agentkit.net.error_words import status_of, words_of
 from agentkit.net.learned import Learned
-from agentkit.net.refusals import REFUSING
+from agentkit.net.refusals import REFUSING, says_no_system
 from agentkit.toolbox import Toolbox
 from agentkit.tools import Tool
 from agentkit.transcript import Transcript
@@ -50,12 +50,6 @@ _HAS_NO_RESULTS = pattern(
     r"roles must alternate|(?:unknown|unexpected|unsupported|invalid)[a-z ]{0,20}\brole\b.{0,12}\btool\b|"
     r"only user(?:,| and)? (?:and )?(?:assistant|model|system)[a-z, ]{0,20} roles are supported"
 )
-_HAS_NO_SYSTEM = pattern(
-    r"system[ _-](?:role|messages?|prompts?)\b.{0,30}(?:not supported|unsupported)|"
-    r"(?:not|n't) support[a-z ]{0,20}\bsystem\b|only user(?:,| and) (?:and )?(?:assistant|model) roles are supported"
-)
-
-
 REMEDY = "agents send them as text; a model or a template that has them does better"
 
 
@@ -112,7 +106,7 @@ def refuses_tools(error: Exception, transcript: Sequence[Message]) -> bool:
 
 def refuses_system(error: Exception) -> bool:
     """Whether an error says that a chat template takes no system message."""
-    return status_of(error) in REFUSING and _HAS_NO_SYSTEM.search(words_of(error)) is not None
+    return status_of(error) in REFUSING and says_no_system(words_of(error))
 
 
 def _prompt_tokens(backend: Backend, tools: Toolbox) -> int:

@@ -16,14 +16,15 @@ BEGUN = "(The conversation begins.)"
 _INSTRUCTIONS = ("system", "developer")
 
 
-def in_turns(messages: Iterable[Message]) -> list[Message]:
+def in_turns(messages: Iterable[Message], *, has_system: bool = True) -> list[Message]:
     """The messages in turns: those of one side in a row are one, and instructions behind the beginning are the
-    user's."""
+    user's; all of them where has_system is False."""
     made: list[Message] = []
     for message in messages:
         role = message["role"]
         before = made[-1] if made else None
-        if role in _INSTRUCTIONS and before is not None and before["role"] not in _INSTRUCTIONS:
+        is_behind = before is not None and before["role"] not in _INSTRUCTIONS
+        if role in _INSTRUCTIONS and (is_behind or not has_system):
             message, role = cast(Message, {"role": "user", "content": message["content"]}), "user"
         if before is None or before["role"] in _INSTRUCTIONS:
             if role in _INSTRUCTIONS and before is not None:

@@ -23,8 +23,9 @@ from agentkit.net.bounded import CHUNK_BYTES, BoundedResponse
 from agentkit.net.content_coding import accepted
 from agentkit.net.error_text import cause_of, causes_of
 from agentkit.net.fetch import user_agent
-from agentkit.net.outgoing import REQUESTS, requests_options, route_hint
+from agentkit.net.outgoing import REQUESTS, requests_options
 from agentkit.net.pinned import pinned
+from agentkit.net.route_hints import route_hint
 from agentkit.net.trace_headers import trace_headers
 from agentkit.net.tracked_pools import HTTPPool, HTTPSPool, TrackingAdapter
 from agentkit.net.url_guard import AllowList, Deadline, Guard, Target, system_resolver
@@ -285,6 +286,6 @@ def _not_answered(request: ApiRequest, error: Exception) -> NotAnsweredError:
     if request.signing is not None and isinstance(causes[-1], requests.RequestException):
         return _not_made(error, True)  # perhaps of a hook's own request, with its address
     if any(isinstance(each, NOT_SENT) for each in causes):
-        hint = "is the server running?" if request.only_public else route_hint(request.url, REQUESTS)
+        hint = "is the server running?" if request.only_public else route_hint(request.url, REQUESTS, error)
         return NotAnsweredError(f"it can't be reached ({hint}): {cause_of(error)}", False)
     return NotAnsweredError(f"it did not answer as an HTTP server does: {cause_of(error)}", True)

@@ -15,7 +15,8 @@ import agentkit.net.pickled_errors  # noqa: F401
 from agentkit.net.error_body import message_of, page_text, status_of
 from agentkit.net.error_text import cause_of, display_url
 from agentkit.net.keys import blotted, blotted_beginning, blotted_body, repeats
-from agentkit.net.outgoing import URLLIB3, route_hint
+from agentkit.net.outgoing import URLLIB3
+from agentkit.net.route_hints import route_hint
 from agentkit.net.wording import Wording
 
 MAX_ERROR_BYTES = 100_000
@@ -83,7 +84,7 @@ def connection_error(
     the request."""
     where = display_url(url)
     request = httpx2.Request(method, where)
-    hint = route_hint(base_url, URLLIB3)
+    hint = route_hint(base_url, URLLIB3, error)
     is_refused = isinstance(error, urllib3.exceptions.NewConnectionError)  # a subclass of the next
     is_connecting = isinstance(error, urllib3.exceptions.ConnectTimeoutError) and not wording.connecting_times_out
     is_late = isinstance(error, TimeoutError | urllib3.exceptions.TimeoutError)

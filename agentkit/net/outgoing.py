@@ -86,15 +86,6 @@ def proxy_for(url: str, library: str) -> Proxy | None:
     return Proxy(_checked(variable, value, host, library), variable)
 
 
-def route_hint(url: str, library: str) -> str:
-    """Return what to look at when `url` can't be reached: the proxy in between, or the server itself."""
-    proxy = proxy_for(url, library)
-    if proxy is None:
-        return "is the server running?"
-    host = urlsplit(url).hostname
-    return f"through the proxy of {proxy.variable}: is it running? NO_PROXY={host} reaches the server without it"
-
-
 def httpx_client(url: str, **options: Any) -> "httpx2.Client":
     """Return an HTTP client with the openai package's defaults for one base URL. Its requests can be aborted; it closes
     its connections when it is collected, as the package's own do, and begins without any in a forked child. Raises
@@ -404,6 +395,7 @@ def _checked(variable: str, value: str, host: str, library: str) -> str:
     if not is_valid or not value.isprintable() or re.search(r"[\s\"'<>\\]", value):
         raise ConfigurationError(
             f"{variable} is not the address of a proxy (is the host or the port wrong?): write http://host:port, "
+            "with special characters of a password as %40 for @, %23 for #, %2F for /, "
             f"{direct}"
         )
     if scheme not in ("http", "https", *_KINDS[library]):

@@ -188,3 +188,30 @@ def wants_tools(words: str) -> bool:
     """Whether a server refuses messages of tools in a request without tools (Anthropic's and Bedrock's API behind
     gateways)."""
     return _WANTS_TOOLS.search(words) is not None
+
+
+_NO_SYSTEM = pattern(
+    r"system[ _-](?:role|messages?|prompts?|instructions?)\b.{0,30}(?:not supported|unsupported|not enabled)|"
+    r"role\W{1,4}system\W{1,4}(?:is |are )?(?:not supported|unsupported|not allowed|invalid)|"
+    r"(?:not|n't) support[a-z ]{0,20}\W?system\b(?:\W{0,2}$|\W{0,2} ?(?:role|message|prompt|instruction|with this|"
+    r"[.,|]))|"
+    r"only user(?:,| and) (?:and )?(?:assistant|model) roles are supported|"
+    r"developer instructions? (?:is|are) not (?:enabled|supported)"
+)
+_NO_DEVELOPER = pattern(
+    r"\bdeveloper\b.{0,80}?(?:not one of|not supported|unsupported|must be one of|expected one of|invalid|not allowed)|"
+    r"(?:unknown|invalid|unexpected|unsupported|not|n't) (?:support |(?:message )?roles? |variant |value ){0,2}"
+    r"\W{0,3}developer\b|"
+    r"(?:incorrect|unexpected|invalid|unknown|unsupported) (?:message )?role\b"
+)
+
+
+def says_no_system(words: str) -> bool:
+    """Whether a model or its chat template takes no instructions of their own (Gemma; Google: "Developer instruction is
+    not enabled")."""
+    return _NO_SYSTEM.search(words) is not None
+
+
+def says_no_developer(words: str) -> bool:
+    """Whether a refusal is about the role "developer", if there is a message with it."""
+    return _NO_DEVELOPER.search(words) is not None

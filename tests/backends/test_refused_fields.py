@@ -66,6 +66,24 @@ FIELDS = [
     ),
     ({"presence_penalty": 1}, "Argument not supported on this model: presencePenalty", {}),
     ({"parallel_tool_calls": True}, "Unknown parameter: 'parallel_tool_calls'.", {}),
+    # NousResearch/hermes-agent#23088, lobehub/lobehub#8379
+    ({"reasoning_effort": "low"}, "Model grok-4-1-fast does not support parameter reasoningEffort.", {}),
+    (
+        {"reasoning_effort": "minimal", "temperature": 1},
+        "Unsupported value: 'reasoning_effort' does not support 'minimal' with this model. Supported values are: "
+        "'none', 'low', 'medium', 'high', and 'xhigh'.",
+        {"temperature": 1},
+    ),
+    # tscibilia/home-ops#3395, Budibase/budibase#17845
+    (
+        {"reasoning_effort": "low", "seed": 7},
+        "litellm.UnsupportedParamsError: mistral does not support parameters: ['reasoning_effort'], for model=m. To "
+        "drop these, set `litellm.drop_params=True`",
+        {"seed": 7},
+    ),
+    ({"verbosity": "low"}, "Unsupported parameter: 'verbosity' is not supported with this model.", {}),
+    ({"service_tier": "flex"}, "property 'service_tier' is unsupported", {}),
+    ({"top_k": 5, "seed": 7}, 'Invalid JSON payload received. Unknown name "top_k": Cannot find field.', {"seed": 7}),
 ]
 
 
@@ -195,3 +213,52 @@ def test_a_question_without_calls_gets_no_tool() -> None:
         with pytest.raises(openai.BadRequestError):
             Agent(OpenAIBackend("m", base_url=server.url, max_retries=0)).run("Hi.")
         assert len(server.requests) == 1
+
+
+def forbidden(name: str, value: Any) -> Any:
+    return {"type": "extra_forbidden", "loc": ["body", name], "msg": "Extra inputs are not permitted", "input": value}
+
+
+@pytest.mark.parametrize("form", [lambda all_: {"detail": all_}, lambda all_: {"message": {"detail": all_}}])
+def test_what_a_validation_of_the_request_forbids_is_left_out(form: Callable[[Any], Any]) -> None:
+    """Gitlawb/openclaude#739, editor-code-assistant/eca#231, mistralai/platform-docs-public#7: Mistral's answers to
+    fields that it does not know."""
+    unknown = ("max_completion_tokens", "frequency_penalty", "seed")
+
+    def answer(asked: Asked) -> Answer:
+        wrong = [forbidden(name, asked.body[name]) for name in unknown if name in asked.body]
+        return Answer(json.dumps({"object": "error", **form(wrong)}).encode(), 422) if wrong else whole("Fine.")
+
+    with serve(answer) as server:
+        given: dict[str, Any] = {"max_completion_tokens": 100, "frequency_penalty": 0.1, "seed": 1, "temperature": 0.3}
+        agent = Agent(OpenAIBackend("m", base_url=server.url, max_retries=0, **given), tools=[look])
+        assert agent.run("Hi.").output == "Fine."
+        assert agent.run("Hi.").output == "Fine."
+    assert fields_of(server)[-2:] == [{"max_tokens": 100, "temperature": 0.3}] * 2
+
+
+WITH_EFFORT = [
+    # GoogleChromeLabs/webmcp-tools#417, laurent22/joplin#16451, openai/openai-openapi#541
+    "Function tools with reasoning_effort are not supported for gpt-5.6-terra in /v1/chat/completions. To use function "
+    "tools, use /v1/responses or set reasoning_effort to 'none'.",
+    # pipecat-ai/pipecat#4043
+    "Function tools with reasoning_effort are not supported for gpt-5.4 in /v1/chat/completions. Please use "
+    "/v1/responses instead.",
+]
+
+
+@pytest.mark.parametrize("words", WITH_EFFORT)
+@pytest.mark.parametrize("given", [{}, {"reasoning_effort": "high"}])
+def test_a_model_that_does_not_reason_beside_tools_is_told_not_to_and_reasons_without_them(
+    given: dict[str, Any], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where nothing is said of it, the model's default counts, which is refused too (aaif-goose/goose#11413)."""
+    caplog.set_level(logging.WARNING, "agentkit")
+    refuses = against(words, lambda body: "tools" in body and body.get("reasoning_effort") != "none")
+    with serve(refuses) as server:
+        backend = OpenAIBackend("gpt-5.6-terra", base_url=server.url, max_retries=0, **given)
+        assert Agent(backend, tools=[look]).run("Hi.").output == "Fine."
+        assert Agent(backend, tools=[look]).run("Hi.").output == "Fine."
+        assert Agent(backend).run("Hi.").output == "Fine."
+    assert fields_of(server) == [given, {"reasoning_effort": "none"}, {"reasoning_effort": "none"}, given]
+    assert 'only with the reasoning_effort "none"' in caplog.text

@@ -27,7 +27,8 @@ from agentkit.net.abort import AbortableRequest, disown, keep_socket, record_own
 from agentkit.net.drain import drain
 from agentkit.net.error_text import innermost
 from agentkit.net.keys import blotted_beginning
-from agentkit.net.outgoing import REQUESTS, check_environment, requests_options, route_hint
+from agentkit.net.outgoing import REQUESTS, check_environment, requests_options
+from agentkit.net.route_hints import route_hint
 from agentkit.net.tracked_pools import TrackingAdapter, TrackingPool
 from agentkit.tooling.error_log import log_raised
 
@@ -297,7 +298,7 @@ class Sender:
     def _gone(self, flight: Flight, error: BaseException) -> Gone:
         if flight.was_sent:
             return Gone(f"{self.where} closed the connection before its answer was complete")
-        hint = route_hint(self.url, REQUESTS).replace("running?", "running, is the URL right?")
+        hint = route_hint(self.url, REQUESTS, error).replace("running?", "running, is the URL right?")
         return Gone(f"{self.where} can't be reached ({hint}): {_cause_of(error)}", sent=False)
 
     def _following(self, method: str, response: requests.Response) -> str | None:
