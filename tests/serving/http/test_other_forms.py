@@ -249,11 +249,20 @@ def test_images_and_documents_in_the_form_of_anthropics_parts_are_sent_with_thei
         {"type": "image"},
         {"type": "image", "source": {"type": "file", "file_id": "f"}},
         {"type": "document", "source": {"type": "url", "url": "http://10.0.0.1/a.pdf"}},
+        {"type": "document", "source": {"type": "file", "file_id": "f"}},
         {"type": "tool_use", "id": 5, "name": None, "input": [1]},
         {"type": "tool_use", "id": "t1", "name": "weather", "input": {}},
         {"type": "tool_result", "tool_use_id": "t1", "content": {"a": 1}},
     ],
-    ids=["no source", "a stored file", "an address", "no call", "a call without a result", "no content"],
+    ids=[
+        "no source",
+        "a stored image",
+        "an address",
+        "a stored file",
+        "no call",
+        "a call without a result",
+        "no content",
+    ],
 )
 def test_a_part_in_anthropics_form_that_can_not_be_met_is_refused(part: Any, tmp_path: Path) -> None:
     with agent(tmp_path, [whole("Hi")]) as (service, server):

@@ -253,6 +253,34 @@ def test_tools_that_come_as_an_item_of_the_input_are_offered(served: Any) -> Non
         assert request.body["messages"] == [{"role": "user", "content": "Go"}]
 
 
+def test_a_tool_that_is_there_already_keeps_its_form(served: Any) -> None:
+    service, server = served
+    more = [{"type": "custom", "name": "shell"}, {"name": "flat"}, {"name": "other"}, {"name": "flat"}]
+    item = {"type": "additional_tools", "tools": more}
+    body = {"model": "agentkit", "input": [item, HELLO], "tools": [*CODEX, SHELL][1:]}
+    made = service.ask("POST", "/v1/responses", body).json()["output"]
+    assert [each["type"] for each in made if each["name"] == "shell"] == ["function_call"]
+    names = [each["function"]["name"] for each in server.requests[0].body["tools"]]
+    assert sorted(names) == sorted(["look_up", *FUNCTIONS, "flat", "other"])
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param({"role": "assistant", "content": "x", "tool_calls": 5}, id="no list"),
+        pytest.param({"role": "assistant", "content": "x", "tool_calls": ["a"]}, id="no call"),
+        pytest.param({"role": "tool", "content": "x"}, id="no id"),
+        pytest.param({"type": "tool_search_call", "call_id": "c", "arguments": 5}, id="no arguments"),
+        pytest.param({"role": "user", "content": [{"type": "image_url", "image_url": {"url": 5}}]}, id="no address"),
+    ],
+)
+def test_an_item_in_the_form_of_a_chat_message_that_can_not_be_read_is_refused(item: Any, served: Any) -> None:
+    service, server = served
+    response = service.ask("POST", "/v1/responses", {"model": "agentkit", "input": [HELLO, item]})
+    assert response.status_code == 400, response.text
+    assert not server.requests
+
+
 @pytest.mark.parametrize(
     ("item", "param"),
     [

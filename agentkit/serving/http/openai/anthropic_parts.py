@@ -40,8 +40,8 @@ def _as_chat(message: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         else:
             rest += _parts([part])
     yield from results
-    if calls:
-        yield {**message, "content": rest or None, "tool_calls": [*(message.get("tool_calls") or ()), *calls]}
+    if calls and isinstance(there := message.get("tool_calls") or [], list):
+        yield {**message, "content": rest or None, "tool_calls": [*there, *calls]}
     elif rest or not results:
         yield {**message, "content": rest}
 
@@ -70,6 +70,8 @@ def _part(part: Any) -> Any:
     if kind == "text":
         return {"type": "text", "text": data}
     address = f"data:{source.get('media_type')};base64,{data}" if kind == "base64" else source.get("url")
+    if not isinstance(address, str):
+        return part
     if part["type"] == "image":
         return {"type": "image_url", "image_url": {"url": address}}
     name = part.get("title")

@@ -122,12 +122,13 @@ class _Messages:
             self.made.append({"role": role, "content": content})
             return
         message = self._reply(is_new="content" in (self._open or {}))
-        if content or not item.get("tool_calls"):
+        calls = item.get("tool_calls") or []
+        if content or not calls:
             message["content"] = content
-        for call in item.get("tool_calls") or ():  # as a chat completion has them
+        for call in calls if isinstance(calls, list) else [None]:  # as a chat completion has them
             made = call.get("function") if isinstance(call, dict) else None
             if not isinstance(made, dict):
-                raise refused(f"{path}.tool_calls", "must be calls of functions")
+                raise refused(f"{path}.tool_calls", "must be a list of calls of functions")
             self._call({"type": "function_call", **made, "call_id": call.get("id")}, path)
 
     def _reasoning(self, item: Item, path: str) -> None:

@@ -69,7 +69,7 @@ class Offered:
     forms: dict[str, Form] = field(default_factory=dict)
     told: list[Mapping[str, Any]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
-    _names: set[Any] = field(default_factory=set)
+    _names: set[str] = field(default_factory=set)
 
     def param(self, param: str) -> str:
         """The field of the request that a field of the chat completion is made of. param: its path."""
@@ -86,10 +86,15 @@ class Offered:
         if isinstance(kind, str) and kind in BUILT_IN and not _is_own_search(entry):
             self.left_out.setdefault(kind, path)
             return
-        for where, function in _functions(entry, path, self.forms):
-            if is_again and _name_of(function) in self._names:
+        forms: dict[str, Form] = {}
+        for where, function in _functions(entry, path, forms):
+            name = _name_of(function)
+            if is_again and name in self._names:
                 continue
-            self._names.add(_name_of(function))
+            if name is not None:
+                self._names.add(name)
+            if name in forms:
+                self.forms[name] = forms[name]
             self.functions.append(function)
             self.paths.append(where)
         if not is_again:
@@ -148,16 +153,16 @@ def names_of_loaded(item: Mapping[str, Any], path: str) -> list[str]:
     loaded = Offered()
     for place, entry in enumerate(item.get("tools") or ()):
         loaded.add(entry, f"{path}.tools[{place}]", is_again=True)
-    return [name for name in map(_name_of, loaded.functions) if isinstance(name, str)]
+    return [name for name in map(_name_of, loaded.functions) if name is not None]
 
 
 def _is_own_search(entry: Mapping[str, Any]) -> bool:
     return entry.get("type") == TOOL_SEARCH and entry.get("execution") == "client"
 
 
-def _name_of(function: Any) -> Any:
-    made = function.get("function") if isinstance(function, Mapping) else None
-    name = made.get("name") if isinstance(made, Mapping) else None
+def _name_of(function: Any) -> str | None:
+    inner = function.get("function", function) if isinstance(function, Mapping) else None
+    name = inner.get("name") if isinstance(inner, Mapping) else None
     return name if isinstance(name, str) else None
 
 
