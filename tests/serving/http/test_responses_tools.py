@@ -244,7 +244,8 @@ def test_tools_that_come_as_an_item_of_the_input_are_offered(served: Any) -> Non
     """mxyhi/token_proxy#307, 10/chatgpt-codex-proxy#9, openai/codex#39532: each request of Codex was a 400."""
     service, server = served
     item = {"type": "additional_tools", "role": "developer", "tools": [*CODEX, SHELL]}
-    for body in ({}, {"tools": []}, {"tools": [SHELL]}):
+    bodies: tuple[dict[str, Any], ...] = ({}, {"tools": []}, {"tools": [SHELL]})
+    for body in bodies:
         response = service.ask("POST", "/v1/responses", {"model": "agentkit", "input": [item, HELLO], **body})
         assert response.status_code == 200, response.text
     for request in server.requests:
@@ -302,7 +303,7 @@ def test_what_is_wrong_with_tools_of_an_item_is_told_by_their_place(item: Any, p
 def test_items_in_the_form_of_chat_messages_are_read(served: Any) -> None:
     """Clients that put a chat's messages into `input`, as the agent mode of Cursor does: BerriAI/litellm#34029."""
     service, server = served
-    image = {
+    image: Any = {
         "type": "image_url",
         "image_url": {"url": "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="},
     }

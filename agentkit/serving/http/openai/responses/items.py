@@ -125,11 +125,16 @@ class _Messages:
         calls = item.get("tool_calls") or []
         if content or not calls:
             message["content"] = content
-        for call in calls if isinstance(calls, list) else [None]:  # as a chat completion has them
-            made = call.get("function") if isinstance(call, dict) else None
-            if not isinstance(made, dict):
-                raise refused(f"{path}.tool_calls", "must be a list of calls of functions")
-            self._call({"type": "function_call", **made, "call_id": call.get("id")}, path)
+        if not isinstance(calls, list):
+            raise refused(f"{path}.tool_calls", "must be a list of calls of functions")
+        for call in calls:  # as a chat completion has them
+            self._chat_call(call, path)
+
+    def _chat_call(self, call: Any, path: str) -> None:
+        made = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(made, dict):
+            raise refused(f"{path}.tool_calls", "must be a list of calls of functions")
+        self._call({"type": "function_call", **made, "call_id": call.get("id")}, path)
 
     def _reasoning(self, item: Item, path: str) -> None:
         texts = [_texts(item.get(name), f"{path}.{name}") for name in ("content", "summary") if item.get(name)]
