@@ -476,7 +476,7 @@ LAYERS = [
     ["serving.http.page.live"],
     ["serving.http.connections", "serving.http.access_log"],
     ["serving.http.token_keys", "serving.http.metrics", "serving.http.model_server", "serving.http.conversations"],
-    ["serving.http.openai.pruning"],
+    ["serving.http.openai.anthropic_parts", "serving.http.openai.pruning"],
     ["serving.http.auth", "serving.http.errors", "serving.http.sse", "serving.http.openai.continuations"],
     ["serving.http.openai.responses.store", "serving.http.openai.upstream"],
     ["serving.http.gate"],

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { highlighted } from "../src/markdown/highlight";
 import { LANGUAGES } from "../src/markdown/languages";
 import { looksLikeMaths } from "../src/markdown/maths_syntax";
+import { cellsOf } from "../src/markdown/tables_syntax";
 import { htmlOf, lastBeginning, newEnv, partsOf } from "../src/markdown/parser";
 
 const SIZE = 2_500;
@@ -104,4 +105,58 @@ test.each([
   ["HOME/", false], ["5 元，", false],
 ] as [string, boolean][])("%j between dollars", (content, expected) => {
   expect(looksLikeMaths(content)).toBe(expected);
+});
+
+test.each([
+  // yzhang-gh/vscode-markdown#641, marktext/marktext#1930, atom-community/markdown-preview-plus#185
+  ["| $\\ln|x| + C$ | b |", ["$\\ln|x| + C$", "b"]],
+  ["| $P(A|B)$ | \\(|x|\\) |", ["$P(A|B)$", "\\(|x|\\)"]],
+  ["$p(y|x)$|b", ["$p(y|x)$", "b"]],
+  ["| $5 | $10 |", ["$5", "$10"]],
+  ["|$5|$10|", ["$5", "$10"]],
+  ["| $5/mo | 10$ |", ["$5/mo", "10$"]],
+  ["| $x | $y | z |", ["$x", "$y | z"]],
+] as [string, string[]][])("the cells of %j", (line, expected) => {
+  expect(cellsOf(line, 2)).toEqual(expected);
+});
+
+test("a formula with a bar in it is one in a table", () => {
+  const html = htmlOf("| a | b |\n|---|---|\n| $\\ln|x| + C$ | 2 |\n", newEnv());
+  expect(html).toContain('<td><span class="maths" data-maths="$">\\ln|x| + C</span></td>');
+  expect(html).toContain("<td>2</td>");
+});
+
+test.each(["$a|", "$a|$b|", "\\(|", "|$a$", "$a\\$|"])("a row of %j is read in linear time", (unit) => {
+  expect(isLinear((size) => cellsOf(unit.repeat(size / unit.length), 2))).toBe(true);
+});
+
+test.each([
+  ["the $i$th and the $(n-1)$th", 2], ["$n$-th, $2$nd", 0], ["$5th and $6th", 0], ["$PATH$thing", 0], ["$k$th$x", 1],
+] as [string, number][])("%j has %d formulas with an ordinal", (text, count) => {
+  const found = htmlOf(text, newEnv()).match(/<\/span>(?:th|st|nd|rd)/g) ?? [];
+  expect(found).toHaveLength(count);
+});
+
+// Mintplex-Labs/anything-llm#5588, quantizor/markdown-to-jsx#827: the line before a list jumped while the list arrived
+test("the line before a list is no heading while the list arrives", () => {
+  const text = "Things to do:\n- one\n- two";
+  for (let end = 1; end <= text.length; end++) {
+    const arrived = partsOf(text.slice(0, end), newEnv(newEnv())).map(({ html }) => html).join("");
+    expect(arrived).not.toMatch(/<h[1-6]/);
+    expect(arrived).toContain(text.slice(0, Math.min(end, 13)).trim());
+  }
+});
+
+test("the head of a table is no heading while the table arrives", () => {
+  const text = "a | b\n---|---\n1 | 2";
+  for (let end = 1; end <= text.length; end++) {
+    expect(partsOf(text.slice(0, end), newEnv(newEnv())).map(({ html }) => html).join("")).not.toMatch(/<h[1-6]/);
+  }
+});
+
+test("a line that is underlined is a heading", () => {
+  expect(htmlOf("Title\n---\ntext\n", newEnv())).toBe('<h3 class="level2">Title</h3>\n<p>text</p>\n');
+  expect(htmlOf("Title\n=====\n", newEnv())).toBe('<h2 class="level1">Title</h2>\n');
+  expect(htmlOf("a | b\n---\n", newEnv())).toContain("<h3");
+  expect(htmlOf("Sum\n-\n", newEnv())).toBe("<p>Sum<br>\n-</p>\n");
 });

@@ -184,3 +184,90 @@ def test_a_tool_without_a_type_is_a_function_of_a_response_too(entry: Any, tmp_p
         (told,) = response.json()["tools"]
         assert (told["type"], told["name"], told["parameters"]) == ("function", "weather", SCHEMA)
         assert server.requests[0].body["tools"][0]["function"]["name"] == "weather"
+
+
+PIXEL = "R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="
+IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/gif", "data": PIXEL}}
+
+
+def test_calls_and_results_in_the_form_of_anthropics_parts_are_those_of_a_chat(tmp_path: Path) -> None:
+    """automazeio/vibeproxy#411, router-for-me/CLIProxyAPI#1165, zed-industries/zed#54958: the tools of Cursor and Zed
+    failed after the first call of one."""
+    messages = [
+        user("Weather in Rome and Oslo?"),
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "Two calls.", "signature": "x"},
+                {"type": "redacted_thinking", "data": "x"},
+                {"type": "text", "text": "I look."},
+                {"type": "tool_use", "id": "t1", "name": "weather", "input": {"city": "Rome"}},
+                {"type": "tool_use", "id": "t2", "name": "weather", "input": {"city": "Oslo"}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "t1", "content": "Sunny"},
+                {"type": "tool_result", "tool_use_id": "t2", "content": [{"type": "text", "text": "Snow"}]},
+                {"type": "text", "text": "In Celsius."},
+            ],
+        },
+    ]
+    with agent(tmp_path, [whole("20 and -2.")]) as (service, server):
+        response = ask(service, messages=messages, tools=[{"name": "weather", "input_schema": SCHEMA}])
+        assert response.status_code == 200, response.text
+        question, said, *results, last = server.requests[0].body["messages"]
+    assert question["content"] == "Weather in Rome and Oslo?"
+    assert "I look." in str(said["content"])
+    made = [(call["id"], json.loads(call["function"]["arguments"])) for call in said["tool_calls"]]
+    assert made == [("t1", {"city": "Rome"}), ("t2", {"city": "Oslo"})]
+    assert [(each["role"], each["tool_call_id"]) for each in results] == [("tool", "t1"), ("tool", "t2")]
+    assert ["Sunny" in str(results[0]["content"]), "Snow" in str(results[1]["content"])] == [True, True]
+    assert (last["role"], "In Celsius." in str(last["content"])) == ("user", True)
+
+
+def test_images_and_documents_in_the_form_of_anthropics_parts_are_sent_with_their_data(tmp_path: Path) -> None:
+    pdf = {
+        "type": "document",
+        "title": "a.pdf",
+        "source": {"type": "base64", "media_type": "application/pdf", "data": "AAAA"},
+    }
+    text = {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "Hello"}}
+    with agent(tmp_path, [whole("Hi")]) as (service, server):
+        response = ask(service, messages=[{"role": "user", "content": [IMAGE, pdf, text]}])
+        assert response.status_code == 200, response.text
+        image, file, plain = server.requests[0].body["messages"][0]["content"]
+    assert image == {"type": "image_url", "image_url": {"url": f"data:image/gif;base64,{PIXEL}"}}
+    assert file["file"] == {"filename": "a.pdf", "file_data": "data:application/pdf;base64,AAAA"}
+    assert plain == {"type": "text", "text": "Hello"}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image"},
+        {"type": "image", "source": {"type": "file", "file_id": "f"}},
+        {"type": "document", "source": {"type": "url", "url": "http://10.0.0.1/a.pdf"}},
+        {"type": "document", "source": {"type": "file", "file_id": "f"}},
+        {"type": "tool_use", "id": 5, "name": None, "input": [1]},
+        {"type": "tool_use", "id": "t1", "name": "weather", "input": {}},
+        {"type": "tool_result", "tool_use_id": "t1", "content": {"a": 1}},
+    ],
+    ids=[
+        "no source",
+        "a stored image",
+        "an address",
+        "a stored file",
+        "no call",
+        "a call without a result",
+        "no content",
+    ],
+)
+def test_a_part_in_anthropics_form_that_can_not_be_met_is_refused(part: Any, tmp_path: Path) -> None:
+    with agent(tmp_path, [whole("Hi")]) as (service, server):
+        role = "assistant" if part["type"] == "tool_use" else "user"
+        response = ask(service, messages=[user("x"), {"role": role, "content": [part]}])
+        assert response.status_code == 400, response.text
+        assert response.json()["error"]["type"] == "invalid_request_error"
+        assert not server.requests

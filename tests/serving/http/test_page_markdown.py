@@ -50,6 +50,12 @@ CASES = {
     "an address before a bracket": Case(
         "https://example.com/docs（中文说明）了解", (">https://example.com/docs</a>（中文说明）",)
     ),
+    # yzhang-gh/vscode-markdown#641, marktext/marktext#1930: a formula ended where it has a bar
+    "a formula with a bar in a table": Case(
+        "| a | b |\n|---|---|\n| $P(A|B)$ | 2 |", ("<math", "<td>2</td>"), ("$P(A", "B)$")
+    ),
+    # Mintplex-Labs/anything-llm#5588
+    "a dash below a line": Case("Things to do:\n-", ("Things to do:",), ("<h3",)),
     "file names": Case("main.py and README.md", ("main.py and README.md",), ("<a",)),
     # stablyai/orca#13330, lobehub/lobehub#8553, danny-avila/LibreChat#7894, get-bb/bb#512
     "prices": Case(

@@ -180,3 +180,142 @@ def test_calls_without_answers_stream_an_item_each(tmp_path: Path) -> None:
 def test_a_long_list_of_tools_is_read_in_linear_time(kind: str) -> None:
     tool: Any = {**MAPS, "type": kind, "tools": [ROUTE]}
     assert_linear(lambda size: offered_tools([SHELL, *([tool] * size), {"type": "web_search"}]), 1000)
+
+
+SEARCH: Any = {
+    "type": "tool_search",
+    "execution": "client",
+    "description": "Find tools.",
+    "parameters": {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]},
+}
+
+
+def test_a_search_for_tools_is_the_clients_and_what_it_finds_can_be_called(tmp_path: Path) -> None:
+    """CommandCodeAI/command-code#893, openai/codex#20574, vllm-project/agentic-api#140: the items were refused, so that
+    no tool of an MCP server could be reached."""
+    answers = [
+        calls(("tool_search", {"query": "maps"})),
+        calls(("mcp__maps__route", {"command": "Rome"})),
+        whole("Ok."),
+    ]
+    with agent(tmp_path, answers, agentkit_tools=(LOOK_UP,)) as (service, server):
+        body: dict[str, Any] = {"model": "agentkit", "tools": [SHELL, SEARCH], "store": False, "input": [HELLO]}
+        (searched,) = service.ask("POST", "/v1/responses", body).json()["output"]
+        expected = {"type": "tool_search_call", "execution": "client", "call_id": "c0", "arguments": {"query": "maps"}}
+        assert {**searched, **expected, "status": "completed"} == searched
+        found = {"type": "tool_search_output", "execution": "client", "call_id": "c0", "tools": [MAPS, MAPS]}
+        body["input"] += [searched, found]
+        (called,) = service.ask("POST", "/v1/responses", body).json()["output"]
+        assert (called["type"], called["name"], called["namespace"]) == ("function_call", "route", "mcp__maps__")
+        body["input"] += [called, {"type": "function_call_output", "call_id": called["call_id"], "output": {"km": 5}}]
+        assert service.ask("POST", "/v1/responses", body).json()["output"][0]["content"][0]["text"] == "Ok."
+    offered = [[each["function"]["name"] for each in asked.body["tools"]][1:] for asked in server.requests]
+    first = ["shell", "tool_search"]
+    assert offered == [first, *([[*first, "mcp__maps__route", "mcp__maps__draw"]] * 2)]
+    sent = server.requests[2].body["messages"]
+    assert sent[1]["tool_calls"][0]["function"]["name"] == "tool_search"
+    assert sent[2]["content"] == "Tools that can be called now: mcp__maps__route, mcp__maps__draw"
+    assert json.loads(sent[4]["content"]) == {"km": 5}
+
+
+HELLO: Any = {"type": "message", "role": "user", "content": "Go"}
+
+
+def test_a_search_goes_on_from_a_stored_response_and_is_streamed_as_it_is_sent_whole(tmp_path: Path) -> None:
+    search = calls(("tool_search", {"query": "maps"}))
+    chunk = {"index": 0, **json.loads(search.body)["choices"][0]["message"]["tool_calls"][0]}
+    stream = streamed({"choices": [{"index": 0, "delta": {"tool_calls": [chunk]}, "finish_reason": "tool_calls"}]})
+    with agent(tmp_path, [search, whole("None."), stream], agentkit_tools=(LOOK_UP,)) as (service, server):
+        body = {"model": "agentkit", "tools": [SEARCH], "input": "Go"}
+        first = service.ask("POST", "/v1/responses", body).json()
+        reference = {"type": "item_reference", "id": first["output"][0]["id"]}
+        found = {"type": "tool_search_output", "call_id": "c0", "tools": []}
+        follow = {**body, "previous_response_id": first["id"], "input": [reference, found]}
+        response = service.ask("POST", "/v1/responses", follow)
+        assert response.status_code == 200, response.text
+        assert server.requests[1].body["messages"][-1]["content"] == "No tools were found."
+        events = service.frames("/v1/responses", {**body, "stream": True})
+    added, done = (each["item"] for each in events if "output_item" in each["type"])
+    assert (added["status"], done["status"]) == ("in_progress", "completed")
+    assert {**done, "id": ""} == {**first["output"][0], "id": ""}
+
+
+def test_tools_that_come_as_an_item_of_the_input_are_offered(served: Any) -> None:
+    """mxyhi/token_proxy#307, 10/chatgpt-codex-proxy#9, openai/codex#39532: each request of Codex was a 400."""
+    service, server = served
+    item = {"type": "additional_tools", "role": "developer", "tools": [*CODEX, SHELL]}
+    bodies: tuple[dict[str, Any], ...] = ({}, {"tools": []}, {"tools": [SHELL]})
+    for body in bodies:
+        response = service.ask("POST", "/v1/responses", {"model": "agentkit", "input": [item, HELLO], **body})
+        assert response.status_code == 200, response.text
+    for request in server.requests:
+        names = [each["function"]["name"] for each in request.body["tools"]]
+        assert sorted(names) == sorted(["look_up", *FUNCTIONS])
+        assert request.body["messages"] == [{"role": "user", "content": "Go"}]
+
+
+def test_a_tool_that_is_there_already_keeps_its_form(served: Any) -> None:
+    service, server = served
+    more = [{"type": "custom", "name": "shell"}, {"name": "flat"}, {"name": "other"}, {"name": "flat"}]
+    item = {"type": "additional_tools", "tools": more}
+    body = {"model": "agentkit", "input": [item, HELLO], "tools": [*CODEX, SHELL][1:]}
+    made = service.ask("POST", "/v1/responses", body).json()["output"]
+    assert [each["type"] for each in made if each["name"] == "shell"] == ["function_call"]
+    names = [each["function"]["name"] for each in server.requests[0].body["tools"]]
+    assert sorted(names) == sorted(["look_up", *FUNCTIONS, "flat", "other"])
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param({"role": "assistant", "content": "x", "tool_calls": 5}, id="no list"),
+        pytest.param({"role": "assistant", "content": "x", "tool_calls": ["a"]}, id="no call"),
+        pytest.param({"role": "tool", "content": "x"}, id="no id"),
+        pytest.param({"type": "tool_search_call", "call_id": "c", "arguments": 5}, id="no arguments"),
+        pytest.param({"role": "user", "content": [{"type": "image_url", "image_url": {"url": 5}}]}, id="no address"),
+    ],
+)
+def test_an_item_in_the_form_of_a_chat_message_that_can_not_be_read_is_refused(item: Any, served: Any) -> None:
+    service, server = served
+    response = service.ask("POST", "/v1/responses", {"model": "agentkit", "input": [HELLO, item]})
+    assert response.status_code == 400, response.text
+    assert not server.requests
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        pytest.param({"type": "additional_tools"}, "input[0].tools", id="no tools"),
+        pytest.param({"type": "additional_tools", "tools": [SHELL, 5]}, "input[0].tools[1].type", id="no tool"),
+        pytest.param(
+            {"type": "additional_tools", "tools": [{**SHELL, "name": "a b"}]}, "input[0].tools[0].name", id="bad name"
+        ),
+        pytest.param({"type": "tool_search_output", "call_id": "x", "tools": []}, "input", id="no such search"),
+    ],
+)
+def test_what_is_wrong_with_tools_of_an_item_is_told_by_their_place(item: Any, param: str, served: Any) -> None:
+    service, server = served
+    response = service.ask("POST", "/v1/responses", {"model": "agentkit", "input": [item, HELLO]})
+    assert (response.status_code, response.json()["error"]["param"]) == (400, param)
+    assert not server.requests
+
+
+def test_items_in_the_form_of_chat_messages_are_read(served: Any) -> None:
+    """Clients that put a chat's messages into `input`, as the agent mode of Cursor does: BerriAI/litellm#34029."""
+    service, server = served
+    image: Any = {
+        "type": "image_url",
+        "image_url": {"url": "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACwAAAAAAQABAAACAkQBADs="},
+    }
+    call = {"id": "c0", "type": "function", "function": {"name": "shell", "arguments": {"command": "ls"}}}
+    items = [
+        {"role": "user", "content": [{"type": "text", "text": "Look"}, image]},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c0", "content": "a.txt"},
+    ]
+    response = service.ask("POST", "/v1/responses", {"model": "agentkit", "input": items, "tools": [SHELL]})
+    assert response.status_code == 200, response.text
+    asked, said, told = server.requests[0].body["messages"]
+    assert asked["content"][1]["image_url"]["url"] == image["image_url"]["url"]
+    assert json.loads(said["tool_calls"][0]["function"]["arguments"]) == {"command": "ls"}
+    assert (told["role"], told["tool_call_id"], told["content"]) == ("tool", "c0", "a.txt")

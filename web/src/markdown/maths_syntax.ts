@@ -7,6 +7,7 @@ const LONGEST_INLINE = 2_000;
 /** Of a formula in lines of its own. */
 const MOST_LINES = 200;
 const CLOSES: Record<string, string> = { "\\(": "\\)", "\\[": "\\]", "$$": "$$" };
+const ORDINAL = /^(?:th|st|nd|rd)\b/;
 const ENVIRONMENT = /^\\begin\{((?:equation|align|alignat|gather|multline|aligned|cases|[bpvV]?matrix|array|split)\*?)\}/;
 
 /** Where a text has another one, found in linear time however often it is asked: the last finding is kept. */
@@ -46,20 +47,38 @@ export function looksLikeMaths(content: string): boolean {
   return !/^\d[\d.,]*(?:\s*[A-Za-z]{2}|\s+\S+\s+\S+\s+\S|\s*[(\[][A-Za-z]{2})/.test(content) && !/^[\d.,]+[-–]/.test(content);
 }
 
+/** Where the formula between single dollars ends that begins at a position; -1 where none does. */
+function dollarEnd(src: string, pos: number, from: number): number {
+  if (src[pos] !== "$" || src[pos + 1] === "$" || /[\w$\\]/.test(String.fromCharCode(before(src, pos)))) return -1;
+  const rest = src[pos + 1];
+  if (!rest || /\s/.test(rest)) return -1;
+  let end = from;
+  while (end > 0 && src[end - 1] === "\\" && end - pos < LONGEST_INLINE) end = src.indexOf("$", end + 1);
+  if (end < 0 || end - pos > LONGEST_INLINE || /\s/.test(src[end - 1]!)) return -1;
+  const content = src.slice(pos + 1, end);
+  const isOrdinal = /[A-Za-z]/.test(content) && ORDINAL.test(src.slice(end + 1, end + 4)); // the $i$th
+  if (/[\w$]/.test(src[end + 1] ?? "") && !isOrdinal) return -1;
+  return content.includes("`") || !looksLikeMaths(content.replace(PLACES, "")) ? -1 : end;
+}
+
 /** A formula between single dollars. */
 function dollar(state: StateInline, silent: boolean): boolean {
   const { src, pos, posMax } = state;
-  if (src[pos] !== "$" || src[pos + 1] === "$") return false;
-  if (/[\w$\\]/.test(String.fromCharCode(before(src, pos)))) return false;
-  const rest = src[pos + 1];
-  if (!rest || /\s/.test(rest)) return false;
-  let end = next(state, "$", pos + 1);
-  while (end > 0 && src[end - 1] === "\\" && end - pos < LONGEST_INLINE) end = src.indexOf("$", end + 1);
-  if (end < 0 || end >= posMax || end - pos > LONGEST_INLINE) return false;
-  if (/\s/.test(src[end - 1]!) || /[\w$]/.test(src[end + 1] ?? "")) return false;
-  const content = src.slice(pos + 1, end);
-  if (content.includes("`") || !looksLikeMaths(content.replace(PLACES, ""))) return false;
-  return take(state, silent, "$", content, end + 1);
+  if (src[pos] !== "$") return false;
+  const end = dollarEnd(src, pos, next(state, "$", pos + 1));
+  return end >= 0 && end < posMax && take(state, silent, "$", src.slice(pos + 1, end), end + 1);
+}
+
+/** The formula that begins at a position of a line, with its signs; undefined where none does. */
+export function formulaAt(line: { src: string }, at: number): string | undefined {
+  const { src } = line;
+  if (src[at] === "$" && src[at + 1] !== "$") {
+    const end = dollarEnd(src, at, next(line, "$", at + 1));
+    return end < 0 ? undefined : src.slice(at, end + 1);
+  }
+  const closes = CLOSES[src.slice(at, at + 2)];
+  const end = closes ? next(line, closes, at + 2) : -1;
+  return end < 0 || end - at > LONGEST_INLINE ? undefined : src.slice(at, end + 2);
 }
 
 /** A formula between \( \), \[ \] or $$ $$. */

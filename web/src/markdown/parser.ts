@@ -3,6 +3,7 @@
 import MarkdownIt, { type Env, type StateCore, type Token } from "markdown-it";
 import cjkFriendly from "markdown-it-cjk-friendly";
 import { fences } from "./fences_syntax";
+import { headings } from "./headings_syntax";
 import { html } from "./html_syntax";
 import { maths } from "./maths_syntax";
 import { nesting } from "./nesting_syntax";
@@ -15,7 +16,7 @@ export type { Env };
 const parser = MarkdownIt({ html: false, breaks: true, linkify: true, typographer: false, maxNesting: 60 });
 parser.linkify.set({ fuzzyLink: false, fuzzyEmail: false, fuzzyIP: false }); // main.py and README.md are no addresses
 parser.normalizeLinkText = (address) => address; // as it was written
-parser.use(cjkFriendly).use(places).use(fences).use(tables).use(maths).use(html).use(notes).use(nesting);
+parser.use(cjkFriendly).use(places).use(fences).use(headings).use(tables).use(maths).use(html).use(notes).use(nesting);
 parser.core.ruler.push("page", forThePage);
 
 const TASK = /^\[([ xX])\](?:\s|$)/;
@@ -24,7 +25,7 @@ const TASK = /^\[([ xX])\](?:\s|$)/;
 function forThePage(state: StateCore): void {
   state.tokens.forEach((token, index) => {
     if (/^h[1-6]$/.test(token.tag)) {
-      token.attrSet("class", `level${token.tag[1]}`);
+      if (token.nesting > 0) token.attrSet("class", `level${token.tag[1]}`);
       token.tag = `h${Math.min(6, Number(token.tag[1]) + 1)}`;
     }
     const style = token.attrGet("style");

@@ -1,16 +1,27 @@
-// Rows of tables: a "|" in code is no border, and no cell is dropped that has no column.
+// Rows of tables: a "|" in code or in a formula is no border, and no cell is dropped that has no column.
 import type { MarkdownIt, StateBlock, Token } from "markdown-it";
+import { formulaAt } from "./maths_syntax";
 
 type Rule = (state: StateBlock, startLine: number, endLine: number, silent: boolean) => boolean;
 
 const LONGEST = 10_000;
 
-/** The cells of a row; undefined where markdown-it is right. */
+/** The cells of a row; undefined where markdown-it is right. A "|" in a formula is no border where there are too many. */
 export function cellsOf(line: string, columns: number): string[] | undefined {
   if (line.length > LONGEST || !line.includes("|")) return undefined;
+  const row = line.trim().replace(/^\|/, "");
+  const state = { src: row };
+  const cells = split(row, (at) => codeAt(row, at));
+  if (cells.length <= columns) return cells;
+  const withFormulas = split(row, (at) => formulaAt(state, at) ?? codeAt(row, at));
+  if (withFormulas.length === columns) return withFormulas;
+  return [...cells.slice(0, columns - 1), cells.slice(columns - 1).join(" | ")];
+}
+
+/** The parts of a row between its borders. takenAt: what is one at a position, whatever it has in it. */
+function split(row: string, takenAt: (at: number) => string): string[] {
   const cells: string[] = [];
   let cell = "";
-  const row = line.trim().replace(/^\|/, "");
   for (let at = 0; at < row.length; at++) {
     const character = row[at]!;
     if (character === "\\" && row[at + 1] === "|") {
@@ -20,17 +31,18 @@ export function cellsOf(line: string, columns: number): string[] | undefined {
       cells.push(cell.trim());
       cell = "";
     } else {
-      const code = character === "`" ? codeAt(row, at) : character;
-      cell += code.replaceAll("\\|", "|");
-      at += code.length - 1;
+      const taken = takenAt(at);
+      cell += taken.replaceAll("\\|", "|");
+      at += taken.length - 1;
     }
   }
   if (cell.trim() || !row.endsWith("|")) cells.push(cell.trim());
-  return cells.length > columns ? [...cells.slice(0, columns - 1), cells.slice(columns - 1).join(" | ")] : cells;
+  return cells;
 }
 
 /** Code from its first ` to its last, or the first ones where it is none. */
 function codeAt(row: string, begin: number): string {
+  if (row[begin] !== "`") return row[begin]!;
   const ticks = /`+/y;
   ticks.lastIndex = begin;
   const opens = ticks.exec(row)![0];

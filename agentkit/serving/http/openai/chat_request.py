@@ -12,6 +12,7 @@ from agentkit.running.held_messages import HELD
 from agentkit.running.open_questions import QUESTION
 from agentkit.serving.exchange import UserInput
 from agentkit.serving.http.dependencies import State
+from agentkit.serving.http.openai.anthropic_parts import as_chat_messages
 from agentkit.serving.http.openai.client_tools import client_tools, tool_choice
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.openai.fields import MAX_ANSWERS, needing_a_model, sampling_of
@@ -142,7 +143,13 @@ class CompletionRequest(BaseModel):
     presence_penalty: Annotated[Penalty, Field(description="Presence penalty.")] = None
     frequency_penalty: Annotated[Penalty, Field(description="Frequency penalty.")] = None
 
-    _as_chat = model_validator(mode="before")(as_chat)
+    @model_validator(mode="before")
+    @classmethod
+    def _as_chat(cls, values: Any) -> Any:
+        """The fields of a request that is written as another API has them."""
+        made = as_chat(values)
+        is_chat = isinstance(made, dict) and "messages" in made
+        return {**made, "messages": as_chat_messages(made["messages"])} if is_chat else made
 
     @property
     def given(self) -> dict[str, Any]:

@@ -5,15 +5,23 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from agentkit.serving.http.openai.errors import RefusedRequestError
-from agentkit.serving.http.openai.responses.tools import custom_arguments, function_name
+from agentkit.serving.http.openai.responses.tools import TOOL_SEARCH, custom_arguments, function_name, names_of_loaded
 
 MAX_ITEMS = 10_000
 
 Item = Mapping[str, Any]
 
 _TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text")
-_PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "custom_tool_call": "ctc"}
-_WITH_STATUS = ("message", "function_call", "function_call_output")
+_PREFIXES = {
+    "message": "msg",
+    "reasoning": "rs",
+    "function_call": "fc",
+    "custom_tool_call": "ctc",
+    "tool_search_call": "tsc",
+    "tool_search_output": "tso",
+    "additional_tools": "at",
+}
+_WITH_STATUS = ("message", "function_call", "function_call_output", "tool_search_call", "tool_search_output")
 _ROLES = ("user", "assistant", "system", "developer")
 
 
@@ -95,12 +103,17 @@ class _Messages:
             self._call(item, path)
         elif kind in ("function_call_output", "custom_tool_call_output"):
             self._output(item, path)
-        else:
+        elif kind in ("tool_search_call", "tool_search_output"):
+            self._search(item, path)
+        elif kind != "additional_tools":  # which says nothing, and is taken where the tools are
             what = f"{kind!r:.40} is not supported" if isinstance(kind, str) else "is missing"
             raise refused(f"{path}.type", what, "unsupported_value")
 
     def _message(self, item: Item, path: str) -> None:
         role = item.get("role")
+        if role == "tool":  # as a chat completion has it
+            self._output({"call_id": item.get("tool_call_id"), "output": item.get("content")}, path)
+            return
         if role not in _ROLES:
             raise refused(f"{path}.role", f"must be one of {', '.join(_ROLES)}")
         content = content_of(item.get("content"), f"{path}.content")
@@ -109,7 +122,19 @@ class _Messages:
             self.made.append({"role": role, "content": content})
             return
         message = self._reply(is_new="content" in (self._open or {}))
-        message["content"] = content
+        calls = item.get("tool_calls") or []
+        if content or not calls:
+            message["content"] = content
+        if not isinstance(calls, list):
+            raise refused(f"{path}.tool_calls", "must be a list of calls of functions")
+        for call in calls:  # as a chat completion has them
+            self._chat_call(call, path)
+
+    def _chat_call(self, call: Any, path: str) -> None:
+        made = call.get("function") if isinstance(call, dict) else None
+        if not isinstance(made, dict):
+            raise refused(f"{path}.tool_calls", "must be a list of calls of functions")
+        self._call({"type": "function_call", **made, "call_id": call.get("id")}, path)
 
     def _reasoning(self, item: Item, path: str) -> None:
         texts = [_texts(item.get(name), f"{path}.{name}") for name in ("content", "summary") if item.get(name)]
@@ -122,7 +147,7 @@ class _Messages:
         call_id = _text(item, "call_id", path)
         name = function_name(_text(item, "name", path), item.get("namespace"))
         is_custom = item["type"] == "custom_tool_call"
-        arguments = custom_arguments(_text(item, "input", path)) if is_custom else _text(item, "arguments", path)
+        arguments = custom_arguments(_text(item, "input", path)) if is_custom else _json_text(item, "arguments", path)
         if call_id in self._known:
             return  # it is in the conversation that is continued
         self._calls.add(call_id)
@@ -135,9 +160,22 @@ class _Messages:
         if call_id not in self._calls:
             text = f"No tool call found for function call output with call_id {call_id[:80]}."
             raise RefusedRequestError(400, text, "input")
-        content = content_of(item.get("output"), f"{path}.output")
+        output = item.get("output")
+        content = json_of(output) if isinstance(output, dict) else content_of(output, f"{path}.output")
         self._open = None
         self.made.append({"role": "tool", "tool_call_id": call_id, "content": content})
+
+    def _search(self, item: Item, path: str) -> None:
+        """A search for tools that the client has done. One of OpenAI's own has no id, and nothing to tell."""
+        if item.get("call_id") is None:
+            return
+        given = {key: item[key] for key in ("call_id", "arguments") if key in item}
+        if item["type"] == "tool_search_call":
+            self._call({"type": "function_call", "name": TOOL_SEARCH, **given}, path)
+            return
+        names = names_of_loaded(item, path)
+        told = f"Tools that can be called now: {', '.join(names)}" if names else "No tools were found."
+        self._output({**given, "output": told}, path)
 
     def _reply(self, is_new: bool = False) -> dict[str, Any]:
         """The assistant's message that is being put together."""
@@ -159,6 +197,20 @@ def _text(item: Item, name: str, path: str) -> str:
     if not isinstance(value, str):
         raise refused(f"{path}.{name}", "must be a text")
     return value
+
+
+def _json_text(item: Item, name: str, path: str) -> str:
+    """A text of JSON, which some clients send as what it stands for."""
+    value = item.get(name)
+    return json_of(value) if isinstance(value, dict) else _text(item, name, path)
+
+
+def json_of(value: Mapping[str, Any]) -> str:
+    """An object as the text that a message has in its place."""
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        raise refused("input", "is nested too deeply") from None
 
 
 def _texts(parts: Any, path: str) -> str:
@@ -190,7 +242,10 @@ def _part(part: Any, path: str) -> dict[str, Any]:
         return dict(part)
     if kind == "input_file" and isinstance(part.get("file_data"), str):
         return {"type": "file", "file": {key: part[key] for key in ("filename", "file_data") if part.get(key)}}
-    if kind != "input_image":
+    address = part.get("image_url") if kind == "image_url" else None
+    if isinstance(address, dict):  # as a chat completion has it
+        return {"type": "image_url", "image_url": dict(address)}
+    if kind not in ("input_image", "image_url"):
         what = f"{kind!r:.40} is not supported" if isinstance(kind, str) else "is missing"
         what += ": the service stores no files, send file_data" if kind == "input_file" else ""
         raise refused(f"{path}.type", what, "unsupported_value")

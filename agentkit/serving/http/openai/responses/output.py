@@ -22,6 +22,8 @@ Annotate = Callable[[int], list[Annotation]]
 _INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
 _FUNCTION_CALL = ("function_call", "arguments", "function_call_arguments")
 _CUSTOM_CALL = ("custom_tool_call", "input", "custom_tool_call_input")
+_SEARCH_CALL = "tool_search_call"
+_PREFIXES = {"message": "msg", "reasoning": "rs", "function_call": "fc", "custom_tool_call": "ctc", _SEARCH_CALL: "tsc"}
 _LOGPROB = ("token", "bytes", "logprob", "top_logprobs")
 
 
@@ -228,7 +230,7 @@ class Output:
         return {"type": "summary_text" if self._summarizes else "reasoning_text", "text": text}
 
     def _item_id(self, kind: str) -> str:
-        prefix = {"message": "msg", "reasoning": "rs", "function_call": "fc", "custom_tool_call": "ctc"}[kind]
+        prefix = _PREFIXES[kind]
         return f"{prefix}_{self._token}{len(self._items):02}"
 
     # ---- items that are there at once
@@ -248,6 +250,9 @@ class Output:
     def _call(self, call: ToolCall, status: str) -> Iterator[StreamEvent]:
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         form = self._forms.get(name, Form(name))
+        if form.is_search:
+            yield from self._search(call, form, status)
+            return
         kind, key, events = _CUSTOM_CALL if form.is_custom else _FUNCTION_CALL
         fields = form.written(arguments)
         text, ending = fields[key], {} if form.is_custom else {"name": form.name}
@@ -259,6 +264,12 @@ class Output:
         yield self._event(f"response.{events}.delta", **place, delta=text)
         self._items[-1][key] = text
         yield self._event(f"response.{events}.done", **place, **{key: text}, **ending)
+        yield from self._done(status)
+
+    def _search(self, call: ToolCall, form: Form, status: str) -> Iterator[StreamEvent]:
+        item = {"id": self._item_id(_SEARCH_CALL), "type": _SEARCH_CALL, "status": "in_progress", "call_id": call["id"]}
+        self._items.append({**item, **form.written(call["function"]["arguments"])})
+        yield self._event("response.output_item.added", output_index=len(self._items) - 1, item=dict(self._items[-1]))
         yield from self._done(status)
 
 

@@ -111,10 +111,10 @@ class AskedResponse:
 def asked_response(body: ResponseRequest, subject: str, state: State) -> AskedResponse:
     """Return what to run for a request; it reads the session store. Raises RefusedRequestError for what can't be met,
     SessionError."""
-    extra, offered = _passed(body), offered_tools(body.tools)
+    extra, items = _passed(body), resolved(input_items(body.input), state.responses.items_of(subject))
+    offered = offered_tools(body.tools, items)
     earlier = _earlier(body, subject, state)
     instructions = [system(body.instructions)] if body.instructions else []
-    items = resolved(input_items(body.input), state.responses.items_of(subject))
     calls = {call["id"] for message in earlier for call in message.get("tool_calls") or ()}
     messages = chat_messages(items, calls)
     fields = {"messages": messages, **_chat_fields(body, offered), **extra}
@@ -275,8 +275,6 @@ def _renamed(param: str) -> str:
         return param.replace("response_format.json_schema", "text.format", 1)
     name, _, _ = param.partition(".")
     name = name.partition("[")[0]
-    if name == "tools":
-        return param.replace(".function", "", 1)
     if name == "messages":
         return "input"
     return param.replace(name, MOVED[name], 1) if name in MOVED else param

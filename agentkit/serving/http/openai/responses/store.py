@@ -26,7 +26,7 @@ MAX_REFERENCED = 256
 
 _PREFIX = f"{INTERNAL}response."
 _ID = re.compile(r"resp_([0-9a-f]{48})")
-_ITEM_ID = re.compile(r"(?:msg|rs|fc|ctc)_([0-9a-f]{48})[0-9]{2,4}")
+_ITEM_ID = re.compile(r"(?:msg|rs|fc|ctc|tsc)_([0-9a-f]{48})[0-9]{2,4}")
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,15 @@
 """The tools of a Responses request as functions of a chat, and their calls in the form of this API again.
 
 A custom tool, whose input is a text, is offered as a function with that text as its only argument; a tool in a
-namespace, such as those of the MCP servers of a client, by a name that has both. What OpenAI runs itself, or has
-trained its models for, is not offered.
+namespace, such as those of the MCP servers of a client, by a name that has both; a search for tools that the client
+does itself as a function too. Items of the input may bring further tools. What OpenAI runs itself, or has trained its
+models for, is not offered.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,11 @@ MAX_NAME = 64
 _INPUT = "input"
 _ENTRY = re.compile(r"tools\[([0-9]{1,6})\]")
 _KNOWN = ("function", "custom", "namespace")
+_LOADING = ("additional_tools", "tool_search_output")
+
+TOOL_SEARCH = "tool_search"
+"""A tool that looks for further tools, and the name of its function. Clients such as Codex do the search themselves
+(`"execution": "client"`)."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,12 @@ class Form:
     name: str
     namespace: str | None = None
     is_custom: bool = False
+    is_search: bool = False
 
     def written(self, arguments: str) -> dict[str, Any]:
         """The fields of a call. arguments: of its function."""
+        if self.is_search:
+            return {"execution": "client", "arguments": read_arguments(arguments) or {}}
         place = {} if self.namespace is None else {"namespace": self.namespace}
         said = {_INPUT: custom_input(arguments)} if self.is_custom else {"arguments": arguments}
         return {"name": self.name, **place, **said}
@@ -60,12 +69,36 @@ class Offered:
     forms: dict[str, Form] = field(default_factory=dict)
     told: list[Mapping[str, Any]] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    _names: set[str] = field(default_factory=set)
 
     def param(self, param: str) -> str:
         """The field of the request that a field of the chat completion is made of. param: its path."""
         found = _ENTRY.match(param)
         place = int(found[1]) if found is not None else len(self.paths)
-        return param if found is None or place >= len(self.paths) else self.paths[place] + param[found.end() :]
+        if found is None or place >= len(self.paths):
+            return param
+        return self.paths[place] + param[found.end() :].replace(".function", "", 1)
+
+    def add(self, entry: Any, path: str, is_again: bool = False) -> None:
+        """Take a tool of the client. path: where it stands. is_again: whether it may be there already. Raises
+        RefusedRequestError."""
+        kind = entry.get("type") if isinstance(entry, Mapping) else None
+        if isinstance(kind, str) and kind in BUILT_IN and not _is_own_search(entry):
+            self.left_out.setdefault(kind, path)
+            return
+        forms: dict[str, Form] = {}
+        for where, function in _functions(entry, path, forms):
+            name = _name_of(function)
+            if is_again and name in self._names:
+                continue
+            if name is not None:
+                self._names.add(name)
+            if name in forms:
+                self.forms[name] = forms[name]
+            self.functions.append(function)
+            self.paths.append(where)
+        if not is_again:
+            self.told.append(entry)
 
 
 def chat_choice(given: Any) -> Any:
@@ -84,22 +117,18 @@ def _chosen(given: Any) -> Any:
     return {"type": "function", "name": function_name(given["name"], given.get("namespace"))}
 
 
-def offered_tools(given: Any) -> Offered:
-    """The tools of a request. given: its field `tools`. Raises RefusedRequestError that names the entry; of what is
-    wrong with a function more is found where it is one of a chat completion."""
+def offered_tools(given: Any, items: Sequence[Mapping[str, Any]] = ()) -> Offered:
+    """The tools of a request. given: its field `tools`. items: its input, which may bring more. Raises
+    RefusedRequestError that names the entry; of what is wrong with a function more is found where it is one of a chat
+    completion."""
     offered = Offered()
-    if not isinstance(given, list):
+    if not isinstance(given, list | None):
         offered.functions = given
         return offered
-    for place, entry in enumerate(given):
-        kind = entry.get("type") if isinstance(entry, Mapping) else None
-        if isinstance(kind, str) and kind in BUILT_IN:
-            offered.left_out.setdefault(kind, f"tools[{place}]")
-            continue
-        for path, function in _functions(entry, f"tools[{place}]", offered.forms):
-            offered.functions.append(function)
-            offered.paths.append(path)
-        offered.told.append(entry)
+    for place, entry in enumerate(given or ()):
+        offered.add(entry, f"tools[{place}]")
+    for path, entry in loaded_tools(items):
+        offered.add(entry, path, is_again=True)
     if offered.left_out and not offered.functions:
         kind, path = next(iter(offered.left_out.items()))
         text = f"{kind!r} is OpenAI's own: this service does not have it, and the request has no other"
@@ -107,8 +136,43 @@ def offered_tools(given: Any) -> Offered:
     return offered
 
 
+def loaded_tools(items: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The tools that items of the input bring, each with its path: what a client's search has found, and what it adds
+    in the middle of a conversation. Raises RefusedRequestError."""
+    for number, item in enumerate(items):
+        if item.get("type") not in _LOADING:
+            continue
+        path = f"input[{number}].tools"
+        if not isinstance(item.get("tools"), list):
+            raise _refused(path, "must be a list of tools")
+        yield from ((f"{path}[{place}]", entry) for place, entry in enumerate(item["tools"]))
+
+
+def names_of_loaded(item: Mapping[str, Any], path: str) -> list[str]:
+    """The names of the functions of the tools that an item brings. path: of the item. Raises RefusedRequestError."""
+    loaded = Offered()
+    for place, entry in enumerate(item.get("tools") or ()):
+        loaded.add(entry, f"{path}.tools[{place}]", is_again=True)
+    return [name for name in map(_name_of, loaded.functions) if name is not None]
+
+
+def _is_own_search(entry: Mapping[str, Any]) -> bool:
+    return entry.get("type") == TOOL_SEARCH and entry.get("execution") == "client"
+
+
+def _name_of(function: Any) -> str | None:
+    inner = function.get("function", function) if isinstance(function, Mapping) else None
+    name = inner.get("name") if isinstance(inner, Mapping) else None
+    return name if isinstance(name, str) else None
+
+
 def _functions(entry: Any, path: str, forms: dict[str, Form]) -> Iterator[tuple[str, Any]]:
     """The functions of a tool, each with its path."""
+    if isinstance(entry, Mapping) and _is_own_search(entry):
+        forms[TOOL_SEARCH] = Form(TOOL_SEARCH, is_search=True)
+        fields = {key: entry[key] for key in ("description", "parameters") if entry.get(key) is not None}
+        yield path, {"type": "function", "function": {"name": TOOL_SEARCH, **fields}}
+        return
     if not isinstance(entry, Mapping) or entry.get("type") not in _KNOWN:
         yield path, entry  # refused as a tool of a chat completion
         return
