@@ -112,6 +112,10 @@ class Usage:
             self.seconds + other.seconds,
         )
 
+    def __radd__(self, other: int) -> "Usage":
+        """What `sum(usages)` begins with is 0."""
+        return self if other == 0 else NotImplemented
+
     def __sub__(self, other: "Usage") -> "Usage":
         return self + Usage(
             -other.requests,

@@ -8,8 +8,8 @@ import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from agentkit.history.call_parts import ARGUMENTS
 from agentkit.history.call_results import key_of, places_of_results
-from agentkit.history.forms import ARGUMENTS
 from agentkit.history.given import given_messages
 from agentkit.history.parts import chat_part, is_content, is_shown
 from agentkit.message import SHOWN, Part, is_plain_text, response_of, returned_text, tool_result, unwrapped_response

@@ -212,7 +212,7 @@ LAYERS = [
     ],
     ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
-    ["text.special_tokens", "text.any_format"],
+    ["text.special_tokens", "text.any_format", "history.call_parts"],
     ["transcript", "history.plain", "history.parts", "history.forms", "history.call_results"],
     ["history.given", "event", "text.parser", "text.verbatim", "text.tools_as_text"],
     ["taint.texts", "tooling.context"],

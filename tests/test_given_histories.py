@@ -249,6 +249,67 @@ OTHER_APIS: dict[str, list[dict[str, Any]]] = {
         {"role": "assistant", "content": [VERCEL]},
         {"role": "tool", "content": [{"type": "tool-result", "toolCallId": "t", "toolName": "f", "output": "nine"}]},
     ],
+    "Bedrock, Strands": [
+        {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t", "name": "f", "input": {"x": 1}}}]},
+        {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "nine"}]}}]},
+    ],
+    "pydantic-ai": [
+        {
+            "kind": "response",
+            "parts": [{"part_kind": "tool-call", "tool_name": "f", "args": '{"x": 1}', "tool_call_id": "t"}],
+        },
+        {
+            "kind": "request",
+            "parts": [{"part_kind": "tool-return", "tool_name": "f", "content": "nine", "tool_call_id": "t"}],
+        },
+    ],
+    "AutoGen": [
+        {"type": "AssistantMessage", "content": [{"id": "t", "name": "f", "arguments": '{"x": 1}'}]},
+        {"type": "FunctionExecutionResultMessage", "content": [{"call_id": "t", "content": "nine", "name": "f"}]},
+    ],
+    "Microsoft agent-framework": [
+        {
+            "role": {"type": "role", "value": "assistant"},
+            "contents": [{"type": "function_call", "call_id": "t", "name": "f", "arguments": '{"x": 1}'}],
+        },
+        {
+            "role": {"type": "role", "value": "tool"},
+            "contents": [{"type": "function_result", "call_id": "t", "result": "nine"}],
+        },
+    ],
+    "Semantic Kernel": [
+        {
+            "role": "assistant",
+            "items": [{"content_type": "function_call", "id": "t", "name": "f", "arguments": '{"x": 1}'}],
+        },
+        {"role": "tool", "items": [{"content_type": "function_result", "id": "t", "name": "f", "result": "nine"}]},
+    ],
+    "Haystack": [
+        {
+            "role": "assistant",
+            "content": [{"tool_call": {"tool_name": "f", "arguments": {"x": 1}, "id": "t"}}],
+        },
+        {"role": "tool", "content": [{"tool_call_result": {"result": "nine", "origin": {"id": "t"}, "error": False}}]},
+    ],
+    "LlamaIndex": [
+        {
+            "role": "assistant",
+            "blocks": [{"block_type": "tool_call", "tool_call_id": "t", "tool_name": "f", "tool_kwargs": {"x": 1}}],
+        },
+        {
+            "role": "tool",
+            "blocks": [{"block_type": "text", "text": "nine"}],
+            "additional_kwargs": {"tool_call_id": "t", "name": "f"},
+        },
+    ],
+    "LlamaIndex, calls beside": [
+        {"role": "assistant", "blocks": [], "additional_kwargs": {"tool_calls": [call("t", "f", '{"x": 1}')]}},
+        {
+            "role": "tool",
+            "blocks": [{"block_type": "text", "text": "nine"}],
+            "additional_kwargs": {"tool_call_id": "t"},
+        },
+    ],
 }
 
 
@@ -258,8 +319,79 @@ def test_calls_and_results_of_other_apis_are_calls_and_results(url: str, history
     function = messages[1]["tool_calls"][0]["function"]
     assert (function["name"], json.loads(function["arguments"])) == ("f", {"x": 1})
     assert (messages[2]["role"], messages[2]["tool_call_id"]) == ("tool", messages[1]["tool_calls"][0]["id"])
-    assert "nine" in messages[2]["content"]
+    assert "nine" in json.dumps(messages[2]["content"])
     assert repairs
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "USER", "message": "Which harbour?"},
+        {"role": "user", "text": "Which harbour?"},
+        {"role": "user", "parts": [{"text": "Which harbour?"}]},
+        {"role": "user", "blocks": [{"block_type": "text", "text": "Which harbour?"}], "additional_kwargs": {}},
+        {"role": "user", "items": [{"content_type": "text", "text": "Which harbour?"}]},
+        {"role": {"type": "role", "value": "user"}, "contents": [{"type": "text", "text": "Which harbour?"}]},
+        {"type": "UserMessage", "content": "Which harbour?", "source": "user"},
+        {"kind": "request", "parts": [{"part_kind": "user-prompt", "content": "Which harbour?"}]},
+    ],
+    ids=["Cohere", "rows", "Gemini", "LlamaIndex", "Semantic Kernel", "agent-framework", "AutoGen", "pydantic-ai"],
+)
+def test_what_a_message_says_under_another_key_is_sent(url: str, message: Any) -> None:
+    """pydantic/pydantic-ai#208, #882, #3038: histories of another library are loaded from a database."""
+    messages, repairs = sent(url, [message])
+    assert messages[0]["role"] == "user"
+    assert messages[0]["content"] in ("Which harbour?", [{"type": "text", "text": "Which harbour?"}])
+    assert repairs
+
+
+def test_a_content_comes_before_other_keys(url: str) -> None:
+    """The parts of a page's message say the same again."""
+    messages, _ = sent(url, [{**ASK, "parts": [{"type": "text", "text": "Go."}], "text": "Something else."}])
+    assert messages == [ASK]
+
+
+def test_a_conversation_of_pydantic_ai_is_continued(url: str) -> None:
+    """pydantic/pydantic-ai#3677: its messages as a chat server takes them. As JSON and as objects."""
+
+    def part(kind: str, **fields: Any) -> dict[str, Any]:
+        return {"part_kind": kind, **fields}
+
+    history = [
+        {
+            "kind": "request",
+            "parts": [part("system-prompt", content="Be brief."), part("user-prompt", content=["See:", {"url": URL}])],
+        },
+        {
+            "kind": "response",
+            "parts": [
+                part("thinking", content="Hm."),
+                part("text", content="I look."),
+                part("tool-call", tool_name="f", args={"x": 1}, tool_call_id="t"),
+                part("tool-call", tool_name="f", args={"x": 2}, tool_call_id="u"),
+            ],
+        },
+        {
+            "kind": "request",
+            "parts": [
+                part("tool-return", tool_name="f", content={"found": 9}, tool_call_id="t"),
+                part("retry-prompt", tool_name="f", content="Too large.", tool_call_id="u"),
+            ],
+        },
+        {"kind": "response", "parts": [part("text", content="Nine.")]},
+    ]
+    messages, _ = sent(url, history)
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "tool", "tool", "assistant"]
+    assert messages[1]["content"] == [{"type": "text", "text": "See:"}, IMAGE]
+    assert messages[2]["content"] == "I look."
+    assert [each["id"] for each in messages[2]["tool_calls"]] == ["t", "u"]
+    assert [message["content"] for message in messages[3:5]] == ['{"found": 9}', "Too large."]
+    assert messages[5]["content"] == "Nine."
+    objects = [
+        SimpleNamespace(kind=turn["kind"], parts=[SimpleNamespace(**each) for each in turn["parts"]])  # type: ignore[arg-type]
+        for turn in history
+    ]
+    assert sent(url, objects)[0] == messages
 
 
 def test_calls_of_one_reply_stay_together(url: str) -> None:
@@ -363,6 +495,7 @@ def test_a_name_is_made_valid_or_removed(url: str, name: Any, made: str | None) 
         ("ai", "assistant"),
         ("bot", "assistant"),
         ("model", "assistant"),
+        ("tool-call", "assistant"),
         ("User", "user"),
         ("ASSISTANT", "assistant"),
     ],

@@ -70,3 +70,12 @@ def test_a_text_that_is_left_can_be_continued() -> None:
         assert next(pieces) == "One"
     assert pieces.result is None
     assert agent.run("And?", messages=pieces.messages).output == "Four."
+
+
+def test_the_usage_of_several_runs_is_their_sum() -> None:
+    """pydantic/pydantic-ai#5749, nicobailon/pi-subagents#348: what all runs of a job took, by Python's own `sum`."""
+    agent = Agent(ScriptedBackend(*["Hi."] * 3))
+    usages = [agent.run("Hello").usage for _ in range(3)]
+    assert sum(usages) == usages[0] + usages[1] + usages[2] == sum(usages, Usage())
+    with pytest.raises(TypeError):
+        1 + usages[0]

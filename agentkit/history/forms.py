@@ -1,23 +1,31 @@
-"""Messages in the forms of other APIs as chat messages: other names of roles, calls and results as parts of a content
-(Anthropic, Gemini), as items of a list of their own (the Responses API), or with keys of their own (LangChain)."""
+"""Messages in the forms of other APIs as chat messages: other names of roles and contents, calls and results as parts
+of a content (Anthropic, Gemini, Bedrock), as items of a list of their own (the Responses API), or with keys of their
+own (LangChain), and several messages in one (pydantic-ai)."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from agentkit.history.call_parts import IDS, call_of, result_of
+
 _ROLES = {
-    **dict.fromkeys(("human", "enduser", "customer"), "user"),
-    **dict.fromkeys(("ai", "bot", "model", "chatbot", "gpt", "llm", "aimessagechunk"), "assistant"),
+    **dict.fromkeys(("human", "enduser", "customer", "usermessage", "humanmessage"), "user"),
+    **dict.fromkeys(
+        ("ai", "bot", "model", "chatbot", "gpt", "llm", "aimessage", "aimessagechunk", "assistantmessage"), "assistant"
+    ),
     **dict.fromkeys(
         ("tool_result", "tool_response", "tool_output", "function_response", "ipython", "observation"), "tool"
     ),
+    **dict.fromkeys(("toolmessage", "functionexecutionresultmessage"), "tool"),
+    "systemmessage": "system",
 }
 """What other programs call the roles."""
+_STEPS = {"tool-call": "assistant", "tool-response": "tool"}
+"""Roles of smolagents; as a type these are parts of a message."""
 _CHAT = ("system", "developer", "user", "assistant", "tool", "function")
-_IDS = ("tool_call_id", "tool_use_id", "call_id", "toolCallId")
 _OF_CHAT = ("role", "content", "name", "tool_calls", "tool_call_id")
-ARGUMENTS = ("arguments", "args", "input", "parameters")
-"""The keys that other forms have for the arguments of a call."""
+_CONTENTS = ("parts", "blocks", "items", "contents", "text", "message")
+"""Where other programs have the content: Gemini, LlamaIndex, Semantic Kernel, agent-framework, Cohere."""
+_TURN_ROLES = {"system-prompt": "system", "user-prompt": "user", "retry-prompt": "user"}
 
 Told = tuple[list[dict[str, Any]], list[str]]
 """Chat messages, and what was changed for them, as the ends of sentences about the message."""
@@ -30,12 +38,14 @@ def chat_messages(message: dict[str, Any]) -> Told:
         return [_item(message)], [f"is an item of the Responses API ({kind}), which became a chat message"]
     if "role" not in message and kind == "reasoning":
         return [], ["is reasoning of the Responses API, which other servers can't read: left out"]
+    if "role" not in message and _is_turn(message):
+        return _turn(message), [f"is a {message['kind']} of pydantic-ai, which became chat messages"]
     message, told = _with_role(message)
-    if "parts" in message and "content" not in message and isinstance(message["parts"], list):
-        told.append("has parts instead of a content, which they became")
-        message = {**{key: value for key, value in message.items() if key != "parts"}, "content": message["parts"]}
+    for change in (_with_more, _with_content):
+        message, more = change(message)
+        told += more
     if message.get("role") in ("tool", "function") and not message.get("tool_call_id"):
-        given = next((message[key] for key in _IDS[1:] if isinstance(message.get(key), str)), None)
+        given = next((message[key] for key in IDS[1:] if isinstance(message.get(key), str)), None)
         if given is not None:
             message = {**message, "tool_call_id": given}
     content = message.get("content")
@@ -62,26 +72,76 @@ def _item(item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _with_more(message: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The message with the calls, or the id of one, that LangChain and LlamaIndex have beside it."""
+    more = message.get("additional_kwargs")
+    if not isinstance(more, Mapping):
+        return message, []
+    found = {key: more[key] for key in ("tool_calls", "tool_call_id") if more.get(key) and not message.get(key)}
+    return {**message, **found}, [f"has {key} in its additional_kwargs, which became its own" for key in found]
+
+
+def _with_content(message: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    other = next((key for key in _CONTENTS if isinstance(message.get(key), list | str)), None)
+    if other is None or "role" not in message or "content" in message:
+        return message, []
+    rest = {key: value for key, value in message.items() if key != other}
+    return {**rest, "content": message[other]}, [f"has {other} instead of a content, which it became"]
+
+
+def _is_turn(message: Mapping[str, Any]) -> bool:
+    parts = message.get("parts") if message.get("kind") in ("request", "response") else None
+    return isinstance(parts, list) and all(isinstance(part, Mapping) for part in parts)
+
+
+def _turn(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The chat messages of one of pydantic-ai: prompts and results are in a request, text and calls in a reply."""
+    parts = message["parts"]
+    if message["kind"] == "response":
+        content = [_reply_part(part) for part in parts]
+        return _divided({"role": "assistant", "content": content}, content)
+    made: list[dict[str, Any]] = []
+    for part in parts:
+        kind = part.get("part_kind")
+        is_result = kind == "tool-return" or (kind == "retry-prompt" and part.get("tool_name"))
+        result = result_of({**part, "part_kind": "tool-return"}) if is_result else None
+        made.append(result or {"role": _TURN_ROLES.get(str(kind), "user"), "content": part.get("content", part)})
+    return made
+
+
+def _reply_part(part: Mapping[str, Any]) -> Mapping[str, Any]:
+    content = part.get("content")
+    if part.get("part_kind") == "text" and isinstance(content, str):
+        return {"type": "text", "text": content}
+    if part.get("part_kind") == "thinking" and isinstance(content, str):
+        return {"type": "thinking", "thinking": content}
+    return part
+
+
 def _with_role(message: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    given = message.get("role", message.get("type"))
+    key = "role" if "role" in message else "type"
+    given = message.get(key)
+    if isinstance(given, Mapping):  # of agent-framework
+        given = given.get("value")
+        message = {**message, key: given} if isinstance(given, str) else message
     if not isinstance(given, str) or (given in _CHAT and "role" in message):
         return message, []
     lowered = given.strip().lower()
-    role = lowered if lowered in _CHAT else _ROLES.get(lowered)
+    known = _ROLES if key == "type" else _ROLES | _STEPS
+    role = lowered if lowered in _CHAT else known.get(lowered)
     if role is None:
         return message, []
-    key = "role" if "role" in message else "type"
     rest = {name: value for name, value in message.items() if name != key}
     return {"role": role, **rest}, [f"has the {key} {given!r}, which became the role {role!r}"]
 
 
 def _divided(message: dict[str, Any], content: list[Any]) -> list[dict[str, Any]]:
     """The message with calls and results that were parts of its content in their own places."""
-    calls = [call for part in content if (call := _call(part)) is not None]
-    results = [result for part in content if (result := _result(part)) is not None]
+    calls = [call for part in content if (call := call_of(part)) is not None]
+    results = [result for part in content if (result := result_of(part)) is not None]
     if not calls and not results:
         return [message]
-    rest = [part for part in content if _call(part) is None and _result(part) is None]
+    rest = [part for part in content if call_of(part) is None and result_of(part) is None]
     if calls and message.get("role") != "assistant":
         return [message]
     has_more = bool(calls or rest or message.get("tool_calls"))
@@ -96,34 +156,3 @@ def _divided(message: dict[str, Any], content: list[Any]) -> list[dict[str, Any]
     elif has_more:
         made.append({**message, "content": rest or None})
     return made
-
-
-def _call(part: Any) -> dict[str, Any] | None:
-    if not isinstance(part, Mapping):
-        return None
-    given = part.get("functionCall", part.get("function_call"))
-    if part.get("type") in ("tool_use", "tool_call", "tool-call", "function_call"):
-        given = part
-    if not isinstance(given, Mapping) or not isinstance(given.get("name", given.get("toolName")), str):
-        return None
-    arguments: Any = next((given[key] for key in ARGUMENTS if key in given), {})
-    function = {"name": given.get("name", given.get("toolName")), "arguments": _json(arguments)}
-    call_id = next((given[key] for key in ("id", *_IDS) if isinstance(given.get(key), str)), "")
-    return {"id": call_id, "type": "function", "function": function}
-
-
-def _result(part: Any) -> dict[str, Any] | None:
-    if not isinstance(part, Mapping):
-        return None
-    given = part.get("functionResponse", part.get("function_response"))
-    if isinstance(given, Mapping):
-        return {"role": "tool", "name": given.get("name"), "content": given.get("response")}
-    if part.get("type") not in ("tool_result", "tool-result"):
-        return None
-    call_id = next((part[key] for key in _IDS if isinstance(part.get(key), str)), None)
-    content = next((part[key] for key in ("content", "result", "output") if key in part), "")
-    return {"role": "tool", "tool_call_id": call_id, "content": content}
-
-
-def _json(arguments: Any) -> str:
-    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False, default=str)

@@ -9,7 +9,8 @@ _MAX_DEPTH = 100
 _PLAIN = (str, int, float, bool, type(None))
 _AS_TEXT = ("decimal.Decimal", "uuid.UUID")
 """Types by name, also of those derived from them: what does not use them need not load them."""
-_ROLES = ("role", "type")
+_ROLES = ("role", "type", "kind")
+"""What says who speaks; `kind` in pydantic-ai's messages."""
 
 
 def plain_message(given: Any) -> Any:

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, PydanticUserError, T
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
-from pydantic_core import SchemaError
+from pydantic_core import PydanticSerializationError, SchemaError, to_jsonable_python
 from typing_extensions import TypedDict  # pydantic wants this one on Python 3.11
 
 from agentkit.errors import ToolDefinitionError
@@ -35,7 +35,17 @@ _UNDESCRIBABLE = (
 
 class _Schemas(GenerateJsonSchema):
     """Pydantic's JSON schemas, with what a model can give alone: no field that a class sets itself (`init=False`), and
-    each value of an enum once, also where a member has two names."""
+    each value of an enum once, also where a member has two names. A default without JSON form (infinity, NaN, bytes, an
+    object) is left out without a warning: the argument is described all the same, and the default is its class's."""
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - declared so by pydantic
+
+    def encode_default(self, dft: Any) -> Any:
+        """Raises PydanticSerializationError, upon which pydantic leaves the default out."""
+        encoded = super().encode_default(dft)
+        if not _is_json(to_jsonable_python(dft, inf_nan_mode="constants", by_alias=self.by_alias, fallback=str)):
+            raise PydanticSerializationError(f"{dft!r} has no JSON form")
+        return encoded
 
     def is_subclass_schema(self, schema: Any) -> dict[str, Any]:
         """No JSON value is a class (`type[int]`): raises PydanticInvalidForJsonSchema."""
@@ -290,12 +300,27 @@ def _no_schema(name: str, parameter: str, error: Exception) -> ToolDefinitionErr
 
 
 def without_titles(schema: Any) -> Any:
-    """Returns the schema without the titles that pydantic derives from names; they add no information for a model."""
+    """Returns the schema without the titles that pydantic derives from names, which add no information for a model, and
+    without defaults and examples that can't be sent (infinity, NaN)."""
     if isinstance(schema, list):
         return [without_titles(entry) for entry in schema]
     if not isinstance(schema, dict):
         return schema
-    return {key: _inner(key, value) for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    return {key: _inner(key, value) for key, value in schema.items() if not _is_left_out(key, value)}
+
+
+def _is_left_out(key: str, value: Any) -> bool:
+    """Whether a key of a schema is not sent: a derived title; a default or examples for which JSON has no form."""
+    return (key == "title" and isinstance(value, str)) or (key in ("default", "examples") and not _is_json(value))
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a value has a JSON form, which infinity and NaN have not."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _inner(key: str, value: Any) -> Any:
@@ -323,11 +348,7 @@ def _default(hint: Any, default: Any) -> dict[str, Any]:
         return {}
     if isinstance(default, set | frozenset):
         value = sorted(value, key=repr)  # the order of a set differs between processes
-    try:
-        json.dumps(value, allow_nan=False)
-    except ValueError:
-        return {}
-    return {"default": value}
+    return {"default": value} if _is_json(value) else {}
 
 
 def _is_another(adapter: TypeAdapter[Any], value: Any, default: Any) -> bool:
