@@ -43,7 +43,7 @@ def _part(token: re.Match[str]) -> str | None:
     if token["other"] is None:
         return token["count"] or "("
     char = token["other"]
-    if char in "^$[]{}\"\\" or ord(char) < 32:
+    if char in '^$[]{}"\\' or ord(char) < 32:
         return None
     return char if char.isascii() else f"[{char}]"
 
@@ -56,7 +56,7 @@ def _escape(escape: str) -> str | None:
         return f"[{'^' if char.isupper() else ''}{_SHORT[char.lower()]}]"
     if char in _KEPT:
         return escape
-    return None if char.isalnum() or char in "\"\\" or not char.isprintable() else char
+    return None if char.isalnum() or char in '"\\' or not char.isprintable() else char
 
 
 def _set(inside: str, negated: str) -> str | None:
@@ -76,4 +76,4 @@ def _of_set(part: str) -> str | None:
         return part
     if part[1] in _SHORT:
         return _SHORT[part[1]]
-    return None if part[1].isalnum() or part[1] in "\"\\" or not part[1].isprintable() else part[1]
+    return None if part[1].isalnum() or part[1] in '"\\' or not part[1].isprintable() else part[1]

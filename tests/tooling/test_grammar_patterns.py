@@ -48,7 +48,9 @@ def test_a_pattern_is_sent_as_grammars_have_it_and_means_the_same(
 ) -> None:
     made = sent(regex, nested)["pattern"]
     assert not _UNKNOWN.search(made)
-    assert [re.search(made, each) is not None for each in (*right, *wrong)] == [True] * len(right) + [False] * len(wrong)
+    assert [re.search(made, each) is not None for each in (*right, *wrong)] == [True] * len(right) + [False] * len(
+        wrong
+    )
 
 
 @pytest.mark.parametrize("regex", TOLD)
