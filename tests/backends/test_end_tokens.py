@@ -30,6 +30,7 @@ def answered(text: str, size: int = 0, reason: str = "stop") -> tuple[str, Resul
         if isinstance(run, Result):
             return str(run.output), run
         shown = "".join(event.text for event in run if isinstance(event, TextDelta))
+        assert run.result is not None
         return shown, run.result
 
 
