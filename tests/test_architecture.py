@@ -162,7 +162,10 @@ LAYERS = [
     ["mcp.oauth"],
     ["mcp.settings", "mcp.content", "mcp.config_variables", "mcp.config_forms", "mcp.config_logins"],
     ["tooling.result_cache"],
-    ["tooling.signature", "tooling.hidden", "tooling.schema_forms", "tooling.record_fields"],
+    [
+        *("tooling.signature", "tooling.hidden", "tooling.schema_forms", "tooling.record_fields"),
+        "tooling.grammar_patterns",
+    ],
     ["tooling.schema_dialects", "tooling.reply_choice", "tooling.record_classes"],
     ["tooling.definition", "tooling.plain_arguments"],
     [
@@ -286,6 +289,7 @@ LAYERS = [
     ],
     ["backends.adapting", "lightllm.chosen_family"],
     ["middleware.*", "backends.fallback_calls", "lightllm.tool_call_types", "lightllm.generate_api", "testing.*"],
+    ["backends.end_tokens"],
     ["lightllm.openai_types", "lightllm.over_requests", "lightllm.request"],
     ["lightllm.chat_api", "lightllm.raw_prompts", "lightllm.resources"],
     ["lightllm.lightllm_transport"],
@@ -654,6 +658,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "backends.no_tool",
         "backends.tool_arrival",
         "backends.failed_calls",
+        "backends.end_tokens",
         "backends.turns",
         "sessions.damage",
         "sessions.waiting",

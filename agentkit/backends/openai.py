@@ -20,6 +20,7 @@ from agentkit.backends.chat_protocol import (
     check_sampling,
     merged_sampling,
 )
+from agentkit.backends.end_tokens import WithoutEndTokens
 from agentkit.backends.fallback_calls import PassThrough, ReplyText
 from agentkit.backends.message_form import MessageForm, message_form_of
 from agentkit.backends.tool_arrival import LEFT_OUT, SHOWS_TOOLS, note_arrival, note_missing_call, template_shows_tools
@@ -229,11 +230,12 @@ class OpenAIBackend(MadeByName):
         if self._is_self_hosted:
             note_arrival(self._learned, self, request, reply, self._shows_tools)
 
-    def _text_reader(self, request: Request) -> ReplyText | PassThrough:
+    def _text_reader(self, request: Request) -> ReplyText | PassThrough | WithoutEndTokens:
         if not self._reads_text:
             return PassThrough()
         reads_calls = self._text_calls and {**self._sampling, **request.sampling}.get("tool_choice") != "none"
-        return ReplyText(request, self.model, reads_calls=reads_calls)
+        reader = ReplyText(request, self.model, reads_calls=reads_calls)
+        return WithoutEndTokens(reader) if self._is_self_hosted else reader
 
     @property
     def stops_on_abort(self) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from agentkit.net.hosted import is_hosted
+from agentkit.tooling.grammar_patterns import in_grammar
 from agentkit.tooling.schema_forms import (
     Schema,
     changed,
@@ -205,8 +206,8 @@ def _is_strict(schema: Any, depth: int, sizes: _Sizes) -> bool:
 
 def self_hosted(schema: Mapping[str, Any]) -> Schema:
     """A schema that llama.cpp can compile to a grammar: no schema is `true` or `false`, references lead to definitions,
-    lists are not empty, repetitions not beyond 1,999, bounds not beyond 64 bits, and patterns plain."""
-    return changed(normal(schema), lambda each: in_counts(_without_unsafe_patterns(each)))
+    lists are not empty, repetitions not beyond 1,999, bounds not beyond 64 bits, and patterns such as it knows."""
+    return changed(normal(schema), lambda each: in_counts(_with_pattern_of_grammars(each)))
 
 
 def gemini(schema: Mapping[str, Any]) -> Schema:
@@ -305,6 +306,14 @@ def _any_of(schema: Schema) -> Schema:
 
 def _without_unsafe_patterns(schema: Schema) -> Schema:
     return noted(schema, "pattern") if not is_safe_pattern(schema.get("pattern", "")) else schema
+
+
+def _with_pattern_of_grammars(schema: Schema) -> Schema:
+    given = schema.get("pattern")
+    if given is None:
+        return schema
+    made = in_grammar(given) if is_safe_pattern(given) else None
+    return noted(schema, "pattern") if made is None else {**schema, "pattern": made}
 
 
 def _without(schema: Schema, keys: tuple[str, ...]) -> Schema:
