@@ -20,6 +20,8 @@ from cachetools import FIFOCache
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from agentkit._threads import WORKERS
+from agentkit.net.watcher import WATCHER, Watched
 from agentkit.serving.mqtt.callbacks import guarded
 from agentkit.serving.mqtt.isolation import Isolation
 from agentkit.serving.mqtt.limits import BrokerLimits
@@ -75,6 +77,17 @@ class _Sent:
         """The broker has confirmed it, or it may be lost."""
         if self.then is not None:
             self.then()
+
+
+class _Later:
+    """What is done when its time has come: by no thread of its own, since a broker may refuse thousands of messages."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+
+    def abort(self) -> None:
+        """See `agentkit.net.watcher.Abortable`."""
+        WORKERS.submit(self._work)
 
 
 class Sender:
@@ -237,9 +250,8 @@ class Sender:
         logger.warning("the broker does not take an answer now (reason code 0x%02x): again in %g s", code, seconds)
         with self._lock:
             self._postponed += 1
-        timer = threading.Timer(seconds, self._publish_again, [replace(sent, refusals=sent.refusals + 1)])
-        timer.daemon = True
-        timer.start()
+        again = replace(sent, refusals=sent.refusals + 1)
+        WATCHER.add(Watched(_Later(functools.partial(self._publish_again, again)), time.monotonic() + seconds))
 
     def _publish_again(self, sent: _Sent) -> None:
         with self._lock:
