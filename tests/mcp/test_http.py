@@ -22,7 +22,7 @@ from agentkit.errors import ConfigurationError, ToolError
 from agentkit.mcp import MCP
 from agentkit.mcp.channel import Message, Patience
 from agentkit.mcp.client import Client
-from agentkit.mcp.errors import Gone, MCPError, Slow
+from agentkit.mcp.errors import Gone, MCPError, Slow, Unreadable
 from agentkit.mcp.http import Http, streams
 from agentkit.mcp.http.sending import MAX_COOKIES
 from agentkit.mcp.questions import Question
@@ -406,11 +406,11 @@ def test_calls_that_are_left_within_a_response_that_ends_with_its_connection_lea
         channel = connected(server)
         for fault in ("half of the body", "keep-alives only", "endless body"):
             for _ in range(3):
-                with pytest.raises(Slow):
+                with pytest.raises((Slow, Unreadable)):  # an endless one may be too large before
                     call(channel, fault, streamed, Patience(0.2), closing=True)
         until(lambda: server.open_connections() <= 4)  # what is kept, and what tells that a call was cancelled
         channel.close()
-        until(lambda: server.open_connections() == 0)
+        until(lambda: gc.collect() >= 0 and server.open_connections() == 0)
 
 
 @pytest.mark.parametrize("keeps_alive", [True, False])
