@@ -32,12 +32,15 @@ class WithoutEndTokens:
     def __init__(self, inner: ReplyText) -> None:
         self._inner = inner
         self._held = ""
-        self._last = ""  # the character before what is held
+        self._before = ""  # the text before what is held, its last piece that is not empty
 
     def read(self, delta: TextDelta | ReasoningDelta | CallDelta) -> Iterable[Delta]:
         """Process a delta of the reply; return the deltas to emit, which must be iterated to the end."""
         if not isinstance(delta, TextDelta):
             return self._inner.read(delta) if not self._held else (*self._released(), *self._inner.read(delta))
+        if not self._held and "<" not in delta.text and "[" not in delta.text:  # as nearly all pieces of a reply
+            self._before = delta.text or self._before
+            return self._inner.read(delta)
         text = self._held + delta.text
         start = _start_of_end(text)
         if start == 0 and len(text) <= _MAX_HELD:
@@ -45,7 +48,7 @@ class WithoutEndTokens:
             return ()
         start = start if len(text) - start <= _MAX_HELD else len(text)
         self._held, text = text[start:], text[:start]
-        self._last = text[-1:] or self._last
+        self._before = text or self._before
         return self._inner.read(delta if text is delta.text else TextDelta(text))
 
     def finish(self, reply: Reply) -> Iterable[Delta | Reply]:
@@ -61,22 +64,20 @@ class WithoutEndTokens:
         token = next((each for each in TOKENS if self._held.startswith(each)), None)
         if token is None or _start_of_end(self._held, whole=True) or not content.endswith(self._held):
             return False
-        opened = _OPENED.get(token)
-        is_glued = not self._last or self._last == "\n" or not self._last.isspace()
-        return (
-            finish_reason in _ENDS and is_glued and self._last not in "`'\"(“‘«" and not (opened and opened in content)
-        )
+        opened, last = _OPENED.get(token), self._before[-1:]
+        is_glued = not last or last == "\n" or not last.isspace()
+        return finish_reason in _ENDS and is_glued and last not in "`'\"(“‘«" and not (opened and opened in content)
 
     def _released(self) -> Iterable[Delta]:
         if not self._held:
             return ()
-        text, self._held, self._last = self._held, "", self._held[-1]
+        text, self._held, self._before = self._held, "", self._held
         return self._inner.read(TextDelta(text))
 
 
 def _start_of_end(text: str, *, whole: bool = False) -> int:
     """Where the tokens at the end of a text begin, with white space between them. whole: not also part of one."""
-    if "<" not in text and "[" not in text:  # as nearly all pieces of a reply
+    if "<" not in text and "[" not in text:
         return len(text)
     from agentkit.text.call_format import partial_word_start
 
