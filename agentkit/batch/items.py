@@ -98,7 +98,7 @@ class Items:
         return self._checked
 
     def _read_all(self, ids: SeenIds | Ids) -> Checked:
-        reading = _Reading(self._source, ids, self._by_question, self.question is not None)
+        reading = self._reading(ids, self._by_question)
         models: Counter[str] = Counter()
         asked = Gathered()
         bad: list[BadLine] = []
@@ -153,7 +153,7 @@ class Items:
 
     def _unanswered(self, is_answered: Callable[[str], bool], bad: Set[int]) -> Iterator[Item]:
         ids = Ids(self._known)
-        reading = _Reading(self._source, ids, is_named=self.question is not None)
+        reading = self._reading(ids)
         last = self._last_line
         may_repeat = bool(self._known.repeated)
 
@@ -178,9 +178,12 @@ class Items:
                 yield self._item(entry, item_id, *reading.asked(entry[1]))
 
     def _all(self) -> Iterator[Item]:
-        reading = _Reading(self._source, Ids(self._known), self._by_question, self.question is not None)
+        reading = self._reading(Ids(self._known), self._by_question)
         for entry in self._source.entries():
             yield self._item(entry, *reading.read(entry))
+
+    def _reading(self, ids: SeenIds | Ids, by_question: bool = False) -> "_Reading":
+        return _Reading(self._source, ids, by_question, is_named=self.question is not None)
 
     def _item(self, entry: Entry, item_id: str, question: Question, problem: str) -> Item:
         if problem and not self._skip_bad:

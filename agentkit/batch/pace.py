@@ -414,7 +414,7 @@ def is_no_connection(error: BaseException | None) -> bool:
 
 def is_not_there(error: BaseException) -> bool:
     """Whether a server could not be reached, or a proxy before it, or its own refusal of all, says that it is away."""
-    return is_no_connection(error) or (status := status_of(error)) == 503 or status in OF_PROXIES
+    return is_no_connection(error) or status_of(error) in (503, *OF_PROXIES)
 
 
 class HasLimits(Protocol):

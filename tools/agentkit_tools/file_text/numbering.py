@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from agentkit_tools.file_text.package import attribute, child, children, is_on, number_in
+from agentkit_tools.numerals import roman
 
 BULLET = "-"
 """The mark of an item without a number."""
@@ -20,10 +21,6 @@ LEVELS = 9
 MOST_BASES = 10
 """How many styles are looked at on which a style is based, each on the next."""
 
-_ROMAN = (
-    *((1_000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl")),
-    *((10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
-)
 _DIGITS = "〇一二三四五六七八九"
 _PLACES = ((1_000, "千"), (100, "百"), (10, "十"), (1, ""))
 _PLACE = re.compile("%([1-9])")
@@ -124,7 +121,7 @@ def _written(place: int, own: _Level, found: _List, counts: Mapping[int, int]) -
 def number_as(number: int, form: str) -> str:
     """A number in a form of Word; in one that is not known, or can't have it, in digits."""
     if form in ("upperRoman", "lowerRoman") and 0 < number < 4_000:
-        return _cased(_roman(number), form)
+        return _cased(roman(number).lower(), form)
     if form in ("upperLetter", "lowerLetter") and 0 < number <= 260:
         return _cased(chr(ord("a") + (number - 1) % 26) * (1 + (number - 1) // 26), form)
     if form in ("none", "bullet"):
@@ -139,14 +136,6 @@ def number_as(number: int, form: str) -> str:
 
 def _cased(text: str, form: str) -> str:
     return text.upper() if form.startswith("upper") else text
-
-
-def _roman(number: int) -> str:
-    text = ""
-    for value, letters in _ROMAN:
-        text += letters * (number // value)
-        number %= value
-    return text
 
 
 def _chinese(number: int) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 from lxml import etree
 from lxml.etree import _Element as Element
 
+from agentkit_tools.numerals import roman
 from agentkit_tools.page.inline import text_of
 from agentkit_tools.page.tables import as_markdown, is_data, table_rows
 
@@ -49,7 +50,6 @@ MAX_INLINE = 2_000
 MAX_NESTING = 12
 ANCHORS = frozenset(("#", "¶", "§", "🔗", ""))
 LISTS = frozenset(("ul", "ol", "menu", "dir"))
-ROMAN = ((100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I"))
 
 
 @dataclass
@@ -335,13 +335,5 @@ def _as_number(number: int, kind: str) -> str:
     if kind in ("a", "A") and 1 <= number <= 26:
         return chr(ord(kind) + number - 1)
     if kind in ("i", "I") and 1 <= number <= 100:
-        return _roman(number) if kind == "I" else _roman(number).lower()
+        return roman(number) if kind == "I" else roman(number).lower()
     return str(number)
-
-
-def _roman(number: int) -> str:
-    text = ""
-    for value, letters in ROMAN:
-        text += letters * (number // value)
-        number %= value
-    return text
