@@ -2,12 +2,16 @@
 implementations by name."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from agentkit.plugins.installed import Plugin
+
+READ_WITHOUT_DIS = (3, 15)
+"""The newest Python whose compiled imports are known here."""
 
 
 def lazy_exports(package: str, extra: str | None = None) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
@@ -56,27 +60,44 @@ def _import(module: str, wanted_by: str, extra: str | None) -> Any:
 
 
 def _imported_names(package: str) -> dict[str, str]:
-    """The names that the module's code imports and that are not there yet, with their modules.
-
-    Read from the compiled code and not from the source, which frozen applications don't have; and not by `dis`, which
-    takes longer to load than all of this.
-    """
-    from opcode import opmap
-
+    """The names that the module's code imports and that are not there yet, with their modules. (Read from the compiled
+    code and not from the source, which frozen applications don't have.)"""
     module = sys.modules[package]
     assert module.__spec__ is not None
-    code = module.__spec__.loader.get_code(package)  # type: ignore[union-attr]
-    names, source, argument = {}, "", 0
+    names, source = {}, ""
+    for operation, name in _imports(module.__spec__.loader.get_code(package)):  # type: ignore[union-attr]
+        if operation == "IMPORT_NAME":
+            source = name
+        elif name not in vars(module):
+            names[name] = source
+    return names
+
+
+def _imports(code: CodeType) -> Iterator[tuple[str, str]]:
+    """The instructions IMPORT_NAME and IMPORT_FROM of a code object, each with its name.
+
+    Read without `dis`, which takes longer to load than all of this, where the form of the arguments is known: since
+    Python 3.15 the lowest two bits of that of IMPORT_NAME say whether the import is lazy (PEP 810).
+    """
+    if sys.version_info[:2] > READ_WITHOUT_DIS:
+        from dis import get_instructions
+
+        yield from ((each.opname, each.argval) for each in get_instructions(code) if each.opname.startswith("IMPORT_"))
+        return
+    from opcode import opmap
+
+    import_name, import_from, extended = opmap["IMPORT_NAME"], opmap["IMPORT_FROM"], opmap["EXTENDED_ARG"]
+    flags = 2 if sys.version_info >= (3, 15) else 0
+    argument = 0
     for operation, low in zip(code.co_code[::2], code.co_code[1::2], strict=True):
         argument = argument << 8 | low
-        if operation == opmap["EXTENDED_ARG"]:  # the rest of the argument follows
+        if operation == extended:  # the rest of the argument follows
             continue
-        if operation == opmap["IMPORT_NAME"]:
-            source = code.co_names[argument]
-        elif operation == opmap["IMPORT_FROM"] and code.co_names[argument] not in vars(module):
-            names[code.co_names[argument]] = source
+        if operation == import_name:
+            yield "IMPORT_NAME", code.co_names[argument >> flags]
+        elif operation == import_from:
+            yield "IMPORT_FROM", code.co_names[argument]
         argument = 0
-    return names
 
 
 class Registry:
