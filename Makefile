@@ -22,7 +22,7 @@ export Q DOCS
 
 # The first Python 3.11 or newer that is found; override with make PYTHON=... (One that was built without optimisations, as
 # pyenv does by default, takes a sixth more CPU for the tests than one of a distribution.)
-PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3.15 python3 python; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PIP = -m pip --quiet --disable-pip-version-check
 # The tests start hundreds of Python processes, each of which would compile the package anew.
