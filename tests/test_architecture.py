@@ -133,7 +133,7 @@ LAYERS = [
         "net.http_response",
     ],
     ["net.http_client", "net.chat_objects", "net.openai_client"],
-    ["tooling.event_loop", "tooling.objects"],
+    ["tooling.annotations", "tooling.event_loop", "tooling.objects"],
     ["tooling.settling", "tooling.readable"],
     ["tooling.simpler_values"],
     [

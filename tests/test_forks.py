@@ -30,10 +30,7 @@ from tests.support.isolated_tools import whoami
 from tests.support.ports import free_port, wait_for
 from tests.support.site import Site
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork"),
-    pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 ROOT = Path(__file__).parents[1]
 QUIET = ("-W", "ignore:This process:DeprecationWarning")
 """Python 3.12 and later warn of each fork in a program that has threads."""
@@ -483,7 +480,7 @@ for method in ("run", "close"):
 assert use()[0].response == pid
 print(bool(model.run("Hi.").output))
 """
-    quiet = [sys.executable, "-W", "error", "-W", "ignore:.*use of fork.*:DeprecationWarning", "-c", code]
+    quiet = [sys.executable, "-W", "error", *QUIET, "-c", code]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     done = subprocess.run(
         [*quiet, str(tiny_model)], capture_output=True, text=True, timeout=60, check=False, env=environment

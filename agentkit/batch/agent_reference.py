@@ -8,6 +8,7 @@ from agentkit import Agent, AgentkitError, ConfigurationError
 from agentkit.batch.program_files import is_file, loading, module_of_file
 from agentkit.net.home_paths import expanded
 from agentkit.serving.tool_loading import attribute_in, attribute_of, said
+from agentkit.tooling.annotations import signature_of
 
 HOW = "write module:name or path/to/file.py:name, of an Agent or of a function that makes one"
 
@@ -79,7 +80,7 @@ def _in_file(where: str, name: str, given: str) -> Any:
 
 def _has_parameters(function: Any) -> bool:
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except (TypeError, ValueError):
         return False
     return any(

@@ -122,10 +122,12 @@ def _function_wrong(value: Any, of: str, other: str = "") -> str | None:
         return f"pass {other}a function of {of}"
     import inspect
 
+    from agentkit.tooling.annotations import signature_of
+
     if inspect.iscoroutinefunction(value):
         return f"it is async; agentkit is synchronous: pass a plain function of {of}"
     try:
-        inspect.signature(value).bind(None)
+        signature_of(value).bind(None)
     except TypeError:
         return f"it is called with one argument, {of}"
     except ValueError:  # of some built-in functions the parameters are not known
@@ -210,11 +212,11 @@ def _hook_wrong(hook: Any, kind: type, methods: Mapping[str, Any]) -> str | None
 
 def _parameters_wrong(own: Callable[..., Any], method: Callable[..., Any]) -> str | None:
     """What is wrong with the parameters of a hook's method, as the end of a sentence. method: what it overrides."""
-    import inspect
+    from agentkit.tooling.annotations import signature_of
 
-    names = list(inspect.signature(method).parameters)[1:]
+    names = list(signature_of(method).parameters)[1:]
     try:
-        inspect.signature(own).bind(*names)
+        signature_of(own).bind(*names)
     except TypeError:
         return f"is called with {len(names)} arguments, ({', '.join(names)}): give it these parameters"
     except ValueError:  # of some built-in functions the parameters are not known

@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, Self
 
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.annotations import loaded, names_in
 
 
 class Absent:
@@ -59,9 +60,8 @@ class Hints:
             return Any
         holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})
         try:
-            return _value_of_alias(
-                typing.get_type_hints(holder, self._globals, self._names, include_extras=True)["hint"]
-            )
+            names = {name: self._names[name] for name in names_in(parameter.annotation)}
+            return _value_of_alias(typing.get_type_hints(holder, self._globals, names, include_extras=True)["hint"])
         except (TypeError, SyntaxError, AttributeError, NameError) as error:
             raise ToolDefinitionError(
                 f"tool {tool}: the annotation of the parameter {parameter.name!r} is not a type: {error}"
@@ -87,8 +87,8 @@ class _Names(dict[str, Any]):
     """The names of annotations: given ones, those of the module and of the functions around, and what stands for
     others.
 
-    `typing` looks up names in it; `__missing__` is asked for each that is not an own key. A method does not hide the
-    type of its name from the others of its class: `list` may be both.
+    `__missing__` is asked for each that is not an own key. A method does not hide the type of its name from the others
+    of its class: `list` may be both.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class _Names(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         for place in self._places():
             if name in place:
-                return place[name]
+                return loaded(place[name])
         if name == self._context_type.__name__:
             return self._context_type
         return Absent(name, self._context_type)

@@ -9,6 +9,7 @@ from typing import Any
 from agentkit._lazy.records import dataclass, replace
 from agentkit._text import without_credentials
 from agentkit.net.kept_keys import keyless_address
+from agentkit.tooling.annotations import signature_of
 
 _CHECK = threading.local()
 
@@ -144,7 +145,7 @@ def check_arguments(kind: type, *given: Any, **named: Any) -> None:
     import pickle
 
     try:
-        inspect.signature(kind).bind(*given, **named)
+        signature_of(kind).bind(*given, **named)
     except TypeError:
         raise pickle.PicklingError(
             f"a {kind.__name__} can't be copied or pickled: its __init__ takes other arguments than that of the class "

@@ -8,6 +8,7 @@ from typing import Any
 
 from agentkit._lazy.records import dataclass
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.annotations import signature_of
 
 
 class ModelValues(dict[str, Any]):
@@ -75,7 +76,7 @@ def is_method(function: Callable[..., Any]) -> bool:
     if not inspect.isfunction(defined):
         return False
     *outer, _ = defined.__qualname__.split(".")
-    first = next(iter(inspect.signature(function).parameters.values()), None)
+    first = next(iter(signature_of(function).parameters.values()), None)
     in_class = bool(outer) and outer[-1] != "<locals>"
     return in_class and first is not None and first.name in ("self", "cls")
 
@@ -117,12 +118,12 @@ def _taken(function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters of a function; of one that wraps another (`functools.wraps`), those of the other as far as it
     passes arguments on: what it gives the other itself is not to be given to it."""
     if not _wraps(function):
-        return list(inspect.signature(function).parameters.values())
+        return list(signature_of(function).parameters.values())
     if inspect.ismethod(function):
         of_function = _taken(function.__func__)
         return of_function[0 if of_function[0].kind is inspect.Parameter.VAR_POSITIONAL else 1 :]
     innermost = inspect.unwrap(function, stop=lambda each: hasattr(each, "__signature__") or not _passes_on(each))
-    taken = list(inspect.signature(innermost, follow_wrapped=False).parameters.values())
+    taken = list(signature_of(innermost, follow_wrapped=False).parameters.values())
     return taken if _passes_names_on(function) else [each for each in taken if each.kind is not each.KEYWORD_ONLY]
 
 
@@ -145,7 +146,7 @@ _VARIADIC = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
 
 
 def _variadic_kinds(function: Callable[..., Any]) -> set[Any]:
-    kinds = {each.kind for each in inspect.signature(function, follow_wrapped=False).parameters.values()}
+    kinds = {each.kind for each in signature_of(function, follow_wrapped=False).parameters.values()}
     return kinds & _VARIADIC
 
 

@@ -39,10 +39,7 @@ from tests.mcp.servers import (
 from tests.support.forks import in_child
 from tests.support.waiting import until
 
-pytestmark = [
-    pytest.mark.skipif(os.name == "nt", reason="signals and process groups"),
-    pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
-]
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and process groups")
 ROOT = Path(__file__).parents[2]
 
 

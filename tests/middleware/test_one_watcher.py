@@ -317,7 +317,6 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has 
 
 
 @needs_fork
-@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_fork_ends_the_thread_and_the_parent_goes_on_to_watch(server: Server) -> None:
     watched = threading.Event()
     results: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -336,7 +335,6 @@ def test_a_fork_ends_the_thread_and_the_parent_goes_on_to_watch(server: Server) 
 
 
 @needs_fork
-@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
 def test_a_run_that_was_begun_before_a_fork_goes_on_in_the_parent_alone(server: Server) -> None:
     run = Agent(Lines(server)).stream("Go.", cancel=threading.Event())
     next(event for event in run if isinstance(event, TextDelta))

@@ -15,10 +15,7 @@ from agentkit.session import Sessions
 from agentkit.sessions import MemorySessions, RedisSessions, SQLiteSessions
 from tests.support.redis_server import RedisServer
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork"),
-    pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),
-]
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 HELLO = {"role": "user", "content": "Hello"}
 HI = {"role": "assistant", "content": "Hi"}
 

@@ -100,7 +100,7 @@ NOTED.add_note("in line 3")
         ),
         (
             subprocess.CalledProcessError(3, ["make"], stderr=b"no rule\n"),
-            "CalledProcessError: Command '['make']' returned non-zero exit status 3.\nno rule",
+            f"CalledProcessError: {subprocess.CalledProcessError(3, ['make'])}\nno rule",
         ),
         (ValueError("x" * 5000), f"ValueError: {'x' * 3988}… (1,012 more characters)"),
     ],

@@ -5,9 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
+import subprocess
+import sys
 import types
 import typing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Optional, TypedDict, TypeVar
 
 import pytest
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     class Elsewhere: ...
 
 
+ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 P = typing.ParamSpec("P")
 
@@ -111,6 +116,65 @@ def test_classes_of_the_function_around_are_found_by_a_plain_function_too() -> N
 
     agent = Agent(ScriptedBackend(("look", {"city": {"name": "a"}, "more": [{"name": "b"}]}), "Done."), tools=[look])
     assert agent.run("Go.").tool_calls[0].response == "ab"
+
+
+AS_WRITTEN = """
+from typing import TYPE_CHECKING
+from agentkit import tool
+if TYPE_CHECKING:
+    from agentkit import Context
+    from elsewhere import Elsewhere
+
+def by_name(x: int, ctx: Context) -> Elsewhere:
+    "Look."
+    return type(ctx).__name__
+
+def optional(x: int, ctx: Context | None = None) -> dict[str, Elsewhere]:
+    "Look."
+    return type(ctx).__name__
+
+def missing(x: int, where: list[Elsewhere]) -> str:
+    "Look."
+
+def around():
+    class City:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+    def look(x: int, ctx: Context, at: dict[City, Elsewhere]) -> str:
+        "Look."
+    return look
+"""
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="annotations are evaluated where they are defined")
+def test_the_context_may_be_imported_for_type_checkers_only_without_the_future_import() -> None:
+    """What Python 3.14 allows (PEP 649): the NameError of the annotation was all that there was of the tool."""
+    namespace: dict[str, Any] = {"__name__": "written"}
+    exec(compile(AS_WRITTEN, "written.py", "exec", dont_inherit=True), namespace)  # noqa: S102
+    for name in ("by_name", "optional"):
+        assert list(tool(namespace[name]).parameters["properties"]) == ["x"]
+        assert answer(namespace[name], {"x": 1}) == "Context"
+    for function in (namespace["missing"], namespace["around"]()):
+        with pytest.raises(ToolDefinitionError, match=r"parameter '(where|at)' names Elsewhere.*TYPE_CHECKING"):
+            tool(function)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="there are no lazy imports")
+def test_a_type_may_be_imported_lazily(tmp_path: Path) -> None:
+    (tmp_path / "lazily.py").write_text(
+        "from __future__ import annotations\nfrom agentkit import tool\nlazy from decimal import Decimal\n\n"
+        "@tool\ndef add(a: Decimal, b: list[Decimal]) -> str:\n    'Add.'\n    return str(a)\n\nprint(add.parameters)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "lazily.py")],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert "LazyImport" not in done.stdout
 
 
 def test_a_function_of_exec_or_a_notebook_is_a_tool() -> None:

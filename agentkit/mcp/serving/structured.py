@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, get_origin
 
 from agentkit._text import json_text
+from agentkit.tooling.annotations import signature_of
 from agentkit.tooling.hints import Hints
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
@@ -102,7 +103,7 @@ _LAZY = (abc.Iterator, abc.Generator, abc.AsyncIterator, abc.AsyncGenerator, abc
 def _returned(function: Callable[..., Any]) -> Any:
     """The type that a function declares to return; None when there is none that can be resolved."""
     try:
-        annotation = inspect.signature(function).return_annotation
+        annotation = signature_of(function).return_annotation
         parameter = inspect.Parameter("result", inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
         return None if annotation is inspect.Signature.empty else Hints(function, {}, Context).of(parameter, "tool")
     except Exception:  # noqa: BLE001 - of a user's function

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from agentkit.tooling.annotations import signature_of
 from agentkit.tooling.foreign.call import ForeignCall, Found, beside, failed, refused
 from agentkit.tooling.foreign.content import image_part, joined
 from agentkit.tooling.foreign.needs import injected
@@ -87,7 +88,7 @@ def _refuse_what_needs_agno(function: Any, name: str) -> list[str]:
 
 def _signature(function: Any) -> list[inspect.Parameter]:
     try:
-        return list(inspect.signature(function).parameters.values())
+        return list(signature_of(function).parameters.values())
     except (TypeError, ValueError):
         return []
 

@@ -3,6 +3,7 @@
 import inspect
 from typing import Any
 
+from agentkit.tooling.annotations import signature_of
 from agentkit.tooling.foreign.call import ForeignCall, Found, failed, raised_by, refused
 from agentkit.tooling.foreign.content import shown_parts
 from agentkit.tooling.foreign.schemas import parameters_of, valid_name, variadic_of
@@ -77,7 +78,7 @@ def _called(call: Any, arguments: dict[str, Any]) -> Any:
     """By name; or the only argument by place, where the method has another name for it."""
     if len(arguments) == 1:
         try:
-            inspect.signature(call).bind(**arguments)
+            signature_of(call).bind(**arguments)
         except TypeError:
             return call(*arguments.values())
         except ValueError:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from agentkit.tooling.annotations import signature_of
 from agentkit.tooling.foreign.call import ForeignCall, Found, beside, refused
 from agentkit.tooling.foreign.content import image_part, joined
 from agentkit.tooling.foreign.schemas import parameters_of, valid_name, variadic_of
@@ -90,6 +91,6 @@ def _shown(attachment: Any) -> Any:
 
 def _names_of(function: Any) -> tuple[str, ...]:
     try:
-        return tuple(inspect.signature(function).parameters)
+        return tuple(signature_of(function).parameters)
     except (TypeError, ValueError):
         return ()

@@ -6,6 +6,7 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any
 
+from agentkit.tooling.annotations import annotations_of, signature_of
 from agentkit.tooling.hidden import UNMISTAKABLE, marker_of
 
 _WORD = re.compile(r"\w++")
@@ -15,7 +16,7 @@ def injected(function: Any, *, given: frozenset[str] = frozenset()) -> Iterator[
     """The parameters of a function that a framework fills in itself, each with what says so. given: types with which
     it is filled in here too."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except (TypeError, ValueError):
         return
     hints = _hints(function)
@@ -45,7 +46,7 @@ def _hints(holder: Any) -> dict[str, Any]:
     try:
         return typing.get_type_hints(getattr(holder, "__func__", holder), include_extras=True)
     except Exception:  # noqa: BLE001 - names that are not there at run time
-        return dict(getattr(holder, "__annotations__", None) or {})
+        return annotations_of(holder)
 
 
 def _marker(parameter: inspect.Parameter, hint: Any) -> str | None:

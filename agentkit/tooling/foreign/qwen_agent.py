@@ -1,10 +1,10 @@
 """Tools of Qwen-Agent: subclasses of `BaseTool`, whose `call` takes all arguments as one JSON text or dict."""
 
-import inspect
 import json
 from collections.abc import Iterator, KeysView, Mapping
 from typing import Any
 
+from agentkit.tooling.annotations import signature_of
 from agentkit.tooling.foreign.call import ForeignCall, Found
 from agentkit.tooling.foreign.content import image_part, joined
 from agentkit.tooling.foreign.schemas import parameters_of, valid_name
@@ -48,7 +48,7 @@ class QwenCall(ForeignCall):
 
 def _wants_dict(call: Any) -> bool:
     try:
-        first = next(iter(inspect.signature(call).parameters.values()), None)
+        first = next(iter(signature_of(call).parameters.values()), None)
     except (TypeError, ValueError):
         return False
     hint = first.annotation if first is not None else None

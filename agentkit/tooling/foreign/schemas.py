@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from agentkit.errors import ToolDefinitionError
+from agentkit.tooling.annotations import signature_of
 from agentkit.tooling.definition import NAME
 from agentkit.tooling.parameter_list import object_schema
 
@@ -61,7 +62,7 @@ def parameters_of(
 def variadic_of(function: Any) -> tuple[str, ...]:
     """The names of `**kwargs` ("" without them) and of `*args`."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = signature_of(function).parameters.values()
     except (TypeError, ValueError):
         return ()
     names = {each.kind: each.name for each in parameters}

@@ -1,11 +1,11 @@
 """Tools of smolagents: `@tool`, subclasses of `Tool`."""
 
-import inspect
 import threading
 from collections.abc import Mapping
 from typing import Any
 
 from agentkit._forking import freed_by_forks
+from agentkit.tooling.annotations import signature_of
 from agentkit.tooling.foreign.call import ForeignCall, Found, refused
 from agentkit.tooling.foreign.schemas import parameters_of, valid_name
 from agentkit.tooling.objects import get, has
@@ -75,7 +75,7 @@ class SmolagentsCall(ForeignCall):
 def _without_default(tool: Any) -> tuple[str, ...]:
     """The inputs that may be null, and that the method does not give a value to."""
     try:
-        parameters = inspect.signature(tool.forward).parameters.values()
+        parameters = signature_of(tool.forward).parameters.values()
     except (TypeError, ValueError):
         return ()
     nullable = {name for name, schema in tool.inputs.items() if schema.get("nullable")}
