@@ -86,6 +86,7 @@ class OAuth(Bearer):
         if client_url is not None and not client_url.startswith("https://"):
             raise ConfigurationError("client_url= has to be an https URL")
         super().__init__()
+        self._looked_up: set[str] = set()
         self._opener, self._client_url, self._scope = opener, client_url, scope
         self._issuer, self._named = issuer, issuer
         self._resource = resource
@@ -103,6 +104,17 @@ class OAuth(Bearer):
         options = (given.client_id or None, secret, self._issuer, self._client_url, self._scope, self._resource)
         return _remade, (*options, self._store)
 
+    def _at_hand(self, url: str) -> Tokens | None:
+        """The tokens with which requests begin: a server that lets everybody in would not ask for those of a login."""
+        known = self._known.get(url)
+        if known is None and url not in self._looked_up:
+            self._looked_up.add(url)
+            with contextlib.suppress(ConfigurationError):
+                known = self._store.tokens_at(url, self._issuer)
+            if known is not None:
+                self._known.setdefault(url, known)
+        return known
+
     def login(self, url: str) -> None:
         """Have a person log in to the MCP server at a URL, whether or not it asks for that now, and store the tokens.
         Raises MCPError, Gone when the server can't be reached, ConfigurationError."""
@@ -117,7 +129,7 @@ class OAuth(Bearer):
                 raise failure(f"{sender.where} does not ask for a login (it answered {status})")
             old = None if self._scope else self._stored(authority)
             tokens = self._logged_in(need, authority, self._scope_for(authority, challenge, old))
-            self._known[need.url] = tokens
+            self._known[need.url], self._challenges[need.url] = tokens, challenge
             self._store_tokens(authority, tokens)
 
     def _granted(self, need: Need) -> Tokens | None:

@@ -27,6 +27,8 @@ from agentkit.mcp.oauth.metadata import (
 )
 from agentkit.net.abort import Aborted, is_aborted
 
+AHEAD = 60.0
+"""Seconds between two tries to renew a token before a request."""
 MAX_ROUNDS = 2
 """How often a token is got for one request."""
 TURN_SECONDS = 360.0
@@ -79,14 +81,35 @@ class Bearer(AuthBase):
     def __init__(self) -> None:
         self._known: dict[str, Tokens] = {}
         self._failed: dict[str, tuple[float, str]] = {}
+        self._challenges: dict[str, Challenge] = {}
+        self._tried: dict[str, float] = {}
         self._lock = freed_by_forks(threading.Lock())
 
     def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        tokens = self._known.get(_server_of(r))
+        tokens = self._at_hand(_server_of(r))
+        if tokens is not None and tokens.has_ended:
+            tokens = self._ahead(_server_of(r), tokens)
         if tokens is not None:
             r.headers["Authorization"] = f"Bearer {tokens.access_token}"
         r.register_hook("response", self._answered)  # type: ignore[no-untyped-call]
         return r
+
+    def _at_hand(self, url: str) -> Tokens | None:
+        """The tokens with which requests to an MCP server begin."""
+        return self._known.get(url)
+
+    def _ahead(self, url: str, ended: Tokens) -> Tokens:
+        """Tokens in the place of those whose time is over, got before the server is asked: some tell of it by an error
+        of the tool. These, where there are no others. Raises Aborted."""
+        need = Need(url, self._challenges.get(url, Challenge()), ended.access_token, may_ask=False)
+        with self._turn():
+            known = self._known.get(url, ended)
+            if known.access_token != ended.access_token or time.monotonic() < self._tried.get(url, 0.0):
+                return known
+            self._tried[url] = time.monotonic() + AHEAD
+            with contextlib.suppress(MCPError):  # the server says what is wrong
+                self._known[url] = self._granted(need) or ended
+            return self._known.get(url, ended)
 
     @abstractmethod
     def _granted(self, need: Need) -> Tokens | None:
@@ -133,7 +156,7 @@ class Bearer(AuthBase):
                 self._failed[need.url] = (time.monotonic(), str(error))
                 raise
             if tokens is not None:
-                self._known[need.url] = tokens
+                self._known[need.url], self._challenges[need.url] = tokens, challenge
             return tokens
 
     @contextlib.contextmanager

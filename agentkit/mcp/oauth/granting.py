@@ -90,6 +90,11 @@ class Tokens:
         """Whether it has not ended."""
         return self.ends is None or time.time() < self.ends - EARLY
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its time is over."""
+        return self.ends is not None and time.time() >= self.ends
+
     def as_dict(self) -> dict[str, Any]:
         """Its fields, as JSON has them."""
         return asdict(self)

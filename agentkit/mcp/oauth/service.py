@@ -80,7 +80,8 @@ class ClientCredentials(Bearer):
         authority = authority_of(need, self._issuer, self._issuer)
         old, issuer = self._known.get(need.url), authority.server.issuer
         scope = self._scope_for(need, authority, old)
-        if old is not None and not need.needs_more and time.monotonic() - self._got[need.url] < AGAIN:
+        is_new = old is not None and not old.has_ended and time.monotonic() - self._got[need.url] < AGAIN
+        if is_new and not need.needs_more:
             return None  # what the authorization server grants is not accepted
         if old is not None and need.needs_more and set(scope.split()) <= set(old.scope.split()):
             return None  # it was asked for before, and did not help
