@@ -294,6 +294,7 @@ LAYERS = [
     ["lightllm.chat_api", "lightllm.raw_prompts", "lightllm.resources"],
     ["lightllm.lightllm_transport"],
     ["lightllm.client", "backends.*"],
+    ["running.unknown_options"],
     ["running.answer_types", "running.arguments", "running.asked_agent", "running.tool_search"],
     [
         "backends.vlmrun",
