@@ -321,7 +321,7 @@ LAYERS = [
     ],
     ["mcp.serving.protocol", "mcp.serving.streams", "mcp.serving.structured", "mcp.serving.forms"],
     ["mcp.serving.envelope", "mcp.serving.questions"],
-    ["mcp.serving.calls", "mcp.serving.gate", "mcp.serving.offered"],
+    ["mcp.serving.calls", "mcp.serving.gate", "mcp.serving.offered", "mcp.serving.asked"],
     ["mcp.serving.link", "mcp.serving.body"],
     ["mcp.serving.answering", "mcp.serving.sessions"],
     ["mcp.serving.requests", "mcp.serving.stdio"],
