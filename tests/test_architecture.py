@@ -50,7 +50,7 @@ LAYERS = [
         "taint.borders",
         "taint.names",
     ],
-    ["_threads", "evidence.ledger", "taint.index"],
+    ["_threads", "evidence.ledger", "taint.index", "sessions.own_turn"],
     ["evidence.sources", "evidence.history", "taint.leaks"],
     [
         "net.repeats",

@@ -1,7 +1,9 @@
 """Questions to the client of a connection with a handshake (up to 2025-11-25): requests of the server, which wait for
 their answers while the call goes on."""
 
+import contextlib
 import threading
+import time
 from collections.abc import Callable, Mapping
 from itertools import count
 from queue import Empty, SimpleQueue
@@ -52,14 +54,20 @@ class Asked:
         params = {key: each for key, each in question["params"].items() if key != "mode" or version >= WITH_MODES}
         try:
             send({"jsonrpc": "2.0", "id": number, "method": question["method"], "params": params})
-            for _ in range(int(SECONDS / POLL_INTERVAL)):
-                try:
-                    return waiting.get(timeout=POLL_INTERVAL)
-                except Empty:
-                    if cancel.is_set():
-                        break
+            answer = _waited_for(waiting, cancel)
+            if answer is not None:
+                return answer
             gone = {"requestId": number, "reason": "nobody waits for the answer any more"}
             send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": gone})
             return None if cancel.is_set() else _NO_ANSWER
         finally:
             del self._waiting[number]
+
+
+def _waited_for(waiting: SimpleQueue[Mapping[str, Any]], cancel: threading.Event) -> Mapping[str, Any] | None:
+    """What comes within SECONDS; None for nothing, and where the call is cancelled before."""
+    end = time.monotonic() + SECONDS
+    while not cancel.is_set() and (left := end - time.monotonic()) > 0:
+        with contextlib.suppress(Empty):
+            return waiting.get(timeout=min(left, POLL_INTERVAL))
+    return None
