@@ -238,6 +238,25 @@ def test_no_arguments_are_an_object_of_which_nothing_is_required() -> None:  # G
     assert answer(order_if_any, {}) == "None"
 
 
+def test_an_object_of_one_of_several_kinds_may_be_written_in_its_place() -> None:
+    class Cat(BaseModel):
+        kind: Literal["cat"] = "cat"
+        lives: int = 9
+
+    class Dog(BaseModel):
+        kind: Literal["dog"] = "dog"
+
+    @tool
+    def keep(pet: Annotated[Cat | Dog, Field(discriminator="kind")]) -> str:
+        """Keep a pet."""
+        return repr(pet)
+
+    assert answer(keep, {"kind": "cat", "lives": "7"}) == "Cat(kind='cat', lives=7)"
+    assert answer(keep, {"kind": "dog"}) == "Dog(kind='dog')"
+    assert "pet: is missing" in answer(keep, {})
+    assert "no argument 'age'" in answer(keep, {"kind": "cat", "age": 3})
+
+
 def test_an_object_of_a_hand_written_schema_may_be_written_in_its_place() -> None:
     body = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     made = Tool("send", "Send it.", {"type": "object", "properties": {"body": body}, "required": ["body"]}, repr_of)
@@ -372,69 +391,3 @@ def test_what_was_understood_is_not_told_as_wrong(arguments: dict[str, Any], tol
     said = read.answer(json.dumps(arguments), Context()).text.removeprefix("Error: the arguments of read don't fit: ")
     assert said.startswith(told)
     assert "; " not in said
-
-
-# QwenLM/qwen-code#535, continuedev/continue#8972, Kilo-Org/kilocode#4130, anthropics/claude-code#6690,
-# earendil-works/pi#8757: JSON as an object, where a tool takes the text of a file
-
-
-@tool
-def write_file(path: str, content: str, mode: str | None = None) -> str:
-    """Write a file."""
-    return content
-
-
-HAND_WRITTEN = Tool(
-    "write_file",
-    "Write a file.",
-    {"type": "object", "properties": {"content": {"type": "string"}}, "required": ["content"]},
-    lambda content: content,
-)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [{"name": "x", "version": "1.0"}, {"scripts": {"build": "é"}}, [{"a": 1}], [{"a": 1}, {"b": [None, 2.5]}]],
-)
-def test_json_in_the_place_of_the_text_of_a_file_is_its_text(content: Any) -> None:
-    assert json.loads(answer(write_file, {"path": "a.json", "content": content})) == content
-    assert json.loads(answer(HAND_WRITTEN, {"content": content})) == content
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        {},
-        [],
-        ["a", "b"],
-        {"query": "x"},
-        {"type": "string", "value": "x"},
-        {"description": "The text.", "type": "str"},  # crewAIInc/crewAI-tools#157
-    ],
-)
-def test_what_stands_around_a_text_or_is_several_is_no_text(content: Any) -> None:
-    assert "content: expected a valid string" in answer(write_file, {"path": "a.json", "content": content})
-    assert "content" in answer(HAND_WRITTEN, {"content": content})
-
-
-def test_texts_of_a_form_and_items_of_lists_are_not_made_of_objects() -> None:
-    @tool
-    def find(paths: list[str], code: Annotated[str, Field(pattern="^x")] = "x") -> str:
-        """Find files."""
-        return str(paths)
-
-    assert "paths[0]: expected a valid string" in answer(find, {"paths": [{"path": "a", "line": 1}]})
-    assert "code: expected a valid string" in answer(find, {"paths": [], "code": {"a": 1, "b": 2}})
-
-
-# SAIL-Research-Lab/cheetahclaws#182: an argument inside of an object under its own name
-
-
-def test_an_object_under_the_name_of_its_own_argument_is_taken_off() -> None:
-    @tool
-    def skill(args: str, count: int = 1, more: dict[str, Any] | None = None) -> str:
-        """Use a skill."""
-        return f"{args} {count} {more}"
-
-    assert answer(skill, {"args": {"args": "--k 5"}, "count": {"count": "2"}}) == "--k 5 2 None"
-    assert answer(skill, {"args": "x", "more": {"more": 1}}) == "x 1 {'more': 1}"
