@@ -38,6 +38,7 @@ from agentkit.running.models import Model, models_of
 from agentkit.running.options import ConversationArguments, Instructions, OutputCheck, RunArguments, RunOptions
 from agentkit.running.run_hooks import AgentHooks
 from agentkit.running.tool_search import SearchMode, ToolSearch, reserved_by
+from agentkit.running.unknown_options import Named
 from agentkit.session import Session
 from agentkit.taint.settings import TaintMode
 from agentkit.tooling.earlier_result import HIDDEN_TOOLS
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from agentkit.tooling.pickling import Part
 
 
-class Agent(Closable):
+class Agent(Closable, Named):
     """Answers questions with the help of tools. Immutable, and can be shared between threads.
 
     model: a name "provider:model[@url]" (see `agentkit.providers.resolve`), or a backend; or a list of them: where one

@@ -23,6 +23,7 @@ from agentkit.evidence.source import Source
 from agentkit.evidence.sources import Sources
 from agentkit.message import Message
 from agentkit.sessions.log import Entry, Marks, find_mark, messages_of, ordered, read_entries
+from agentkit.sessions.own_turn import waits_for_itself
 from agentkit.sessions.turn import Turn, is_after
 from agentkit.sessions.waiting_line import WaitingLines
 
@@ -344,6 +345,11 @@ class Session:
                 return stack.enter_context(self._sessions._lock(self.id, 0.0))
         if wait <= 0:
             raise busy(self.id, wait)
+        if waits_for_itself(self._sessions, self.id):
+            raise SessionBusyError(
+                f"session {self.id!r} is that of the run which waits for this tool: nobody can write to it before the "
+                "tool has returned. What a tool returns is stored there; another agent needs a session of its own"
+            )
         with self._sessions._waiting.place(self.id) as is_first:
             return self._waited_for(stack, is_first, wait, gives_up)
 

@@ -14,6 +14,7 @@ from agentkit._text import cut, known_options
 from agentkit.errors import ArgumentsError, FetchError, HookError, ToolDefinitionError, ToolError
 from agentkit.event import Result
 from agentkit.evidence.sources import given_by, named_in
+from agentkit.sessions.own_turn import calling
 from agentkit.tooling.context import Context as Context
 from agentkit.tooling.error_log import log_raised
 from agentkit.tooling.interrupts import is_interrupt, stops_the_run
@@ -324,7 +325,11 @@ class Tool(Generic[P, R]):
             return self._isolated.call(*self._calling.split(values), self._timeout(context), context.cancel)
         from agentkit.tooling.settling import called
 
-        return called(functools.partial(self._calling.call, self.function, values), stop)
+        call = functools.partial(self._calling.call, self.function, values)
+        if context.session is None:
+            return called(call, stop)
+        with calling(context.store, context.session, lambda: stop.is_over):
+            return called(call, stop)
 
     def _timeout(self, context: Context) -> float | None:
         return context.tool_timeout if self.options.timeout is None else self.options.timeout

@@ -218,12 +218,56 @@ def test_a_tool_without_a_timeout_has_that_of_the_agent() -> None:
 
 
 def test_a_wrong_option_names_those_there_are() -> None:
-    with pytest.raises(TypeError, match=r"Agent\.run\(\): unexpected keyword argument 'sesion'; valid are .*session"):
+    with pytest.raises(TypeError, match=r"Agent\.run\(\): unexpected keyword argument 'sesion'.*; valid are .*session"):
         Agent(ScriptedBackend("x")).run("Hi.", sesion=None)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match=r"tool f: unexpected keyword argument 'reed_only'; valid are read_only"):
         Tool("f", "d", {"type": "object"}, print, reed_only=True)  # type: ignore[call-arg]
     with pytest.raises(ToolDefinitionError, match="tool f: timeout=0"):
         Tool("f", "d", {"type": "object"}, print, timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("system_prompt", r'here it is instructions="\.\.\."'),
+        ("max_turns", r"here it is limits=Limits\(turns="),
+        ("temperature", r"agent\.run\(\.\.\., sampling="),
+        ("output_type", r"agent\.run\(\.\.\., output=TYPE\)"),
+        ("mcp_servers", r"tools=\[MCP\("),
+        ("api_key", r"read from the environment"),
+        ("instructionss", r"did you mean instructions=\?"),
+        ("zzz", r"; valid are tools, instructions"),
+    ],
+)
+def test_an_option_of_another_framework_is_told_as_it_is_written_here(name: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=rf"Agent\(\): unexpected keyword argument '{name}'.*{meant}") as caught:
+        Agent(ScriptedBackend("x"), **{name: "sk-a-key"})  # type: ignore[arg-type]
+    assert "sk-a-key" not in str(caught.value)
+
+
+def test_an_option_of_an_agent_is_told_to_a_run_and_to_a_copy() -> None:
+    agent = Agent(ScriptedBackend("x"))
+    with pytest.raises(TypeError, match=r"Agent\.run\(\).*'max_steps'; here it is limits=Limits\(turns="):
+        agent.run("Hi.", max_steps=3)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"'temperature'; here it is agent\.run"):
+        agent.run("Hi.", temperature=0)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match=r"did you mean limits=\?"):
+        agent.replace(limit=None)
+
+
+def test_a_subclass_may_have_options_of_its_own() -> None:
+    class Polite(Agent):
+        def __init__(self, model: Any, *, temperature: float) -> None:
+            self.warmth = temperature
+            super().__init__(model)
+
+    class Plain(Agent):
+        pass
+
+    assert Polite(ScriptedBackend("x"), temperature=1).warmth == 1
+    assert Plain(model=ScriptedBackend("x")).run("Hi.").output == "x"
+    with pytest.raises(TypeError, match="limits=Limits"):
+        Plain(ScriptedBackend("x"), max_turns=3)  # type: ignore[call-arg]
 
 
 def test_a_limit_that_raises_stores_no_request_for_an_answer() -> None:

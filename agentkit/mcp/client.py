@@ -75,7 +75,8 @@ class Client(Closable):
     ConfigurationError for what can't work. label: what errors and questions call the server. timeout: seconds without
     a sign of life after which a call that has no patience of its own ends; also how long a start may take, where that
     is more than 60 seconds. ask: answers what the server asks a person; None: each question is declined. changed:
-    called when the server has said that its tools have changed, in a thread of agentkit's; must not wait.
+    called when the server has said that its tools have changed, in a thread of agentkit's; must not wait. may_discover:
+    whether it is asked for the version without a handshake first.
 
     A channel over HTTP has an attribute `session` (str, "" for none). When its session is lost, it raises
     Gone(sent=False) and is lost: then a new channel is opened, once, and the call sent again. So is a read-only call
@@ -94,6 +95,7 @@ class Client(Closable):
         *,
         ask: Ask | None = None,
         changed: Callable[[], None] | None = None,
+        may_discover: bool = True,
     ) -> None:
         is_number = isinstance(timeout, int | float) and not isinstance(timeout, bool)
         if not is_number or not 0 < timeout <= MAX_TIMEOUT:
@@ -104,7 +106,7 @@ class Client(Closable):
         self._ask, self._changed = ask, changed
         capabilities = {} if ask is None else {"elicitation": _ELICITATION}
         self._introduction = Introduction("agentkit", getattr(sys.modules["agentkit"], "__version__", ""), capabilities)
-        self._may_discover = True
+        self._may_discover = may_discover
         self.renew_in_child()
         renewed_by_forks(self)
 

@@ -32,6 +32,7 @@ _KEYS = frozenset(
     (
         *("command", "args", "env", "envFile", "cwd", "type", "transport", "url", "serverUrl", "httpUrl", "headers"),
         *("disabled", "enabled", "timeout", "trustHints", "includeTools", "excludeTools", "disabledTools"),
+        "handshake",
         *_LOGINS,
     )
 )
@@ -177,7 +178,7 @@ class _Entry:
         if bool(urls) == (given.get("command") is not None):
             raise ConfigurationError(f"{self._where} needs a command, or a url, and not both")
         options: dict[str, Any] = {"name": self._name, "trust_hints": self._flag("trustHints", False)}
-        options["sse"] = self._is_sse(is_url=bool(urls))
+        options["sse"], options["handshake"] = self._is_sse(is_url=bool(urls)), self._flag("handshake", False)
         if given.get("timeout") is not None:
             options["timeout"] = self._seconds(given["timeout"])
         try:

@@ -41,7 +41,14 @@ class Connection:
         self.settings = settings
         self.changes = Changes()
         ask = settings.ask or declined  # servers are told that they may ask
-        self.client = Client(settings.open_channel, settings.label, settings.timeout, ask=ask, changed=self.changes.add)
+        self.client = Client(
+            settings.open_channel,
+            settings.label,
+            settings.timeout,
+            ask=ask,
+            changed=self.changes.add,
+            may_discover=not settings.handshake,
+        )
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self.settings.check_pickle(int(protocol))

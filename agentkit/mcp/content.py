@@ -46,9 +46,9 @@ def value_of(result: Any, name: str) -> Any:
     structured = result.get("structuredContent")
     if result.get("isError") in (True, "true"):
         raise ToolError(_error_text(parts, structured))
-    if structured is not None:
-        return _with_structured(parts, structured)
-    return parts.value()
+    if structured is None or _is_content(structured, result.get("content")):
+        return parts.value()
+    return _with_structured(parts, _without_files(structured, _files_in(result.get("content"))))
 
 
 def resource_value(result: Any, uri: str) -> Any:
@@ -197,6 +197,54 @@ def _with_structured(parts: _Parts, structured: Any) -> Any:
             return parts.value()
     parts.add_all(_as_json(structured))
     return parts.value()
+
+
+def _is_content(structured: Any, content: Any) -> bool:
+    """Whether the structured content is nothing but the content once more, as older servers make it of a tool that
+    returns parts: the images would be read as text."""
+    forms = [structured, *(structured.values() if isinstance(structured, Mapping) and len(structured) == 1 else ())]
+    try:
+        parts = _without_nulls(content)
+        return bool(parts) and any(found in (parts, parts[0:1]) for found in map(_without_nulls, map(_list, forms)))
+    except (RecursionError, TypeError):
+        return False
+
+
+def _list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nulls(each) for key, each in value.items() if each is not None}
+    return [_without_nulls(each) for each in value] if isinstance(value, list) else value
+
+
+def _files_in(content: Any) -> frozenset[str]:
+    """The data, in base64, of the images, sounds and files of a content."""
+    parts = [part for part in _list(content)[:MAX_PARTS] if isinstance(part, Mapping)]
+    resources = [part["resource"] for part in parts if isinstance(part.get("resource"), Mapping)]
+    found = [*(part.get("data") for part in parts), *(each.get("blob") for each in resources)]
+    return frozenset(each for each in found if isinstance(each, str) and each)
+
+
+def _without_files(value: Any, files: frozenset[str]) -> Any:
+    """A value without the data of files that the content has, too."""
+    if not files:
+        return value
+    try:
+        return _replaced(value, files)
+    except RecursionError:
+        return value
+
+
+def _replaced(value: Any, files: frozenset[str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _replaced(each, files) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_replaced(each, files) for each in value]
+    is_file = isinstance(value, str) and (value in files or value.rpartition(";base64,")[2] in files)
+    return "(in the content)" if is_file else value
 
 
 def _as_json(value: Any) -> str:

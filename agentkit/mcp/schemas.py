@@ -115,7 +115,21 @@ class _Repair:
                 self._change(where, value)
             elif kept is not _LEFT_OUT:
                 made[key] = kept
-        return made
+        return self._with_possible_values(made, place)
+
+    def _with_possible_values(self, made: Schema, place: str) -> Schema:
+        """A schema whose `enum` stands where it can be met: that of the items of a list beside the list, or that of an
+        alternative beside null, are written by some generators, and nothing would be valid."""
+        kind, values = made.get("type"), made.get("enum")
+        if kind not in ("array", "null") or not isinstance(values, list):
+            return made
+        if any(isinstance(each, list) if kind == "array" else each is None for each in values):
+            return made
+        self._change(f"{place}/enum", values)
+        kept = {key: each for key, each in made.items() if key != "enum"}
+        items = kept.get("items", {})
+        is_of_items = kind == "array" and isinstance(items, dict) and "enum" not in items
+        return {**kept, "items": {**items, "enum": values}} if is_of_items else kept
 
     def _kept(self, key: str, value: Any, where: str, depth: int) -> Any:
         """The value of a keyword as it may be; None for one that it may not have."""

@@ -73,6 +73,7 @@ class Settings:
     ask: Ask | None = None
     strict: bool = False
     sse: bool = False
+    handshake: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.server, str):
@@ -174,7 +175,7 @@ class Settings:
             )
         if self.name is not None and (not isinstance(self.name, str) or not self.name.strip()):
             raise ConfigurationError(f"MCP(name={self.name!r}): a word for the server, such as 'files'")
-        for option in ("trust_hints", "strict", "sse"):
+        for option in ("trust_hints", "strict", "sse", "handshake"):
             if not isinstance(getattr(self, option), bool):
                 raise ConfigurationError(f"MCP({option}={getattr(self, option)!r}): True or False")
         for option in ("ask", "auth"):

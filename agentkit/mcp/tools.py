@@ -131,7 +131,9 @@ class MCP(ServerTools):
     the server asks a person in the middle of a call (`agentkit.mcp.Question`); without it the run pauses as for an
     approval (see `Context.ask`). strict: a run raises what goes wrong with the server's start; else it goes on without
     its tools, a warning is logged, and the next run tries again. sse: the server is asked in the way of HTTP with SSE
-    (2024-11-05) first, as one is whose address ends in /sse; others are found out.
+    (2024-11-05) first, as one is whose address ends in /sse; others are found out. handshake: the connection begins
+    with "initialize" (up to 2025-11-25), for a server that speaks 2026-07-28 too and whose tools ask a person in the
+    middle of a call, which that version does not have (`ctx.elicit` of FastMCP).
 
     Shared by agents and threads. Pickled and copied as its arguments.
 
@@ -152,8 +154,9 @@ class MCP(ServerTools):
         ask: Ask | None = None,
         strict: bool = False,
         sse: bool = False,
+        handshake: bool = False,
     ) -> None:
-        settings = Settings(server, name, timeout, env, cwd, headers, auth, trust_hints, ask, strict, sse)
+        settings = Settings(server, name, timeout, env, cwd, headers, auth, trust_hints, ask, strict, sse, handshake)
         self._set(Connection(settings))
 
     def _set(self, connection: Connection) -> None:

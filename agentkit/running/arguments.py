@@ -5,13 +5,14 @@ from os import PathLike
 from types import CoroutineType
 from typing import Any, get_args
 
-from agentkit._text import known_options
+from agentkit._lazy.records import parameters_of
 from agentkit.errors import ConfigurationError, TranscriptError
 from agentkit.evidence.settings import Mode
 from agentkit.limits import Limits
 from agentkit.message import Image, Prompt
 from agentkit.middleware.context_window import Window
 from agentkit.running.options import RunOptions
+from agentkit.running.unknown_options import unknown_option
 from agentkit.session import Session
 from agentkit.sessions.turn import Turn
 
@@ -23,7 +24,11 @@ def checked_options(method: str, output: Any, given: Mapping[str, Any]) -> RunOp
         raise ConfigurationError(
             f"{method}: an answer of another type is no text: use agent.stream(prompt, output=...)"
         )
-    options = RunOptions(output=output, **known_options(method, given, RunOptions))
+    known = parameters_of(RunOptions)
+    unknown = next((name for name in given if name not in known), None)
+    if unknown is not None:
+        raise unknown_option(method, unknown, known)
+    options = RunOptions(output=output, **given)
     for name, value in given.items():
         if value is not None:
             _check(name, value)

@@ -195,6 +195,7 @@ def context_of(
         cancel=options.cancel if closing is None else closing,
         budget=budget,
         session=turn.session_id,
+        store=turn.store,
         offset=turn.offset,
         tool_timeout=tool_timeout,
         closing=closing,

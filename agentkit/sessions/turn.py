@@ -71,7 +71,7 @@ class Turn:
     the transcript of the run.
     asked: the open call that waits for a person's answer, None for none. waiting: the calls that wait for a person,
     None when none does. left: of a decision (`decides`) that an earlier try has taken, the calls for which it still
-    counts, by their ids; None for another one.
+    counts, by their ids; None for another one. store: where the session is.
 
     Raises RequestConflictError when the request id was used with another content, or another question was asked since
     the calls of the request may have had effects; SessionError when the session can't be read.
@@ -94,6 +94,7 @@ class Turn:
     begins: int = 0
     asked: OpenCall | None = None
     waiting: Waiting | None = None
+    store: object = None
     left: frozenset[str] | None = None
     _decides: bool = False
     _open_unknown: Sequence[ToolCall] = ()
@@ -129,6 +130,7 @@ class Turn:
         self._digest = _digest(content) if request_id else ""
         self._is_retry = is_retry
         if writer is not None:
+            self.store = writer.store
             self._read(writer)
 
     @property

@@ -50,10 +50,12 @@ class LogStore(Protocol):
 
 
 class Writer:
-    """The only writer of a session while it is locked. id: the session's. All of its methods raise SessionError."""
+    """The only writer of a session while it is locked. id: the session's. store: where it is. All of its methods raise
+    SessionError."""
 
     def __init__(self, store: LogStore, session_id: str, lock: Any) -> None:
         self.id = session_id
+        self.store: object = store
         self._store = store
         self._lock = lock
 

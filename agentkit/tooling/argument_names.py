@@ -42,7 +42,8 @@ def unwrapped(given: dict[str, Any], tool: str, known: Collection[str]) -> dict[
 
 def wrapped(given: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of a tool that takes one object, where the keys of that were written in its place: all that
-    it has to have, and nothing else. parameters: the JSON schema of the arguments."""
+    it, or one of several that it may be, has to have, and nothing else. parameters: the JSON schema of the
+    arguments."""
     described = parameters.get("properties") or {}
     if len(described) != 1 or described.keys() & given.keys():
         return given
@@ -50,9 +51,9 @@ def wrapped(given: dict[str, Any], parameters: Mapping[str, Any]) -> dict[str, A
     is_required = name in parameters.get("required", ())
     objects = [each for each in _alternatives(described[name], parameters, set()) if each.get("properties")]
     may_be_others = bool(given) and parameters.get("additionalProperties", True) is not False
-    if len(objects) != 1 or not (is_required or (bool(given) and not may_be_others)):
+    if not objects or not (is_required or (bool(given) and not may_be_others)) or (not given and len(objects) > 1):
         return given
-    is_whole = set(objects[0].get("required", ())) <= given.keys() <= objects[0]["properties"].keys()
+    is_whole = any(set(each.get("required", ())) <= given.keys() <= each["properties"].keys() for each in objects)
     return {name: given} if is_whole else given
 
 

@@ -4,7 +4,8 @@ Where an integer is expected, "3" and 3.0 become 3; where a boolean is, "true" b
 value becomes a list with one element; a list or an object encoded as a string is decoded; of a list of allowed values,
 the one that is meant is taken ("Yes" for "yes", "2" for 2, the name of an enum's member for its value); a date in words
 becomes ISO 8601; null for an optional property is removed, at any depth. A string stays a string where any string is
-allowed, whatever it looks like.
+allowed, whatever it looks like; there an object, or a list of objects, becomes its JSON text, as the content of a file.
+An object whose only key is the name of its own property is what stands under that.
 """
 
 import copy
@@ -87,12 +88,15 @@ class Coercion:
 @dataclass
 class Expected:
     """What a schema expects somewhere. types: the JSON types. allowed: the values, where they are listed. formats: of
-    strings. is_property: whether the place is a declared property of an object."""
+    strings. is_property: whether the place is a declared property of an object. name: its name, then; "" for none.
+    is_prose: whether strings there have no form of their own, such as that of a path."""
 
     types: set[str] = field(default_factory=set)
     allowed: list[Any] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     is_property: bool = False
+    name: str = ""
+    is_prose: bool = True
 
     @property
     def takes_null(self) -> bool:
@@ -110,7 +114,7 @@ class Expected:
         for step in steps:
             is_property = any(step in _mapping(node, "properties") or "prefixItems" in node for node in nodes)
             nodes = _alternatives([inner for node in nodes for inner in _inner(node, step)], schema)
-        made = cls(is_property=is_property)
+        made = cls(is_property=is_property, name=str(steps[-1]) if is_property else "")
         for node in nodes:
             made._add(node)
         return made
@@ -126,6 +130,7 @@ class Expected:
             types = node.get("type")
             self.types |= set(types) if isinstance(types, list) else {types} if isinstance(types, str) else set()
             self.types |= {"object"} if "prefixItems" in node else set()  # a named tuple may be either
+            self.is_prose = self.is_prose and "format" not in node and "pattern" not in node
         if None in self.allowed:
             self.types.add("null")
 
@@ -197,6 +202,8 @@ def coerced_value(value: Any, expected: Expected, names: Names = lambda allowed:
             return found
     if _type_of(value) in expected.types or (isinstance(value, str) and expected.takes_text):
         return NOTHING
+    if isinstance(value, dict) and list(value) == [expected.name] and "object" not in expected.types:
+        return value[expected.name]
     if isinstance(value, str):
         read = _read(value, expected)
         if read is not NOTHING:
@@ -206,7 +213,23 @@ def coerced_value(value: Any, expected: Expected, names: Names = lambda allowed:
             coerced = _MAKERS[kind](value)
             if coerced is not NOTHING:
                 return coerced
-    return NOTHING
+    is_document = expected.is_property and expected.takes_text and expected.is_prose and _is_document(value)
+    return json.dumps(value, ensure_ascii=False, indent=2) if is_document else NOTHING
+
+
+def _is_document(value: Any) -> bool:
+    """Whether an object or a list of objects is JSON that a model has written in the place of its text, such as the
+    content of a file, and not around a text: `{"query": "x"}`, `{"type": "string", "value": "x"}`."""
+    if isinstance(value, list):
+        return bool(value) and all(isinstance(each, dict) and each for each in value)
+    if not isinstance(value, dict) or not value.keys() - _OF_SCHEMAS:
+        return False
+    return len(value) > 1 or isinstance(next(iter(value.values())), list | dict)
+
+
+_OF_SCHEMAS = frozenset(
+    ("type", "value", "description", "title", "default", "string", "text", "name", "format", "enum")
+)
 
 
 def _read(text: str, expected: Expected) -> Any:

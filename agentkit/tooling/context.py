@@ -84,15 +84,16 @@ class Context(Generic[D]):
     deps: what was passed as `run(..., deps=...)`. deadline: the `time.monotonic()` at which the run continues without
     its tools, or None; end: at which it ends. cancel: set when the run is to stop, or no longer waits for this call.
     progress: reports what the tool is doing, as a ToolProgress event. budget: what the run may spend, for an agent that
-    is run inside the tool. session: the id of the run's session, or None. messages: the run's messages so far; not to
-    be changed. offset: the index in them of the message with the number 0 (negative where it was not read), from which
-    `earlier_result` counts. long_results: the whole texts of results that were cut. tool_timeout: the seconds after
-    which the run continues without a tool that has no timeout of its own. closing: with what another thread closes the
-    run. hooks: what stands around its tool calls, and those of the agents that run inside of it. tools: those of the
-    run, to add others. answer: what a person has answered to the question of this call (see `ask`), as it was given;
-    None: nothing. sources: the numbered sources of the run, to add one (see `source`). call_id: the id of this call, as
-    events, records and the transcript have it, and `result.pending`; servers may use one again in a later reply. None:
-    the call began before its reply was complete (`read_only` tools only), or is no call of a run.
+    is run inside the tool. session: the id of the run's session, or None; store: where that is. messages: the run's
+    messages so far; not to be changed. offset: the index in them of the message with the number 0 (negative where it
+    was not read), from which `earlier_result` counts. long_results: the whole texts of results that were cut.
+    tool_timeout: the seconds after which the run continues without a tool that has no timeout of its own. closing: with
+    what another thread closes the run. hooks: what stands around its tool calls, and those of the agents that run
+    inside of it. tools: those of the run, to add others. answer: what a person has answered to the question of this
+    call (see `ask`), as it was given; None: nothing. sources: the numbered sources of the run, to add one (see
+    `source`). call_id: the id of this call, as events, records and the transcript have it, and `result.pending`;
+    servers may use one again in a later reply. None: the call began before its reply was complete (`read_only` tools
+    only), or is no call of a run.
     """
 
     deps: D = None  # type: ignore[assignment]
@@ -102,6 +103,7 @@ class Context(Generic[D]):
     progress: Callable[[str], None] = _ignore_progress
     budget: Budget | None = field(default=None, repr=False)
     session: str | None = None
+    store: object = field(default=None, repr=False, compare=False)
     messages: Sequence[Message] = field(default=(), repr=False)
     offset: int = 0
     long_results: LongResults = field(default_factory=LongResults, repr=False, compare=False)

@@ -61,7 +61,10 @@ class Hints:
         holder = types.SimpleNamespace(__annotations__={"hint": parameter.annotation})
         try:
             names = {name: self._names[name] for name in names_in(parameter.annotation)}
-            return _value_of_alias(typing.get_type_hints(holder, self._globals, names, include_extras=True)["hint"])
+            found = typing.get_type_hints(holder, self._globals, names, include_extras=True)["hint"]
+            if typing.Final in (found, typing.get_origin(found)) or typing.get_origin(found) is typing.ClassVar:
+                raise TypeError(f"{found} is one of a variable")
+            return _value_of_alias(found)
         except (TypeError, SyntaxError, AttributeError, NameError) as error:
             raise ToolDefinitionError(
                 f"tool {tool}: the annotation of the parameter {parameter.name!r} is not a type: {error}"

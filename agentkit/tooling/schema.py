@@ -20,6 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import PydanticSerializationError, SchemaError, to_jsonable_python
 from typing_extensions import TypedDict  # pydantic wants this one on Python 3.11
 
+from agentkit._lazy.patterns import pattern
 from agentkit.errors import ToolDefinitionError
 from agentkit.tooling.argument_names import names_of_model
 from agentkit.tooling.checked_types import checked_in_time
@@ -288,11 +289,16 @@ def _described(adapter: TypeAdapter[Any]) -> tuple[TypeAdapter[Any], dict[str, A
     return adapter, {"type": "object", "properties": {}, **schema, "additionalProperties": additional}
 
 
+_NO_TYPE_OF_JSON = pattern(r"Unable to generate pydantic-core schema for (.{1,300}?)\. Set `arbitrary_types_allowed")
+
+
 def _no_schema(name: str, parameter: str, error: Exception) -> ToolDefinitionError:
     lines = str(error).split("\n")
     reason = lines[0]
     if isinstance(error, SchemaError):
         reason = f"{'in a pattern: ' if 'regex' in str(error) else ''}{lines[-1].removeprefix('error: ')}"
+    if found := _NO_TYPE_OF_JSON.match(reason):
+        reason = f"{found[1]}: the model writes JSON, so take numbers, texts, lists or a dataclass, and make it of them"
     where = f"the parameter {parameter!r}" if parameter else "a parameter"
     if isinstance(error, PydanticUndefinedAnnotation):
         reason += ": define it above the tool"

@@ -38,7 +38,10 @@ class Calling:
         takes_no_names = not _passes_names_on(function)
         return cls(
             tuple((each.name, each.default) for each in by_place),
-            sum(takes_no_names or each.kind is each.POSITIONAL_ONLY for each in by_place),
+            max(
+                sum(takes_no_names or each.kind is each.POSITIONAL_ONLY for each in by_place),
+                int(_is_dispatched(function) and bool(by_place)),
+            ),
             next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), None),
         )
 
@@ -135,6 +138,11 @@ def _wraps(function: Callable[..., Any]) -> bool:
 def _passes_on(function: Callable[..., Any]) -> bool:
     """Whether a function that wraps another may give it any arguments."""
     return not _wraps(function) or bool(_variadic_kinds(function))
+
+
+def _is_dispatched(function: Callable[..., Any]) -> bool:
+    """Whether this is a function of `functools.singledispatch`, which is chosen by its first argument by place."""
+    return callable(getattr(function, "dispatch", None)) and hasattr(function, "registry")
 
 
 def _passes_names_on(function: Callable[..., Any]) -> bool:

@@ -9,10 +9,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
+from requests.auth import AuthBase
 
 from agentkit.mcp.client import Client
 from agentkit.mcp.http import Http
-from agentkit.mcp.oauth import OAuth
 from tests.mcp.http_bad import Exchange, HttpBad
 
 
@@ -191,10 +191,10 @@ def client_of(it: Exchange) -> str:
     return dict(parse_qsl(it.request.body.decode())).get("client_id", "")
 
 
-def client_with(server: HttpBad, auth: OAuth) -> Client:
+def client_with(server: HttpBad, auth: AuthBase) -> Client:
     return Client(lambda heard: Http(server.url, heard, auth=auth), "guarded", 20)
 
 
-def called(server: HttpBad, auth: OAuth) -> Any:
+def called(server: HttpBad, auth: AuthBase) -> Any:
     with client_with(server, auth) as client:
         return client.call_tool("fault", {"fault": "none"})["content"]

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -189,3 +190,60 @@ def test_a_browser_comes_back_to_the_name_that_a_client_was_registered_for(monke
         assert urlsplit(authority.asked[0]["redirect_uri"]).hostname == "localhost"
         done = CliRunner().invoke(app, [*login, "--host", "0.0.0.0"])
         assert (done.exit_code, "127.0.0.1 or localhost" in done.stderr) == (2, True)
+
+
+class Open(Authority):
+    """Lets everybody in, with a token or without. seen: what requests were authorized by."""
+
+    seen: list[str]
+
+    def lets_in(self, it: Exchange) -> bool:
+        self.seen.append(it.request.headers.get("authorization", ""))
+        return True
+
+
+def test_a_login_is_used_where_the_server_lets_everybody_in(tmp_path: Path) -> None:
+    """nicobailon/pi-mcp-adapter#471, MoonshotAI/kimi-code#3179: Exa serves strangers too, within limits."""
+    with HttpBad() as server:
+        authority, store = Open(server), Store(tmp_path / "tokens.json")
+        authority.seen = []
+        OAuth(Robot(), store=store).login(server.url)
+        assert called(server, OAuth(store=store))
+        assert set(authority.seen[1:]) == {"Bearer token-of-a-person-1"}  # the first one is the login's own
+        authority.seen.clear()
+        assert called(server, OAuth(store=Store(tmp_path / "others.json")))
+        assert called(server, OAuth(store=store, client_id="me", client_secret="x", issuer="https://login.example"))
+        assert set(authority.seen) == {""}, "tokens of another authorization server are not sent"
+
+
+def test_a_token_whose_time_is_over_is_renewed_before_a_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doist/todoist-mcp#366, ProfessionalWiki/MediaWiki-MCP-Server#443: what the server answers is no 401, but an error
+    of the tool."""
+    with HttpBad() as server:
+        authority, store = Open(server), Store(tmp_path / "tokens.json")
+        authority.seen, authority.granted = [], {"expires_in": 1000}
+        OAuth(Robot(), store=store).login(server.url)
+        auth, now = OAuth(store=store), time.time()
+        assert called(server, auth)
+        monkeypatch.setattr("agentkit.mcp.oauth.granting.time.time", lambda: now + 1001)
+        authority.seen.clear()
+        assert called(server, auth)
+        assert set(authority.seen) == {"Bearer token-of-a-person-2"}
+        assert [each["grant_type"] for each in authority.forms] == ["authorization_code", "refresh_token"]
+
+
+def test_a_token_that_can_not_be_renewed_is_sent_and_renewed_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HttpBad() as server:
+        authority, store = Open(server), Store(tmp_path / "tokens.json")
+        authority.seen, authority.granted = [], {"expires_in": 1000}
+        OAuth(Robot(), store=store).login(server.url)
+        auth, now = OAuth(store=store), time.time()
+        monkeypatch.setattr("agentkit.mcp.oauth.granting.time.time", lambda: now + 1001)
+        authority.seen.clear()
+        authority.token_status = 503
+        for _ in range(2):
+            assert called(server, auth)
+        assert set(authority.seen) == {"Bearer token-of-a-person-1"}
+        assert len(authority.forms) == 2

@@ -238,6 +238,25 @@ def test_no_arguments_are_an_object_of_which_nothing_is_required() -> None:  # G
     assert answer(order_if_any, {}) == "None"
 
 
+def test_an_object_of_one_of_several_kinds_may_be_written_in_its_place() -> None:
+    class Cat(BaseModel):
+        kind: Literal["cat"] = "cat"
+        lives: int = 9
+
+    class Dog(BaseModel):
+        kind: Literal["dog"] = "dog"
+
+    @tool
+    def keep(pet: Annotated[Cat | Dog, Field(discriminator="kind")]) -> str:
+        """Keep a pet."""
+        return repr(pet)
+
+    assert answer(keep, {"kind": "cat", "lives": "7"}) == "Cat(kind='cat', lives=7)"
+    assert answer(keep, {"kind": "dog"}) == "Dog(kind='dog')"
+    assert "pet: is missing" in answer(keep, {})
+    assert "no argument 'age'" in answer(keep, {"kind": "cat", "age": 3})
+
+
 def test_an_object_of_a_hand_written_schema_may_be_written_in_its_place() -> None:
     body = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
     made = Tool("send", "Send it.", {"type": "object", "properties": {"body": body}, "required": ["body"]}, repr_of)

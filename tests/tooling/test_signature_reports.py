@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass
 from datetime import date
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 import pytest
 from pydantic import BaseModel, ConfigDict, EmailStr, Field, JsonValue
@@ -76,6 +76,19 @@ def test_a_wrapper_that_takes_no_names_is_called_by_place() -> None:
     assert list(made.parameters["properties"]) == ["width", "height"]  # the wrapper could not pass the unit on
     assert answer(made, {"width": 3}) == "6 m"
     assert answer(made, {"height": 5, "width": 3}) == "15 m"
+
+
+def test_a_function_that_is_chosen_by_its_first_argument_gets_it_by_place() -> None:
+    @functools.singledispatch
+    def double(value: int, times: int = 2) -> str:
+        """Double a value."""
+        return f"{value * times}"
+
+    @double.register
+    def _(value: str, times: int = 2) -> str:  # type: ignore[misc]
+        return f"a text, {value}"
+
+    assert answer(tool(double), {"value": "3", "times": 4}) == "12"
 
 
 def test_a_wrapped_method_keeps_its_object() -> None:
@@ -218,6 +231,18 @@ def a_class(kind: type[int]) -> None:
     """Look."""
 
 
+class Matrix:
+    """As numpy's arrays are, of no form that JSON has."""
+
+
+def a_matrix(rows: Matrix) -> None:
+    """Look."""
+
+
+def final(count: Final[int] = 1) -> None:  # type: ignore[valid-type]
+    """Look."""
+
+
 def two_contexts(ctx: Context, context: Context[int]) -> None:
     """Look."""
 
@@ -227,6 +252,8 @@ def two_contexts(ctx: Context, context: Context[int]) -> None:
     [
         (looking_ahead, r"tool looking_ahead: the parameter 'word' .* in a pattern: look-around.* is not supported"),
         (a_class, r"tool a_class: the parameter 'kind' has a type without a JSON schema: .* a class"),
+        (a_matrix, r"the parameter 'rows' has .*Matrix'>: the model writes JSON, so take numbers, texts, lists"),
+        (final, r"tool final: the annotation of the parameter 'count' is not a type: typing.Final\[int\]"),
         (two_contexts, r"tool two_contexts: the parameters 'ctx' and 'context' both take the run's Context"),
     ],
 )

@@ -1,5 +1,6 @@
-"""OAuth for MCP servers over HTTP: `OAuth`, which goes into `auth=`."""
+"""OAuth for MCP servers over HTTP: `OAuth` and `ClientCredentials`, one of which goes into `auth=`."""
 
 from agentkit.mcp.oauth.auth import OAuth, stored_login
+from agentkit.mcp.oauth.service import ClientCredentials
 
-__all__ = ["OAuth", "stored_login"]
+__all__ = ["ClientCredentials", "OAuth", "stored_login"]

@@ -54,13 +54,14 @@ def secured(named: str, own: str) -> str:
 
 
 class Asking:
-    """Asks servers for JSON. own: the URL of the MCP server, whose host may be private."""
+    """Asks servers for JSON. own: the URL of the MCP server, whose host may be private. issuer: the URL of the
+    authorization server that the program has named, whose host may be, too; None: it has named none."""
 
-    def __init__(self, own: str) -> None:
-        parts = urlsplit(own)
+    def __init__(self, own: str, issuer: str | None = None) -> None:
+        given = [urlsplit(each) for each in (own, issuer) if each]
         self._own = own
-        self._allow = [parts.hostname or ""]
-        self._is_plain = parts.scheme == "http"
+        self._allow = [parts.hostname or "" for parts in given]
+        self._plain = [parts.hostname for parts in given if parts.scheme == "http"]
 
     def check(self, url: object, what: str) -> str:
         """Return an address that a server names (see `secured`). Raises MCPError for one that can't be used: it has to
@@ -70,7 +71,7 @@ class Asking:
             parts = urlsplit(url) if isinstance(url, str) and url.isprintable() else None
         except ValueError:
             parts = None
-        is_own = parts is not None and self._is_plain and parts.hostname in self._allow
+        is_own = parts is not None and parts.hostname in self._plain
         if parts is None or not (parts.scheme == "https" or (parts.scheme == "http" and is_own)):
             raise failure(f"{what} is no address that can be used: {shown_url(url)}")
         return str(url)

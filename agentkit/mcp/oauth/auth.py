@@ -1,45 +1,31 @@
-"""`OAuth`: adds a token to each request, and gets one where the server asks for it."""
+"""`OAuth`: the tokens of a person who has logged in, and logging in where a server asks for that."""
 
 import contextlib
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-from requests.auth import AuthBase
-
-from agentkit._forking import freed_by_forks
 from agentkit._lazy.logs import logger_of
-from agentkit._threads import POLL_INTERVAL
 from agentkit.errors import ConfigurationError
 from agentkit.mcp.errors import MCPError
 from agentkit.mcp.http.sending import Flight, Sender
-from agentkit.mcp.oauth.asking import UNAUTHORIZED, Asking, Refused, failure
+from agentkit.mcp.oauth.asking import UNAUTHORIZED, Refused, failure
+from agentkit.mcp.oauth.bearer import Authority, Bearer, Need, authority_of, check_aborted
 from agentkit.mcp.oauth.granting import Opener, Registered, Tokens, authorized, registered, renewed
 from agentkit.mcp.oauth.metadata import (
     AuthorizationServer,
     Challenge,
-    Resource,
-    authorization_server,
     challenge_of,
-    resource_of,
 )
 from agentkit.mcp.oauth.store import Store
-from agentkit.net.abort import Aborted, is_aborted
 from agentkit.net.kept_keys import keyless
 
 logger = logger_of("agentkit")
 
-MAX_ROUNDS = 2
-"""How often a token is got for one request."""
 BACK_OFF = 60.0
 """Seconds for which nobody is asked again after a login that has failed."""
-TURN_SECONDS = 360.0
-"""How long a thread waits for another one that gets a token: a person may have to log in."""
 MAX_SCOPE = 200
 """Characters of a scope that are shown."""
 OFFLINE = "offline_access"
@@ -56,36 +42,6 @@ _HEADERS = {"Accept": "application/json, text/event-stream", "Content-Type": "ap
 
 
 @dataclass(frozen=True)
-class _Need:
-    """What a refused request needs. url: of the MCP server. refused: the token that was sent, "" for none."""
-
-    url: str
-    challenge: Challenge
-    refused: str = ""
-    needs_more: bool = False
-    may_ask: bool = True
-
-    def is_met_by(self, tokens: Tokens) -> bool:
-        """Whether these tokens may be what it needs."""
-        return tokens.is_fresh and tokens.access_token != self.refused and self.has_scope_of(tokens)
-
-    def has_scope_of(self, tokens: Tokens) -> bool:
-        """Whether the scope of these tokens may be enough."""
-        if not self.needs_more:
-            return True
-        return tokens.access_token != self.refused and set(self.challenge.scope.split()) <= set(tokens.scope.split())
-
-
-@dataclass(frozen=True)
-class _Authority:
-    """Who authorizes requests to an MCP server."""
-
-    server: AuthorizationServer
-    resource: Resource
-    asking: Asking
-
-
-@dataclass(frozen=True)
 class _Login:
     """What came of asking a person, at a time (monotonic): an error, or a token."""
 
@@ -94,7 +50,7 @@ class _Login:
     token: str = ""
 
 
-class OAuth(AuthBase):
+class OAuth(Bearer):
     """Authorizes requests to MCP servers with OAuth 2.1: `MCP("https://host/mcp", auth=OAuth(opener=Browser()))`.
 
     opener: sends a person to the authorization server (`agentkit.mcp.oauth.browser.Browser`); None: nobody is asked,
@@ -105,8 +61,7 @@ class OAuth(AuthBase):
     what the server calls itself; "" sends none, for Entra, which refuses it. store: where tokens are kept; None: the
     user's file.
 
-    Used by several threads, one of which asks while the others wait. A person is asked for calls only, and not within
-    BACK_OFF seconds after a login that has failed. What goes wrong is an MCPError with the code 401.
+    A person is asked for calls only, and not within BACK_OFF seconds after a login that has failed.
     """
 
     def __init__(
@@ -130,14 +85,14 @@ class OAuth(AuthBase):
             )
         if client_url is not None and not client_url.startswith("https://"):
             raise ConfigurationError("client_url= has to be an https URL")
-        self._opener, self._client_url, self._scope, self._issuer = opener, client_url, scope, issuer
+        super().__init__()
+        self._looked_up: set[str] = set()
+        self._opener, self._client_url, self._scope = opener, client_url, scope
+        self._issuer, self._named = issuer, issuer
         self._resource = resource
         self._given = None if client_id is None else Registered(client_id, client_secret)
         self._store = store or Store.of_user()
-        self._known: dict[str, Tokens] = {}
-        self._failed: dict[str, tuple[float, str]] = {}
         self._logins: dict[tuple[str, str], _Login] = {}
-        self._lock = freed_by_forks(threading.Lock())
 
     def __repr__(self) -> str:
         return "OAuth()"
@@ -149,12 +104,16 @@ class OAuth(AuthBase):
         options = (given.client_id or None, secret, self._issuer, self._client_url, self._scope, self._resource)
         return _remade, (*options, self._store)
 
-    def __call__(self, r: requests.PreparedRequest) -> requests.PreparedRequest:
-        tokens = self._known.get(_server_of(r))
-        if tokens is not None:
-            r.headers["Authorization"] = f"Bearer {tokens.access_token}"
-        r.register_hook("response", self._answered)  # type: ignore[no-untyped-call]
-        return r
+    def _at_hand(self, url: str) -> Tokens | None:
+        """The tokens with which requests begin: a server that lets everybody in would not ask for those of a login."""
+        known = self._known.get(url)
+        if known is None and url not in self._looked_up:
+            self._looked_up.add(url)
+            with contextlib.suppress(ConfigurationError):
+                known = self._store.tokens_at(url, self._issuer)
+            if known is not None:
+                self._known.setdefault(url, known)
+        return known
 
     def login(self, url: str) -> None:
         """Have a person log in to the MCP server at a URL, whether or not it asks for that now, and store the tokens.
@@ -163,75 +122,17 @@ class OAuth(AuthBase):
         with flight, contextlib.closing(sender.opened(flight, "POST", _HEADERS, _PING)) as response:
             status, challenge = response.status_code, challenge_of(response.headers.get("WWW-Authenticate", ""))
         sender.close()
-        need = _Need(url.partition("?")[0].partition("#")[0], challenge)
+        need = Need(url.partition("?")[0].partition("#")[0], challenge)
         with self._turn():
             authority = self._authority(need)
             if status != UNAUTHORIZED and not authority.resource.is_described:
                 raise failure(f"{sender.where} does not ask for a login (it answered {status})")
             old = None if self._scope else self._stored(authority)
             tokens = self._logged_in(need, authority, self._scope_for(authority, challenge, old))
-            self._known[need.url] = tokens
+            self._known[need.url], self._challenges[need.url] = tokens, challenge
             self._store_tokens(authority, tokens)
 
-    def _answered(self, response: requests.Response, **options: Any) -> requests.Response:
-        """Get a token where a response asks for one, and send the request again."""
-        for _ in range(MAX_ROUNDS):
-            challenge = challenge_of(response.headers.get("WWW-Authenticate", ""))
-            needs_more = response.status_code == 403 and challenge.error == "insufficient_scope"
-            if response.status_code != UNAUTHORIZED and not needs_more:
-                return response
-            request = response.request.copy()
-            try:
-                tokens = self._tokens(request, challenge, needs_more)
-            except BaseException:
-                response.close()
-                raise
-            if tokens is None:
-                return response
-            response.close()
-            request.headers["Authorization"] = f"Bearer {tokens.access_token}"
-            again: requests.Response = response.connection.send(request, **options)
-            again.history.append(response)
-            again.request = request
-            response = again
-        return response
-
-    def _tokens(self, request: requests.PreparedRequest, challenge: Challenge, needs_more: bool) -> Tokens | None:
-        """Tokens for a request that was refused; None where none would help. Raises MCPError, Aborted."""
-        refused = str(request.headers.get("Authorization") or "").removeprefix("Bearer ")
-        need = _Need(_server_of(request), challenge, refused, needs_more, _is_call(request))
-        began = time.monotonic()
-        with self._turn():
-            known = self._known.get(need.url)
-            if known is not None and known.access_token != need.refused:
-                return known  # another thread has got them meanwhile
-            failed_at, message = self._failed.get(need.url, (0.0, ""))
-            if failed_at >= began:  # another thread has tried meanwhile
-                raise failure(message)
-            try:
-                tokens = self._granted(need)
-            except MCPError as error:
-                self._failed[need.url] = (time.monotonic(), str(error))
-                raise
-            if tokens is not None:
-                self._known[need.url] = tokens
-            return tokens
-
-    @contextlib.contextmanager
-    def _turn(self) -> Iterator[None]:
-        """Wait until no other thread gets tokens. Raises Aborted when the request is not waited for any more."""
-        end = time.monotonic() + TURN_SECONDS
-        while not self._lock.acquire(timeout=POLL_INTERVAL):
-            _check_aborted()
-            if time.monotonic() > end:
-                raise failure(f"another call has been logging in for {TURN_SECONDS:g} s: try again later")
-        try:
-            _check_aborted()
-            yield
-        finally:
-            self._lock.release()
-
-    def _granted(self, need: _Need) -> Tokens | None:
+    def _granted(self, need: Need) -> Tokens | None:
         authority = self._authority(need)
         tokens = self._kept(need, authority)
         if tokens is not None or not need.may_ask:
@@ -250,31 +151,29 @@ class OAuth(AuthBase):
         self._keep(authority, tokens)
         return tokens
 
-    def _authority(self, need: _Need) -> _Authority:
+    def _authority(self, need: Need) -> Authority:
         """Who authorizes requests. What is known to one authorization server is not told to another."""
-        asking = Asking(need.url)
-        resource = resource_of(need.url, need.challenge, asking, self._issuer)
-        server = authorization_server(resource, need.url, asking)
+        authority = authority_of(need, self._issuer, self._named)
         if self._given is not None:
-            self._issuer = resource.issuer
-        return _Authority(server, resource, asking)
+            self._issuer = authority.resource.issuer
+        return authority
 
-    def _stored(self, authority: _Authority) -> Tokens | None:
+    def _stored(self, authority: Authority) -> Tokens | None:
         return self._store.tokens(authority.server.issuer, authority.resource.identifier)
 
-    def _keep(self, authority: _Authority, tokens: Tokens) -> None:
+    def _keep(self, authority: Authority, tokens: Tokens) -> None:
         """Store tokens; where that is not possible, this program alone has them."""
         with _told():
             self._store_tokens(authority, tokens)
 
-    def _store_tokens(self, authority: _Authority, tokens: Tokens) -> None:
+    def _store_tokens(self, authority: Authority, tokens: Tokens) -> None:
         """Store tokens: without the secret of a client that was given, which is not ours to keep. Raises
         ConfigurationError when the file can't be written: then they are stored in memory."""
         if self._given is not None and tokens.client is not None:
             tokens = replace(tokens, client=Registered(tokens.client.client_id))
         self._store.keep_tokens(authority.server.issuer, authority.resource.identifier, tokens)
 
-    def _kept(self, need: _Need, authority: _Authority) -> Tokens | None:
+    def _kept(self, need: Need, authority: Authority) -> Tokens | None:
         """The stored tokens, renewed where they have ended; None where they don't help."""
         old = self._stored(authority)
         if old is None or need.is_met_by(old):
@@ -288,7 +187,7 @@ class OAuth(AuthBase):
             self._store.check_writable(authority.server.issuer, authority.resource.identifier)  # before it is used up
             return self._renewed(authority, old)
 
-    def _renewed(self, authority: _Authority, old: Tokens) -> Tokens | None:
+    def _renewed(self, authority: Authority, old: Tokens) -> Tokens | None:
         client, given = old.client, self._given
         if client is not None and given is not None and given.client_id == client.client_id:
             client = given
@@ -305,7 +204,7 @@ class OAuth(AuthBase):
         self._keep(authority, tokens)
         return tokens
 
-    def _logged_in(self, need: _Need, authority: _Authority, scope: str) -> Tokens:
+    def _logged_in(self, need: Need, authority: Authority, scope: str) -> Tokens:
         """Ask a person, and return what that brings."""
         if self._opener is None:
             needed = f" (it needs the scope {scope[:MAX_SCOPE]!r}: --scope)" if need.needs_more else ""
@@ -313,9 +212,9 @@ class OAuth(AuthBase):
                 f"somebody has to log in to {_origin(need.url)}{needed}: run agentkit mcp login URL, or give OAuth an "
                 "opener, such as agentkit.mcp.oauth.browser.Browser()"
             )
-        authority.server.check_challenges(self._given is not None)
+        authority.server.check_logins(self._given is not None)
         client, is_ours = self._client(authority, self._opener, scope)
-        _check_aborted()
+        check_aborted()
         server, resource = authority.server, self._resource
         sent = authority.resource.identifier if resource is None else resource
         try:
@@ -330,7 +229,7 @@ class OAuth(AuthBase):
         self._logins[need.url, server.issuer] = _Login(time.monotonic(), "", tokens.access_token)
         return replace(tokens, resource=resource)
 
-    def _client(self, authority: _Authority, opener: Opener, scope: str) -> tuple[Registered, bool]:
+    def _client(self, authority: Authority, opener: Opener, scope: str) -> tuple[Registered, bool]:
         """The client at an authorization server, and whether it is one that was registered before. scope: what is going
         to be asked for."""
         if self._given is not None:
@@ -355,11 +254,11 @@ class OAuth(AuthBase):
         """Whether another client can be had at an authorization server."""
         return server.registration_endpoint is not None or bool(self._client_url and server.takes_client_urls)
 
-    def _forget(self, authority: _Authority, client: Registered) -> None:
+    def _forget(self, authority: Authority, client: Registered) -> None:
         with contextlib.suppress(ConfigurationError):
             self._store.forget_client(authority.server.issuer, client)
 
-    def _scope_for(self, authority: _Authority, challenge: Challenge, old: Tokens | None) -> str:
+    def _scope_for(self, authority: Authority, challenge: Challenge, old: Tokens | None) -> str:
         """What to ask for: the user's scope, or what the server needs. old: tokens that were not enough: what they were
         for, and what the server needs, are asked for too. Tokens that can be renewed, where the authorization server
         gives them on demand."""
@@ -418,29 +317,7 @@ def _told() -> Iterator[None]:
         logger.warning("%s; until the program ends, the login is kept in memory", error)
 
 
-def _check_aborted() -> None:
-    """Raise Aborted when nobody waits for the request of this thread any more."""
-    if is_aborted():
-        raise Aborted
-
-
-def _server_of(request: requests.PreparedRequest) -> str:
-    """The URL of the MCP server, without its query."""
-    return str(request.url).partition("?")[0]
-
-
 def _origin(url: str) -> str:
     """What of a URL is shown: a secret may be part of the path."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _is_call(request: requests.PreparedRequest) -> bool:
-    """Whether somebody waits for an answer: no notification, no stream for all calls, no end of a session."""
-    if request.method != "POST":
-        return False
-    try:
-        message = json.loads(request.body or b"")
-    except (ValueError, TypeError, RecursionError):
-        return False
-    return isinstance(message, dict) and "id" in message and "method" in message

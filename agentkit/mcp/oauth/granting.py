@@ -1,5 +1,5 @@
 """How tokens are got: a client that the authorization server knows, the code that a person's browser brings back, the
-token for it."""
+token for it, or for the client itself."""
 
 import base64
 import hashlib
@@ -16,6 +16,7 @@ from requests.auth import HTTPBasicAuth
 from agentkit._text import in_a_line
 from agentkit.mcp.oauth.asking import Asking, Refused, failure
 from agentkit.mcp.oauth.metadata import AuthorizationServer, Resource
+from agentkit.net.keys import is_secret_name
 
 NAME = "agentkit"
 EARLY = 30.0
@@ -26,7 +27,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,100000}")
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _REFUSES_SCOPE = ("invalid_scope", "invalid_client_metadata", "invalid_request")
 """Errors of a server that may be about the scope alone: it is asked again without one."""
-_SECRET = frozenset(("code", "code_verifier", "refresh_token", "client_secret"))
+_SECRET = frozenset(("code", "code_verifier", "refresh_token", "client_secret", "client_assertion"))
 """What of a form must not be shown."""
 _OTHER_TARGET = " (OAuth(resource=...), or --resource, says what the tokens are for; '' leaves that open)"
 _RENEWABLE = {"https://accounts.google.com": {"access_type": "offline", "prompt": "consent"}}
@@ -88,6 +89,11 @@ class Tokens:
     def is_fresh(self) -> bool:
         """Whether it has not ended."""
         return self.ends is None or time.time() < self.ends - EARLY
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its time is over."""
+        return self.ends is not None and time.time() >= self.ends
 
     def as_dict(self) -> dict[str, Any]:
         """Its fields, as JSON has them."""
@@ -202,6 +208,20 @@ def renewed(server: AuthorizationServer, client: Registered, resource: Resource,
     return replace(found, refresh_token=token, granted=granted, resource=old.resource)
 
 
+def granted_to(
+    server: AuthorizationServer,
+    client: Registered,
+    resource: str,
+    scope: str,
+    asking: Asking,
+    parameters: Mapping[str, str],
+) -> Tokens:
+    """Tokens for a client itself, on behalf of nobody (RFC 6749, 4.4). parameters: further ones of the request. Raises
+    Refused, MCPError."""
+    form = {**parameters, "grant_type": "client_credentials", **({"scope": scope} if scope else {})}
+    return _granted(server, client, resource, form, scope, asking)
+
+
 def _with_parameters(endpoint: str, asked: Mapping[str, str]) -> str:
     """An address with these parameters, each of them once: the endpoint may have some of its own."""
     parts = urlsplit(endpoint)
@@ -267,7 +287,8 @@ def _seconds(value: object) -> float | None:
 
 def _hidden(form: Mapping[str, str], client: Registered) -> Iterator[str]:
     """What is sent that must not be shown, in the forms in which it is sent."""
-    values = [*(value for name, value in form.items() if name in _SECRET), client.client_secret or ""]
+    named = [value for name, value in form.items() if name in _SECRET or is_secret_name(name)]
+    values = [*named, client.client_secret or ""]
     for each in values:
         yield from (each, quote_plus(each))
     if client.client_secret:

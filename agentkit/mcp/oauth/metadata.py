@@ -52,8 +52,8 @@ class Resource:
 
 @dataclass(frozen=True)
 class AuthorizationServer:
-    """What an authorization server says. issuer: as its metadata writes it. challenges: its methods of PKCE; None when
-    it does not say."""
+    """What an authorization server says. issuer: as its metadata writes it. authorization_endpoint: "" where nobody can
+    log in, as at one for services alone (RFC 8414). challenges: its methods of PKCE; None when it does not say."""
 
     issuer: str
     authorization_endpoint: str
@@ -65,9 +65,14 @@ class AuthorizationServer:
     names_issuer: bool = False
     challenges: tuple[str, ...] | None = ("S256",)
 
-    def check_challenges(self, by_hand: bool) -> None:
-        """Raise MCPError where PKCE with S256 is not supported. by_hand: whether the client was registered by hand: who
-        did that knows the server, and several that do support it, such as Entra and Cognito, don't say so."""
+    def check_logins(self, by_hand: bool) -> None:
+        """Raise MCPError where nobody can log in, or not with S256 of PKCE. by_hand: whether the client was registered
+        by hand: who did that knows the server, and several that do support it, such as Entra and Cognito, don't say
+        so."""
+        if not self.authorization_endpoint:
+            raise failure(
+                f"the authorization server {self.issuer} has no authorization_endpoint: nobody can log in there"
+            )
         if "S256" in (self.challenges or ()) or (self.challenges is None and by_hand):
             return
         advice = (
@@ -87,21 +92,25 @@ class AuthorizationServer:
         return _is_described_by(self.issuer, issuer)
 
 
-def resource_of(url: str, challenge: Challenge, asking: Asking, wanted: str | None = None) -> Resource:
+def resource_of(
+    url: str, challenge: Challenge, asking: Asking, wanted: str | None = None, named: str | None = None
+) -> Resource:
     """Find out who authorizes requests to an MCP server. wanted: the authorization server that has to; None: the first
-    one that the server names. Raises MCPError for one that names another resource, or none that can be used."""
+    one that the server names. named: the one that the program has named, which counts where the server says nothing.
+    Raises MCPError for a server that names another resource, or none that can be used."""
     origin, path = _split(url)
     places = [asking.check(challenge.metadata, "resource_metadata")] if challenge.metadata else []
     places = places or [f"{origin}/.well-known/oauth-protected-resource{each}" for each in dict.fromkeys((path, ""))]
     found = next((each for each in map(asking.get, places) if each is not None), None)
-    if found is None:  # before 2025-06-18 the server was its own
-        return Resource(url, _chosen([origin], wanted), is_described=False)
+    if found is None:  # before 2025-06-18 the server was its own; one behind a gateway may say nothing
+        issuer = _chosen([origin], wanted) if named is None else asking.check(named, "issuer=")
+        return Resource(url, issuer, is_described=False)
     identifier, issuers = found.get("resource"), found.get("authorization_servers")
     issuers = issuers if isinstance(issuers, list) else []
     if not isinstance(identifier, str) or not covers(identifier, url):
         raise failure("the server's metadata is for another resource: no token is sent to it")
-    named = [secured(each, url) if isinstance(each, str) else each for each in issuers or ()]
-    issuer = asking.check(_chosen(named or [origin], wanted), "the authorization server")
+    told = [secured(each, url) if isinstance(each, str) else each for each in issuers]
+    issuer = asking.check(_chosen(told or [origin], wanted), "the authorization server")
     return Resource(identifier, issuer, _texts(found.get("scopes_supported")))
 
 
@@ -166,10 +175,10 @@ def _is_described_by(said: str, issuer: str) -> bool:
 
 
 def _server(found: Mapping[str, Any], issuer: str, asking: Asking) -> AuthorizationServer:
-    registration = found.get("registration_endpoint")
+    registration, entrance = found.get("registration_endpoint"), found.get("authorization_endpoint")
     return AuthorizationServer(
         issuer,
-        asking.check(found.get("authorization_endpoint"), "authorization_endpoint"),
+        "" if entrance is None else asking.check(entrance, "authorization_endpoint"),
         asking.check(found.get("token_endpoint"), "token_endpoint"),
         None if registration is None else asking.check(registration, "registration_endpoint"),
         _texts(found.get("scopes_supported")) or (),

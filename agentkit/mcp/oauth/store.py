@@ -78,6 +78,19 @@ class Store:
         kept = self._kept((issuer, "tokens", resource))
         return Tokens.of(kept) if isinstance(kept, dict) else None
 
+    def tokens_at(self, url: str, issuer: str | None) -> Tokens | None:
+        """The tokens of a login to the server at a URL; None for none, and where there are several. issuer: the
+        authorization server that has to have given them; None: any. Raises ConfigurationError when the file can't be
+        read."""
+        found = [
+            (each, resource)
+            for each, kept in self._read().items()
+            if issuer is None or is_same_issuer(each, issuer)
+            for resource in _resources(kept)
+            if covers(resource, url)
+        ]
+        return self.tokens(*found[0]) if len(found) == 1 else None
+
     def keep_tokens(self, issuer: str, resource: str, tokens: Tokens) -> None:
         """Keep the tokens for a resource. Raises ConfigurationError when the file can't be written: then they are kept
         in memory."""
@@ -95,8 +108,7 @@ class Store:
 
     def has_login(self, url: str) -> bool:
         """Whether there are tokens for the server at a URL."""
-        logins = [found.get("tokens") for found in self._read().values() if isinstance(found, dict)]
-        return any(covers(each, url) for found in logins if isinstance(found, dict) for each in found)
+        return any(covers(each, url) for found in self._read().values() for each in _resources(found))
 
     @contextlib.contextmanager
     def renewing(self, issuer: str) -> Iterator[None]:
@@ -171,6 +183,12 @@ class Store:
             if _at(found, each) == before:
                 found = _with(found, each, kept)
         return json.dumps(_with(found, key, value), indent=1)
+
+
+def _resources(kept: Any) -> Iterator[str]:
+    """The resources for which an authorization server has given tokens."""
+    tokens = kept.get("tokens") if isinstance(kept, dict) else None
+    yield from (each for each, found in tokens.items() if isinstance(found, dict)) if isinstance(tokens, dict) else ()
 
 
 def _at(kept: Mapping[str, Any], key: _Key) -> Any:

@@ -12,7 +12,7 @@ from agentkit._lazy.logs import ERROR, logger_of
 from agentkit._text import short_repr
 from agentkit.agent import Agent
 from agentkit.errors import ConfigurationError, ToolError
-from agentkit.mcp.serving.calls import Progress, ServedContext, answer_of, asked_by, check_approval, run
+from agentkit.mcp.serving.calls import QUESTION, Progress, ServedContext, answer_of, asked_by, check_approval, run
 from agentkit.mcp.serving.envelope import VERSION_HEADER, check_parameters, checked_envelope
 from agentkit.mcp.serving.link import Link
 from agentkit.mcp.serving.offered import Offer, Offered, failed
@@ -45,6 +45,8 @@ logger = logger_of("agentkit.mcp")
 
 MAX_CALLS = 100
 """How many calls run at once. One whose tool does not end is one of them, though nobody waits for it any more."""
+MAX_QUESTIONS = 20
+"""How often a call asks the user of a client with a handshake."""
 MAX_BATCH = 100
 """How many messages a list of them may have."""
 FRESH_MS = 60_000
@@ -62,6 +64,10 @@ class Request:
     params: Message
     link: Link
     capabilities: Mapping[str, Any] | None
+
+
+class _Busy(ToolError):
+    """No further call can run now."""
 
 
 class Server:
@@ -119,7 +125,8 @@ class Server:
         if isinstance(message, list):
             return self._begin_batch(message, link)
         if isinstance(message, Mapping) and "method" not in message and ("result" in message or "error" in message):
-            return lambda: _NOTHING  # an answer to a question that this server has not asked
+            link.session.asked.take(message)
+            return lambda: _NOTHING
         try:
             method, params = checked(message)
             if "id" not in message:
@@ -163,10 +170,11 @@ class Server:
             with ExitStack() as place:
                 if cancel.is_set():
                     return Reply()
-                if not self._room.acquire(blocking=False):
-                    why = f"The server is busy: {MAX_CALLS} calls are running. Nothing was run; try again later."
+                try:
+                    self._take_room(place)
+                except _Busy as busy:
+                    why = str(busy)
                     return self._answered(request, lambda: failed(why))
-                place.callback(self._room.release)
                 return self._answered(request, lambda: self._call(request, cancel, place))
         finally:
             request.link.session.end(request.number, cancel)
@@ -201,6 +209,8 @@ class Server:
             raise Refusal(INVALID_PARAMS, "initialize needs protocolVersion, such as 2025-11-25")
         session = request.link.session
         session.version = asked if asked in HANDSHAKE else HANDSHAKE[-1]
+        able = request.params.get("capabilities")
+        session.capabilities = able if isinstance(able, Mapping) else {}
         about = {"protocolVersion": session.version, "serverInfo": self._info, **self._about()}
         return {**about, "session": request.link.opened(session)}
 
@@ -226,6 +236,8 @@ class Server:
             return failed(f"the arguments of {name} are nested too deeply. Correct them and call it again.")
         progress = Progress(meta_of({"params": request.params}).get("progressToken"), request.link.notify)
         inputs, state = self._answers_of(request, name, arguments)
+        asks = request.capabilities is None and request.link.able is not None
+        able = request.link.able if asks else request.capabilities
         context = ServedContext(
             deps=self._deps,
             cancel=cancel,
@@ -233,14 +245,41 @@ class Server:
             tool_timeout=self._timeout,
             inputs=inputs,
             state=state,
-            capabilities=request.capabilities,
+            capabilities=able,
         )
         try:
-            return _result(offered, arguments, context, place)
+            return self._told(offered, arguments, context, place, request.link if asks else None)
+        except _Busy as error:
+            return failed(str(error))
         except NeedsInput as needs:
             return self._asked(needs, request, _identity(name, arguments))
         finally:
             progress.end()
+
+    def _told(
+        self, offered: Offered, arguments: str, context: ServedContext, place: ExitStack, link: Link | None
+    ) -> Message | None:
+        """The result of a call. link: to a client that is asked in the middle of it; None for one that calls again.
+        Raises NeedsInput for that, and where it is asked too often."""
+        for _ in range(MAX_QUESTIONS):
+            try:
+                return _result(offered, arguments, context, place)
+            except NeedsInput as needs:
+                if link is None or context.cancel is None:
+                    raise
+                inputs = link.session.asked.answers(needs, link.notify, context.cancel, link.session.version)
+                if inputs is None:
+                    return None
+                if needs.state == QUESTION:  # the call has ended, and given its place back
+                    self._take_room(place)
+                context = replace(context, inputs=inputs, state=needs.state)
+        return failed(f"{offered.tool.name} was ended: it has asked {MAX_QUESTIONS} questions.")
+
+    def _take_room(self, place: ExitStack) -> None:
+        """Take the place of a call that runs. Raises _Busy when there is none."""
+        if not self._room.acquire(blocking=False):
+            raise _Busy(f"The server is busy: {MAX_CALLS} calls are running. Nothing was run; try again later.")
+        place.callback(self._room.release)
 
     def _answers_of(self, request: Request, name: str, arguments: str) -> tuple[Mapping[str, Any], str | None]:
         """The answers that a call brings, and the state that came back with them."""

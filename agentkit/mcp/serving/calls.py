@@ -114,8 +114,8 @@ def check_approval(tool: Tool[..., Any], arguments: str, context: ServedContext)
         return ""
     if context.capabilities is None:
         return (
-            f"{tool.name} was not run: a person has to approve it, and this client can't be asked. A client of MCP "
-            "2026-07-28 that has the capability elicitation can be."
+            f"{tool.name} was not run: a person has to approve it, and this client can't be asked. One that has the "
+            "capability elicitation can be: over HTTP of MCP 2026-07-28, else of any version."
         )
     action = _action(context, APPROVAL)
     if action is None:

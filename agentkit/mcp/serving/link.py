@@ -1,20 +1,25 @@
 """Where a message came from, and what goes back there while it is answered."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agentkit.mcp.serving.asked import Asked
 from agentkit.mcp.serving.calls import Notify
 from agentkit.mcp.serving.envelope import Headers
+from agentkit.mcp.serving.questions import can_fill_forms
 
 
 class Session:
     """What is known of a client between its messages: its version, and its calls that are running. version: the one
-    that was agreed on, "" before `initialize`."""
+    that was agreed on, "" before `initialize`. capabilities: what the client has said then that it can do. asked: the
+    questions to it."""
 
     def __init__(self) -> None:
         self.version = ""
+        self.capabilities: Mapping[str, Any] = {}
+        self.asked = Asked()
         self._running: dict[Any, threading.Event] = {}
         self._lock = threading.Lock()
 
@@ -60,15 +65,23 @@ def _ignored(_: Any) -> None:
 @dataclass
 class Link:
     """One message's way. session: of its client. notify: sends a notification to it; may be called by any thread.
-    headers: of an HTTP request; None for another transport. opened: told the new session of an `initialize`; returns
+    headers: of an HTTP request; None for another transport. asks: whether `notify` sends requests, too, whose answers
+    come back (on standard output). opened: told the new session of an `initialize`; returns
     its id, "" where sessions have none."""
 
     session: Session
     notify: Notify = _ignored
     headers: Headers | None = None
     opened: Callable[[Session], str] = lambda _: ""
+    asks: bool = False
     _cancels: list[threading.Event] = field(default_factory=list)
     _is_closed: bool = False
+
+    @property
+    def able(self) -> Mapping[str, Any] | None:
+        """What a client with a handshake can be asked for; None where it can't be asked."""
+        able = self.session.capabilities if self.asks else {}
+        return able if can_fill_forms(able) else None
 
     def new_cancel(self) -> threading.Event:
         """The cancel token of a call, which is set when the link is closed."""

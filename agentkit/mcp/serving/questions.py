@@ -50,10 +50,13 @@ class NeedsInput(Remade, Exception):
 
 
 def _has(capabilities: Mapping[str, Any], name: str) -> bool:
-    found = capabilities.get(name)
-    if name != "elicitation":
-        return isinstance(found, Mapping)
-    return isinstance(found, Mapping) and (not found or "form" in found)  # else it can only open addresses
+    return can_fill_forms(capabilities) if name == "elicitation" else isinstance(capabilities.get(name), Mapping)
+
+
+def can_fill_forms(capabilities: Mapping[str, Any]) -> bool:
+    """Whether a client can ask its user to fill in a form; others can only open addresses, or not even that."""
+    found = capabilities.get("elicitation")
+    return isinstance(found, Mapping) and (not found or "form" in found)
 
 
 class States:

@@ -62,13 +62,16 @@ class _Client:
         except Refusal as refusal:
             self.refuse(refusal)
             return
-        answer = self._server.begin(message, Link(self._session, lambda note: self._waiting.put(encoded(note))))
+        answer = self._server.begin(message, self._link())
         if isinstance(message, list) or (is_request(message) and message["method"] == "tools/call"):
             with self._is_idle:
                 self._running += 1
             WORKERS.submit(lambda: self._answer(answer))
         else:
             self._send(answer())
+
+    def _link(self) -> Link:
+        return Link(self._session, lambda message: self._waiting.put(encoded(message)), asks=True)
 
     def refuse(self, refusal: Refusal) -> None:
         """Answer what is no message."""

@@ -63,3 +63,14 @@ def test_a_run_pauses_for_the_question_of_a_tool() -> None:
         assert [each.name for each in result.pending] == ["book"]
         again = agent.resume(result.messages, approve={result.pending[0].id: {"seat": "aisle"}})
         assert "booked aisle in ICE 5" in str(again.messages)
+
+
+@pytest.mark.parametrize("way", ["stdio", "http"])
+def test_a_server_of_both_kinds_is_spoken_to_as_an_older_one_on_demand(way: str) -> None:
+    """PrefectHQ/fastmcp#4551, anvia-hq/anvia#393: what a tool asks in the middle of a call is not in 2026-07-28."""
+    with served(way) as (server, options), MCP(server, handshake=True, timeout=PATIENCE, **options) as tools:
+        assert tools["place"](name="Oslo") == {"name": "Oslo", "people": 717710}
+        assert tools.connection.described().version == "2025-11-25"
+        tools.close()
+        assert tools["place"](name="Oslo"), "also when it is started again"
+        assert tools.connection.described().version == "2025-11-25"

@@ -189,6 +189,14 @@ def test_a_server_of_http_with_sse(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert not caplog.text
 
 
+def test_a_server_that_is_to_be_spoken_to_as_an_older_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert one(tmp_path, {"command": "x", "handshake": True}).handshake
+    assert not one(tmp_path, {"command": "x"}).handshake
+    assert not caplog.text
+    with pytest.raises(ConfigurationError, match="handshake"):
+        one(tmp_path, {"command": "x", "handshake": "2025-11-25"})
+
+
 @pytest.mark.parametrize(("timeout", "seconds"), [(60, 60), (0.5, 0.5), (30_000, 30)])
 def test_a_timeout_is_in_seconds_or_milliseconds(tmp_path: Path, timeout: float, seconds: float) -> None:
     assert one(tmp_path, {"command": "x", "timeout": timeout}).timeout == seconds

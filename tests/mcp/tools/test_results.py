@@ -140,6 +140,29 @@ RESULTS: dict[str, tuple[Any, str, int]] = {
         0,
     ),
     "structured and an image": ({"content": [image()], "structuredContent": {"n": 1}}, f'{SHOWN}\n{{"n": 1}}', 1),
+    # anthropics/claude-code#70280: what a tool returns as parts is sent as structured content, too
+    "structured, as the parts once more": (
+        {
+            "content": [image(), {"type": "text", "text": "a pixel"}],
+            "structuredContent": {"result": [{**image(), "annotations": None}, {"type": "text", "text": "a pixel"}]},
+        },
+        f"{SHOWN}\na pixel",
+        1,
+    ),
+    "structured, as the only part once more": ({"content": [image()], "structuredContent": image()}, SHOWN, 1),
+    "structured with the data of an image": (
+        {"content": [image()], "structuredContent": {"png": PIXEL, "url": f"data:image/png;base64,{PIXEL}", "w": 1}},
+        f'{SHOWN}\n{{"png": "(in the content)", "url": "(in the content)", "w": 1}}',
+        1,
+    ),
+    "structured with the data of a file": (
+        {
+            "content": [resource(uri="x://a.pdf", mimeType="application/pdf", blob=blob(b"%PDF-1.7"))],
+            "structuredContent": {"pages": 2, "pdf": [blob(b"%PDF-1.7")]},
+        },
+        '[application/pdf of x://a.pdf, 8 bytes, which can\'t be shown]\n{"pages": 2, "pdf": ["(in the content)"]}',
+        0,
+    ),
     "structured list": ({**text("[1, 2]"), "structuredContent": [1, 2]}, "[1, 2]", 0),
     "an error": ({**text("No such city"), "isError": True}, "Error: No such city", 0),
     "an error that says so": ({**text("Error: no such city"), "isError": True}, "Error: no such city", 0),

@@ -90,6 +90,30 @@ def test_what_was_changed_is_said_once(server: Make, caplog: pytest.LogCaptureFi
     assert caplog.text.count("tool 'it': its inputSchema was changed where it is none: /properties/a: \"string\"") == 1
 
 
+def test_allowed_values_that_nothing_could_meet_stand_where_they_are_meant(server: Make) -> None:
+    """can1357/oh-my-pi#2652: of the items of a list beside the list, of an alternative beside null."""
+    given = {
+        "type": "object",
+        "properties": {
+            "sides": {"type": "array", "enum": ["left", "right"], "items": {"type": "string"}},
+            "level": {"anyOf": [{"type": "string", "enum": ["A"]}, {"type": "null", "enum": ["A"]}]},
+            "pair": {"type": "array", "enum": [[0, 1], [1, 0]]},
+            "none": {"enum": [None], "type": "null"},
+        },
+    }
+    made, told = usable(given)
+    assert made["properties"] == {
+        "sides": {"type": "array", "items": {"type": "string", "enum": ["left", "right"]}},
+        "level": {"anyOf": [{"type": "string", "enum": ["A"]}, {"type": "null"}]},
+        "pair": {"type": "array", "enum": [[0, 1], [1, 0]]},
+        "none": {"enum": [None], "type": "null"},
+    }
+    assert told == ['/properties/sides/enum: ["left", "right"]', '/properties/level/anyOf/1/enum: ["A"]']
+    tools = tool_with(given, server)
+    assert json.loads(answer(tools, "it", {"sides": "LEFT", "level": None}).text) == {"sides": ["left"], "level": None}
+    assert "sides" in answer(tools, "it", {"sides": ["up"]}).text
+
+
 UNUSABLE: dict[str, Any] = {
     "a text": "object",
     "a number": 3,
