@@ -25,6 +25,7 @@ from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder, show_warnings
 from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.http import chat, health, websocket
+from agentkit.serving.http.anthropic import routes as messages
 from agentkit.serving.http.application import Application
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
@@ -67,6 +68,7 @@ ROUTERS = (  # a request is compared with their routes in this order
     sharing.public,
     websocket.routes,
     responses.routes,
+    messages.routes,
     models.routes,
     passed_through.routes,
     health.routes,
