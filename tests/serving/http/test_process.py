@@ -100,8 +100,13 @@ def test_embedded_mqtt_uses_the_same_sessions_and_model(tmp_path: Path) -> None:
                 games.wait(1, 1)
             assert games.of("m")[0].endswith(": m 1")
             assert say(url, "s", "one")["response"] == "You are a: one"
+            assert requests.get(f"{url}/readyz", timeout=10).json() == {"status": "ok"}
             broker.stop()
             assert say(url, "s", "two")["response"] == "You are a: one | two"
+            ready = requests.get(
+                f"{url}/readyz", timeout=10
+            )  # its own routes are answered: no reason to send no requests
+            assert (ready.status_code, ready.json()["status"], "mqtt" in ready.json()) == (200, "degraded", True)
             broker.start()
         games.close()
 
