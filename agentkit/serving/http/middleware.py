@@ -58,7 +58,7 @@ class Entrance:
                 allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
                 allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
                 allow_private_network=True,
-                expose_headers=["Retry-After", "X-Request-Id", "X-Should-Retry", "X-Tools-Not-Offered"],
+                expose_headers=["Retry-After", "X-Request-Id", "Request-Id", "X-Should-Retry", "X-Tools-Not-Offered"],
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -204,6 +204,22 @@ def test_thoughts_images_and_documents_of_a_history_are_sent(tmp_path: Path) -> 
     assert second.get("reasoning_content") in (None, "A picture.")
 
 
+def test_an_image_in_the_result_of_a_call_reaches_the_model(tmp_path: Path) -> None:
+    """ggml-org/llama.cpp#22536: a screenshot that the client's tool has made was lost."""
+    with agent(tmp_path, [whole("A dot.")]) as (service, server):
+        call = {"type": "tool_use", "id": "call_1", "name": "weather", "input": {"city": "Rome"}}
+        image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+        texts = [{"type": "text", "text": "40"}, {"type": "tool_reference", "tool_name": "wind"}]
+        result = {"type": "tool_result", "tool_use_id": "call_1", "content": [*texts, image]}
+        tools = [{**WEATHER, "type": "custom", "defer_loading": True}]
+        ask(service, user("Hi"), {"role": "assistant", "content": [call]}, user([result]), tools=tools)
+        body = server.requests[0].body
+        sent = json.dumps(body["messages"])
+    assert PNG in sent
+    assert "wind" in sent
+    assert "defer_loading" not in json.dumps(body["tools"])  # router-for-me/CLIProxyAPI#1725
+
+
 TOO_LONG = (
     "This model's maximum context length is 8192 tokens. However, you requested {} tokens ({} in the messages, "
     "500 in the completion). Please reduce the length of the messages or completion."

@@ -14,6 +14,8 @@ _BILLING = re.compile(r"x-anthropic-billing-header:[^\n]*\n?")
 """A line that Claude Code puts before its system prompt. It is not meant for the model, and differs in each request, so
 that no server finds the beginning of the prompt in its cache."""
 
+_PLACE = re.compile(r"messages\.?\[([0-9]{1,6})\](.*)", re.DOTALL)
+
 _KNOWN = ("text", "thinking", "redacted_thinking", "tool_use", "tool_result", "image", "document")
 _OF_RESULTS = ("text", "image", "document", "search_result", "tool_reference")
 
@@ -123,7 +125,7 @@ def _has_texts(part: Mapping[str, Any], *names: str) -> bool:
 
 def named(param: str, places: Sequence[int]) -> str:
     """The field of the request for one of the chat completion. places: as `chat_messages` returns them."""
-    found = re.match(r"messages\.?\[([0-9]{1,6})\](.*)", param, re.DOTALL)
+    found = _PLACE.match(param)
     if found is None or int(found[1]) >= len(places):
         return param
     place = places[int(found[1])]
