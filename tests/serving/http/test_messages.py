@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from agentkit.serving.http.keys import Keys
 from tests.support.http_service import LOOK_UP, Service
 from tests.support.model_server import Answer, calls, delta, streamed, whole
 from tests.support.scripted_agent import agent
@@ -119,6 +120,27 @@ def test_a_clients_call_ends_the_answer_and_goes_on_with_its_result(tmp_path: Pa
     assert [each["role"] for each in sent[1]["messages"]] == ["user", "assistant", "tool", "user"]
     assert "40 degrees" in str(sent[1]["messages"][2]["content"])
     assert "cache_control" not in json.dumps(sent)
+
+
+def test_the_input_of_a_call_is_json_whatever_the_model_writes(tmp_path: Path) -> None:
+    written = {"name": "weather", "arguments": "{'city': 'Rome',}"}
+    call = {"index": 0, "id": "call_1", "type": "function", "function": written}
+    reply = streamed(delta(tool_calls=[call]), delta("tool_calls"))
+    with agent(tmp_path, [reply, reply]) as (service, _):
+        made = ask(service, user("Hi"), tools=[WEATHER])["content"]
+        in_pieces = message_in(events_of(service, user("Hi"), tools=[WEATHER]))["content"]
+    assert [block["input"] for block in (*made, *in_pieces)] == [{"city": "Rome"}] * 2
+
+
+def test_who_has_no_key_is_told_so_in_anthropics_form(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    key = Keys(keys).add("ann")
+    body = {"model": "agentkit", "messages": [user("Hi")]}
+    with agent(tmp_path, [whole("Hi")], agentkit_keys_file=keys) as (service, _):
+        refused = service.ask("POST", "/v1/messages", body, key="wrong")
+        taken = service.ask("POST", "/v1/messages", body, headers={"x-api-key": key})
+    assert (refused.status_code, refused.json()["error"]["type"]) == (401, "authentication_error")
+    assert taken.status_code == 200
 
 
 def test_calls_of_the_services_tools_are_run_and_not_shown(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ A stream and a whole message are made by the same code, so that they are the sam
 events, and only one is open at a time: clients such as Claude Code end a stream in which it is otherwise.
 """
 
+import json
 import secrets
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -97,8 +98,9 @@ class Output:
         function = call["function"]
         block = {"type": "tool_use", "id": call["id"], "name": function["name"]}
         yield from self._open({**block, "input": {}})
-        self._blocks[-1]["input"] = read_arguments(function["arguments"]) or {}
-        yield self._delta({"type": "input_json_delta", "partial_json": function["arguments"]})
+        given = read_arguments(function["arguments"]) or {}  # models write JSON that not every client can read
+        self._blocks[-1]["input"] = given
+        yield self._delta({"type": "input_json_delta", "partial_json": json.dumps(given, ensure_ascii=False)})
         yield self._stop()
 
     def _open(self, block: dict[str, Any]) -> Iterator[StreamEvent]:
