@@ -28,7 +28,10 @@ app.add_typer(keys, name="keys")
 def serve(
     context: typer.Context,
     host: Annotated[
-        str | None, typer.Option(metavar="HOST", help="Address to listen on; default: AGENTKIT_HOST, else 127.0.0.1.")
+        str | None,
+        typer.Option(
+            metavar="HOST", help="Address to listen on, or unix:PATH; default: AGENTKIT_HOST, else 127.0.0.1."
+        ),
     ] = None,
     port: Annotated[
         int | None,
@@ -131,16 +134,18 @@ def serve(
 
 
 def _run(settings: Any) -> None:
-    from agentkit.serving.http.listening import listeners
+    from agentkit.serving.http.listening import UNIX, listeners, remover
 
     host, port = settings.agentkit_host, settings.agentkit_port
     try:
         sockets = listeners(host, port)  # first, since what is loaded for the application may take its time
     except (OSError, UnicodeError) as error:
-        leave(f"can't listen on {host}:{port}: {(getattr(error, 'strerror', None) or str(error)).lower()}", FAILED)
+        where = host if host.startswith(UNIX) else f"{host}:{port}"
+        leave(f"can't listen on {where}: {(getattr(error, 'strerror', None) or str(error)).lower()}", FAILED)
     with ExitStack() as stack:
         for each in sockets:
             stack.enter_context(each)
+        stack.callback(remover(host))
         _serve(settings, sockets)
 
 
@@ -154,10 +159,10 @@ def _serve(settings: Any, sockets: list[socket.socket]) -> None:
             "(agentkit serve keys add NAME), or set AGENTKIT_JWT_SECRET or AGENTKIT_JWT_JWKS",
             BAD_USAGE,
         )
-    shown = f"{f'[{host}]' if ':' in host else host}:{sockets[0].getsockname()[1]}{settings.agentkit_root_path}"
+    shown = _shown(host, sockets[0]) + str(settings.agentkit_root_path)
 
     def announce() -> None:
-        print(f"serving on http://{shown}; press Ctrl-C to stop", file=sys.stderr, flush=True)
+        print(f"serving on {shown}; press Ctrl-C to stop", file=sys.stderr, flush=True)
 
     signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises the signal again after its shutdown
     if not run(created, sockets, announce):
@@ -213,8 +218,15 @@ def _explained(error: Mapping[str, Any]) -> str:
     return where + str(error["msg"]).removeprefix("Value error, ")
 
 
+def _shown(host: str, listener: socket.socket) -> str:
+    """Where the service is, for its user."""
+    if not isinstance(listener.getsockname(), tuple):
+        return host
+    return f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+
+
 def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "127.0.0.1", "::1")  # other host names are rejected (DNS rebinding)
+    return host in ("localhost", "127.0.0.1", "::1") or host.startswith("unix:")  # other names: DNS rebinding
 
 
 def _keys() -> Any:

@@ -191,6 +191,11 @@ def tokens_counted(error: BaseException, limit: int, size: int) -> int:
     return min((number for number in numbers if limit < number <= size and number != stated), default=0)
 
 
+def reply_counted(error: BaseException) -> int:
+    """The tokens that a server counted for the reply when it refused a request; 0 where it does not say."""
+    return _first(_REPLY_TOKENS.search(words_of(error)))
+
+
 def _says_too_long(words: str, status: int | None) -> bool:
     per_request = _PER_REQUEST.search(words)
     if per_request is not None:  # waiting does not help a request that is larger than the limit of a minute

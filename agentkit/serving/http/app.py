@@ -5,7 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse
@@ -25,6 +25,7 @@ from agentkit.serving.chat_service import ChatService
 from agentkit.serving.environment import data_folder, show_warnings
 from agentkit.serving.hook_loading import load_hooks
 from agentkit.serving.http import chat, health, websocket
+from agentkit.serving.http.anthropic import routes as messages
 from agentkit.serving.http.application import Application
 from agentkit.serving.http.auth import Authenticator
 from agentkit.serving.http.connections import STATE_KEY, Connections, limits_of
@@ -55,6 +56,9 @@ from agentkit.serving.usage_history import UsageHistory
 from agentkit.session import Sessions
 from agentkit.sessions import open_sessions
 
+if TYPE_CHECKING:
+    from agentkit.serving.mqtt.embedded import EmbeddedBridge
+
 logger = logging.getLogger("agentkit.http")
 
 ROUTERS = (  # a request is compared with their routes in this order
@@ -67,6 +71,7 @@ ROUTERS = (  # a request is compared with their routes in this order
     sharing.public,
     websocket.routes,
     responses.routes,
+    messages.routes,
     models.routes,
     passed_through.routes,
     health.routes,
@@ -97,11 +102,13 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        stop_mqtt = start_mqtt()
+        bridge = start_mqtt()
+        app.state.mqtt_problem = bridge.problem if bridge is not None else lambda: None
         connections.on_stop = partial(_begin_to_stop, app, connections)
         yield {STATE_KEY: connections}
         app.state.on_stop()
-        stop_mqtt()
+        if bridge is not None:
+            bridge.stop()
         await state.conversations.live.finish(settings.agentkit_stop_seconds * 0.7)  # by then they are stopped
         runs.close(min(5.0, settings.agentkit_stop_seconds / 10))
         state.usage.write()
@@ -125,7 +132,7 @@ def create_app(settings: HttpSettings | None = None) -> FastAPI:
     )
     app.state.service = state
     app.state.document_places = attachments.DocumentPlaces()
-    app.state.on_stop = lambda: None
+    app.state.on_stop = app.state.mqtt_problem = lambda: None
     add_handlers(app)
     ours = dict(app.exception_handlers)
     for each in ROUTERS:  # `include_router` makes all of their routes again, at the first request: 0.2 s of CPU
@@ -225,15 +232,15 @@ def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
     return (*named, *mcp_servers(settings.agentkit_mcp))
 
 
-def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], Callable[[], object]]:
-    """Return a function that starts the MQTT bridge on the same sessions and model, and returns the function that stops
-    it. Raises ConfigurationError for an invalid address, invalid projects and unusable certificates."""
+def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> "Callable[[], EmbeddedBridge | None]":
+    """Return a function that starts the MQTT bridge on the same sessions and model, and returns it; None where there is
+    none. Raises ConfigurationError for an invalid address, invalid projects and unusable certificates."""
     if not settings.agentkit_mqtt_projects:
-        return lambda: lambda: None
+        return lambda: None
     try:
         from agentkit.serving.mqtt.broker_address import connection_fields
         from agentkit.serving.mqtt.client_id import installation_name
-        from agentkit.serving.mqtt.embedded import serve_embedded
+        from agentkit.serving.mqtt.embedded import EmbeddedBridge
         from agentkit.serving.mqtt.projects import projects_named
         from agentkit.serving.mqtt.settings import BridgeSettings
         from agentkit.serving.mqtt.tls import mqtt_client
@@ -258,7 +265,7 @@ def mqtt_of(settings: HttpSettings, chat_service: ChatService) -> Callable[[], C
     bridge = BridgeSettings(**connection, client_id=f"agentkit-serve-{installation_name(folder)}")
     mqtt_client(bridge)  # a certificate that can't be used is an error now, and not only in the log
     projects = projects_named(settings.agentkit_mqtt_projects)
-    return lambda: serve_embedded(projects, chat_service, bridge, folder)
+    return lambda: EmbeddedBridge(projects, chat_service, bridge, folder)
 
 
 def _add_pages(app: FastAPI) -> None:

@@ -1,4 +1,4 @@
-"""Error responses: {"detail": "..."}, and under /v1 the error format of the OpenAI API."""
+"""Error responses: {"detail": "..."}, and under /v1 the error format of the OpenAI API, or of Anthropic's."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -18,6 +18,7 @@ from agentkit.errors import RequestConflictError, SessionBusyError, TranscriptEr
 from agentkit.running.append_only import ReplyChangedError
 from agentkit.serving.addresses import without_addresses
 from agentkit.serving.decisions import DecisionError
+from agentkit.serving.http.anthropic.error_form import anthropic_error, is_of_anthropic
 from agentkit.serving.http.conversations import UnknownPromptError, UnknownSessionError
 from agentkit.serving.http.keys import KeyFileError
 from agentkit.serving.http.page.recording import SlowReaderError, StoppedBeforeError
@@ -38,6 +39,7 @@ OPENAI_ROUTES = ("/chat/completions", "/completions", "/models", "/responses", "
 NOT_FOUND_HINT = (
     "the OpenAI API is at /v1/chat/completions, /v1/responses and /v1/models: the base URL of a client ends in /v1"
 )
+ANTHROPIC_HINT = "Anthropic's API is at /v1/messages, which clients add to the base URL: it ends before /v1"
 
 _KINDS = {401: "authentication_error", 429: "rate_limit_error"}
 _CODES = {
@@ -135,6 +137,8 @@ def logged_status_and_detail(error: Exception) -> tuple[int, str]:
 
 def body_of(path: str, status: int, detail: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
     """Return the JSON body of an error response in the format of the path. param, code: of the OpenAI API."""
+    if is_of_anthropic(path):
+        return anthropic_error(status, detail)
     if not is_of_openai(path):
         return {"detail": detail}
     kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "server_error")
@@ -237,4 +241,7 @@ def invalid_request(errors: Sequence[Any], body: Any = None) -> tuple[int, str]:
 
 
 def _not_found(method: str, path: str) -> str:
-    return f"Not Found: {method} {in_a_line(path, 200)}; {NOT_FOUND_HINT}" if is_of_openai(path) else "Not Found"
+    if not is_of_openai(path):
+        return "Not Found"
+    hint = ANTHROPIC_HINT if is_of_anthropic(path) else NOT_FOUND_HINT
+    return f"Not Found: {method} {in_a_line(path, 200)}; {hint}"

@@ -114,8 +114,8 @@ class Gate:
         overloaded = scope.get("state", {}).get(OVERLOADED)
         if overloaded and scope["path"] != "/livez":
             raise Refusal(503, overloaded)
-        if is_open:  # otherwise any web page could reach it (DNS rebinding)
-            host = headers.get(b"host", "")
+        if is_open and b"host" in headers:  # browsers send it always; else any page could reach it (DNS rebinding)
+            host = headers[b"host"]
             if _name(host) not in LOCAL_HOSTS:
                 raise Refusal(
                     400,

@@ -70,11 +70,14 @@ async def live() -> str:
 @routes.get(
     "/readyz", tags=["health"], summary="Readiness probe", responses={503: {"description": "The service is not ready"}}
 )
-async def ready(state: Service) -> JSONResponse:
+async def ready(state: Service, request: Request) -> JSONResponse:
     """Returns whether requests can be answered: the session store is readable, the model server is reachable, and the
-    maximum number of concurrent answers is not reached."""
+    maximum number of concurrent answers is not reached. `degraded` means that they can, but that the MQTT bridge of the
+    service is not connected to its broker."""
     found = await state.in_few_threads(CHECKS, AT_ONCE, partial(_problems, state))
-    return JSONResponse({"status": "unavailable" if found else "ok", **found}, 503 if found else 200)
+    problem = request.app.state.mqtt_problem()
+    status = "unavailable" if found else "degraded" if problem else "ok"
+    return JSONResponse({"status": status, **found, **({"mqtt": problem} if problem else {})}, 503 if found else 200)
 
 
 def _problems(state: State) -> dict[str, str]:

@@ -1,15 +1,21 @@
 """The sockets that the service listens on. A worker process gets them before it can say that it is alive, so that this
 module imports nothing that takes long."""
 
+import contextlib
 import errno
+import os
 import socket
+import stat
 import sys
+from collections.abc import Callable
 from multiprocessing import reduction
 from typing import Any
 
 WAITING = 2048
 """How many connections may wait for being accepted."""
 
+UNIX = "unix:"
+"""How a host begins that is the path of a Unix socket."""
 
 SEND_BYTES = 128 * 1024
 """How much of a response the system keeps for a client that does not read. It would take megabytes, and the service
@@ -33,7 +39,10 @@ if sys.platform != "win32":
 
 
 def listeners(host: str, port: int) -> list[socket.socket]:
-    """Return sockets that listen on a port at all addresses of a host. Raises OSError."""
+    """Return sockets that listen on a port at all addresses of a host, or at the path of a Unix socket (`unix:PATH`),
+    whose file `remover` takes away. Raises OSError."""
+    if host.startswith(UNIX):
+        return [_at_path(host.removeprefix(UNIX))]
     bound: list[socket.socket] = []
     failures: list[OSError] = []
     for family, _, _, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
@@ -46,6 +55,50 @@ def listeners(host: str, port: int) -> list[socket.socket]:
             each.close()
         raise failures[0]
     return bound  # without the addresses that this machine does not have, such as ::1 without IPv6
+
+
+def _at_path(path: str) -> socket.socket:
+    """A listening Unix socket. The file of one on which nobody listens any more is replaced; its permissions follow the
+    umask of the process."""
+    if not hasattr(socket, "AF_UNIX"):
+        raise OSError(errno.EAFNOSUPPORT, "this system has no Unix sockets")
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode) and not _is_answered(path):
+            os.unlink(path)
+    return _bound(socket.AF_UNIX, path)
+
+
+def _is_answered(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1.0)
+        try:
+            client.connect(path)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except OSError:  # its queue is full, or this process may not connect: it is another's
+            return True
+    return True
+
+
+def remover(host: str) -> Callable[[], None]:
+    """Return a function that removes the file of the Unix socket on which this process listens, if the host is one; not
+    that of another process which has taken its place by then."""
+    if not host.startswith(UNIX):
+        return lambda: None
+    path = host.removeprefix(UNIX)
+    own = _identity(path)
+
+    def remove() -> None:
+        with contextlib.suppress(OSError):
+            if _identity(path) == own:
+                os.unlink(path)
+
+    return remove
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 def _bound(family: int, address: Any) -> socket.socket:

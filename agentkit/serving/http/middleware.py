@@ -30,6 +30,9 @@ HEADERS = {
 }
 _HEADERS = [*HEADERS.items()]
 
+REQUEST_IDS = (b"x-request-id", b"request-id")
+"""Headers from which the SDKs of OpenAI's and of Anthropic's API read the id of a request."""
+
 BEGUN = "agentkit.begun"
 """In the scope of a request whose response has begun."""
 
@@ -55,7 +58,7 @@ class Entrance:
                 allow_methods=["GET", "HEAD", "POST", "PATCH", "DELETE"],
                 allow_headers=["*"],  # SDKs send headers of their own; credentials other than the key are not read
                 allow_private_network=True,
-                expose_headers=["Retry-After", "X-Request-Id", "X-Should-Retry", "X-Tools-Not-Offered"],
+                expose_headers=["Retry-After", "X-Request-Id", "Request-Id", "X-Should-Retry", "X-Tools-Not-Offered"],
             )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -85,7 +88,8 @@ class Entrance:
         present = {name.lower() for name, _ in headers}
         headers += _HEADERS if present.isdisjoint(HEADERS) else [each for each in _HEADERS if each[0] not in present]
         if is_of_openai(scope["path"]):
-            headers.append((b"x-request-id", b"req_%b" % os.urandom(16).hex().encode()))
+            request_id = b"req_%b" % os.urandom(16).hex().encode()
+            headers += [(name, request_id) for name in REQUEST_IDS]
         message["headers"] = headers
         self._root.redirect(message)
 

@@ -18,6 +18,13 @@ from agentkit.serving.addresses import without_addresses
 TIMEOUT = 3.0
 CACHE_SECONDS = 1.0
 
+PATIENCE = 0.5
+"""Seconds that a caller waits for the server where it is known how it was: a probe of Kubernetes waits one second for
+all, and a server that is busy may take longer to list its models."""
+
+KNOWN_SECONDS = 60.0
+"""Seconds for which it is known how the server was."""
+
 ARRIVAL_TIMEOUT = 30.0
 """Seconds that each of the two questions may take by which it is found out whether tools reach the model."""
 
@@ -81,7 +88,8 @@ class ModelServer:
         self._display_url = configured_url or url
         self._checked = float("-inf")
         self._problem: str | None = None
-        self._checking = threading.Lock()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     @property
     def display_url(self) -> str:
@@ -89,19 +97,29 @@ class ModelServer:
         return without_credentials(self._display_url) if self._display_url else "in this process"
 
     def problem(self) -> str | None:
-        """Return what is wrong with the server; None when it is available. While one caller asks it, which takes
-        seconds if it hangs, the others get what was found before."""
+        """Return what is wrong with the server; None when it is available. A caller waits PATIENCE seconds at most for
+        what has not been found yet, and none while another one waits, as long as it is known how the server was."""
         if self._url is None:
             return None
-        is_known = self._checked != float("-inf")
-        if time.monotonic() - self._checked > CACHE_SECONDS and self._checking.acquire(blocking=not is_known):
-            try:
-                if time.monotonic() - self._checked > CACHE_SECONDS:  # else another caller has asked it meanwhile
-                    self._problem = self._check(self._url)
-                    self._checked = time.monotonic()
-            finally:
-                self._checking.release()
+        with self._lock:
+            age = time.monotonic() - self._checked
+            begins = age > CACHE_SECONDS and self._thread is None
+            if begins:
+                given = (self._url,)
+                self._thread = threading.Thread(target=self._find_out, args=given, name="agentkit-model", daemon=True)
+                self._thread.start()
+            thread, is_known = self._thread, age < KNOWN_SECONDS
+        if thread is not None and (begins or not is_known):
+            thread.join(PATIENCE if is_known else None)
         return self._problem
+
+    def _find_out(self, url: str) -> None:
+        problem: str | None = "the model server can't be asked"
+        try:
+            problem = self._check(url)
+        finally:
+            with self._lock:
+                self._problem, self._checked, self._thread = problem, time.monotonic(), None
 
     def degradation(self) -> str | None:
         """Return what an available server does not do that the service needs; None when there is nothing."""

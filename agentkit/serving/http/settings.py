@@ -44,7 +44,7 @@ class HttpSettings(BaseSettings):
     llm_skip_thinking: bool = True
     llm_max_history_tokens: int = Field(default=10_000, ge=100)
 
-    agentkit_host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    agentkit_host: str = Field(default="127.0.0.1", description="Address to listen on, or unix:PATH.")
     agentkit_port: int = Field(default=8000, ge=0, le=65_535, description="Port to listen on.")
     agentkit_root_path: str = Field(default="", description="Path under which a reverse proxy serves the service.")
     agentkit_workers: int = Field(default=1, ge=1, description="Number of worker processes.")

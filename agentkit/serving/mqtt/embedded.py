@@ -49,13 +49,14 @@ def serve_until(
     settings: BridgeSettings,
     *,
     on_start: Callable[[], object] = lambda: None,
+    on_bridge: Callable[[Bridge], object] = lambda bridge: None,
     is_ready: threading.Event | None = None,
 ) -> None:
     """Serve projects until `stopped` is set; tries again and again while the broker, or the session store of a group,
     can't be reached.
 
-    on_start: called when the bridge is connected. is_ready: messages wait until it is set; None: they are answered at
-    once. Raises ConfigurationError as `Bridge.start` does.
+    on_start, on_bridge: called when the bridge is connected. is_ready: messages wait until it is set; None: they are
+    answered at once. Raises ConfigurationError as `Bridge.start` does.
     """
     bridges: list[Bridge] = []
 
@@ -68,6 +69,7 @@ def serve_until(
     if not keep_trying(what, start, (OSError, SessionError), stopped):
         return
     (bridge,) = bridges
+    on_bridge(bridge)
     on_start()
     while is_ready is not None and not is_ready.wait(0.1):
         if stopped.is_set():
@@ -79,30 +81,52 @@ def serve_until(
     bridge.stop()
 
 
-def serve_embedded(
-    projects: tuple[Project, ...], service: ChatService, settings: BridgeSettings, folder: Path
-) -> Callable[[], None]:
-    """Start serving projects in background threads, and return a function that stops that.
+class EmbeddedBridge:
+    """Serves projects in background threads, from the beginning until `stop`.
 
     folder: directory of the lock files of client ids. Of several worker processes with the same client id one serves;
     when it ends, another one takes over.
     """
-    stopped = threading.Event()
 
-    def serve() -> None:
-        while not stopped.is_set():
+    def __init__(
+        self, projects: tuple[Project, ...], service: ChatService, settings: BridgeSettings, folder: Path
+    ) -> None:
+        self._given = (projects, service)
+        self._settings = settings
+        self._folder = folder
+        self._stopped = threading.Event()
+        self._serves_here = True
+        self._bridge: Bridge | None = None
+        self._thread = threading.Thread(target=self._serve, name="agentkit-mqtt", daemon=True)
+        self._thread.start()
+
+    def problem(self) -> str | None:
+        """Return why no messages are answered; None when they are, here or by another process."""
+        if not self._serves_here:
+            return None
+        bridge = self._bridge
+        if bridge is None:
+            return "the broker has not been reached yet"
+        return None if bridge.is_connected else "the broker can't be reached"
+
+    def stop(self) -> None:
+        """Finish the messages in progress, and disconnect."""
+        self._stopped.set()
+        self._thread.join(self._settings.stop_seconds + 10)
+
+    def _serve(self) -> None:
+        settings = self._settings
+        while not self._stopped.is_set():
             try:
-                with held_client_id(settings.client_id, settings.address, in_group=False, folder=folder) as name:
-                    serve_until(stopped, projects, service, replace(settings, client_id=name))
+                with held_client_id(settings.client_id, settings.address, in_group=False, folder=self._folder) as name:
+                    self._serves_here = True
+                    own = replace(settings, client_id=name)
+                    serve_until(self._stopped, *self._given, own, on_bridge=self._began)
             except ConfigurationError as error:
+                self._serves_here = False
                 logger.info("this process does not serve MQTT: %s", error)
-            stopped.wait(RETRY_SECONDS)
+            self._bridge = None
+            self._stopped.wait(RETRY_SECONDS)
 
-    thread = threading.Thread(target=serve, name="agentkit-mqtt", daemon=True)
-    thread.start()
-
-    def stop() -> None:
-        stopped.set()
-        thread.join(settings.stop_seconds + 10)
-
-    return stop
+    def _began(self, bridge: Bridge) -> None:
+        self._bridge = bridge

@@ -396,7 +396,7 @@ def test_cors_is_enabled_for_the_configured_origins(tmp_path: Path, model: Model
         assert "access-control-allow-origin" not in refused.headers
         answer = service.ask("GET", "/v1/models", headers={"Origin": "https://portal.example"})
         exposed = answer.headers["access-control-expose-headers"]
-        assert exposed == "Retry-After, X-Request-Id, X-Should-Retry, X-Tools-Not-Offered"
+        assert exposed == "Retry-After, X-Request-Id, Request-Id, X-Should-Retry, X-Tools-Not-Offered"
 
 
 def agentkit(folder: Path, *arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

@@ -5,6 +5,7 @@ import json
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from agentkit.serving.exchange import Answer, UserInput
+from agentkit.serving.http import model_server
 from agentkit.serving.http.keys import Keys
 from agentkit.serving.http.sse import EventStream
 from agentkit.serving.http.updates import Ending, Updates
@@ -114,6 +116,28 @@ def test_clients_that_leave_before_the_response_begins_leave_no_place_taken(tmp_
                 client.sendall(sent)
         until(lambda: service.ask("POST", COMPLETIONS, asked("hi", stream=stream)).status_code == 200)
         until(lambda: service.app.state.service.runs.count == 0)
+
+
+def test_a_model_server_that_is_slow_to_list_its_models_fails_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kubernetes waits one second for a probe (modelplaneai/modelplane#206)."""
+    found: list[tuple[float, str | None]] = [(0.0, None), (2.0, "it hangs"), (0.0, None)]
+
+    def check(url: str) -> str | None:
+        seconds, problem = found.pop(0)
+        time.sleep(seconds)
+        return problem
+
+    monkeypatch.setattr(model_server, "CACHE_SECONDS", 0.0)
+    server = model_server.ModelServer("http://127.0.0.1:9/v1")
+    monkeypatch.setattr(server, "_check", check)
+    assert server.problem() is None
+    began = time.monotonic()
+    assert server.problem() is None, "what was found before, while it is asked"
+    assert server.problem() is None
+    assert time.monotonic() - began < 0.9
+    until(lambda: not any(each.name == "agentkit-model" for each in threading.enumerate()))
+    assert server._problem == "it hangs"
+    assert server.problem() is None
 
 
 def test_checks_of_a_model_server_that_hangs_leave_threads_to_others(tmp_path: Path) -> None:

@@ -288,7 +288,7 @@ def test_reports_about_preflights(service: Service, tmp_path: Path, model: Model
 
 def test_reports_about_unknown_routes(service: Service) -> None:
     """diegosouzapw/OmniRoute#6405: a page of HTML; 8monkey-ai/hebo-platform#471: a 200."""
-    for path in ("/v1/nonexistent", "/v1/chat/completion", "/v1/v1/messages", "/v1//chat/completions"):
+    for path in ("/v1/nonexistent", "/v1/chat/completion", "/v1/v1/responses", "/v1//chat/completions"):
         response = service.ask("POST", path, {"messages": HELLO})
         assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_url")
         assert response.headers["content-type"] == "application/json"

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,20 +29,25 @@ from tests.support.waiting import until
 ROOT = Path(__file__).parents[3]
 
 
-@contextmanager
-def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
-    """Run the service; yields its URL and its process."""
-    port = free_port()
+def started(folder: Path, *options: str, **environment: str) -> "subprocess.Popen[str]":
+    """Start the service, whose output is in `serve.log`."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AGENTKIT_", "LLM_"))}
-    with (folder / "serve.log").open("w") as log:
-        process = subprocess.Popen(
-            [*forked_cli.command(), "serve", "--port", str(port), *options],
+    with (folder / "serve.log").open("a") as log:
+        return subprocess.Popen(
+            [*forked_cli.command(), "serve", *options],
             cwd=folder,
             env={**clean, "XDG_DATA_HOME": str(folder), "PYTHONPATH": str(ROOT), **environment},
             stdout=log,
             stderr=log,
             text=True,
         )
+
+
+@contextmanager
+def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[str, "subprocess.Popen[str]"]]:
+    """Run the service; yields its URL and its process."""
+    port = free_port()
+    process = started(folder, "--port", str(port), *options, **environment)
     url = f"http://127.0.0.1:{port}"
     end = time.monotonic() + 60  # two workers import everything again, on a busy machine
     while time.monotonic() < end:
@@ -88,6 +94,40 @@ def test_settings_are_read_from_a_file_and_sessions_survive_a_restart(tmp_path: 
     assert "turn 1: default replied in " in log
 
 
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no Unix sockets")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_unix_socket_is_listened_on_and_removed_in_the_end(tmp_path: Path, workers: str) -> None:
+    """vllm-project/vllm#13907, Kludex/uvicorn#428: with several workers it was another address."""
+    with tempfile.TemporaryDirectory() as folder:  # a short path: that of a socket has some hundred characters
+        path = f"{folder}/a.sock"
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(path)  # as after kill -9: nobody listens there any more
+        options = ["--host", f"unix:{path}", "--model", "extractive", "--workers", workers]
+        process = started(tmp_path, *options)
+        try:
+            until(lambda: asked_at(path).startswith(b"HTTP/1.1 200 ") or process.poll() is not None, 60)
+            again = started(tmp_path, *options)
+            assert again.wait(60) == 1
+            assert "address already in use" in (tmp_path / "serve.log").read_text()
+            assert asked_at(path).endswith(b"ok")
+        finally:
+            process.terminate()
+            process.wait(30)
+        assert not Path(path).exists()
+
+
+def asked_at(path: str) -> bytes:
+    """The response of the service at a Unix socket; empty while there is none."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(10)
+        try:
+            client.connect(path)
+            client.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            return b"".join(iter(lambda: client.recv(4096), b""))
+        except OSError:
+            return b""
+
+
 @pytest.mark.skipif(EXECUTABLE is None, reason="Mosquitto is not installed (apt-get install mosquitto)")
 def test_embedded_mqtt_uses_the_same_sessions_and_model(tmp_path: Path) -> None:
     with serve_mqtt(tmp_path) as broker, serve(reply) as server:
@@ -100,8 +140,13 @@ def test_embedded_mqtt_uses_the_same_sessions_and_model(tmp_path: Path) -> None:
                 games.wait(1, 1)
             assert games.of("m")[0].endswith(": m 1")
             assert say(url, "s", "one")["response"] == "You are a: one"
+            assert requests.get(f"{url}/readyz", timeout=10).json() == {"status": "ok"}
             broker.stop()
             assert say(url, "s", "two")["response"] == "You are a: one | two"
+            ready = requests.get(
+                f"{url}/readyz", timeout=10
+            )  # its own routes are answered: no reason to send no requests
+            assert (ready.status_code, ready.json()["status"], "mqtt" in ready.json()) == (200, "degraded", True)
             broker.start()
         games.close()
 

@@ -131,6 +131,14 @@ def test_what_is_no_http_is_refused_and_takes_no_memory(service: Service) -> Non
         assert received(service, begin).startswith(b"HTTP/1.1 %d " % status), begin[:200]
 
 
+def test_a_health_check_without_a_host_is_answered(service: Service) -> None:
+    """HAProxy's `option httpchk` sends HTTP/1.0 without one (lmenezes/cerebro#494, d2iq-archive/marathon-lb#469).
+    Browsers always name a host."""
+    assert received(service, b"GET /livez HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+    assert received(service, b"GET /livez HTTP/1.0\r\nHost: example.com\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+    assert received(service, b"GET /livez HTTP/1.0\r\nHost:\r\n\r\n").startswith(b"HTTP/1.1 400 ")
+
+
 def test_a_trailer_is_no_header(tmp_path: Path, server: ModelServer) -> None:
     """With uvicorn's protocol on httptools, unlike the one on h11, it becomes one."""
     with serve_http(settings_for(tmp_path, server.url)) as service:

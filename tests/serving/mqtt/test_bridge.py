@@ -764,9 +764,10 @@ def test_a_bridge_that_waits_for_its_broker_leaks_no_threads(monkeypatch: pytest
     backend = OpenAIBackend("default", base_url="http://127.0.0.1:9", api_key="not-needed")
     before = threading.active_count()
     settings = BridgeSettings(broker="127.0.0.1", port=9, client_id="away")
-    stop = embedded.serve_embedded(
+    bridge = embedded.EmbeddedBridge(
         projects_named(["general"]), ChatService(backend, MemorySessions()), settings, tmp_path
     )
     time.sleep(1.0)
     assert threading.active_count() <= before + 3
-    stop()
+    assert bridge.problem() == "the broker has not been reached yet"
+    bridge.stop()

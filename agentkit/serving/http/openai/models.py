@@ -10,13 +10,16 @@ from agentkit.serving.http.schemas import OpenAIErrorResponse
 
 MODEL = "agentkit"
 
+_OF_ANTHROPIC = {"type": "model", "display_name": MODEL, "created_at": "1970-01-01T00:00:00Z"}
+"""Fields of a model in Anthropic's API, whose clients ask at the same path."""
+
 routes = APIRouter(prefix="/v1", tags=["OpenAI"], responses=error_responses(OpenAIErrorResponse))
 
 
 @routes.get("/models", summary="List models")
 def models() -> dict[str, Any]:
     """Returns the available models. The agent is the only one."""
-    return {"object": "list", "data": [_model()]}
+    return {"object": "list", "data": [_model()], "has_more": False, "first_id": MODEL, "last_id": MODEL}
 
 
 @routes.get("/models/{name:path}", summary="Get a model")
@@ -29,7 +32,7 @@ def model(name: Annotated[str, Path(description="Model ID: `agentkit` or `defaul
 
 
 def _model() -> dict[str, Any]:
-    return {"id": MODEL, "object": "model", "created": 0, "owned_by": "agentkit"}
+    return {"id": MODEL, "object": "model", "created": 0, "owned_by": "agentkit", **_OF_ANTHROPIC}
 
 
 def check_model(name: str) -> None:

@@ -3,10 +3,8 @@
 As in chat completions, the service's tools run here, and calls of the client's own tools are returned to it.
 """
 
-import asyncio
-import contextlib
 import functools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
@@ -32,13 +30,10 @@ from agentkit.serving.http.openai.responses.request import (
     asked_response,
 )
 from agentkit.serving.http.openai.responses.store import StoredResponse
+from agentkit.serving.http.openai.told import told
 from agentkit.serving.http.runs import ClientDisconnectedError
 from agentkit.serving.http.schemas import OpenAIErrorResponse
 from agentkit.serving.http.sse import event_frame, streamed
-
-BEGIN_SECONDS = 1.0
-"""Seconds that a stream waits for the first part of the answer before it says that the response is created: an error
-in this time is told by the HTTP status."""
 
 ResponseId = Annotated[str, Path(description="Response ID.")]
 
@@ -64,7 +59,14 @@ async def create(body: ResponseRequest, request: Request) -> Response:
     def ending(error: Exception | None) -> Sequence[Any]:
         return [] if error is None else list(output.fail(_told(error)))
 
-    response = await streamed(_events(state, request, call, subject, output), ending, event_frame)
+    async def ended(end: Ending) -> AsyncIterator[Any]:
+        for event in _ended(output, end):
+            yield event
+        await _keep(state, subject, call, output, end)
+        yield output.last()
+
+    parts = _parts(state, request, call, subject, streamed_said(call.asked, state))
+    response = await streamed(told(parts, output.begin, output.take, ended), ending, event_frame)
     response.headers.update(headers)
     return response
 
@@ -81,52 +83,6 @@ async def _whole(state: State, request: Request, call: AskedResponse, subject: s
                 await _keep(state, subject, call, output, each)
                 return output.response
     raise ClientDisconnectedError
-
-
-async def _events(
-    state: State, request: Request, call: AskedResponse, subject: str, output: Output
-) -> AsyncGenerator[Any, None]:
-    async with aclosing(_parts(state, request, call, subject, streamed_said(call.asked, state))) as parts:
-        first = asyncio.ensure_future(anext(parts, None))
-        try:
-            await asyncio.wait({first}, timeout=BEGIN_SECONDS)
-            if first.done():
-                first.result()
-            for event in output.begin():
-                yield event
-            part = await first
-        finally:
-            await _cancelled(first)
-        async for event in _told_parts(state, subject, call, output, part, parts):
-            yield event
-
-
-async def _told_parts(
-    state: State, subject: str, call: AskedResponse, output: Output, part: Any, parts: AsyncGenerator[Any, None]
-) -> AsyncGenerator[Any, None]:
-    """Yield the events of all parts. part: the first."""
-    while True:
-        if isinstance(part, Ending):
-            for event in _ended(output, part):
-                yield event
-            await _keep(state, subject, call, output, part)
-            yield output.last()
-        elif part is None:
-            yield None
-        else:
-            for event in output.take(part):
-                yield event
-        try:
-            part = await anext(parts)
-        except StopAsyncIteration:
-            return
-
-
-async def _cancelled(task: "asyncio.Future[Any]") -> None:
-    if not task.done():
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def _parts(

@@ -1,0 +1,1 @@
+"""Anthropic's Messages API, for Claude Code and Anthropic's SDKs."""
