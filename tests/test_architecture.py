@@ -397,6 +397,7 @@ LAYERS = [
     ["batch.driver"],
     ["batch"],
     [
+        "evaluation.answer_words",
         "evaluation.check_specs",
         "evaluation.number_forms",
         "evaluation.refusals",
@@ -404,7 +405,13 @@ LAYERS = [
         "evaluation.statistics",
         "evaluation.words",
     ],
-    ["evaluation.score", "evaluation.script_rules", "evaluation.values", "evaluation.verdict_types"],
+    [
+        "evaluation.choice_forms",
+        "evaluation.score",
+        "evaluation.script_rules",
+        "evaluation.values",
+        "evaluation.verdict_types",
+    ],
     [
         "evaluation.clusters",
         "evaluation.json_checks",
