@@ -400,6 +400,7 @@ LAYERS = [
         "evaluation.answer_words",
         "evaluation.check_specs",
         "evaluation.number_forms",
+        "evaluation.number_words",
         "evaluation.refusals",
         "evaluation.replay",
         "evaluation.statistics",
