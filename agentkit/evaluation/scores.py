@@ -15,6 +15,7 @@ from agentkit._text import in_a_line, json_bytes
 from agentkit.batch.item import Record
 from agentkit.batch.journal import read_records, replace_answers
 from agentkit.batch.state_folder import StateFolder
+from agentkit.batch.stats import WHOLE
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Check
 from agentkit.evaluation.score import CheckError, NoVerdictError, Score, text_of, why_missing
@@ -210,7 +211,7 @@ class Outcome:
     item: its id; repeat: which run of it, from 1. missing: why there is no answer, a word; "" for one that there is.
     error: the message of a run that has none. cost: US dollars, None where it is not known. tokens, calls: of the
     model, and of tools; None where nothing is known of them. name: its id in its answers file, "" where it is that of
-    the item.
+    the item. stopped: the limit that has ended or cut off the answer, "" for none.
     """
 
     item: str
@@ -227,6 +228,7 @@ class Outcome:
     tokens: int | None = None
     calls: int | None = None
     name: str = ""
+    stopped: str = ""
 
 
 def outcome_of(record: Record, scores: Scores) -> Outcome:
@@ -250,7 +252,13 @@ def outcome_of(record: Record, scores: Scores) -> Outcome:
         seconds=_number(record.get("seconds")),
         tokens=_whole(usage, "input_tokens", "output_tokens"),
         calls=_whole(usage, "tool_calls"),
+        stopped=_stopped(record, missing),
     )
+
+
+def _stopped(record: Record, missing: str) -> str:
+    stopped = record.get("stopped")
+    return "" if missing or not isinstance(stopped, str) or stopped == WHOLE else in_a_line(stopped, 40)
 
 
 def not_asked(line: Line, repeat: int, why: str = "not asked") -> Outcome:

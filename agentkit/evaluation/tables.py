@@ -196,6 +196,11 @@ def _remarks(configuration: Configuration, repeat: int) -> Iterator[str]:
     missing = configuration.missing()
     if missing:
         yield f"without an answer: {_listed(missing.items())}"
+    stopped = configuration.stopped()
+    if stopped:
+        advice = ": more max_tokens may be needed" if "length" in stopped else ""
+        count, limits = sum(stopped.values()), _listed(stopped.items())
+        yield f"{counted(count, 'answer')} ended or cut off by a limit, scored as they are: {limits}{advice}"
     changed = missing.get(CHANGED, 0)
     if changed:
         yield (

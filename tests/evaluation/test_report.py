@@ -228,3 +228,15 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_asked(tmp_pa
         with pytest.raises(ConfigurationError, match="--report"):
             checked_report(tmp_path / name)
     assert checked_report(tmp_path / "report.HTML") == tmp_path / "report.HTML"
+
+
+def test_answers_that_a_limit_has_cut_off_are_told_beside_the_scores(tmp_path: Path) -> None:
+    """allenai/olmo-eval#399, jundot/omlx#3772: a third of the answers were cut off, and only the score was told."""
+    made = [outcome(f"q{number}", number > 6, stopped="length" if number < 5 else "") for number in range(24)]
+    made[20] = outcome("q20", True, stopped="turns")
+    found = evaluation(configured("A", made))
+    said = "6 answers ended or cut off by a limit, scored as they are: 5 length, 1 turns: more max_tokens may be needed"
+    assert said in table(found)
+    write_report(found, tmp_path / "report.json")
+    [one] = json.loads((tmp_path / "report.json").read_text())["configurations"]
+    assert (one["stopped"], one["questions"][0]["stopped"]) == ({"length": 5, "turns": 1}, "length")
