@@ -24,6 +24,8 @@ from agentkit.evaluation.score import Grade, Grader, text_of
 from agentkit.evaluation.text_checks import listed, quoted
 from agentkit.evaluation.words import normal
 
+NO_CHOICE = "names no choice"
+"""How it begins why an answer is wrong in which no choice is found."""
 _BEHIND = (
     r"(?:[\"'”]?\s{0,3}(?:should be|is|are|was|were|ist|est|es|应该是|应为|是|为|為|选|選"
     r"|هو|هي|은|는|이|は|が|[:：=]))?"
@@ -120,7 +122,7 @@ class Choice(Grader):
         named = self._found(said)
         if named == [expected]:
             return Grade(1.0)
-        return Grade(0.0, f"names {listed(named) if named else 'no choice'}, not {expected}: {quoted(said)}")
+        return Grade(0.0, f"{f'names {listed(named)}' if named else NO_CHOICE}, not {expected}: {quoted(said)}")
 
     def _found(self, said: str) -> list[str]:
         """The choices that an answer names."""

@@ -7,6 +7,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,11 +15,13 @@ from xml.etree import ElementTree
 import pytest
 
 from agentkit.errors import ConfigurationError
+from agentkit.evaluation.checks import parse_check
 from agentkit.evaluation.page import MAX_PAGE, page
 from agentkit.evaluation.report import checked_report, report, write_report
 from agentkit.evaluation.running import Evaluation
 from agentkit.evaluation.tables import table
 from tests.evaluation.made import answers, configured, evaluation, lost, outcome
+from tests.evaluation.records import answered
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = (
@@ -240,3 +243,13 @@ def test_answers_that_a_limit_has_cut_off_are_told_beside_the_scores(tmp_path: P
     write_report(found, tmp_path / "report.json")
     [one] = json.loads((tmp_path / "report.json").read_text())["configurations"]
     assert (one["stopped"], one["questions"][0]["stopped"]) == ({"length": 5, "turns": 1}, "length")
+
+
+def test_answers_in_which_no_choice_is_found_are_told() -> None:
+    """UKGovernmentBEIS/inspect_ai#5323: an answer that can't be read looked like a wrong one."""
+    made = answers(24, 1, 0)
+    check = parse_check("choice: A, B, C")
+    for place, said in enumerate(["It depends.", "It is B.", "I can't say."]):
+        made[place] = outcome(f"q{place}", True, text=said)
+        made[place] = replace(made[place], scores={"choice": check.score(answered(said), "A")})
+    assert "2 answers in which no choice is found: counted as wrong" in table(evaluation(configured("A", made)))
