@@ -328,6 +328,30 @@ def test_choices_may_be_counted_by_the_signs_of_any_script(labels: str, said: st
     assert [each for each in labels if value(check, said, each)] == [label]
 
 
+@pytest.mark.parametrize(
+    ("said", "right", "expected"),
+    [
+        ("Answer: B", "Answer: A", 0),
+        ("Answer: A", "Answer: A", 1),
+        ("Answer: (B)", "Answer: (A)", 0),
+        ("Grade=F", "Grade=A", 0),
+        ("The answer is A.", "A", 1),
+        ("A. Paris", "A", 1),
+        ("Answer: A because", "A", 1),
+        ("It is a dog.", "A", 0),
+        ("A dog", "A", 0),
+        ("(a)", "A", 1),
+        ("Vitamin A deficiency", "vitamin A", 1),
+        ("Vitamin B", "vitamin A", 0),
+    ],
+)
+def test_the_letter_a_is_no_article_behind_a_colon_or_where_it_is_the_right_answer(
+    said: str, right: str, expected: float
+) -> None:
+    assert value("contains", said, right) == expected
+    assert value("lacks", said, right) == 1 - expected
+
+
 def test_a_choice_inside_of_another_is_not_named() -> None:
     assert value("choice: entailment, not entailment", "It is not entailment.", "entailment") == 0
     assert value("choice: entailment, not entailment", "It is not entailment.", "not entailment") == 1
