@@ -93,7 +93,7 @@ def words(text: str) -> list[str]:
     text = _with_points(text)
     if text.isascii():
         return _ARTICLE.sub(" ", text.lower().translate(_ASCII_PUNCTUATION)).split()
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = _folded(text)
     return _TOKEN.findall(_ARTICLE.sub(" ", text.translate(_CHARACTERS)))
 
 
@@ -109,7 +109,7 @@ def readings(text: str, beside: str = "") -> tuple[list[str], list[str]]:
     text = _without_articles(text) if is_letter else text
     text = _BEHIND_FRACTION.sub(" ", _MINUS.sub("\uf8f0", _PLUS.sub(_kept_sign, text)))
     text = _with_points(_POWER.sub(lambda power: "\uf8f3" + (power[1] or ""), text))
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = _folded(text)
     joined = _COMMA.sub("\uf8f5", _FRACTION.sub("\\1\uf8f4", text))
     parted = _THOUSANDS.sub("", _LONE_COMMA.sub("\\1\uf8f5", text))
     one, other = (
@@ -125,6 +125,11 @@ def _without_articles(text: str) -> str:
     """A text without "a" where that is an article; as it is where nothing else is left."""
     cut = _ARTICLE_A.sub(" ", text)
     return cut if any(map(str.isalnum, cut)) else text
+
+
+def _folded(text: str) -> str:
+    """A text without case. Turkish "İ" is "i", without the dot that folding leaves beside it."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).replace("i\u0307", "i")
 
 
 def _kept_sign(sign: re.Match[str]) -> str:

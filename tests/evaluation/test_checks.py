@@ -41,6 +41,7 @@ def test_an_answer_that_is_nested_too_deeply_is_wrong_and_no_fault_of_the_set(mo
         ("exact", "The Paris.", "paris", 1),
         ("exact", "Paris, France", "Paris", 0),
         ("exact", "Lutetia", ["Paris", "Lutetia"], 1),
+        ("exact", "İstanbul", "istanbul", 1),
         ("exact: Paris", "paris", None, 1),
         ("exact", "8", 8, 1),
         ("contains", "It is Paris.", "Paris", 1),
@@ -76,7 +77,7 @@ def test_an_answer_that_is_nested_too_deeply_is_wrong_and_no_fault_of_the_set(mo
         ({"check": "json", "paths": {"[-1].a": None}}, '[{"a": null}]', None, 1),
         ({"check": "json", "paths": {"a": None}}, "{}", None, 0),
     ],
-    ids=range(37),
+    ids=range(38),
 )
 def test_a_text_is_what_it_has_to_be(spec: Any, said: Any, answer: Any, expected: float) -> None:
     assert value(spec, said, answer) == expected
