@@ -398,14 +398,22 @@ LAYERS = [
     ["batch.driver"],
     ["batch"],
     [
+        "evaluation.answer_words",
         "evaluation.check_specs",
         "evaluation.number_forms",
+        "evaluation.number_words",
         "evaluation.refusals",
         "evaluation.replay",
         "evaluation.statistics",
         "evaluation.words",
     ],
-    ["evaluation.score", "evaluation.script_rules", "evaluation.values", "evaluation.verdict_types"],
+    [
+        "evaluation.choice_forms",
+        "evaluation.score",
+        "evaluation.script_rules",
+        "evaluation.values",
+        "evaluation.verdict_types",
+    ],
     [
         "evaluation.clusters",
         "evaluation.json_checks",

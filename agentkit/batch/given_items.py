@@ -1,7 +1,10 @@
 """Questions that a program gives: texts, objects and Items, in any iterable."""
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 from agentkit._text import canonical_json
@@ -12,6 +15,8 @@ from agentkit.errors import ConfigurationError
 
 _VALUE, _ITEM, _PROBLEM = "v", "i", "p"
 _PLAIN = (str, dict)
+_AS_TEXTS = (date, time, timedelta, Decimal)
+"""What JSON lacks, and has one form as a text."""
 SURELY_SHORT = MAX_BYTES // 6 - 1
 """Characters of a text whose JSON is never too long."""
 
@@ -33,7 +38,8 @@ def check_iterable(source: object) -> None:
 
 
 def given_entries(source: Iterable[Any], is_skipped: Skipped | None = None) -> Iterator[Entry]:
-    """What an iterable gives, as JSON; Items as they are. An entry's line is the number of its place, from 1.
+    """What an iterable gives, as JSON; Items as they are. An entry's line is the number of its place, from 1. Of a
+    table's row (pandas, NumPy), what JSON lacks is a text (a time, a decimal), and NaN is null, as in parquet files.
     is_skipped: whether a text is left out, before it is looked at."""
     for number, each in enumerate(source, 1):
         if is_skipped is not None and type(each) is str and is_skipped(number, each):
@@ -42,20 +48,23 @@ def given_entries(source: Iterable[Any], is_skipped: Skipped | None = None) -> I
             yield number, each, b"", ""
             continue
         try:
-            value = dict(each) if type(each) not in _PLAIN and isinstance(each, Mapping) else each
-            _check(value)
+            value = _checked(dict(each) if type(each) not in _PLAIN and isinstance(each, Mapping) else each)
         except LineError as error:
             yield number, None, repr(type(each)).encode(), str(error)
         else:
             yield number, value, b"", ""
 
 
-def _check(value: Any) -> None:
+def _checked(value: Any) -> Any:
     if type(value) is str and len(value) <= SURELY_SHORT:
         check_text(value)  # nothing else can be wrong with a text
-        return
+        return value
     try:
-        text = canonical_json(value)
+        try:
+            text = canonical_json(value)
+        except (TypeError, ValueError):
+            value = _plain(value)
+            text = canonical_json(value)
     except (TypeError, ValueError) as error:
         raise LineError(f"can't be written as JSON: {error!s:.200}") from None
     except RecursionError:
@@ -64,6 +73,23 @@ def _check(value: Any) -> None:
         raise LineError(TOO_LONG)
     if not text.isascii() or "\\u" in text:
         check_texts(value)
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON, as far as it is what tables have. A subclass of str (`numpy.str_`) is a text as it is."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if type(value).__module__.partition(".")[0] == "numpy" and callable(getattr(value, "tolist", None)):
+        return _plain(value.tolist())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if type(value).__name__ in ("NaTType", "NAType"):  # what pandas has for no value, a time too
+        return None
+    is_text = isinstance(value, _AS_TEXTS) or type(value).__name__ == "UUID"  # whose module takes long to import
+    return str(value) if is_text else value
 
 
 def spool(source: Iterable[Any], file: BinaryIO) -> None:

@@ -11,6 +11,8 @@ from agentkit._lazy.records import dataclass
 
 WINDOW = 60.0
 """Seconds from which the rate is taken."""
+WHOLE = "answer"
+"""Why a run has ended whose answer no limit has cut off."""
 NAMED = 3
 """How many ids are kept of each kind of failure."""
 
@@ -33,7 +35,8 @@ class Stats:
     those of them without an answer. in_flight: items in progress. at_once: how many may be. requests: sent to servers;
     refused: those of them that a server refused because of its load, as far as records have come. cost: None where a
     part of it is not known. seconds: since the start. rate: records per second, in the last minute. seconds_left: at
-    this rate, None before there is one. failures: by the type of the error, of this start.
+    this rate, None before there is one. failures: by the type of the error, of this start. stopped: of this
+    start, answers that a limit has ended or cut off ("length", "content_filter", "turns", ...), by what did.
     """
 
     total: int
@@ -52,6 +55,7 @@ class Stats:
     rate: float
     seconds_left: float | None
     failures: Mapping[str, Failures] = field(default_factory=dict)
+    stopped: Mapping[str, Failures] = field(default_factory=dict)
 
 
 class Counting:
@@ -66,6 +70,7 @@ class Counting:
         self._done = self._failed = self._requests = self._refused = self._input = self._output = 0
         self._cost: float | None = 0.0
         self._kinds: dict[str, Failures] = {}
+        self._stopped: dict[str, Failures] = {}
         self._started = time.monotonic()
         self._seconds: deque[tuple[int, int]] = deque()  # (second, records in it), those that have ended
         self._second = self._in_second = 0
@@ -97,6 +102,8 @@ class Counting:
             self._count_spent(record)
             if not record.get("ok"):
                 self._count_failure(record)
+            elif record.get("stopped", WHOLE) != WHOLE:
+                _count_kind(self._stopped, str(record["stopped"]), record, "")
             if now > self._second:
                 self._begin_second(now)
             self._in_second += 1
@@ -122,8 +129,7 @@ class Counting:
         self._failed += 1
         error = record.get("error") or {}
         kind = f"{error.get('type')}" + (f" {error['status']}" if error.get("status") else "")
-        known = self._kinds.get(kind, Failures(0, (), str(error.get("message") or "")))
-        self._kinds[kind] = Failures(known.count + 1, (*known.ids, str(record["id"]))[:NAMED], known.message)
+        _count_kind(self._kinds, kind, record, str(error.get("message") or ""))
 
     def stats(self, in_flight: int, at_once: int) -> Stats:
         """The batch at this moment."""
@@ -151,4 +157,10 @@ class Counting:
                 rate,
                 left / rate if rate else None,
                 dict(self._kinds),
+                dict(self._stopped),
             )
+
+
+def _count_kind(kinds: dict[str, Failures], kind: str, record: Mapping[str, Any], message: str) -> None:
+    known = kinds.get(kind, Failures(0, (), message))
+    kinds[kind] = Failures(known.count + 1, (*known.ids, str(record["id"]))[:NAMED], known.message)

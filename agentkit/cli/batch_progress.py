@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TextIO
 
 from agentkit._text import in_a_line
-from agentkit.batch.stats import Stats
+from agentkit.batch.stats import Failures, Stats
 from agentkit.cli.config import variable
 from agentkit.cli.printable import printable
 
@@ -229,10 +229,11 @@ def summary_of(stats: Stats) -> list[str]:
     lines = [f"{', '.join(parts)}{known}; {_duration(stats.seconds)}{rate}"]
     most = sorted(stats.failures.items(), key=lambda each: -each[1].count)
     for kind, failures in most:
-        more = ", ..." if failures.count > len(failures.ids) else ""
-        named = ", ".join(in_a_line(each, 60) for each in failures.ids)
         said = f": {in_a_line(failures.message, MAX_MESSAGE)}" if failures.message else ""
-        lines.append(f"  {failures.count:,} x {in_a_line(kind, 60)}{said}  [{named}{more}]")
+        lines.append(f"  {failures.count:,} x {in_a_line(kind, 60)}{said}  {_named(failures)}")
+    for kind, stopped in stats.stopped.items():
+        what = _CUT_OFF.get(kind, f"ended at the limit {in_a_line(kind, 60)!r}")
+        lines.append(f"  {_counted(stopped.count, 'answer')} {what}  {_named(stopped)}")
     if stats.requests:
         refused = f", {stats.refused:,} of them refused" if stats.refused else ""
         spent = [f"{_counted(stats.requests, 'request')}{refused}"]
@@ -240,6 +241,18 @@ def summary_of(stats: Stats) -> list[str]:
         spent += [_dollars(stats.cost)] if stats.cost else []
         lines.append(" · ".join(spent))
     return lines
+
+
+_CUT_OFF = {
+    "length": "cut off at the most tokens of a reply (max_tokens)",
+    "content_filter": "cut off by the server's content filter",
+}
+
+
+def _named(kind: Failures) -> str:
+    """The first ids of a kind."""
+    more = ", ..." if kind.count > len(kind.ids) else ""
+    return f"[{', '.join(in_a_line(each, 60) for each in kind.ids)}{more}]"
 
 
 def _fields(stats: Stats) -> dict[str, Any]:

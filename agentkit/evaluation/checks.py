@@ -23,7 +23,7 @@ from agentkit.evaluation.json_checks import Json, check_paths, check_schema
 from agentkit.evaluation.judging import Judge, Judged
 from agentkit.evaluation.python_checks import Python, function_of
 from agentkit.evaluation.regexes import check_regex, flags_of
-from agentkit.evaluation.score import MOST_WHY, CheckError, Grade, Grader, is_share, why_missing
+from agentkit.evaluation.score import MOST_WHY, CheckError, Grade, Grader, NoVerdictError, is_share, why_missing
 from agentkit.evaluation.score import Score as Score
 from agentkit.evaluation.script_rules import RULES
 from agentkit.evaluation.source_checks import Cites, CitesPage, Refuses
@@ -120,7 +120,8 @@ class Check:
         what = str(error) if isinstance(error, ConfigurationError) else f"{type(error).__name__}: {error}"
         where = [f"item {item}"] * bool(item) + [f"line {self.line}"] * bool(self.line)
         place = f" ({', '.join(where)})" if where else ""
-        return CheckError(f"check {self.name}{place}: {in_a_line(what, 500)}")
+        made = NoVerdictError if isinstance(error, NoVerdictError) else CheckError
+        return made(f"check {self.name}{place}: {in_a_line(what, 500)}")
 
 
 @dataclass(frozen=True)

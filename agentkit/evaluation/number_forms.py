@@ -3,7 +3,7 @@
 import re
 from decimal import Decimal
 
-_THIN = r"\\!,\\!|\{,\}|\\[,;:! ]"
+_THIN = r"(?:\\!)?,\\!|\{,\}|\\[,;:! ]"
 _LATEX = re.compile(rf"(?<![\d.,])(\d{{1,3}})((?:(?:{_THIN})\d{{3}}){{1,9}})(?!\d)")
 _LATEX_SIGN = re.compile(_THIN)
 _LATEX_COMMA = re.compile(r"(?<=\d)(?:\{,\}|\\!,\\!)(?=\d)")

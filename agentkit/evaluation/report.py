@@ -117,6 +117,7 @@ def _configuration(each: Configuration) -> dict[str, Any]:
         "answers": each.file,
         "ending": each.ending,
         "missing": dict(each.missing()),
+        "stopped": dict(each.stopped()),
         "checks": {name: _scored(scored) for name, scored in each.scored.items()},
         "groups": {
             group: {name: _scored(one) for name, one in scored.items()} for group, scored in each.groups.items()
@@ -128,6 +129,7 @@ def _configuration(each: Configuration) -> dict[str, Any]:
                 "id": outcome.item,
                 "repeat": outcome.repeat,
                 "missing": outcome.missing,
+                "stopped": outcome.stopped,
                 "scores": {name: score.as_json() for name, score in outcome.scores.items()},
             }
             for outcome in each.outcomes

@@ -1,6 +1,7 @@
 """The results of an evaluation: of each configuration the scores of its checks, of groups, and what was spent."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -60,11 +61,11 @@ class Configuration:
 
     def missing(self) -> Mapping[str, int]:
         """How many runs have no answer, by the reason, the most frequent first."""
-        counts: dict[str, int] = {}
-        for each in self.outcomes:
-            if each.missing:
-                counts[each.missing] = counts.get(each.missing, 0) + 1
-        return dict(sorted(counts.items(), key=lambda pair: -pair[1]))
+        return dict(Counter(each.missing for each in self.outcomes if each.missing).most_common())
+
+    def stopped(self) -> Mapping[str, int]:
+        """How many answers a limit has ended or cut off, by the limit, the most frequent first."""
+        return dict(Counter(each.stopped for each in self.outcomes if each.stopped).most_common())
 
     def spent(self, name: str) -> float | None:
         """What all runs took of something in SPENT; None where it is not known of a run that has an answer."""

@@ -21,6 +21,10 @@ class CheckError(ConfigurationError):
     """
 
 
+class NoVerdictError(CheckError):
+    """A judge has given no verdict on an answer: nothing is wrong with the set, and others may be judged."""
+
+
 @dataclass(frozen=True)
 class Score:
     """What a check says of one answer.

@@ -15,9 +15,10 @@ from agentkit._text import in_a_line, json_bytes
 from agentkit.batch.item import Record
 from agentkit.batch.journal import read_records, replace_answers
 from agentkit.batch.state_folder import StateFolder
+from agentkit.batch.stats import WHOLE
 from agentkit.errors import ConfigurationError
 from agentkit.evaluation.checks import Check
-from agentkit.evaluation.score import CheckError, Score, text_of, why_missing
+from agentkit.evaluation.score import CheckError, NoVerdictError, Score, text_of, why_missing
 from agentkit.evaluation.sets import ANSWER, ASKED, Checks, Line
 from agentkit.net.repeats import run_of, split_id
 
@@ -30,6 +31,8 @@ TEXT = 1500
 ASKING = ("judge",)
 """Checks that ask a model: they are not made again where there is a score of theirs that was asked for in the same
 way: of the same model, with the same rubric, question, answer and right answer."""
+FIRST_FAILURES, LATER_FAILURES = 10, 50
+"""How many failures of judges running end an evaluation, before a judge has given a verdict and after."""
 CHANGED = "question changed"
 """Why an item has no answer whose question has another text than the one that was answered."""
 Scores = Mapping[str, Score]
@@ -37,14 +40,30 @@ Scores = Mapping[str, Score]
 
 class Scorer:
     """Adds scores to records; thread-safe. problem: the first check that could not be made, which is a fault of the
-    set, not of an answer: the record is kept without that score. asks: whether judges may be asked."""
+    set, not of an answer: the record is kept without that score. A judge that gives no verdict on some answers is none,
+    until it has failed so often that it hardly works. asks: whether judges may be asked."""
 
     def __init__(self, checks: Checks, *, asks: bool = True) -> None:
         self._checks = checks
         self._asks = asks
         self._lock = threading.Lock()
         self._finished: set[str] = set()
+        self._unjudged: dict[str, NoVerdictError] = {}
+        self._failures = 0  # of judges, running
+        self._has_verdict = False
         self.problem: ConfigurationError | None = None
+
+    @property
+    def failure(self) -> ConfigurationError | None:
+        """Why there are no scores that count: the problem, or answers on which a judge gave no verdict."""
+        if self.problem is not None or not self._unjudged:
+            return self.problem
+        item, error = next(iter(self._unjudged.items()))
+        again = "the same command asks it again about these alone, where the answers are kept (-o, out=)"
+        return CheckError(
+            f"the judge gave no verdict on {len(self._unjudged):,} answers, such as on item {in_a_line(item, 60)}; the "
+            f"others are judged, and {again}; or leave these questions out: {error}"
+        )
 
     def finish(self, record: Record) -> Record:
         """The record with "scores", before "item"."""
@@ -68,6 +87,8 @@ class Scorer:
     def scores(self, record: Record, kept: Scores | None = None) -> dict[str, Score]:
         """The score of each check. kept: scores of an earlier time, which count for checks that ask a model."""
         columns, seen, found = columns_of(record), _seen(record), dict[str, Score]()
+        with self._lock:
+            self._unjudged.pop(str(record.get("id")), None)
         try:
             checks = self._checks.of(columns)
             fitting = _fitting(checks, seen, kept or {})
@@ -79,16 +100,27 @@ class Scorer:
                 if check.kind in ASKING and check.name in fitting:
                     found[check.name] = fitting[check.name]
                     continue
-                try:
-                    self._allow(check, record, kept or {})
-                    found[check.name] = _worse(found.get(check.name), check.score(seen, columns.get(ANSWER)))
-                except ConfigurationError as error:  # CheckError is one
-                    self._note(error)
+                self._add(check, record, seen, found, kept or {})
         return found
+
+    def _add(self, check: Check, record: Record, seen: Record, found: dict[str, Score], kept: Scores) -> None:
+        """Make a check, and note its score; or what is wrong with it."""
+        try:
+            self._allow(check, record, kept)
+            score = check.score(seen, columns_of(record).get(ANSWER))
+        except NoVerdictError as error:
+            self._note_unjudged(record, error)
+        except ConfigurationError as error:  # CheckError is one
+            self._note(error)
+        else:
+            found[check.name] = _worse(found.get(check.name), score)
+            if check.kind in ASKING and not score.missing:
+                self._failures, self._has_verdict = 0, True
 
     def asks(self, record: Record) -> bool:
         """Whether a judge has to be asked about a record that has been kept."""
-        if str(record.get("id")) in self._finished or why_missing(record):
+        item = str(record.get("id"))
+        if (item in self._finished and item not in self._unjudged) or why_missing(record):
             return False
         try:
             checks = self._checks.of(columns_of(record))
@@ -106,6 +138,13 @@ class Scorer:
                 f"check {check.name} (item {record.get('id')}): {what}, and asking is not allowed: the command that "
                 "has made the answers asks the judge, and no other model"
             )
+
+    def _note_unjudged(self, record: Record, error: NoVerdictError) -> None:
+        with self._lock:
+            self._unjudged[str(record.get("id"))] = error
+            self._failures += 1
+            if self._failures >= (LATER_FAILURES if self._has_verdict else FIRST_FAILURES):
+                self.problem = self.problem or error
 
     def _note(self, error: ConfigurationError) -> None:
         with self._lock:
@@ -172,7 +211,7 @@ class Outcome:
     item: its id; repeat: which run of it, from 1. missing: why there is no answer, a word; "" for one that there is.
     error: the message of a run that has none. cost: US dollars, None where it is not known. tokens, calls: of the
     model, and of tools; None where nothing is known of them. name: its id in its answers file, "" where it is that of
-    the item.
+    the item. stopped: the limit that has ended or cut off the answer, "" for none.
     """
 
     item: str
@@ -189,6 +228,7 @@ class Outcome:
     tokens: int | None = None
     calls: int | None = None
     name: str = ""
+    stopped: str = ""
 
 
 def outcome_of(record: Record, scores: Scores) -> Outcome:
@@ -212,7 +252,13 @@ def outcome_of(record: Record, scores: Scores) -> Outcome:
         seconds=_number(record.get("seconds")),
         tokens=_whole(usage, "input_tokens", "output_tokens"),
         calls=_whole(usage, "tool_calls"),
+        stopped=_stopped(record, missing),
     )
+
+
+def _stopped(record: Record, missing: str) -> str:
+    stopped = record.get("stopped")
+    return "" if missing or not isinstance(stopped, str) or stopped == WHOLE else in_a_line(stopped, 40)
 
 
 def not_asked(line: Line, repeat: int, why: str = "not asked") -> Outcome:
@@ -298,8 +344,8 @@ def _line(path: Path, record: Record) -> bytes:
 
 def _rescored(record: Record, scorer: Scorer) -> Record:
     scores = scorer.scores(record, _kept(record))
-    if scorer.problem is not None:
-        raise scorer.problem
+    if scorer.failure is not None:
+        raise scorer.failure
     return scorer.scored(record, scores)
 
 

@@ -84,8 +84,8 @@ class Lines:
             item, repeat = ids.split(str(record.get("id")))
             if item in self.lines:
                 found[item, repeat] = self._outcome(record, scorer, ids) or not_asked(self.lines[item], repeat, CHANGED)
-        if scorer.problem is not None:
-            raise scorer.problem
+        if scorer.failure is not None:
+            raise scorer.failure
         keys = [(line, number) for line in self.lines.values() for number in range(1, self.of.repeat + 1)]
         return [found.get((line.item.id, number)) or not_asked(line, number) for line, number in keys]
 
@@ -99,8 +99,8 @@ class Lines:
             outcome = self._outcome(record, scorer, ids)
             if outcome is not None:
                 found.setdefault(outcome.item, []).append(outcome)
-        if scorer.problem is not None:
-            raise ConfigurationError(f"{path.name}: {scorer.problem}")
+        if scorer.failure is not None:
+            raise ConfigurationError(f"{path.name}: {scorer.failure}")
         return [each for item in self.lines for each in found.get(item, ())]
 
     def _outcome(self, record: Record, scorer: Scorer, ids: FileIds) -> Outcome | None:

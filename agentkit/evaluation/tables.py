@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from agentkit._text import in_a_line, visible
+from agentkit.evaluation.choice_checks import NO_CHOICE
 from agentkit.evaluation.clusters import count_of
 from agentkit.evaluation.comparison import Comparison, Flip
 from agentkit.evaluation.intervals import FEW
@@ -196,6 +197,16 @@ def _remarks(configuration: Configuration, repeat: int) -> Iterator[str]:
     missing = configuration.missing()
     if missing:
         yield f"without an answer: {_listed(missing.items())}"
+    unread = sum(
+        any(score.why.startswith(NO_CHOICE) for score in each.scores.values()) for each in configuration.outcomes
+    )
+    if unread:
+        yield f"{counted(unread, 'answer')} in which no choice is found: counted as wrong, look at some of them"
+    stopped = configuration.stopped()
+    if stopped:
+        advice = ": more max_tokens may be needed" if "length" in stopped else ""
+        count, limits = sum(stopped.values()), _listed(stopped.items())
+        yield f"{counted(count, 'answer')} ended or cut off by a limit, scored as they are: {limits}{advice}"
     changed = missing.get(CHANGED, 0)
     if changed:
         yield (

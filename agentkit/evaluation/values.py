@@ -14,7 +14,9 @@ from typing import Any
 
 from agentkit._text import in_a_line
 from agentkit.errors import ConfigurationError
+from agentkit.evaluation.answer_words import OTHERS
 from agentkit.evaluation.number_forms import plain_numbers
+from agentkit.evaluation.number_words import last_in_words
 from agentkit.evaluation.words import words
 from agentkit.evidence.marks import MARK
 from agentkit.evidence.numbers import Number, numbers, words_of
@@ -32,7 +34,7 @@ _NO_WHOLE = re.compile(r"\b(?:in|of|on|by|since|until|from|among|for)\s(?:the\s|
 _PART_OF = re.compile(r"[-‐‑]| of\b")
 """What stands behind a fraction that may be one of its own: "two 1/2-hour flights", "in 2020 1/4 of them"."""
 _RAISED = str.maketrans("⁺⁻⁰¹²³⁴⁵⁶⁷⁸⁹−", "+-0123456789-")
-_PERCENT = re.compile(r"[\s\u00a0]?(?:[%％٪]|per ?cents?\b|percent|pro[cz]ent|процент|pour ?cent|por ?ciento)", re.I)
+_PERCENT = re.compile(r"[\s\u00a0]?(?:\\?[%％٪]|per ?cents?\b|percent|pro[cz]ent|процент|pour ?cent|por ?ciento)", re.I)
 _UNIT = re.compile(r"[\s\u00a0-]?([^\W\d_]{1,20}|[°℃℉$€£¥][CF]?)")
 _PER_HUNDRED = "百分之"
 _MINUS = "-−–﹣－"
@@ -45,13 +47,21 @@ _GIVES = re.compile(r"####|\\boxed")
 """What a solution gives its answer behind, in the sets GSM8K and MATH."""
 _ENDS = re.compile(r"(?<=\S)[.;!?](?=[\s*]|$)|[。；！？\n]")
 _STATED = re.compile(
-    r"\b(?:answer|result|antwort|ergebnis|réponse|respuesta|resultado|ответ)\b|答案|结果|結果|\\boxed|####", re.I
+    rf"\b(?:answer|result|ergebnis|resultado|résultat|risultato|результат)\b|结果|結果|\\boxed|####|{OTHERS}", re.I
 )
+_EXPRESSION_BEHIND = re.compile(
+    r"\s?(?:(?:[*·×]|\\cdot|\\times)\s?)?(?:\\(?:pi|sqrt|log|ln|sin|cos|tan|binom)(?![a-z])|[π√∛])"
+)
+_EXPRESSION_BEFORE = re.compile(r"(?:\\sqrt\s?(?:\[\d\]\s?)?\{?\s?|[√∛]\(?|(?:\\pi|π)\s?/\s?)$")
+"""What makes a number a part of an expression that is not computed: 2√3, 3π."""
+_OF_EXPRESSION = re.compile(r"\\(?:[dtc]?frac|sqrt|pi|log|ln|sin|cos|tan|binom|infty)(?![a-z])|[π√∛∞]")
 _BOLD = re.compile(r"\*\*\s?(?=[$€£¥~≈+−-]{0,2}\.?\d)(?!\d{1,3}[.)] )([^*\n]{1,60}?)[.:]?\*\*")
 _REMARK = re.compile(
     r"[\s>*_#-]*(?:[(\[（【]|(?:sources?|notes?|references?|see|refs?|i hope|let me|feel free|if you|please"
     r"|for more|figures"
-    r"|as of|disclaimer|quellen?|hinweis|fuentes?|nota|источник|примечание|вопросы|来源|來源|注|参考|資料)\b)",
+    r"|as of|disclaimer|confidence|explanation|reasoning|justification|verification|erklärung|begründung|explication"
+    r"|explicación|explicação|spiegazione|penjelasan|giải thích|açıklama|uitleg|wyjaśnienie"
+    r"|объяснение|пояснение|проверка|解释|解析|解説|説明|설명|quellen?|hinweis|fuentes?|nota|источник|примечание|вопросы|来源|來源|注|参考|資料)\b)",
     re.I,
 )
 """How a line begins that is said beside an answer."""
@@ -65,6 +75,8 @@ MOST_EXPONENT = 400
 _ROUGHLY = Context(prec=9)
 MOST_WHOLE = 99
 """The largest whole number to which a fraction belongs for sure: "3 1/2"."""
+MOST_BOXED = 500
+"""Characters of an answer in a box."""
 MOST_BOLD = 500
 """How far before two asterisks it is searched for those that they close."""
 SHORT = 4
@@ -154,6 +166,8 @@ def _values_at(
 ) -> tuple[frozenset[Decimal], frozenset[Decimal], int]:
     """What the number at a place means, what it may mean besides, and where it ends, with what belongs to it."""
     number, end = found[place], ends[place]
+    if _EXPRESSION_BEHIND.match(text, end) or _EXPRESSION_BEFORE.search(text, max(0, number.start - 12), number.start):
+        return frozenset(), frozenset(), end
     values, plain, none = _decimals(_meant(number, text, end)), _decimals(number.plain), frozenset[Decimal]()
     exponent, power, mixed = _EXPONENT.match(text, end), _power_behind(text, end), _mixed(found, place, text, ends)
     if exponent:
@@ -251,10 +265,12 @@ def _stated(text: str) -> list[Quantity]:
     this helps") are read only if there are no others.
     """
     for announced in reversed(list(_STATED.finditer(text))[-20:]):
+        boxed = _in_braces(text, announced.end()) if announced[0] == "\\boxed" else ""
         end = _ENDS.search(text, announced.end())
-        found = quantities(text[announced.end() : end.start() if end else len(text)])
+        stated = boxed or text[announced.end() : end.start() if end else len(text)]
+        found = _behind_equals(stated) or quantities(stated)
         if found:
-            return _behind_equals(text[announced.end() : end.start() if end else len(text)]) or found
+            return _one_boxed(stated, found) if boxed else found
     first = _FIRST_ONLY.match(text)
     if first and len(first[0].split()) <= SHORT:
         return quantities(first[0])
@@ -265,6 +281,26 @@ def _stated(text: str) -> list[Quantity]:
         if bold:
             return [each for part in bold for each in quantities(part)]
     return (_behind_equals(lines[-1]) or quantities(lines[-1])) if lines else []
+
+
+def _in_braces(text: str, place: int) -> str:
+    """What stands in the braces at a place; "" without any, or with very much in them."""
+    if text[place : place + 1] != "{":
+        return ""
+    depth = 0
+    for end in range(place, min(len(text), place + MOST_BOXED)):
+        depth += (text[end] == "{") - (text[end] == "}")
+        if not depth:
+            return text[place + 1 : end]
+    return ""
+
+
+def _one_boxed(boxed: str, found: list[Quantity]) -> list[Quantity]:
+    """The number that a box has; one without a value where it has several, as those of a point, or is an expression
+    that is not computed."""
+    is_plain = not _OF_EXPRESSION.search(_LATEX_FRACTION.sub(_of_latex, boxed))
+    are_parts = len({each.unit for each in found}) == len(found)  # "2 hours 30 minutes"
+    return found if is_plain and are_parts else [Quantity(frozenset())]
 
 
 def _behind_equals(line: str) -> list[Quantity]:
@@ -279,6 +315,9 @@ def is_in_words(text: str, expected: Quantity) -> bool:
         return True
     if 1 in expected.values and said & _ONE and len(said) <= SHORT:
         return "no" not in said
+    spelled = last_in_words(text)
+    if spelled is not None and (not 0 <= spelled <= 12 or spelled % 1):  # "ten" is looked for below, "one" above
+        return Quantity(frozenset((spelled,))).agrees(expected, Tolerance())
     values = (str(value.normalize()) for value in expected.values if 2 <= value <= 12 and value == int(value))
     return any(word in said for value in values for word in words_of(format(int(Decimal(value)), "d")))
 

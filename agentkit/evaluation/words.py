@@ -45,8 +45,11 @@ _FRACTION = re.compile(r"(?<![\d/])(\d{1,9})[/⁄](?=\d{1,9}(?![\d/]))")
 _COMMA = re.compile(r"(?<=\d),(?=\d)(?!\d{3}(?!\d))")
 _LONE_COMMA = re.compile(r"(?<![\d,.])(\d{1,20}),(?=\d{1,2}(?![\d,]))")
 _THOUSANDS = re.compile(r"(?<=\d)[,'’٬](?=\d{3}(?!\d))")
-_LETTER_A = re.compile(r"\w\s{1,3}A[\W_]{0,3}$")
-"""A text that ends with the letter A, as "Hepatitis A" does, which is no article."""
+_LETTER_A = re.compile(r"(?:\w\s{1,3}|[:：=(\[\"'“]\s{0,3})A[\W_]{0,3}$")
+"""A text that ends with the letter A, as "Hepatitis A" and "Grade: A" do, which is no article."""
+_ONLY_A = re.compile(r"[\W_]{0,3}A[\W_]{0,3}")
+_ARTICLE_A = re.compile(r"\ba\b|\bA(?= [a-z])(?! (?:because|since|as|is|was|or|and)\b)")
+"""What is no such letter, beside a right answer that is nothing else."""
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _LEFT_OUT = ("Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po", "Cf")
 """The categories of characters that are left out: punctuation, and what nobody sees, such as a mark of direction."""
@@ -90,7 +93,7 @@ def words(text: str) -> list[str]:
     text = _with_points(text)
     if text.isascii():
         return _ARTICLE.sub(" ", text.lower().translate(_ASCII_PUNCTUATION)).split()
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = _folded(text)
     return _TOKEN.findall(_ARTICLE.sub(" ", text.translate(_CHARACTERS)))
 
 
@@ -98,13 +101,15 @@ def readings(text: str, beside: str = "") -> tuple[list[str], list[str]]:
     """The two ways to read a text: its words without punctuation, and parted at it. Signs that count stay: "-5", "C++".
 
     A text of articles and punctuation only is read as it is written. beside: the text with which it is compared; where
-    one of both ends with the letter A, "a" is a word in both.
+    one of both ends with the letter A, "a" is a word in both; where one is this letter, an article is none.
     """
-    has_letter = _LETTER_A.search(text[-40:]) or _LETTER_A.search(beside[-40:])
+    is_letter = _ONLY_A.fullmatch(text) or _ONLY_A.fullmatch(beside)
+    has_letter = is_letter or _LETTER_A.search(text[-40:]) or _LETTER_A.search(beside[-40:])
     article = _OTHER_ARTICLES if has_letter else _ARTICLE
+    text = _without_articles(text) if is_letter else text
     text = _BEHIND_FRACTION.sub(" ", _MINUS.sub("\uf8f0", _PLUS.sub(_kept_sign, text)))
     text = _with_points(_POWER.sub(lambda power: "\uf8f3" + (power[1] or ""), text))
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = _folded(text)
     joined = _COMMA.sub("\uf8f5", _FRACTION.sub("\\1\uf8f4", text))
     parted = _THOUSANDS.sub("", _LONE_COMMA.sub("\\1\uf8f5", text))
     one, other = (
@@ -114,6 +119,17 @@ def readings(text: str, beside: str = "") -> tuple[list[str], list[str]]:
     if not one:
         one = other = _TOKEN.findall(text.translate(_CHARACTERS)) or text.split()
     return one, other or one
+
+
+def _without_articles(text: str) -> str:
+    """A text without "a" where that is an article; as it is where nothing else is left."""
+    cut = _ARTICLE_A.sub(" ", text)
+    return cut if any(map(str.isalnum, cut)) else text
+
+
+def _folded(text: str) -> str:
+    """A text without case. Turkish "İ" is "i", without the dot that folding leaves beside it."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()).replace("i\u0307", "i")
 
 
 def _kept_sign(sign: re.Match[str]) -> str:

@@ -3,14 +3,17 @@
 import gzip
 import io
 import json
+import math
 import os
 import sys
 import threading
 import tracemalloc
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -270,6 +273,39 @@ def test_a_program_gives_texts_objects_and_items() -> None:
                 assert list(items)[2].id == "own"
                 assert list(items)[2].sampling == {"seed": 1}
     assert open_items([]).check().total == 0
+
+
+def test_rows_of_tables_in_a_program_are_read_as_those_of_parquet_files() -> None:
+    """A row of pandas' `to_dict("records")` has NaN for what is missing, times, and numbers of NumPy."""
+    cells = {
+        "at": datetime(2020, 1, 1),
+        "share": Decimal("0.1"),
+        "key": UUID(int=7),
+        "lost": math.nan,
+        "in": (math.inf,),
+    }
+    for source in ([{"id": 1, "question": "Who?", **cells}], iter([{"id": 1, "question": "Who?", **cells}])):
+        with open_items(source) as items:
+            [item] = items
+        at, share, key, lost, inside = (item.columns[name] for name in cells)
+        assert [at, share, key] == ["2020-01-01 00:00:00", "0.1", str(UUID(int=7))]
+        assert (lost, inside) == (None, [None])
+    [bad] = open_items([{"question": math.nan}], skip_bad=True).check().bad
+    assert "has null for a text" in bad.reason
+    [bad] = open_items([{"question": "Who?", "by": object()}], skip_bad=True).check().bad
+    assert "object is not JSON serializable" in bad.reason
+
+
+def test_numbers_and_rows_of_numpy_and_pandas_are_read() -> None:
+    pandas = pytest.importorskip("pandas")
+    table = pandas.DataFrame(
+        {"id": [1, 2], "question": ["a?", "b?"], "x": [1.5, None], "at": pandas.to_datetime(["2020-01-01", None])}
+    )
+    items = list(open_items(table.to_dict("records")))
+    assert [(item.id, dict(item.columns)) for item in items] == [
+        ("1", {"x": 1.5, "at": "2020-01-01 00:00:00"}),
+        ("2", {"x": None, "at": None}),
+    ]
 
 
 def test_a_temporary_file_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

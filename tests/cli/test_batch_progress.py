@@ -45,6 +45,14 @@ STATS = Stats(
 )
 
 
+def test_a_summary_tells_of_answers_that_were_cut_off() -> None:
+    """allenai/olmo-eval#399: a third of the answers were cut off, and nothing said so."""
+    stopped = {"length": Failures(40, ("a", "b", "c"), ""), "turns": Failures(1, ("d",), "")}
+    lines = summary_of(replace(STATS, stopped=stopped))
+    assert "  40 answers cut off at the most tokens of a reply (max_tokens)  [a, b, c, ...]" in lines
+    assert "  1 answer ended at the limit 'turns'  [d]" in lines
+
+
 def test_a_line_has_what_matters_most_and_fits_every_width() -> None:
     whole = line_of(STATS, None)
     assert whole == (

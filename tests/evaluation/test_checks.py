@@ -41,6 +41,7 @@ def test_an_answer_that_is_nested_too_deeply_is_wrong_and_no_fault_of_the_set(mo
         ("exact", "The Paris.", "paris", 1),
         ("exact", "Paris, France", "Paris", 0),
         ("exact", "Lutetia", ["Paris", "Lutetia"], 1),
+        ("exact", "İstanbul", "istanbul", 1),
         ("exact: Paris", "paris", None, 1),
         ("exact", "8", 8, 1),
         ("contains", "It is Paris.", "Paris", 1),
@@ -76,7 +77,7 @@ def test_an_answer_that_is_nested_too_deeply_is_wrong_and_no_fault_of_the_set(mo
         ({"check": "json", "paths": {"[-1].a": None}}, '[{"a": null}]', None, 1),
         ({"check": "json", "paths": {"a": None}}, "{}", None, 0),
     ],
-    ids=range(37),
+    ids=range(38),
 )
 def test_a_text_is_what_it_has_to_be(spec: Any, said: Any, answer: Any, expected: float) -> None:
     assert value(spec, said, answer) == expected
@@ -246,6 +247,110 @@ def test_a_hedge_names_no_choice(said: str) -> None:
 )
 def test_a_choice_is_found_behind_the_words_that_choose_it(said: str) -> None:
     assert [value("choice: A, B, C", said, each) for each in "ABC"] == [0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "La respuesta correcta es la C, porque A y B son ríos.",
+        "Risposta: C\n\nSpiegazione: A non è corretta perché B è un fiume.",
+        "A resposta correta é a letra C, pois A e B são rios.",
+        "Jawaban yang benar adalah C karena A dan B salah.",
+        "Jibu sahihi ni C kwa sababu A na B si sahihi.",
+        "सही उत्तर C है क्योंकि A और B गलत हैं।",
+        "উত্তর: C\n\nA এবং B নদী।",
+        "الإجابة الصحيحة هي C لأن A و B أنهار.",
+        "الإجابة الصحيحة هي (ج) مدريد",
+        "คำตอบคือ C เพราะ A และ B ผิด",
+        "Đáp án đúng là C vì A và B sai.",
+        "Doğru cevap C şıkkıdır çünkü A ve B yanlıştır.",
+        "Odpowiedź: C, ponieważ A i B są błędne.",
+        "Правильный вариант — C, поскольку A и B — реки.",
+        "したがって、AとBは誤りで、Cが正解です。",
+        "答えはAではなくCです。",
+        "따라서 C가 정답입니다. A와 B는 강입니다.",
+        "정답은 A가 아니라 C입니다.",
+        "La respuesta no es A, sino C.",
+        "分析：A项错误；B项错误；C项正确；D项错误。",
+    ],
+)
+def test_the_choice_is_found_in_answers_of_many_languages_that_speak_of_others_too(said: str) -> None:
+    """openai/simple-evals#33 and #41: the word "answer" of each language of MMMLU, and the letters of Arabic."""
+    assert [value("choice: A, B, C, D", said, each) for each in "ABCD"] == [0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("said", "label"),
+    [
+        ("La respuesta es A porque B es un río.", "A"),
+        ("सही उत्तर A है क्योंकि B गलत है।", "A"),
+        ("La respuesta no es A.", ""),
+        ("सही उत्तर A नहीं है।", ""),
+        ("La respuesta es A o B.", ""),
+        ("Die Antwort ist A oder B.", ""),
+        ("답은 A 또는 B입니다.", ""),
+        ("答えはAかBです。", ""),
+        ("Neither A nor B is the answer.", ""),
+        ("Answer: Aéroport", ""),
+        ("Thus option C is the right answer because option B fails.", "C"),
+        ("Answer: C\n\nExplanation: option A would be the answer if the question was about rivers.", "C"),
+        ("A - incorrect\nB - incorrect\nC - correct\nD - incorrect", "C"),
+        ("A) ❌\nB) ❌\nC) ✅\nD) ❌", "C"),
+        ("**A.** Paris – wrong.\n**B.** Rome – wrong.\n**C.** Madrid – right.\n**D.** Berlin – wrong.", "C"),
+        ("A: No. B: No. C: Yes. D: No.", "C"),
+        ("A: correct\nB: correct\nC: wrong\nD: wrong", ""),
+        ('{"answer": "C", "reasoning": "A is wrong; B maybe"}', "C"),
+        ("<answer>C</answer> A and B are rivers.", "C"),
+        ("The correct response is (C) because (A) and (B) are rivers.", "C"),
+        ("Therefore, (C). A and B are rivers", "C"),
+        ("Thus B = 5 and C = 7.", ""),
+    ],
+)
+def test_a_choice_is_told_from_those_beside_it(said: str, label: str) -> None:
+    passed = [each for each in "ABCD" if value("choice: A, B, C, D", said, each)]
+    assert passed == list(label)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said", "label"),
+    [
+        ("1234", "The answer is 3 because 1 and 2 are rivers.", "3"),
+        ("1234", "3번이 정답입니다. 1번은 강입니다.", "3"),
+        ("1234", "정답은 ③입니다. ①과 ②는 강입니다.", "3"),
+        ("أبجد", "الإجابة الصحيحة هي (ج) لأن (أ) و(ب) أنهار.", "ج"),
+        ("АБВГ", "Правильный ответ — В, поскольку А и Б — реки.", "В"),
+        ("กขคง", "คำตอบที่ถูกต้องคือ ข้อ ค. เพราะ ก. และ ข. ผิด", "ค"),
+        ("アイウエ", "正解はウです。アとイは川です。", "ウ"),
+        ("甲乙丙丁", "答案是丙，因为甲和乙是河流。", "丙"),
+    ],
+)
+def test_choices_may_be_counted_by_the_signs_of_any_script(labels: str, said: str, label: str) -> None:
+    check = {"check": "choice", "choices": list(labels)}
+    assert [each for each in labels if value(check, said, each)] == [label]
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "expected"),
+    [
+        ("Answer: B", "Answer: A", 0),
+        ("Answer: A", "Answer: A", 1),
+        ("Answer: (B)", "Answer: (A)", 0),
+        ("Grade=F", "Grade=A", 0),
+        ("The answer is A.", "A", 1),
+        ("A. Paris", "A", 1),
+        ("Answer: A because", "A", 1),
+        ("It is a dog.", "A", 0),
+        ("A dog", "A", 0),
+        ("(a)", "A", 1),
+        ("Vitamin A deficiency", "vitamin A", 1),
+        ("Vitamin B", "vitamin A", 0),
+    ],
+)
+def test_the_letter_a_is_no_article_behind_a_colon_or_where_it_is_the_right_answer(
+    said: str, right: str, expected: float
+) -> None:
+    assert value("contains", said, right) == expected
+    assert value("lacks", said, right) == 1 - expected
 
 
 def test_a_choice_inside_of_another_is_not_named() -> None:

@@ -106,6 +106,14 @@ def test_a_judge_that_fails_is_an_error_and_no_score(answer: Answer) -> None:
     assert raised.value.__cause__ is not None
 
 
+def test_a_judge_whose_server_fails_for_a_moment_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agentkit.evaluation.judging.seconds_before", lambda attempt: 0.0)
+    away = Answer(b'{"error": {"message": "away"}}', status=500)
+    with serve([away, away, graded(5)]) as server:
+        backend = OpenAIBackend("judge", base_url=server.url, api_key="none", max_retries=0)
+        assert Judge(Agent(backend)).grade("Good?", "When?", "1971").value == 1
+
+
 @pytest.mark.parametrize("fence", ["{}", "```json\n{}\n```"], ids=("plain", "fenced"))
 def test_a_verdict_that_the_judge_quotes_of_an_answer_is_not_its_own(fence: str) -> None:
     # comet-ml/opik#8134: the JSON in an answer was taken for the judge's

@@ -205,3 +205,74 @@ def test_a_right_answer_with_several_numbers_is_refused_unless_it_gives_one() ->
     for several in ("1331 and 1728", "#### 3 or 4", "3 or 4 ####"):
         with pytest.raises(ConfigurationError, match="has several numbers"):
             parse_check("number").accept(several)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Resposta: 42\n\nVerificação: 7 × 6 = 42, e 42 / 2 = 21",
+        "Risposta: 42\n\nSpiegazione: 84 diviso 2; 7 volte 6.",
+        "정답: 42\n\n설명: 84를 2로 나누면 됩니다.",
+        "उत्तर: 42\n\nव्याख्या: 84 को 2 से विभाजित करें।",
+        "الجواب هو ٤٢.\n\nلأن ٨٤ ÷ ٢",
+        "উত্তর: ৪২\n\nব্যাখ্যা: ৮৪ / ২",
+        "కాబట్టి సమాధానం 42.\n\n84 / 2",
+        "Jibu: 42\n\nMaelezo: 84 gawanya kwa 2.",
+        "คำตอบ: 42\n\nอธิบาย: 84 หารด้วย 2",
+        "Jawaban: 42\n\nPenjelasan: 84 dibagi 2.",
+        "Solution: 42\n\nExplanation: 84 divided by 2.",
+        "The total is 42.\nConfidence: 95%",
+    ],
+)
+def test_the_number_is_found_behind_the_word_answer_of_many_languages(said: str) -> None:
+    """NVIDIA-NeMo/Skills#1373: an answer is followed by how sure the model is; the languages are those of MGSM."""
+    assert parse_check("number").score(answered(said), 42).passed
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "expected"),
+    [
+        (r"\boxed{1,\!234}", 1234, 1),
+        (r"\boxed{50\%}", 0.5, 1),
+        (r"\boxed{3\pi}", 3, 0),
+        (r"\boxed{2\sqrt{3}}", 2, 0),
+        (r"\boxed{\frac{\sqrt{3}}{2}}", 2, 0),
+        (r"\boxed{(3, 4)}", 4, 0),
+        (r"\boxed{5, 7}", 5, 0),
+        (r"\boxed{x = 5}", 5, 1),
+        (r"\boxed{18 \text{ dollars}}", "18 dollars", 1),
+        (r"\sqrt{16} = \boxed{4}", 4, 1),
+        ("The area is 9π.", 9, 0),
+        ("The area is 9π ≈ 28.27", 28.27, 1),
+    ],
+)
+def test_an_expression_a_point_and_several_numbers_in_a_box_are_no_number(
+    said: str, answer: Any, expected: float
+) -> None:
+    assert parse_check("number").score(answered(said), answer).value == expected
+
+
+@pytest.mark.parametrize("right", [r"3\pi", r"2\sqrt{3}"])
+def test_a_right_answer_that_is_an_expression_is_a_mistake_of_the_set(right: str) -> None:
+    with pytest.raises(ConfigurationError):
+        parse_check("number").accept(right, {})
+
+
+@pytest.mark.parametrize(
+    ("said", "answer", "expected"),
+    [
+        ("Forty-two.", 42, 1),
+        ("There are one hundred and five apples.", 105, 1),
+        ("minus forty", -40, 1),
+        ("one million two hundred thousand", 1_200_000, 1),
+        ("the twenty-first", 20, 0),
+        ("答案是十五。", 15, 1),
+        ("一百二十三个", 123, 1),
+        ("一亿两千万", 120_000_000, 1),
+        ("答案是三分之一。", "1/3", 1),
+        ("百分之十五", "15%", 1),
+        ("统一的万一", 10_001, 0),
+    ],
+)
+def test_numbers_are_read_in_english_words_and_chinese_numerals(said: str, answer: Any, expected: float) -> None:
+    assert parse_check("number").score(answered(said), answer).value == expected

@@ -7,6 +7,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,11 +15,13 @@ from xml.etree import ElementTree
 import pytest
 
 from agentkit.errors import ConfigurationError
+from agentkit.evaluation.checks import parse_check
 from agentkit.evaluation.page import MAX_PAGE, page
 from agentkit.evaluation.report import checked_report, report, write_report
 from agentkit.evaluation.running import Evaluation
 from agentkit.evaluation.tables import table
 from tests.evaluation.made import answers, configured, evaluation, lost, outcome
+from tests.evaluation.records import answered
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 HOSTILE = (
@@ -228,3 +231,25 @@ def test_a_report_that_cannot_be_written_is_told_before_anything_is_asked(tmp_pa
         with pytest.raises(ConfigurationError, match="--report"):
             checked_report(tmp_path / name)
     assert checked_report(tmp_path / "report.HTML") == tmp_path / "report.HTML"
+
+
+def test_answers_that_a_limit_has_cut_off_are_told_beside_the_scores(tmp_path: Path) -> None:
+    """allenai/olmo-eval#399, jundot/omlx#3772: a third of the answers were cut off, and only the score was told."""
+    made = [outcome(f"q{number}", number > 6, stopped="length" if number < 5 else "") for number in range(24)]
+    made[20] = outcome("q20", True, stopped="turns")
+    found = evaluation(configured("A", made))
+    said = "6 answers ended or cut off by a limit, scored as they are: 5 length, 1 turns: more max_tokens may be needed"
+    assert said in table(found)
+    write_report(found, tmp_path / "report.json")
+    [one] = json.loads((tmp_path / "report.json").read_text())["configurations"]
+    assert (one["stopped"], one["questions"][0]["stopped"]) == ({"length": 5, "turns": 1}, "length")
+
+
+def test_answers_in_which_no_choice_is_found_are_told() -> None:
+    """UKGovernmentBEIS/inspect_ai#5323: an answer that can't be read looked like a wrong one."""
+    made = answers(24, 1, 0)
+    check = parse_check("choice: A, B, C")
+    for place, said in enumerate(["It depends.", "It is B.", "I can't say."]):
+        made[place] = outcome(f"q{place}", True, text=said)
+        made[place] = replace(made[place], scores={"choice": check.score(answered(said), "A")})
+    assert "2 answers in which no choice is found: counted as wrong" in table(evaluation(configured("A", made)))

@@ -282,10 +282,36 @@ def test_scores_of_judges_of_an_earlier_version_count(agent: Agent, tmp_path: Pa
     assert (value(rescored(old, rows)), len(backend.requests)) == (1, 20)
 
 
+def test_a_judge_that_fails_on_one_answer_ends_no_evaluation_and_is_asked_again_about_it_alone(tmp_path: Path) -> None:
+    """confident-ai/deepeval#805, NVIDIA/SkillEvaluator#70: a refusal of the judge cost the rest of the night."""
+    out, rows = tmp_path / "a.jsonl", judged_questions()
+    verdict = json.dumps({"reason": "", "grade": 5})
+    refused = ValueError("content_filter: the prompt was flagged")
+    asked = ScriptedBackend(*["1971"] * len(rows))
+    judge = ScriptedBackend(*[verdict] * 4, refused, *[verdict] * (len(rows) - 5), refused)
+    with pytest.raises(ConfigurationError, match=r"no verdict on 1 answers, such as on item .*: check judge .*flagged"):
+        evaluate(Agent(asked), rows, judge=Agent(judge), out=out, at_once=1)
+    assert len(asked.requests) == len(rows)
+    records = list(read_records(out))
+    assert [len(records), sum("judge" in each["scores"] for each in records)] == [len(rows), len(rows) - 1]
+    backend, judge_again = judged_by(5)
+    assert value(evaluate(Agent(ScriptedBackend()), rows, judge=judge_again, out=out, anyway=True)) == 1
+    assert len(backend.requests) == 1
+
+
+def test_a_judge_that_hardly_ever_works_stops_an_evaluation(tmp_path: Path) -> None:
+    rows = [{"id": str(number), "question": f"{number}?", "checks": ["judge: Good?"]} for number in range(40)]
+    asked = ScriptedBackend(*["1971"] * len(rows))
+    judge = Agent(ScriptedBackend(*[RuntimeError("no")] * 40))
+    with pytest.raises(ConfigurationError, match="the judge gave no verdict"):
+        evaluate(Agent(asked), rows, judge=judge, out=tmp_path / "a.jsonl", at_once=1)
+    assert len(asked.requests) < len(rows)
+
+
 def test_what_a_judge_has_said_before_it_fails_is_kept(agent: Agent, tmp_path: Path) -> None:
     out, rows = tmp_path / "a.jsonl", judged_questions()
     evaluate(agent, [{**row, "checks": ["exact"]} for row in rows], out=out)
-    failing = ScriptedBackend(*[json.dumps({"reason": "", "grade": 5})] * 7, RuntimeError("no"))
+    failing = ScriptedBackend(*[json.dumps({"reason": "", "grade": 5})] * 7, *[RuntimeError("no")] * 13)
     with pytest.raises(ConfigurationError, match="the judge gave no verdict"):
         evaluate(agent, rows, judge=Agent(failing), out=out)
     assert sum("judge" in each["scores"] for each in read_records(out)) == 7
