@@ -463,6 +463,7 @@ LAYERS = [
     ["serving.mqtt.payloads", "serving.mqtt.isolation", "serving.mqtt.probe"],
     ["serving.mqtt.sender"],
     ["serving.mqtt.broker", "serving.mqtt.client", "serving.mqtt.responder"],
+    ["serving.mqtt.open_packets"],
     ["serving.mqtt.intake", "serving.mqtt.checking", "serving.mqtt.delivery"],
     ["serving.mqtt.group", "serving.mqtt.publishing"],
     ["serving.mqtt.bridge"],
