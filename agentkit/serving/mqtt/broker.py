@@ -43,6 +43,11 @@ logger = logging.getLogger("agentkit.mqtt")
 SENDER_EXPIRY = 3600
 CONNECTION_CLOSED = "the broker closed the connection"
 NO_RESPONSE = "the broker does not respond"
+HELD_BACK = (
+    "messages wait: the broker does not send the bridge its own messages, without which a bridge of a group can't "
+    "answer. It may hold them back behind those that are not acknowledged yet (max_inflight of EMQX, mqtt.prefetch of "
+    "RabbitMQ: set it above the number of messages that may wait), or not allow agentkit/bridge/#"
+)
 SYNC_SECONDS = 5.0
 FILTERS_AT_ONCE = 8
 """Maximum number of topic filters in one SUBSCRIBE packet: AWS IoT Core closes the connection for more."""
@@ -296,7 +301,12 @@ class BrokerConnection:
         self._tokens[token] = has_arrived
         try:
             self._publish_token(token)
-            return has_arrived.wait(seconds)
+            connection = self._connection
+            if has_arrived.wait(seconds):
+                return True
+            if connection == self._connection:
+                logger.warning("%s", HELD_BACK)
+            return False
         finally:
             self._tokens.pop(token, None)
 
