@@ -1,5 +1,6 @@
 """Histories that other programs have made: nothing readable of them is lost, and a strict server takes them."""
 
+import base64
 import dataclasses
 import datetime
 import enum
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from agentkit import Agent, tool
 from agentkit.backends.message_form import PLAIN_FORM
 from agentkit.errors import TranscriptError
-from agentkit.message import Message
+from agentkit.message import Message, text_of
 from agentkit.repair import repaired
 from agentkit.sessions import MemorySessions
 from tests.support.model_server import Answer, Asked, serve, whole
@@ -121,6 +122,9 @@ IMAGES: list[Any] = [
     {"type": "image", "url": URL},
     {"type": "input_image", "image_url": URL},
     {"inline_data": {"mime_type": "image/png", "data": PNG}},
+    {"inline_data": {"mime_type": "image/png", "data": base64.b64decode(PNG)}},
+    {"image": {"format": "png", "source": {"bytes": base64.b64decode(PNG)}}},  # boto3, Strands
+    {"image": {"format": "png", "source": {"bytes": PNG}}},
     {"image_url": {"url": URL}},
 ]
 
@@ -392,6 +396,28 @@ def test_a_conversation_of_pydantic_ai_is_continued(url: str) -> None:
         for turn in history
     ]
     assert sent(url, objects)[0] == messages
+
+
+def test_a_conversation_in_which_the_server_has_searched_goes_on(url: str) -> None:
+    """openai/openai-agents-python#1164: each item that was not known ended the conversation."""
+    search = {
+        "type": "web_search_call",
+        "id": "ws_1",
+        "status": "completed",
+        "action": {"type": "search", "query": "x"},
+    }
+    text = {"type": "output_text", "text": "Done.", "annotations": []}
+    reply = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [text]}
+    messages, repairs = sent(url, [ASK, search, reply])
+    assert [(each["role"], text_of(each)) for each in messages] == [("user", "Go."), ("assistant", "Done.")]
+    assert "a call by the server of the Responses API" in repairs[0]
+
+
+def test_a_call_of_a_custom_tool_has_its_result(url: str) -> None:
+    made = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "t", "name": "run", "input": "print(1)"}
+    messages, _ = sent(url, [ASK, made, {"type": "custom_tool_call_output", "call_id": "t", "output": "1"}, DONE])
+    assert messages[1]["tool_calls"] == [call("t", "run", '{"input": "print(1)"}')]
+    assert messages[2] == {"role": "tool", "tool_call_id": "t", "content": "1"}
 
 
 def test_calls_of_one_reply_stay_together(url: str) -> None:

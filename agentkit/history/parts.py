@@ -1,5 +1,7 @@
-"""The parts of a content in OpenAI's form: those of Anthropic's, Gemini's and the Responses API, and loose values."""
+"""The parts of a content in OpenAI's form: those of Anthropic's, Bedrock's, Gemini's and the Responses API, and loose
+values."""
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -73,9 +75,14 @@ def _url_of(given: Any) -> str | None:
     if not isinstance(given, Mapping):
         return None
     media_type = next((given[key] for key in ("media_type", "mime_type", "mimeType") if key in given), None)
-    for key in ("url", "data", "base64"):
-        if isinstance(given.get(key), str):
-            return _as_url(given[key], media_type if isinstance(media_type, str) else None)
+    if isinstance(source := given.get("source"), Mapping):  # of Bedrock and Strands
+        media_type = f"image/{given['format']}" if isinstance(given.get("format"), str) else media_type
+        given = source
+    for key in ("url", "data", "base64", "bytes"):
+        found = given.get(key)
+        text = base64.b64encode(found).decode() if isinstance(found, bytes | bytearray) else found
+        if isinstance(text, str):
+            return _as_url(text, media_type if isinstance(media_type, str) else None)
     return None
 
 
