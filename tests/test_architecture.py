@@ -215,7 +215,7 @@ LAYERS = [
     ],
     ["text.families.*", "text.reasoning", "text.mentions"],
     ["text.families", "text.formats"],
-    ["text.special_tokens", "text.any_format", "history.call_parts"],
+    ["text.special_tokens", "text.any_format", "history.call_parts", "history.ui_messages"],
     ["transcript", "history.plain", "history.parts", "history.forms", "history.call_results"],
     ["history.given", "event", "text.parser", "text.verbatim", "text.tools_as_text"],
     ["taint.texts", "tooling.context"],

@@ -398,6 +398,55 @@ def test_a_conversation_of_pydantic_ai_is_continued(url: str) -> None:
     assert sent(url, objects)[0] == messages
 
 
+def test_a_conversation_of_vercels_use_chat_is_what_its_own_library_makes_of_it(url: str) -> None:
+    """pydantic/pydantic-ai#3392, vercel/ai#4670: the right messages are those of `convertToModelMessages` of ai 7.0."""
+    shown = [{"type": "source-url", "sourceId": "s", "url": "https://x.test"}, {"type": "data-chart", "data": {"a": 1}}]
+    used = {"type": "tool-f", "toolCallId": "a", "state": "output-available", "input": {"x": 1}, "output": {"y": 2}}
+    failed = {"type": "dynamic-tool", "toolName": "g", "toolCallId": "b", "state": "output-error", "errorText": "no"}
+    step, text = {"type": "step-start"}, {"type": "text", "text": "Two.", "state": "done"}
+    image = {"type": "file", "mediaType": "image/png", "filename": "a.png", "url": URL}
+    history = [
+        {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Go."}, image]},
+        {"id": "2", "role": "assistant", "parts": [step, used, failed, step, *shown, text]},
+    ]
+    messages, repairs = sent(url, history)
+    assert messages[:5] == [
+        {"role": "user", "content": [{"type": "text", "text": "Go."}, IMAGE]},
+        said(call("a", "f", '{"x": 1}'), call("b", "g", "{}")),
+        {"role": "tool", "tool_call_id": "a", "content": '{"y": 2}'},
+        {"role": "tool", "tool_call_id": "b", "content": "no"},
+        {"role": "assistant", "content": "Two."},
+    ]
+    assert "UIMessage" in repairs[0]
+
+
+@pytest.mark.parametrize("state", ["input-available", "approval-requested", "input-streaming"])
+def test_a_call_that_waits_for_somebody_on_a_page_is_not_run(url: str, state: str) -> None:
+    ran: list[str] = []
+
+    @tool
+    def pay(to: str) -> str:
+        """Pay somebody."""
+        ran.append(to)
+        return "paid"
+
+    part = {"type": "tool-pay", "toolCallId": "a", "state": state, "input": {"to": "ann"}}
+    with Agent(f"openai:m@{url}", tools=[pay]) as agent:
+        result = agent.run("And now?", messages=[ASK, {"id": "2", "role": "assistant", "parts": [part]}])
+    assert (result.output, ran) == ("Fine.", [])
+
+
+def test_calls_of_older_versions_of_the_ai_sdk_have_their_results(url: str) -> None:
+    used = {"toolCallId": "a", "toolName": "f", "args": {"x": 1}, "state": "result", "result": "nine"}
+    parts = [{"type": "tool-invocation", "toolInvocation": used}, {"type": "step-start"}, {"type": "text", "text": "9"}]
+    messages, _ = sent(url, [ASK, {"id": "2", "role": "assistant", "content": "9", "parts": parts}])
+    assert messages[1:3] == [
+        said(call("a", "f", '{"x": 1}')),
+        {"role": "tool", "tool_call_id": "a", "content": "nine"},
+    ]
+    assert text_of(messages[3]) == "9"
+
+
 def test_a_conversation_in_which_the_server_has_searched_goes_on(url: str) -> None:
     """openai/openai-agents-python#1164: each item that was not known ended the conversation."""
     search = {

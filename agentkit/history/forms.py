@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from agentkit.history.call_parts import IDS, call_of, result_of
+from agentkit.history.ui_messages import is_ui_message, ui_messages
 
 _ROLES = {
     **dict.fromkeys(("human", "enduser", "customer", "usermessage", "humanmessage"), "user"),
@@ -49,6 +50,8 @@ def chat_messages(message: dict[str, Any]) -> Told:
         return [], [f"is {_ONLY_OPENAI[kind]} of the Responses API, which other servers can't read: left out"]
     if "role" not in message and _is_turn(message):
         return _turn(message), [f"is a {message['kind']} of pydantic-ai, which became chat messages"]
+    if is_ui_message(message):
+        return ui_messages(message), ["is a UIMessage of Vercel's AI SDK, which became chat messages"]
     message, told = _with_role(message)
     for change in (_with_more, _with_content):
         message, more = change(message)
