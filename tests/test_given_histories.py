@@ -143,6 +143,7 @@ def test_an_image_url_keeps_its_detail(url: str) -> None:
     assert sent(url, [{"role": "user", "content": [part]}])[0][0]["content"] == [given]
 
 
+DOCUMENT = '{"document": {"source": {"bytes": "(4 bytes)"}}}'
 TEXTS: list[tuple[Any, Any]] = [
     ([{"type": "input_text", "text": "x"}], [{"type": "text", "text": "x"}]),
     ([{"type": "output_text", "text": "x", "annotations": []}], [{"type": "text", "text": "x"}]),
@@ -151,6 +152,7 @@ TEXTS: list[tuple[Any, Any]] = [
     ({"type": "text", "text": "x"}, [{"type": "text", "text": "x"}]),
     ({"text": "x"}, [{"type": "text", "text": "x"}]),
     (42, "42"),
+    ([{"document": {"source": {"bytes": b"%PDF"}}}], [{"type": "text", "text": DOCUMENT}]),
     ({"x": 1}, '{"x": 1}'),
     (None, ""),
     ([], ""),
