@@ -1,5 +1,6 @@
 """Histories that other programs have made: nothing readable of them is lost, and a strict server takes them."""
 
+import base64
 import dataclasses
 import datetime
 import enum
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from agentkit import Agent, tool
 from agentkit.backends.message_form import PLAIN_FORM
 from agentkit.errors import TranscriptError
-from agentkit.message import Message
+from agentkit.message import Message, text_of
 from agentkit.repair import repaired
 from agentkit.sessions import MemorySessions
 from tests.support.model_server import Answer, Asked, serve, whole
@@ -121,6 +122,9 @@ IMAGES: list[Any] = [
     {"type": "image", "url": URL},
     {"type": "input_image", "image_url": URL},
     {"inline_data": {"mime_type": "image/png", "data": PNG}},
+    {"inline_data": {"mime_type": "image/png", "data": base64.b64decode(PNG)}},
+    {"image": {"format": "png", "source": {"bytes": base64.b64decode(PNG)}}},  # boto3, Strands
+    {"image": {"format": "png", "source": {"bytes": PNG}}},
     {"image_url": {"url": URL}},
 ]
 
@@ -139,6 +143,7 @@ def test_an_image_url_keeps_its_detail(url: str) -> None:
     assert sent(url, [{"role": "user", "content": [part]}])[0][0]["content"] == [given]
 
 
+DOCUMENT = '{"document": {"source": {"bytes": "(4 bytes)"}}}'
 TEXTS: list[tuple[Any, Any]] = [
     ([{"type": "input_text", "text": "x"}], [{"type": "text", "text": "x"}]),
     ([{"type": "output_text", "text": "x", "annotations": []}], [{"type": "text", "text": "x"}]),
@@ -147,6 +152,7 @@ TEXTS: list[tuple[Any, Any]] = [
     ({"type": "text", "text": "x"}, [{"type": "text", "text": "x"}]),
     ({"text": "x"}, [{"type": "text", "text": "x"}]),
     (42, "42"),
+    ([{"document": {"source": {"bytes": b"%PDF"}}}], [{"type": "text", "text": DOCUMENT}]),
     ({"x": 1}, '{"x": 1}'),
     (None, ""),
     ([], ""),
@@ -392,6 +398,77 @@ def test_a_conversation_of_pydantic_ai_is_continued(url: str) -> None:
         for turn in history
     ]
     assert sent(url, objects)[0] == messages
+
+
+def test_a_conversation_of_vercels_use_chat_is_what_its_own_library_makes_of_it(url: str) -> None:
+    """pydantic/pydantic-ai#3392, vercel/ai#4670: the right messages are those of `convertToModelMessages` of ai 7.0."""
+    shown = [{"type": "source-url", "sourceId": "s", "url": "https://x.test"}, {"type": "data-chart", "data": {"a": 1}}]
+    used = {"type": "tool-f", "toolCallId": "a", "state": "output-available", "input": {"x": 1}, "output": {"y": 2}}
+    failed = {"type": "dynamic-tool", "toolName": "g", "toolCallId": "b", "state": "output-error", "errorText": "no"}
+    step, text = {"type": "step-start"}, {"type": "text", "text": "Two.", "state": "done"}
+    image = {"type": "file", "mediaType": "image/png", "filename": "a.png", "url": URL}
+    history = [
+        {"id": "1", "role": "user", "parts": [{"type": "text", "text": "Go."}, image]},
+        {"id": "2", "role": "assistant", "parts": [step, used, failed, step, *shown, text]},
+    ]
+    messages, repairs = sent(url, history)
+    assert messages[:5] == [
+        {"role": "user", "content": [{"type": "text", "text": "Go."}, IMAGE]},
+        said(call("a", "f", '{"x": 1}'), call("b", "g", "{}")),
+        {"role": "tool", "tool_call_id": "a", "content": '{"y": 2}'},
+        {"role": "tool", "tool_call_id": "b", "content": "no"},
+        {"role": "assistant", "content": "Two."},
+    ]
+    assert "UIMessage" in repairs[0]
+
+
+@pytest.mark.parametrize("state", ["input-available", "approval-requested", "input-streaming"])
+def test_a_call_that_waits_for_somebody_on_a_page_is_not_run(url: str, state: str) -> None:
+    ran: list[str] = []
+
+    @tool
+    def pay(to: str) -> str:
+        """Pay somebody."""
+        ran.append(to)
+        return "paid"
+
+    part = {"type": "tool-pay", "toolCallId": "a", "state": state, "input": {"to": "ann"}}
+    with Agent(f"openai:m@{url}", tools=[pay]) as agent:
+        result = agent.run("And now?", messages=[ASK, {"id": "2", "role": "assistant", "parts": [part]}])
+    assert (result.output, ran) == ("Fine.", [])
+
+
+def test_calls_of_older_versions_of_the_ai_sdk_have_their_results(url: str) -> None:
+    used = {"toolCallId": "a", "toolName": "f", "args": {"x": 1}, "state": "result", "result": "nine"}
+    parts = [{"type": "tool-invocation", "toolInvocation": used}, {"type": "step-start"}, {"type": "text", "text": "9"}]
+    messages, _ = sent(url, [ASK, {"id": "2", "role": "assistant", "content": "9", "parts": parts}])
+    assert messages[1:3] == [
+        said(call("a", "f", '{"x": 1}')),
+        {"role": "tool", "tool_call_id": "a", "content": "nine"},
+    ]
+    assert text_of(messages[3]) == "9"
+
+
+def test_a_conversation_in_which_the_server_has_searched_goes_on(url: str) -> None:
+    """openai/openai-agents-python#1164: each item that was not known ended the conversation."""
+    search = {
+        "type": "web_search_call",
+        "id": "ws_1",
+        "status": "completed",
+        "action": {"type": "search", "query": "x"},
+    }
+    text = {"type": "output_text", "text": "Done.", "annotations": []}
+    reply = {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": [text]}
+    messages, repairs = sent(url, [ASK, search, reply])
+    assert [(each["role"], text_of(each)) for each in messages] == [("user", "Go."), ("assistant", "Done.")]
+    assert "a call by the server of the Responses API" in repairs[0]
+
+
+def test_a_call_of_a_custom_tool_has_its_result(url: str) -> None:
+    made = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "t", "name": "run", "input": "print(1)"}
+    messages, _ = sent(url, [ASK, made, {"type": "custom_tool_call_output", "call_id": "t", "output": "1"}, DONE])
+    assert messages[1]["tool_calls"] == [call("t", "run", '{"input": "print(1)"}')]
+    assert messages[2] == {"role": "tool", "tool_call_id": "t", "content": "1"}
 
 
 def test_calls_of_one_reply_stay_together(url: str) -> None:

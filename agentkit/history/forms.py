@@ -2,10 +2,12 @@
 of a content (Anthropic, Gemini, Bedrock), as items of a list of their own (the Responses API), or with keys of their
 own (LangChain), and several messages in one (pydantic-ai)."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from agentkit.history.call_parts import IDS, call_of, result_of
+from agentkit.history.ui_messages import is_ui_message, ui_messages
 
 _ROLES = {
     **dict.fromkeys(("human", "enduser", "customer", "usermessage", "humanmessage"), "user"),
@@ -25,6 +27,14 @@ _CHAT = ("system", "developer", "user", "assistant", "tool", "function")
 _OF_CHAT = ("role", "content", "name", "tool_calls", "tool_call_id")
 _CONTENTS = ("parts", "blocks", "items", "contents", "text", "message")
 """Where other programs have the content: Gemini, LlamaIndex, Semantic Kernel, agent-framework, Cohere."""
+_CALL_ITEMS = ("function_call", "custom_tool_call")
+_RESULT_ITEMS = ("function_call_output", "custom_tool_call_output")
+_ONLY_OPENAI = {
+    "reasoning": "reasoning",
+    **dict.fromkeys(("web_search_call", "file_search_call", "code_interpreter_call"), "a call by the server"),
+    **dict.fromkeys(("image_generation_call", "mcp_call", "mcp_list_tools"), "a call by the server"),
+}
+"""Items that no chat message is like. What a server has found by its own tools is in the reply behind them."""
 _TURN_ROLES = {"system-prompt": "system", "user-prompt": "user", "retry-prompt": "user"}
 
 Told = tuple[list[dict[str, Any]], list[str]]
@@ -34,12 +44,14 @@ Told = tuple[list[dict[str, Any]], list[str]]
 def chat_messages(message: dict[str, Any]) -> Told:
     """The chat messages of a message in any known form; the same one when it is a chat message."""
     kind = message.get("type")
-    if "role" not in message and kind in ("function_call", "function_call_output", "custom_tool_call_output"):
+    if "role" not in message and kind in (*_CALL_ITEMS, *_RESULT_ITEMS):
         return [_item(message)], [f"is an item of the Responses API ({kind}), which became a chat message"]
-    if "role" not in message and kind == "reasoning":
-        return [], ["is reasoning of the Responses API, which other servers can't read: left out"]
+    if "role" not in message and kind in _ONLY_OPENAI:
+        return [], [f"is {_ONLY_OPENAI[kind]} of the Responses API, which other servers can't read: left out"]
     if "role" not in message and _is_turn(message):
         return _turn(message), [f"is a {message['kind']} of pydantic-ai, which became chat messages"]
+    if is_ui_message(message):
+        return ui_messages(message), ["is a UIMessage of Vercel's AI SDK, which became chat messages"]
     message, told = _with_role(message)
     for change in (_with_more, _with_content):
         message, more = change(message)
@@ -57,14 +69,16 @@ def chat_messages(message: dict[str, Any]) -> Told:
 
 def is_call_item(message: Mapping[str, Any]) -> bool:
     """Whether this is a call as an item of the Responses API: calls in a row are of one reply."""
-    return "role" not in message and message.get("type") == "function_call"
+    return "role" not in message and message.get("type") in _CALL_ITEMS
 
 
 def _item(item: Mapping[str, Any]) -> dict[str, Any]:
     call_id = item.get("call_id") or item.get("id")
-    if item["type"] != "function_call":
+    if item["type"] in _RESULT_ITEMS:
         return {"role": "tool", "tool_call_id": call_id, "content": item.get("output")}
-    function = {"name": item.get("name"), "arguments": item.get("arguments")}
+    is_custom = item["type"] == "custom_tool_call"  # whose input is a text in no form
+    arguments = json.dumps({"input": item.get("input")}, ensure_ascii=False) if is_custom else item.get("arguments")
+    function = {"name": item.get("name"), "arguments": arguments}
     return {
         "role": "assistant",
         "content": None,

@@ -1,5 +1,7 @@
-"""The parts of a content in OpenAI's form: those of Anthropic's, Gemini's and the Responses API, and loose values."""
+"""The parts of a content in OpenAI's form: those of Anthropic's, Bedrock's, Gemini's and the Responses API, and loose
+values."""
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -26,14 +28,14 @@ def chat_part(part: Any) -> Part:
     """A part in OpenAI's form; the same object when it has it. What has no such form becomes its JSON as text, so that
     nothing is lost."""
     if not isinstance(part, Mapping):
-        return _text(part if isinstance(part, str) else json.dumps(part, ensure_ascii=False, default=str))
+        return _text(part if isinstance(part, str) else _as_json(part))
     kind = part.get("type")
     if kind in _AS_THEY_ARE:
         return part if isinstance(part, dict) else dict(part)
     if isinstance(part.get("text"), str) and (kind in _TEXTS or kind not in (*_IMAGES, "file")):
         return part if kind == "text" and isinstance(part, dict) else _text(part["text"])
     found = _image(part) or _file(part)
-    return found or _text(json.dumps(part, ensure_ascii=False, default=str))
+    return found or _text(_as_json(part))
 
 
 def is_shown(part: Mapping[str, Any]) -> bool:
@@ -45,6 +47,13 @@ def is_content(value: Mapping[str, Any]) -> bool:
     """Whether a single object is a part, given without the list around it."""
     kind = value.get("type")
     return kind in (*_TEXTS, *_IMAGES) or kind in _AS_THEY_ARE or (kind is None and isinstance(value.get("text"), str))
+
+
+def _as_json(part: Any) -> str:
+    def of_other(value: Any) -> str:
+        return f"({len(value):,} bytes)" if isinstance(value, bytes | bytearray | memoryview) else str(value)
+
+    return json.dumps(part, ensure_ascii=False, default=of_other)
 
 
 def _text(text: str) -> Part:
@@ -73,9 +82,14 @@ def _url_of(given: Any) -> str | None:
     if not isinstance(given, Mapping):
         return None
     media_type = next((given[key] for key in ("media_type", "mime_type", "mimeType") if key in given), None)
-    for key in ("url", "data", "base64"):
-        if isinstance(given.get(key), str):
-            return _as_url(given[key], media_type if isinstance(media_type, str) else None)
+    if isinstance(source := given.get("source"), Mapping):  # of Bedrock and Strands
+        media_type = f"image/{given['format']}" if isinstance(given.get("format"), str) else media_type
+        given = source
+    for key in ("url", "data", "base64", "bytes"):
+        found = given.get(key)
+        text = base64.b64encode(found).decode() if isinstance(found, bytes | bytearray) else found
+        if isinstance(text, str):
+            return _as_url(text, media_type if isinstance(media_type, str) else None)
     return None
 
 

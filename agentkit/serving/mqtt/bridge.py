@@ -194,7 +194,7 @@ class Bridge:
             return
         job = Job(packet)
         messages.debug("in  %s %r", packet.topic, packet.payload.decode("utf-8", "replace"))
-        if (state := self._intake.packet_state(job)) != "new":
+        if (state := self._intake.packets.add(job)) != "new":
             if state == "closed":
                 self._connection.acknowledge(packet)
             return
@@ -241,8 +241,7 @@ class Bridge:
         if job.message is None and job.command is None:
             self._ignore(job, "the message is empty")
         elif job.message is not None and self._intake.is_known(job.message):
-            self._intake.close(job)
-            self._connection.acknowledge(job.packet)
+            self._close(job)
         else:
             if job.command is not None:
                 self._intake.forget_sessions(job.command)
@@ -432,10 +431,13 @@ class Bridge:
                 self._intake.forget(job.message)
         elif job.message is not None:
             self._intake.note_answered(job.message)
-        self._intake.close(job)
-        self._connection.acknowledge(job.packet)
+        self._close(job)
         # Its echoes behind it: a bridge that is killed between the two gets the echo again, and not the message alone,
         # which would be another one to it where it has no requestId.
         for echo in (job.echo, self._echoes.end(job.echo_id)):
             if echo is not None:
                 self._connection.acknowledge(echo)
+
+    def _close(self, job: Job) -> None:
+        self._intake.packets.close(job, is_current=self._connection.is_current(job.packet))
+        self._connection.acknowledge(job.packet)

@@ -43,6 +43,11 @@ logger = logging.getLogger("agentkit.mqtt")
 SENDER_EXPIRY = 3600
 CONNECTION_CLOSED = "the broker closed the connection"
 NO_RESPONSE = "the broker does not respond"
+HELD_BACK = (
+    "messages wait: the broker does not send the bridge its own messages, without which a bridge of a group can't "
+    "answer. It may hold them back behind those that are not acknowledged yet (max_inflight of EMQX, mqtt.prefetch of "
+    "RabbitMQ: set it above the number of messages that may wait), or not allow agentkit/bridge/#"
+)
 SYNC_SECONDS = 5.0
 FILTERS_AT_ONCE = 8
 """Maximum number of topic filters in one SUBSCRIBE packet: AWS IoT Core closes the connection for more."""
@@ -66,8 +71,8 @@ class Packet:
 
     packet_id: the packet identifier. is_duplicate: the broker has sent it before (the DUP flag). correlation: the
     Correlation Data (MQTT 5). echo_id: the id of the request it answers, when it is an echo. session: the number of
-    the broker's session in which it was received: packet identifiers begin anew in each. expires_at: when its Message
-    Expiry Interval (MQTT 5) has passed (time.monotonic()).
+    the broker's session in which it was received: packet identifiers begin anew in each. connection: the number of the
+    connection. expires_at: when its Message Expiry Interval (MQTT 5) has passed (time.monotonic()).
     """
 
     topic: str
@@ -79,6 +84,7 @@ class Packet:
     correlation: bytes | None = None
     echo_id: str | None = None
     session: int = 0
+    connection: int = 0
     expires_at: float = float("inf")
 
     @property
@@ -118,7 +124,7 @@ class BrokerConnection:
         self._to_subscribe: list[list[Any]] = []
         self._is_leaving = self._is_standing_back = False
         self._connected_at = float("inf")
-        self._quick_losses = self._session = 0
+        self._quick_losses = self._session = self._connection = 0
         self._arrived_at = 0.0
         self.refused = 0
         self.limits = BrokerLimits()
@@ -273,10 +279,14 @@ class BrokerConnection:
         return True
 
     def acknowledge(self, packet: Packet) -> None:
-        """Acknowledge a message to the broker, unless the broker has lost the session in which it sent it: another
-        message may have its packet identifier by now."""
-        if packet.qos and packet.session == self._session:
+        """Acknowledge a message to the broker if it was sent on this connection. Otherwise the broker sends it again,
+        and another message may have its packet identifier by now: with RabbitMQ, and where the session was lost."""
+        if packet.qos and self.is_current(packet):
             self._listener.ack(packet.packet_id, packet.qos)
+
+    def is_current(self, packet: Packet) -> bool:
+        """Whether a packet was sent on this connection, so that it can be acknowledged."""
+        return packet.connection == self._connection
 
     def notify(self, payload: str) -> paho.MQTTMessageInfo:
         """Tell all bridges of the group, this one too, in `on_notice`. Returns paho's handle of the message."""
@@ -291,7 +301,12 @@ class BrokerConnection:
         self._tokens[token] = has_arrived
         try:
             self._publish_token(token)
-            return has_arrived.wait(seconds)
+            connection = self._connection
+            if has_arrived.wait(seconds):
+                return True
+            if connection == self._connection:
+                logger.warning("%s", HELD_BACK)
+            return False
         finally:
             self._tokens.pop(token, None)
 
@@ -306,6 +321,7 @@ class BrokerConnection:
             logger.error("the broker refused the connection: %s", reason)
             return
         self._session += not flags.session_present
+        self._connection += 1
         self._connected_at = time.monotonic()
         topics = list(self._served)
         filters: list[Any] = [(topic, 1) for topic in topics]
@@ -342,6 +358,7 @@ class BrokerConnection:
     def _on_disconnect(self, _: paho.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
         is_quick = time.monotonic() - self._connected_at < QUICK_SECONDS
         self._connected_at = float("inf")
+        self._connection += 1
         self.is_connected.clear()
         self.synced.clear()
         if self._is_leaving or self._is_standing_back:
@@ -409,6 +426,7 @@ class BrokerConnection:
             getattr(properties, "CorrelationData", None),
             dict(getattr(properties, "UserProperty", ())).get(REQUEST_PROPERTY),
             self._session,
+            self._connection,
             self._arrived_at + getattr(properties, "MessageExpiryInterval", float("inf")),
         )
         if packet.topic == f"{self._own_topic}/ping":

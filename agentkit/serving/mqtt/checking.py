@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agentkit.serving.mqtt.broker import BrokerConnection
+from agentkit.serving.mqtt.broker import BrokerConnection, Packet
 from agentkit.serving.mqtt.settings import BrokerSettings
 
 CHECK_SECONDS = 3.0
@@ -23,9 +23,12 @@ def test_broker(settings: BrokerSettings, served: Sequence[str], answers: Sequen
     """
     settings = replace(settings, client_id=f"agentkit-check-{secrets.token_hex(4)}", group=None, expiry=0)
     received: queue.SimpleQueue[str] = queue.SimpleQueue()
-    connection = BrokerConnection(
-        settings, served, [f"{topic}#" for topic in answers], lambda packet: received.put(packet.topic), 100
-    )
+
+    def note(packet: Packet) -> None:
+        received.put(packet.topic)
+        connection.acknowledge(packet)  # some brokers, as ejabberd, send the next one only then
+
+    connection = BrokerConnection(settings, served, [f"{topic}#" for topic in answers], note, 100)
     connection.start(10.0)
     probes = {f"{topic}{settings.client_id}" for topic in answers} if connection.is_mqtt5 else set()
     missing = set(probes)

@@ -1,4 +1,4 @@
-"""Routes and parses incoming packets, and detects duplicates."""
+"""Routes and parses incoming packets, and detects repeated requests."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import unquote
 
 from cachetools import FIFOCache
@@ -15,6 +15,7 @@ from cachetools import FIFOCache
 from agentkit.serving.mqtt.broker import Packet
 from agentkit.serving.mqtt.decoding import BadPayloadError
 from agentkit.serving.mqtt.maze import state_message
+from agentkit.serving.mqtt.open_packets import OpenPackets
 from agentkit.serving.mqtt.payloads import (
     Command,
     UserMessage,
@@ -29,7 +30,7 @@ logger = logging.getLogger("agentkit.mqtt")
 
 COMMANDS = {"template": "template", "clear_history": "clear", "delete_session": "delete"}
 MAX_REMEMBERED = 20_000
-"""Maximum number of packets, and of requests, that are remembered to detect duplicates."""
+"""Maximum number of requests that are remembered to detect duplicates."""
 FIRST_BUSY_SECONDS, BUSY_SECONDS = 0.01, 0.1
 """After how many seconds a message is tried again whose session another bridge of the group answers in, at first and at
 most. That bridge is about to give up its right when it has just answered: it would always be the first again."""
@@ -85,11 +86,6 @@ class Job:
         """Whether it is a command for all sessions of its project."""
         return self.command is not None and self.command.session is None
 
-    @property
-    def fingerprint(self) -> tuple[str, bytes, int]:
-        """What identifies a redelivery of the packet, besides its packet identifier."""
-        return self.packet.topic, hashlib.sha256(self.packet.payload).digest(), self.packet.session
-
 
 class Intake:
     """Parses packets for a bridge. Thread-safe.
@@ -102,8 +98,7 @@ class Intake:
         self.routes = routes_of(projects)
         self._has_session = has_session
         self._lock = threading.Lock()
-        self._open: dict[int, Job] = {}
-        self._closed: FIFOCache[int, tuple[str, bytes, int]] = FIFOCache(MAX_REMEMBERED)
+        self.packets: OpenPackets[Job] = OpenPackets()
         self._seen: FIFOCache[tuple[str, str], bytes] = FIFOCache(MAX_REMEMBERED)
         self._answered: FIFOCache[tuple[str, str], bytes] = FIFOCache(MAX_REMEMBERED)
 
@@ -141,36 +136,9 @@ class Intake:
             logger.warning("ignored a reply topic of another session in project %s", requested.project.name)
         job.requested_topic = ""
 
-    def packet_state(self, job: Job) -> Literal["new", "open", "closed"]:
-        """Whether a packet is new, or redelivered after a reconnection, and then whether it is still open.
-
-        A new packet is open from this call until `close`.
-        """
-        packet = job.packet
-        with self._lock:
-            if (
-                packet.is_duplicate
-                and packet.packet_id in self._open
-                and self._open[packet.packet_id].fingerprint == job.fingerprint
-            ):
-                return "open"
-            if packet.is_duplicate and self._closed.get(packet.packet_id) == job.fingerprint:
-                return "closed"
-            if packet.qos:
-                self._open[packet.packet_id] = job
-        return "new"
-
-    def close(self, job: Job) -> None:
-        """Mark the packet of a job as closed, before it is acknowledged."""
-        with self._lock:
-            if self._open.get(job.packet.packet_id) is job:
-                del self._open[job.packet.packet_id]
-                self._closed[job.packet.packet_id] = job.fingerprint
-
     def open_echo_ids(self) -> set[str]:
         """The ids of the echoes of the open packets."""
-        with self._lock:
-            return {job.echo_id for job in self._open.values()}
+        return {job.echo_id for job in self.packets.jobs()}
 
     def forget(self, message: UserMessage) -> None:
         """Forget a request that was rejected or has failed, so that the client may send it again."""

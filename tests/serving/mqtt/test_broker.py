@@ -4,13 +4,17 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 
+from agentkit.serving.mqtt import checking
+from agentkit.serving.mqtt.broker import BrokerConnection
+from agentkit.serving.mqtt.settings import BrokerSettings
 from tests.serving.mqtt.test_process import agentkit, reply
 from tests.support import forked_cli
 from tests.support.model_server import serve
@@ -205,3 +209,24 @@ def test_an_answer_that_the_broker_refuses_blocks_no_other(tmp_path: Path) -> No
             assert games.wait(1, 20) == 1
         games.close()
     assert games.of("good") == ["Answer to good 1"]
+
+
+def test_check_works_where_the_broker_sends_one_message_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ejabberd sends the next one when this one is acknowledged: the check took its topics for forbidden."""
+    monkeypatch.setattr(BrokerConnection, "_connect", one_at_a_time(BrokerConnection._connect))
+    with serve_mqtt(tmp_path) as broker:
+        prefixes = [f"{name}/assistant_response/" for name in ("general", "maze", "driving")]
+        settings = BrokerSettings(broker="127.0.0.1", port=broker.port)
+        assert checking.test_broker(settings, ["general/user_input"], prefixes) == ([], [])
+
+
+def one_at_a_time(connect: Callable[..., None]) -> Callable[..., None]:
+    """Connections whose Receive Maximum is 1, which stands for a limit of the broker."""
+
+    def connect_so(self: BrokerConnection, *args: Any, **options: Any) -> None:
+        self._max_inflight = 1
+        connect(self, *args, **options)
+
+    return connect_so

@@ -14,6 +14,7 @@ from agentkit import ConfigurationError
 from agentkit.backends import OpenAIBackend
 from agentkit.message import text_of
 from agentkit.serving.chat_service import ChatService
+from agentkit.serving.mqtt import bridge as bridge_module
 from agentkit.serving.mqtt.bridge import TOO_FAST, Bridge
 from agentkit.serving.mqtt.group import Group
 from agentkit.serving.mqtt.intake import Intake, Job
@@ -242,3 +243,19 @@ def test_a_bridge_joins_a_group_whose_store_has_lost_its_data(broker: Broker, st
         pair.bridge(broker, 3, stack, MemorySessions())
     pair.ask(sessionId="s", message="Hello", requestId="1")
     assert len(pair.texts(1)) == 1
+
+
+def test_a_group_whose_broker_holds_its_own_messages_back_says_why_messages_wait(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Behind those that are not acknowledged yet: emqx/emqx-docs#2845."""
+    monkeypatch.setattr(bridge_module, "SYNC_SECONDS", 0.2)
+    with ExitStack() as stack:
+        pair = Pair(broker, "held", stack)
+        for each in pair.bridges:
+            monkeypatch.setattr(each._connection, "_publish_token", lambda token: None)
+        pair.client.publish("held/user_input", {"sessionId": "s", "message": "Hi"})
+        until(lambda: "does not send the bridge its own messages" in caplog.text)
+        monkeypatch.undo()
+        pair.client.wait(1)
+    assert len(pair.client.got) == 1

@@ -169,7 +169,7 @@ def test_a_message_is_not_acknowledged_under_the_number_that_another_one_has_by_
             monkeypatch.setattr(bridge._connection._listener, "ack", noted)
             client.ask("b", "second", requestId="1")
             until(lambda: len(server.requests) == 2)
-            job = next(job for job in bridge._intake._open.values() if job.message and job.message.session == "b")
+            job = next(job for job in bridge._intake.packets.jobs() if job.message and job.message.session == "b")
             gates["first"].set()
             until(lambda: "answer to first" in client.texts)
             until(lambda: bridge.counts["processed"] == 1)

@@ -201,7 +201,7 @@ def test_an_answer_that_two_killed_bridges_have_left_is_not_sent_again(tmp_path:
             f"{made.project}/user_input", b'{"sessionId": "s", "message": "Hi", "requestId": "1"}', packet_id=4, qos=1
         )
         job = Job(request)
-        assert made.bridge._intake.packet_state(job) == "new"
+        assert made.bridge._intake.packets.add(job) == "new"
         made.bridge._intake.read(job)
         made.bridge._on_packet(echo)
         made.bridge._on_packet(Packet(echo.topic, b"Answer", qos=1, packet_id=5, echo_id=job.echo_id))
