@@ -91,6 +91,7 @@ class SourceText:
 
     def __init__(self, text: str, title: str) -> None:
         self._index = TextIndex(text)
+        self.length = len(self._index.text)
         self._read = self._index.read
         self._title = f" {letters(title)} "
         self._titled = frozenset(value for number in numbers(title) for value in number.values)

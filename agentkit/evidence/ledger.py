@@ -14,8 +14,14 @@ from agentkit.evidence.source import Source
 
 MAX_TEXT = 500_000
 """Maximum characters that are kept of one text."""
-MAX_TEXTS = 8
-"""How many versions of a source are kept: the last ones."""
+MAX_ALSO = 8
+"""How many other addresses of a source are kept."""
+MAX_TEXTS = 200
+"""How many texts of a source are kept: the last ones. Parts of it that a search has found are texts too."""
+LAST = 8
+"""How many of them are kept in any case."""
+MAX_KEPT = 1_500_000
+"""Characters of all texts of a source from which on only the last ones are kept."""
 MAX_ADDRESS = 2_000
 MAX_TITLE = 500
 _CAMPAIGN = ("utm_", "fbclid=", "gclid=", "dclid=", "msclkid=", "yclid=", "igshid=", "mc_cid=", "mc_eid=", "srsltid=")
@@ -65,6 +71,25 @@ class Kept:
     texts: dict[str, str | None] = field(default_factory=dict)
 
 
+def _keep(texts: dict[str, str | None], text: str) -> None:
+    """Add a text behind those of a source. A part of one that is kept is not kept beside it, but makes that the last:
+    the passages that searches find of a document would else take the place of the document."""
+    known = {digest: each for digest, each in texts.items() if each}
+    whole = next((digest for digest, each in known.items() if text in each), None)
+    if whole is not None:
+        texts[whole] = texts.pop(whole)
+        return
+    for digest, each in known.items():
+        if each in text:
+            del texts[digest]
+    digest = digest_of(text)
+    texts.pop(digest, None)
+    texts[digest] = text
+    size = sum(len(each or "") for each in texts.values())
+    while len(texts) > MAX_TEXTS or (size > MAX_KEPT and len(texts) > LAST):
+        size -= len(texts.pop(next(iter(texts))) or "")
+
+
 class Ledger:
     """Sources by their numbers; thread-safe.
 
@@ -98,13 +123,13 @@ class Ledger:
     def note(self, source: Source) -> int:
         """Add a source as it was found, whatever its number there, and return the number that it has here."""
         source = _encodable(source)
-        also = tuple(each[:MAX_ADDRESS] for each in source.also[:MAX_TEXTS])
+        also = tuple(each[:MAX_ADDRESS] for each in source.also[:MAX_ALSO])
         keys = [key_of(each) for each in (source.address[:MAX_ADDRESS], *also)]
         with self._lock:
             self._restore()
             number = next((self._numbers[key] for key in keys if key in self._numbers), self._next)
             kept = self._known.setdefault(number, Kept(number, source.address[:MAX_ADDRESS]))
-            kept.also = tuple(dict.fromkeys((*kept.also, *also)))[:MAX_TEXTS]
+            kept.also = tuple(dict.fromkeys((*kept.also, *also)))[:MAX_ALSO]
             self._next = max(self._next, number + 1)
             self._merge(kept, source)
             for key in keys:
@@ -120,11 +145,7 @@ class Ledger:
             kept.title = " ".join(source.title[:MAX_TITLE].split()) or kept.title
             kept.at = source.at or kept.at
             for text in texts:
-                digest = digest_of(text)
-                kept.texts.pop(digest, None)
-                kept.texts[digest] = text
-            while len(kept.texts) > MAX_TEXTS:
-                del kept.texts[next(iter(kept.texts))]
+                _keep(kept.texts, text)
         kept.read = kept.read or source.read
 
     def _restore(self) -> None:

@@ -36,6 +36,7 @@ from agentkit_tools.results import (
     no_results,
     over_limit,
     shortened,
+    source_of,
 )
 from agentkit_tools.unreadable import NotNowError, UnreadableError
 from agentkit_tools.vectors import Meaning
@@ -235,7 +236,7 @@ class _Documents:
 
     def _block(self, document: Document, goal: str, context: Context[Any], sources: Context[Any]) -> str:
         text = cut_for(document.text, goal, self._max_characters, context) or NO_TEXT
-        number = sources.source(document.path, document.title, document.text)
+        number = source_of(sources, document.path, document.title, document.text, text)
         return block(number, document.path, document.title, text)
 
     def _text(self, folder: Folder | SingleFile, path: str, state: State, context: Context[Any]) -> FileText:

@@ -17,7 +17,7 @@ from agentkit_tools.page_text import Readable, readable
 from agentkit_tools.parallel import in_parallel
 from agentkit_tools.politeness import Visit
 from agentkit_tools.reader_process import NO_RUN, numbering
-from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit
+from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit, source_of
 from agentkit_tools.unreadable import UnreadableError
 from agentkit_tools.walls import HEAD, wall_of
 
@@ -94,8 +94,9 @@ class _Visitor:
         notes = [f"[… the page is longer than {self.max_bytes:,} bytes and was truncated]"] if page.truncated else []
         if page.incomplete:
             notes.append("[… the page was broken off or damaged on its way: this is what could be read of it]")
-        shown = "\n\n".join([self._text(page, found, goal, context), *notes])
-        return _Read(page.url, found.title, found.text, shown)
+        text = self._text(page, found, goal, context)
+        shown = "\n\n".join([text, *notes])
+        return _Read(page.url, found.title, found.text, shown, text if self.reader is None else "")
 
     def _text(self, page: Page, found: Readable, goal: str, context: Context) -> str:
         if self.reader is not None and found.text:
@@ -110,12 +111,13 @@ class _Visitor:
 
 @dataclass(frozen=True)
 class _Read:
-    """A page that was read. shown: what the model is sent of its text."""
+    """A page that was read. shown: what the model is sent. passages: what that has of the page's own text."""
 
     url: str
     title: str
     text: str
     shown: str
+    passages: str
 
 
 class _WallError(UnreadableError):
@@ -146,7 +148,7 @@ def _shown(addresses: Sequence[str], pages: Sequence[_Read | Exception], context
         if isinstance(page, Exception):
             failed.append(_reason(address, page))
             continue
-        number = context.source(page.url, page.title, page.text, also=[address])
+        number = source_of(context, page.url, page.title, page.text, page.passages, [address])
         blocks.setdefault((number, page.shown), block(number, page.url, page.title, page.shown))
     if not blocks:
         raise ToolError(" ".join(failed))
