@@ -92,7 +92,9 @@ class _Check:
             reason = "the source was found, but not read"
         place = claim.sentence, claim.start, claim.end
         return Citation(
-            *place, number, verdict, source.address, source.title, finding.quote, finding.span, reason=reason
+            *(*place, number, verdict, source.address, source.title, finding.quote, finding.span),
+            reason=reason,
+            page=finding.page,
         )
 
     def _finding(self, number: int, sentence: Sentence) -> Finding:

@@ -543,8 +543,11 @@ def test_the_texts_of_a_source_that_are_kept_are_bounded() -> None:
     for number in range(400):
         ledger.note(Source(0, "a.txt", texts=(f"Version {number}. " + "x" * 100,)))
     found = ledger.get(1)
-    assert found is not None and len(found.texts) == 200 and found.texts[-1].startswith("Version 399.")
+    assert found is not None
+    assert len(found.texts) == 200
+    assert found.texts[-1].startswith("Version 399.")
     for number in range(12):
         ledger.note(Source(0, "b.txt", texts=(f"{number} " + "y" * 400_000,)))
     found = ledger.get(2)
-    assert found is not None and len(found.texts) == 8
+    assert found is not None
+    assert len(found.texts) == 8

@@ -3,7 +3,6 @@ backend. Only the tools themselves write lines that begin with "source:"; quoted
 
 import re
 from collections.abc import Iterable, Sequence
-
 from typing import Any
 
 from agentkit import Context, ToolError
