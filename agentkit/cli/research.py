@@ -114,7 +114,8 @@ def _kept(context: typer.Context, session: Session, *, is_new: bool) -> dict[str
         named = {name for name in KEPT if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
         given = {**given, **{name: each for name, each in state_of(session).options.items() if name not in named}}
     if given["docs"]:
-        given["docs"] = os.path.abspath(given["docs"])  # it may be continued elsewhere
+        docs = [given["docs"]] if isinstance(given["docs"], str) else given["docs"]
+        given["docs"] = [os.path.abspath(each) for each in docs]  # it may be continued elsewhere
     return given
 
 
