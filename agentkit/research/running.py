@@ -84,8 +84,9 @@ def research(
     question: None continues the research of `session`. model: as of an Agent; "extractive" quotes instead of writing.
     tools: of each researcher, which may only read; None: search and visit. docs: a folder of documents, or several,
     whose tools are added. limits: of the whole (tokens, cost, seconds, tool_calls); a fifth is kept for the report.
-    session: where the state is kept, so that what is done is not done again. sub_questions: at most; 1: no plan is asked for.
-    parallel: researchers at once. turns: replies of a model for a sub-question at most. tokens: of a request at most.
+    session: where the state is kept, so that what is done is not done again. sub_questions: at most; 1: no plan is
+    asked for. parallel: researchers at once. turns: replies of a model for a sub-question at most. tokens: of a request
+    at most.
     hooks, prices: as of an Agent. cancel: set it to end the research; what was found is in the session. on_event:
     called in this thread with what happens.
 
