@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,6 +40,8 @@ MAX_QUESTION = 10_000
 ALSO = "Also noted"
 """The heading above the notes with a source that the model's text does not cite."""
 NOTHING = "Nothing was found: no source that was read answers the question."
+NOTHING_READ = "Nothing was found, since nothing could be read."
+NOT_COVERED = "Nothing was found on: {questions}"
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
 NOT_STORED = "This research can't be resumed, since its state could not be stored: {why}"
 UNFINISHED_WORK = "The work on {count} of {all} sub-questions has not ended ({why}). It can be resumed."
@@ -148,14 +150,15 @@ class _Research:
         work = self._work(self._plan(reading), reading, inbox)
         stopped = self._researched(work, inbox)
         draft = self._draft(work, stopped)
-        text, citations, sources = assembled(draft.text, Sources(self._ledger).as_mapping(), checked)
+        known = Sources(self._ledger).as_mapping()
+        text, citations, sources = assembled(draft.text, known, checked)
         return Report(
             question=state.question,
-            text=text or NOTHING,
+            text=text or (NOTHING_READ if not known and any(map(_is_error, stopped.values())) else NOTHING),
             citations=citations,
             sources=sources,
             remarks=draft.remarks,
-            stopped=next((why for why in stopped.values() if why in UNFINISHED or why.startswith("error")), "answer"),
+            stopped=next((why for why in stopped.values() if why in UNFINISHED or _is_error(why)), "answer"),
             plan=work.plan,
             usage=state.spent + budget.usage,
             at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -230,13 +233,29 @@ class _Research:
             rest = left_out(draft.text, groups, known)
             if rest:
                 draft.text += f"\n\n## {ALSO}\n\n{notes_as_sections(rest, '###')}"
-        open_ones = [why for why in stopped.values() if why in UNFINISHED or why.startswith("error")]
+        open_ones = [why for why in stopped.values() if why in UNFINISHED or _is_error(why)]
+        draft.remarks += _not_covered(groups, stopped)
         if open_ones:
             why = "; ".join(dict.fromkeys(open_ones))
             draft.remarks.append(UNFINISHED_WORK.format(count=len(open_ones), all=len(work.plan), why=why))
         if self._journal.failed:
             draft.remarks.append(NOT_STORED.format(why=self._journal.failed))
         return draft
+
+
+def _is_error(stopped: str) -> bool:
+    return stopped.startswith("error")
+
+
+def _not_covered(groups: Sequence[Group], stopped: Mapping[int, str]) -> list[str]:
+    """A remark on the sub-questions that were worked on to the end without a note, if others have some."""
+    missing = [
+        group.title.rstrip(" .")
+        for place, group in enumerate(groups)
+        if not group.notes and (why := stopped.get(place)) and why not in UNFINISHED and not _is_error(why)
+    ]
+    is_some = missing and any(group.notes for group in groups)
+    return [NOT_COVERED.format(questions="; ".join(missing))] if is_some else []
 
 
 def _restored(journal: Journal) -> Ledger:
