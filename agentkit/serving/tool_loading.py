@@ -89,7 +89,7 @@ def _is_command(path: Path) -> bool:
 def named_tools(names: Sequence[str], folder: str | Sequence[str] | None) -> list[AnyTool]:
     """Return the tools of these names and those for a documents folder. Raises what `load_tools` raises."""
     loaded = [tool for name in names for tool in load(name)]
-    if folder is not None and folder != []:
+    if folder or folder == "":
         from agentkit_tools import documents
 
         loaded += documents(folder)
