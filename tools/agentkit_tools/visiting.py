@@ -10,6 +10,7 @@ from agentkit import Agent, Context, FetchError, Page, Tool, ToolError, fetch, t
 from agentkit.errors import ConfigurationError, StatusError
 from agentkit_tools.as_meant import addresses_in
 from agentkit_tools.cutting import cut_for
+from agentkit_tools.for_subscribers import NOTE, may_be_a_beginning
 from agentkit_tools.index_file import cache_folder
 from agentkit_tools.page_files import page_text
 from agentkit_tools.page_reader import LIMITS, SECONDS, PageReader
@@ -22,6 +23,7 @@ from agentkit_tools.unreadable import UnreadableError
 from agentkit_tools.walls import HEAD, wall_of
 
 DESCRIPTION = "Read web pages. Long pages are reduced to the passages that match the goal."
+HTML = ("text/html", "application/xhtml+xml", "")
 READING = 50.0
 """Seconds allowed for parsing, in addition to the time for fetching: a huge page must not delay the others."""
 
@@ -94,6 +96,8 @@ class _Visitor:
         notes = [f"[… the page is longer than {self.max_bytes:,} bytes and was truncated]"] if page.truncated else []
         if page.incomplete:
             notes.append("[… the page was broken off or damaged on its way: this is what could be read of it]")
+        if page.content_type in HTML and may_be_a_beginning(_beginning(page.content), found.text):
+            notes.append(NOTE)
         text = self._text(page, found, goal, context)
         shown = "\n\n".join([text, *notes])
         return _Read(page.url, found.title, found.text, shown, text if self.reader is None else "")
@@ -127,7 +131,7 @@ class _WallError(UnreadableError):
 def _without_walls(page: Page, context: Context[Any]) -> Readable:
     """Returns the text of a page. Raises UnreadableError when there is none, or something else in its place."""
     found = page_text(page, context)
-    if page.content_type not in ("text/html", "application/xhtml+xml", ""):
+    if page.content_type not in HTML:
         return found
     wall = wall_of(page.headers, replace(page, content=_beginning(page.content)).text, found.title, found.text)
     if wall:
