@@ -26,6 +26,9 @@ MAX_ADDRESS = 2_000
 MAX_TITLE = 500
 _CAMPAIGN = ("utm_", "fbclid=", "gclid=", "dclid=", "msclkid=", "yclid=", "igshid=", "mc_cid=", "mc_eid=", "srsltid=")
 """How the parameters begin by which sites count where their readers come from: they change no page."""
+_ESCAPE = pattern("%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_DEFAULT_PORT = pattern(r":(?:80|443)?\Z")
 _SCHEME = pattern(r"https?://(?:www\.)?([^/?#\s]+)([^\s#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -37,14 +40,41 @@ def digest_of(text: str) -> str:
 
 
 def key_of(address: str) -> str:
-    """What the addresses of one source have in common: of a URL without scheme, "www.", fragment, last slash, and what
-    says in its query where a reader has come from."""
+    """What the addresses of one source have in common: of a URL without scheme, "www.", default port, fragment, last
+    slash, and what says in its query where a reader has come from; characters are escaped in one way."""
     found = _SCHEME.fullmatch(address.strip())
     if found is None:
         return address.strip()
     path, mark, query = found[2].partition("?")
     kept = "&".join(each for each in query.split("&") if not each.lower().startswith(_CAMPAIGN)) if mark else ""
-    return f"{found[1].lower()}{path}{mark if kept else ''}{kept}".rstrip("/")
+    host = _DEFAULT_PORT.sub("", found[1].lower())
+    return f"{_ascii_host(host)}{_escaped(path)}{mark if kept else ''}{_escaped(kept)}".rstrip("/")
+
+
+def _ascii_host(host: str) -> str:
+    """A host name as DNS has it; one that is none as it is."""
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host
+
+
+def _escaped(part: str) -> str:
+    """A part of a URL with escapes for what is no ASCII character, and for none that needs none (RFC 3986, 6.2.2)."""
+    if not part.isascii() or " " in part:
+        part = "".join(each if "!" <= each <= "~" else _percent(each) for each in part)
+    return _ESCAPE.sub(_unescaped, part) if "%" in part else part
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace"))
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return character if character in _UNRESERVED else found.group().upper()
 
 
 def _encodable(source: Source) -> Source:

@@ -14,7 +14,7 @@ from agentkit import Agent, ConfigurationError, Context, Hook, Limits, SessionEr
 from agentkit.backend import ReplyStream, Request
 from agentkit.event import CitationsChecked, ReplyFinished, RunFinished, TextDelta, ToolFinished
 from agentkit.evidence.history import CITE
-from agentkit.evidence.ledger import Ledger
+from agentkit.evidence.ledger import Ledger, key_of
 from agentkit.evidence.source import Source
 from agentkit.hooks import Proceed, ToolCallRequest
 from agentkit.record import event_record, frame_of, result_record
@@ -500,6 +500,26 @@ def test_with_ask_again_what_has_arrived_of_a_stopped_answer_is_kept() -> None:
     list(run)
     assert run.result is not None
     assert (run.result.stopped, run.result.output) == ("cancelled", "Oslo is the capital")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://zh.example.org/wiki/%E8%8C%B6", "https://zh.example.org/wiki/茶"),
+        ("https://e.example/a?q=%e8%8c%b6", "https://e.example/a?q=茶"),
+        ("https://e.example/%7Euser", "https://e.example/~user"),
+        ("https://e.example:443/a", "http://e.example/a"),
+        ("https://münchen.example/x", "https://xn--mnchen-3ya.example/x"),
+    ],
+)
+def test_an_address_is_one_however_its_characters_are_escaped(one: str, other: str) -> None:
+    # a browser copies it with escapes, and a model writes it without
+    assert key_of(one) == key_of(other)
+
+
+@pytest.mark.parametrize("other", ["a/b", "a%2fb?", "a%252Fb", "a%3Fb"])
+def test_an_escape_that_means_something_makes_another_address(other: str) -> None:
+    assert (key_of(f"https://e.example/{other}") == key_of("https://e.example/a%2Fb")) is (other == "a%2fb?")
 
 
 def _chapters() -> list[str]:
