@@ -345,7 +345,7 @@ def refused(query: str) -> str:
 def test_a_research_whose_searches_have_all_failed_does_not_say_that_there_is_nothing(model: str) -> None:
     # Hereon-InstituteMS/openPASO#59, synthetic-sciences/openscience#481: a search that could not be made
     session = MemorySessions()["a"]
-    calls = [("search", {"query": "tallow"}), "I found nothing."]
+    calls: list[Any] = [("search", {"query": "tallow"}), "I found nothing."]
     given: Any = model if model == "extractive" else ScriptedBackend(*calls)
     options: dict[str, Any] = {"model": given, "sub_questions": 1, "session": session}
     report = research("How high is the Tallow light?", tools=[refused], **options)
