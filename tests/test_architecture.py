@@ -28,6 +28,7 @@ LAYERS = [
         "lightllm.defaults",
         "tooling.bare_answers",
         "retrieval.stop_words",
+        "retrieval.chinese",
         "running.misuse",
         "evidence",
         "evidence.source",

@@ -211,7 +211,7 @@ _BIBLIOGRAPHY = re.compile(
     r"|外部链接|外部連結|出典|参照)\W*$",
     re.IGNORECASE,
 )
-_NOTE = re.compile(r"\(.*\)|\[… .*\]", re.DOTALL)
+_NOTE = re.compile(r"\(.*\)|\[… .*\]|\[page \d{1,6}\]", re.DOTALL)
 """Notes of the tools, in paragraphs of their own."""
 
 

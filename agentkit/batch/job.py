@@ -232,12 +232,18 @@ def _working_folder() -> str:
         return ""
 
 
+def _absolute(path: str) -> str:
+    return str(expanded(path).absolute()) if path else ""
+
+
 def _placed(options: dict[str, Any]) -> dict[str, Any]:
     """Options that mean the same in each folder."""
     placed: dict[str, Any] = {name: _plain(value) for name, value in options.items()}
     placed.setdefault("model", DEFAULT_MODEL)
     if "docs" in placed:
-        placed["docs"] = str(expanded(placed["docs"]).absolute()) if placed["docs"] else ""
+        docs = placed["docs"] or ""
+        places = [_absolute(each) for each in ([docs] if isinstance(docs, str) else docs)]
+        placed["docs"] = places[0] if len(places) == 1 else places
     if "mcp" in placed:
         placed["mcp"] = [_absolute_file(each) for each in placed["mcp"]]
     return placed

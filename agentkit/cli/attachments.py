@@ -92,9 +92,10 @@ def _document(name: str, content: bytes) -> str:
         raise ConfigurationError(
             f"--attachment {name}: to read it needs the extra 'web': pip install '.[web]'"
         ) from None
+    from agentkit_tools.page_marks import with_page_lines
     from agentkit_tools.unreadable import UnreadableError
 
     try:
-        return read_file(name, content).text
+        return with_page_lines(read_file(name, content).text)
     except UnreadableError as error:
         raise ConfigurationError(f"--attachment {name}: {error}") from None

@@ -175,6 +175,7 @@ def agent_given(context: typer.Context) -> Any:
     Raises ConfigurationError for options that contradict each other."""
     given = {name: context.params[option] for option, name in _DESCRIBES.items()}
     given["tools"] = given["tools"] or None  # the default ones
+    given["docs"] = given["docs"] or None
     if context.params["no_tools"]:
         typed = [f"--{option}" for option in ("tool", "docs", "mcp") if _is_typed(context, option)]
         if typed:

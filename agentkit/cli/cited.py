@@ -11,7 +11,7 @@ from rich.text import Text
 from agentkit import Result
 from agentkit._text import in_a_line
 from agentkit.cli.printable import printable
-from agentkit.evidence.citation import Citation
+from agentkit.evidence.citation import Citation, pages_cited
 
 MAX_REASONS, MAX_REASON = 3, 100
 """How many reasons are shown of one kind, and the maximum characters of one."""
@@ -55,6 +55,8 @@ def listed(result: Result) -> Iterator[str]:
     for source in found[:MAX_LISTED]:
         address = in_a_line(printable(source.address), MAX_ADDRESS)
         title = in_a_line(printable(source.title), MAX_ADDRESS)
+        pages = pages_cited(result.citations, source.number)
+        address += f", {pages}" if pages else ""
         yield f"[{source.number}] {title} - {address}" if title else f"[{source.number}] {address}"
     if len(found) > MAX_LISTED:
         yield f"and {len(found) - MAX_LISTED} more"

@@ -92,7 +92,7 @@ def default_map() -> dict[str, Any]:
     """Return the file's values by command and parameter, as typer takes them. Raises what `configured` raises."""
     values = {key.replace("-", "_"): value for key, value in configured().items()}
     if "docs" in values:
-        values["docs"] = os.path.expanduser(values["docs"])
+        values["docs"] = [os.path.expanduser(values["docs"])]
     commands = ("list", "show", "export", "import", "delete", "prune", "rename")
     return {
         "ask": values,

@@ -4,6 +4,7 @@ import os
 import stat
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -129,12 +130,12 @@ def _end_soon() -> None:
     threading.Thread(target=end, name="agentkit-mcp-end", daemon=True).start()
 
 
-def _served(names: list[str], docs: str | None, allowed: list[str]) -> list[Any]:
+def _served(names: list[str], docs: str | Sequence[str] | None, allowed: list[str]) -> list[Any]:
     """The tools to serve. Of several under one name (a list, a toolset, a toolkit of another framework), those with
     effects are left out unless they are allowed or given by their own names. Raises ConfigurationError."""
     found: list[Any] = []
     left_out: list[str] = []
-    for name in names or ([] if docs is not None else WEB_TOOLS):
+    for name in names or ([] if docs else WEB_TOOLS):
         given = load_object(name)
         is_one = not isinstance(given, list | tuple | Toolset) and not holds_several(given)
         for each in _tools_of(name, given):

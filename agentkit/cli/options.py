@@ -68,9 +68,14 @@ def _text(value: str | None) -> str | None:
 SystemOption = Annotated[
     str | None, typer.Option("--system", "-s", metavar="TEXT", help="The system prompt.", callback=_text)
 ]
+
 DocsOption = Annotated[
-    str | None,
-    typer.Option("--docs", metavar="PATH", help="Answer from the documents in this folder, or from this file."),
+    list[str] | None,
+    typer.Option(
+        "--docs",
+        metavar="PATH",
+        help="Answer from the documents in this folder, or from this file; repeat the option for several.",
+    ),
 ]
 ToolOption = Annotated[
     list[str] | None,

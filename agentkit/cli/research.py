@@ -110,11 +110,13 @@ def research(
 def _kept(context: typer.Context, session: Session, *, is_new: bool) -> dict[str, Any]:
     """The options as they hold: of a research that is continued its own, but for what the command line says."""
     given = {name: context.params[name] for name in KEPT}
+    given["docs"] = given["docs"] or None
     if not is_new:
         named = {name for name in KEPT if getattr(context.get_parameter_source(name), "name", "") == "COMMANDLINE"}
         given = {**given, **{name: each for name, each in state_of(session).options.items() if name not in named}}
     if given["docs"]:
-        given["docs"] = os.path.abspath(given["docs"])  # it may be continued elsewhere
+        docs = [given["docs"]] if isinstance(given["docs"], str) else given["docs"]
+        given["docs"] = [os.path.abspath(each) for each in docs]  # it may be continued elsewhere
     return given
 
 

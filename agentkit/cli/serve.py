@@ -110,7 +110,7 @@ def serve(
         "AGENTKIT_MODEL": model,
         "AGENTKIT_TOOLS": ",".join(tool or ()) or None,
         "AGENTKIT_HOOKS": ",".join(hook or ()) or None,
-        "AGENTKIT_DOCS": docs,
+        "AGENTKIT_DOCS": "\n".join(docs or ()) or None,
         "AGENTKIT_MCP": "\n".join(mcp or ()) or None,
         "AGENTKIT_EVIDENCE": evidence,
         "AGENTKIT_TAINT": taint,

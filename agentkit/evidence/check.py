@@ -1,12 +1,13 @@
 """Checks an answer against the sources that it cites: without a model, in any language."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agentkit.evidence.citation import Citation, Verdict
 from agentkit.evidence.claims import Claim, claims
 from agentkit.evidence.comparison import Finding, Sentence, SourceText
 from agentkit.evidence.ledger import key_of
+from agentkit.evidence.read_text import LONGEST_TEXT
 from agentkit.evidence.source import Source
 from agentkit.evidence.verdict import contributing, is_checkable, judged
 
@@ -17,7 +18,10 @@ MOST_OF_SENTENCE = 20
 """How many sources of one sentence are looked at."""
 
 MOST_TEXTS = 3
-"""How many texts of one source are looked at, the newest first."""
+"""How many texts of one source are looked at however long they are, the newest ones."""
+
+MOST_OF_SOURCE = 1_000_000
+"""How many characters all texts of a source have that are looked at, with older ones."""
 
 MOST_COMPARED = 100_000_000
 """How many characters of sources the sentences of an answer are compared with, each text as often as it is looked at:
@@ -88,20 +92,33 @@ class _Check:
             reason = "the source was found, but not read"
         place = claim.sentence, claim.start, claim.end
         return Citation(
-            *place, number, verdict, source.address, source.title, finding.quote, finding.span, reason=reason
+            *(*place, number, verdict, source.address, source.title, finding.quote, finding.span),
+            reason=reason,
+            page=finding.page,
         )
 
     def _finding(self, number: int, sentence: Sentence) -> Finding:
         texts = self._texts.get(number)
         if texts is None:
             source = self._sources[number]
-            texts = [SourceText(text, source.title) for text in source.texts[::-1][:MOST_TEXTS]]
+            texts = [SourceText(text, source.title) for text in _looked_at(source.texts)]
             self._texts[number] = texts
         if self._left <= 0:
             return Finding()
-        self._left -= sum(map(len, self._sources[number].texts[-MOST_TEXTS:]))
+        self._left -= sum(text.length for text in texts)
         found = [text.finding(sentence) for text in texts]
         return max(found, key=lambda each: (not (each.absent or each.unquoted), each.cover), default=Finding())
+
+
+def _looked_at(texts: Sequence[str]) -> list[str]:
+    """The texts of a source that are compared, the newest first."""
+    found: list[str] = []
+    room = MOST_OF_SOURCE
+    for text in reversed(texts):
+        room -= min(len(text), LONGEST_TEXT)
+        if len(found) < MOST_TEXTS or room >= 0:
+            found.append(text)
+    return found
 
 
 def _without_source(claim: Claim, number: int | None, reason: str) -> Citation:

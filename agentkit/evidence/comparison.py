@@ -15,6 +15,9 @@ from agentkit.evidence.quotations import quotations
 from agentkit.evidence.text_index import TextIndex, keys
 from agentkit.retrieval.words import is_unspaced, letters
 
+PAGE = "\f"
+"""Stands between two pages of a text that has any."""
+
 MOST_WORDS = 60
 """How many words, numbers, names and quotations of a sentence are looked at."""
 
@@ -71,6 +74,7 @@ class Finding:
     there is none. found: the keys in it; around: those beside it. weights: how much each key means. absent: the numbers
     that the text does not have; elsewhere: those that it has beside other things. unnamed: the names that it does not
     have. unquoted: the quotations. is_foreign: whether it is in another script, so that no words can be compared.
+    page: of the text, on which the passage says it; None where it has no pages.
     """
 
     cover: float = 0.0
@@ -84,6 +88,7 @@ class Finding:
     unnamed: tuple[str, ...] = ()
     unquoted: tuple[str, ...] = ()
     is_foreign: bool = False
+    page: int | None = None
 
 
 class SourceText:
@@ -91,6 +96,7 @@ class SourceText:
 
     def __init__(self, text: str, title: str) -> None:
         self._index = TextIndex(text)
+        self.length = len(self._index.text)
         self._read = self._index.read
         self._title = f" {letters(title)} "
         self._titled = frozenset(value for number in numbers(title) for value in number.values)
@@ -116,8 +122,17 @@ class SourceText:
             elsewhere=self._elsewhere(there, weights),
             unnamed=tuple(name for name, begins in sentence.names.items() if not self._has_name(begins, sentence)),
             unquoted=tuple(each for each in sentence.quotations if not self._read.quoted.has(each)),
+            page=self._page_of(begin, weights) if begin >= 0 else None,
             is_foreign=bool(sentence.script and self._read.script and sentence.script != self._read.script),
         )
+
+    def _page_of(self, begin: int, weights: Mapping[str, float]) -> int | None:
+        """The number of the page on which a passage says most of a sentence; None where the text has no pages. begin:
+        the first sentence of the passage."""
+        if PAGE not in self._index.text:
+            return None
+        start, _ = self._read.spans[self._index.best_sentence(begin, weights)]
+        return self._index.text.count(PAGE, 0, start) + 1
 
     def _numbers_of(self, sentence: Sentence) -> tuple[tuple[str, ...], dict[str, set[int]]]:
         """The numbers of a sentence that the text does not have, and the sentences in which the others are."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from agentkit._text import beyond_ascii, utf8
+from agentkit.retrieval.chinese import TRADITIONAL, simplified
 from agentkit.retrieval.words import letters
 
 MOST_CHANGES = 300
@@ -52,10 +53,11 @@ class Folding:
 
     The same as `letters` of `agentkit.retrieval.words`, by which the words of a question are folded, and 20 times as
     quick, since a text has few different characters. changes: what is replaced beyond ASCII; None: everything in the
-    slow way.
+    slow way. is_traditional: whether it has traditional Chinese characters, which are replaced all at once.
     """
 
     changes: tuple[tuple[str, str], ...] | None
+    is_traditional: bool = False
 
     @classmethod
     def of(cls, text: str) -> tuple["Folding", str]:
@@ -63,7 +65,8 @@ class Folding:
         lowered = utf8(text.lower())
         others = set(_may_change().findall(beyond_ascii(lowered).decode("utf-8", "surrogatepass")))
         changes = tuple((each, folded) for each in others if (folded := _letters(each)) != each)
-        folding = cls(changes if len(changes) <= MOST_CHANGES else None)
+        is_traditional = not lowered.isascii() and _traditional().search(text) is not None
+        folding = cls(changes if len(changes) <= MOST_CHANGES else None, is_traditional)
         return folding, letters(text) if folding.changes is None else folding._changed(lowered)
 
     def __call__(self, part: str) -> str:
@@ -74,7 +77,7 @@ class Folding:
         folded = _without_signs(lowered)
         for each, instead in () if folded.isascii() else self.changes or ():
             folded = folded.replace(each, instead)
-        return folded
+        return folded.translate(simplified()) if self.is_traditional and not folded.isascii() else folded
 
 
 def words_in(text: str) -> str:
@@ -100,6 +103,11 @@ def _may_change() -> re.Pattern[str]:
         "[^\u03b1-\u03c1\u03c3-\u03c9\u0430-\u0438\u043a-\u044f\u05d0-\u05ea\u0627-\u063a\u0641-\u0648\u064a"
         "\u0e01-\u0e32\u0e40-\u0e46\u3041-\u3096\u30a1-\u30fa\u4e00-\u9fff\uac00-\ud7a3]"
     )
+
+
+@functools.cache
+def _traditional() -> re.Pattern[str]:
+    return re.compile(f"[{TRADITIONAL}]")
 
 
 _letters = functools.lru_cache(16_384)(letters)

@@ -14,12 +14,21 @@ from agentkit.evidence.source import Source
 
 MAX_TEXT = 500_000
 """Maximum characters that are kept of one text."""
-MAX_TEXTS = 8
-"""How many versions of a source are kept: the last ones."""
+MAX_ALSO = 8
+"""How many other addresses of a source are kept."""
+MAX_TEXTS = 200
+"""How many texts of a source are kept: the last ones. Parts of it that a search has found are texts too."""
+LAST = 8
+"""How many of them are kept in any case."""
+MAX_KEPT = 1_500_000
+"""Characters of all texts of a source from which on only the last ones are kept."""
 MAX_ADDRESS = 2_000
 MAX_TITLE = 500
 _CAMPAIGN = ("utm_", "fbclid=", "gclid=", "dclid=", "msclkid=", "yclid=", "igshid=", "mc_cid=", "mc_eid=", "srsltid=")
 """How the parameters begin by which sites count where their readers come from: they change no page."""
+_ESCAPE = pattern("%([0-9A-Fa-f]{2})")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_DEFAULT_PORT = pattern(r":(?:80|443)?\Z")
 _SCHEME = pattern(r"https?://(?:www\.)?([^/?#\s]+)([^\s#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 
 
@@ -31,14 +40,41 @@ def digest_of(text: str) -> str:
 
 
 def key_of(address: str) -> str:
-    """What the addresses of one source have in common: of a URL without scheme, "www.", fragment, last slash, and what
-    says in its query where a reader has come from."""
+    """What the addresses of one source have in common: of a URL without scheme, "www.", default port, fragment, last
+    slash, and what says in its query where a reader has come from; characters are escaped in one way."""
     found = _SCHEME.fullmatch(address.strip())
     if found is None:
         return address.strip()
     path, mark, query = found[2].partition("?")
     kept = "&".join(each for each in query.split("&") if not each.lower().startswith(_CAMPAIGN)) if mark else ""
-    return f"{found[1].lower()}{path}{mark if kept else ''}{kept}".rstrip("/")
+    host = _DEFAULT_PORT.sub("", found[1].lower())
+    return f"{_ascii_host(host)}{_escaped(path)}{mark if kept else ''}{_escaped(kept)}".rstrip("/")
+
+
+def _ascii_host(host: str) -> str:
+    """A host name as DNS has it; one that is none as it is."""
+    if host.isascii():
+        return host
+    try:
+        return host.encode("idna").decode()
+    except UnicodeError:
+        return host
+
+
+def _escaped(part: str) -> str:
+    """A part of a URL with escapes for what is no ASCII character, and for none that needs none (RFC 3986, 6.2.2)."""
+    if not part.isascii() or " " in part:
+        part = "".join(each if "!" <= each <= "~" else _percent(each) for each in part)
+    return _ESCAPE.sub(_unescaped, part) if "%" in part else part
+
+
+def _percent(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace"))
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    character = chr(int(found[1], 16))
+    return character if character in _UNRESERVED else found.group().upper()
 
 
 def _encodable(source: Source) -> Source:
@@ -63,6 +99,25 @@ class Kept:
     at: str = ""
     also: tuple[str, ...] = ()
     texts: dict[str, str | None] = field(default_factory=dict)
+
+
+def _keep(texts: dict[str, str | None], text: str) -> None:
+    """Add a text behind those of a source. A part of one that is kept is not kept beside it, but makes that the last:
+    the passages that searches find of a document would else take the place of the document."""
+    known = {digest: each for digest, each in texts.items() if each}
+    whole = next((digest for digest, each in known.items() if text in each), None)
+    if whole is not None:
+        texts[whole] = texts.pop(whole)
+        return
+    for digest, each in known.items():
+        if each in text:
+            del texts[digest]
+    digest = digest_of(text)
+    texts.pop(digest, None)
+    texts[digest] = text
+    size = sum(len(each or "") for each in texts.values())
+    while len(texts) > MAX_TEXTS or (size > MAX_KEPT and len(texts) > LAST):
+        size -= len(texts.pop(next(iter(texts))) or "")
 
 
 class Ledger:
@@ -98,13 +153,13 @@ class Ledger:
     def note(self, source: Source) -> int:
         """Add a source as it was found, whatever its number there, and return the number that it has here."""
         source = _encodable(source)
-        also = tuple(each[:MAX_ADDRESS] for each in source.also[:MAX_TEXTS])
+        also = tuple(each[:MAX_ADDRESS] for each in source.also[:MAX_ALSO])
         keys = [key_of(each) for each in (source.address[:MAX_ADDRESS], *also)]
         with self._lock:
             self._restore()
             number = next((self._numbers[key] for key in keys if key in self._numbers), self._next)
             kept = self._known.setdefault(number, Kept(number, source.address[:MAX_ADDRESS]))
-            kept.also = tuple(dict.fromkeys((*kept.also, *also)))[:MAX_TEXTS]
+            kept.also = tuple(dict.fromkeys((*kept.also, *also)))[:MAX_ALSO]
             self._next = max(self._next, number + 1)
             self._merge(kept, source)
             for key in keys:
@@ -120,11 +175,7 @@ class Ledger:
             kept.title = " ".join(source.title[:MAX_TITLE].split()) or kept.title
             kept.at = source.at or kept.at
             for text in texts:
-                digest = digest_of(text)
-                kept.texts.pop(digest, None)
-                kept.texts[digest] = text
-            while len(kept.texts) > MAX_TEXTS:
-                del kept.texts[next(iter(kept.texts))]
+                _keep(kept.texts, text)
         kept.read = kept.read or source.read
 
     def _restore(self) -> None:

@@ -14,8 +14,8 @@ from agentkit.evidence.quotations import QuotedText
 from agentkit.retrieval.sentences import sentence_ends
 from agentkit.retrieval.words import is_unspaced, without_articles
 
-LONGEST_TEXT = 300_000
-"""How much of a source's text is looked at, in characters."""
+LONGEST_TEXT = 500_000
+"""How much of a source's text is looked at, in characters: as much as a ledger keeps of it."""
 
 LONGEST_KEPT = 50_000
 """Length of a text that is not read again when it is cited in the next answer, in characters; 64 such are kept."""

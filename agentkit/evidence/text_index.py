@@ -89,6 +89,15 @@ class TextIndex:
         first, end = begin - around, self.read.ends[begin] + around
         return frozenset([each for each in wanted if _any_between(self._sentences_with(each), first, end)])
 
+    def best_sentence(self, begin: int, weights: Mapping[str, float]) -> int:
+        """The number of the sentence of a passage that has most of some words. begin: its first sentence."""
+        numbers = range(begin, self.read.ends[begin])
+        sums = {each: sum(weights[word] for word in weights if self._is_in(word, each)) for each in numbers}
+        return max(sums, key=sums.__getitem__)
+
+    def _is_in(self, word: str, number: int) -> bool:
+        return _any_between(self._sentences_with(word), number, number + 1)
+
     def _begins(self, places: Sequence[int]) -> Iterator[int]:
         """Yield where the passages begin that have any of some sentences, each once. places: in their order."""
         done = -1

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from agentkit.evidence.citation import Citation
+from agentkit.evidence.citation import Citation, pages_cited
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
 from agentkit.research.assembling import UNKNOWN
@@ -25,7 +25,7 @@ def markdown(report: Findings) -> str:
     ]
     parts += [without_html(with_flags(report.text, report.citations)), check_in_words(report)]
     if report.sources:
-        parts += ["## References", "\n".join(_reference(each) for each in report.sources)]
+        parts += ["## References", "\n".join(_reference(each, report.citations) for each in report.sources)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -72,11 +72,13 @@ def check_in_words(report: Findings) -> str:
     return f"*Checked: the sources support {good} of {len(sentences)} sentences; the others are marked {MARK}.*"
 
 
-def _reference(source: Source) -> str:
+def _reference(source: Source, citations: Sequence[Citation]) -> str:
     address = web_address(source.address)
     for bracket in "()[]":  # they would mean something to readers of Markdown that take links apart
         address = address.replace(bracket, f"%{ord(bracket):02X}") if "//[" not in address else address
     title = as_heading(source.title)
     shown = f"<{address}>" if address else as_heading(source.address)
+    pages = pages_cited(citations, source.number)
+    shown += f", {pages}" if pages else ""
     read = f" ({'read' if source.read else 'found, not read,'} {source.at[:10]})" if source.at else ""
     return f"{source.number}. {title + '. ' if title and source.title != source.address else ''}{shown}{read}"

@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from agentkit._text import in_a_line, visible
 from agentkit.errors import MissingExtraError
-from agentkit.evidence.citation import Citation
+from agentkit.evidence.citation import Citation, pages_cited
 from agentkit.evidence.source import Source
 from agentkit.research.addresses import web_address
 from agentkit.research.assembling import UNKNOWN
@@ -61,7 +61,9 @@ def page(report: Findings) -> str:
         language=_language(report.question + report.text[:500]),
         body=html,
         contents=body.headings if len(body.headings) >= LONG else [],
-        references=[_Reference(each, body.marks) for each in report.sources],
+        references=[
+            _Reference(each, body.marks, pages_cited(report.citations, each.number)) for each in report.sources
+        ],
         bibtex=bibtex(report.sources),
         counts=_counts(report.citations),
         verdicts=COUNTED,
@@ -150,10 +152,11 @@ class _Mark:
 
 
 class _Reference:
-    """A source in the list of references, with the marks that cite it."""
+    """A source in the list of references, with the marks that cite it, and its pages that they are from."""
 
-    def __init__(self, source: Source, marks: Sequence[_Mark]) -> None:
+    def __init__(self, source: Source, marks: Sequence[_Mark], pages: str) -> None:
         self.source = source
+        self.pages = pages
         self.address = web_address(source.address)
         self.marks = [mark for mark in marks if mark.number == source.number]
         self.date = source.at[:10]
@@ -306,6 +309,7 @@ def _card(mark: _Mark) -> str:
     if mark.source is not None:
         title = escape(visible(in_a_line(mark.title, 160)))
         where = f' <span class="host">{escape(mark.host)}</span>' if mark.host else ""
-        to = f'<a href="#s{mark.number}">{title}</a>{where}'
+        page = f", p. {mark.citation.page}" if mark.citation is not None and mark.citation.page else ""
+        to = f'<a href="#s{mark.number}">{title}</a>{where}{page}'
         parts.append(f'<span class="of" dir="auto"><b>{mark.number}</b> {to}</span>')
     return f'<span class="card" id="q{mark.place}" popover role="note">{"".join(parts)}</span>'

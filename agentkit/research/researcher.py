@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
-from agentkit._text import joined_surrogates
+from agentkit._text import in_a_line, joined_surrogates
 from agentkit.agent import Agent
 from agentkit.backend import Backend
 from agentkit.backends.extractive import ExtractiveBackend
@@ -43,6 +43,8 @@ ASKED = "The research is on: {question}\n\nYour sub-question: {own}"
 OTHERS = "\n\nOthers work on these, which you leave to them:\n{others}"
 QUOTES, QUOTES_ALONE = 2, 3
 """Quotes of a source that are noted automatically, and of one in a bibliography."""
+FAILED = "error: each call of a tool has failed, the last one: {why}"
+MAX_REASON = 200
 DOUBT = "But [{number}] does not seem to say that ({reason}): {sentence}"
 PASSAGES = 12
 """Passages of a text from which quotes are taken."""
@@ -89,6 +91,8 @@ class Researcher:
         read = self.work.journal.state.read.get(self.place)  # in an earlier run, and perhaps not noted
         self._read: list[list[int]] = [list(read)] if read else []
         self._found: list[int] = []
+        self._failed = ""
+        self._has_worked = False
 
     @property
     def question(self) -> str:
@@ -105,9 +109,14 @@ class Researcher:
             self.note_automatically(number for numbers in self._read for number in numbers)
             work.journal.write()  # what was spent, however it has ended
         stopped = result.stopped
+        if stopped == "answer" and self._failed and not self._has_worked:
+            return self._ended(FAILED.format(why=self._failed))  # it has seen nothing, and can be tried again
         if stopped not in UNFINISHED and not work.context.cancelled:
             work.journal.done(self.place, stopped)
-        work.report(Done(self.place + 1, stopped, len(self.notes)))
+        return self._ended(stopped)
+
+    def _ended(self, stopped: str) -> str:
+        self.work.report(Done(self.place + 1, stopped, len(self.notes)))
         return stopped
 
     def _with_model(self) -> Result[str]:
@@ -167,6 +176,11 @@ class Researcher:
                 self._found.append(source.number)
             if each.read:
                 self._read[-1:] = [[*self._read[-1], each.number]] if self._read else [[each.number]]
+
+    def used(self, error: str | None) -> None:
+        """A tool other than note was called. error: why it has failed, None where it has not."""
+        self._failed = error or self._failed
+        self._has_worked = self._has_worked or error is None
 
     def _leave(self) -> None:
         """Take notes of what the model has read and not noted, before it is no longer shown."""
@@ -259,6 +273,8 @@ class Watching(Hook):
             return
         self._researcher.saw(event.record.sources)
         record, place = event.record, self._researcher.place
+        if record.name != "note":
+            self._researcher.used(record.error and in_a_line(record.error.removeprefix("Error: "), MAX_REASON))
         if record.name != "note" or record.error:
             made = Used(place + 1, record.name, record.raw_arguments, record.seconds, record.error is not None)
             self._researcher.work.report(made)

@@ -2,7 +2,7 @@
 
 import functools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -40,6 +40,8 @@ MAX_QUESTION = 10_000
 ALSO = "Also noted"
 """The heading above the notes with a source that the model's text does not cite."""
 NOTHING = "Nothing was found: no source that was read answers the question."
+NOTHING_READ = "Nothing was found, since nothing could be read."
+NOT_COVERED = "Nothing was found on: {questions}"
 NO_MODEL = "No language model wrote this: these are the sentences of the sources that match the question best."
 NOT_STORED = "This research can't be resumed, since its state could not be stored: {why}"
 UNFINISHED_WORK = "The work on {count} of {all} sub-questions has not ended ({why}). It can be resumed."
@@ -67,7 +69,7 @@ def research(
     *,
     model: Model | Sequence[Model] = "extractive",
     tools: Iterable[AnyTool] | None = None,
-    docs: str | None = None,
+    docs: str | Sequence[str] | None = None,
     limits: Limits | None = None,
     session: Session | None = None,
     sub_questions: int = 7,
@@ -82,10 +84,11 @@ def research(
     """Research a question: a plan, sub-questions that are worked on in parallel, a report whose citations are checked.
 
     question: None continues the research of `session`. model: as of an Agent; "extractive" quotes instead of writing.
-    tools: of each researcher, which may only read; None: search and visit. docs: a folder of documents, whose tools
-    are added. limits: of the whole (tokens, cost, seconds, tool_calls); a fifth is kept for the report. session: where
-    the state is kept, so that what is done is not done again. sub_questions: at most; 1: no plan is asked for.
-    parallel: researchers at once. turns: replies of a model for a sub-question at most. tokens: of a request at most.
+    tools: of each researcher, which may only read; None: search and visit. docs: a folder of documents, or several,
+    whose tools are added. limits: of the whole (tokens, cost, seconds, tool_calls); a fifth is kept for the report.
+    session: where the state is kept, so that what is done is not done again. sub_questions: at most; 1: no plan is
+    asked for. parallel: researchers at once. turns: replies of a model for a sub-question at most. tokens: of a request
+    at most.
     hooks, prices: as of an Agent. cancel: set it to end the research; what was found is in the session. on_event:
     called in this thread with what happens.
 
@@ -147,14 +150,15 @@ class _Research:
         work = self._work(self._plan(reading), reading, inbox)
         stopped = self._researched(work, inbox)
         draft = self._draft(work, stopped)
-        text, citations, sources = assembled(draft.text, Sources(self._ledger).as_mapping(), checked)
+        known = Sources(self._ledger).as_mapping()
+        text, citations, sources = assembled(draft.text, known, checked)
         return Report(
             question=state.question,
-            text=text or NOTHING,
+            text=text or (NOTHING_READ if not known and any(map(_is_error, stopped.values())) else NOTHING),
             citations=citations,
             sources=sources,
             remarks=draft.remarks,
-            stopped=next((why for why in stopped.values() if why in UNFINISHED or why.startswith("error")), "answer"),
+            stopped=next((why for why in stopped.values() if why in UNFINISHED or _is_error(why)), "answer"),
             plan=work.plan,
             usage=state.spent + budget.usage,
             at=datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z"),
@@ -229,13 +233,29 @@ class _Research:
             rest = left_out(draft.text, groups, known)
             if rest:
                 draft.text += f"\n\n## {ALSO}\n\n{notes_as_sections(rest, '###')}"
-        open_ones = [why for why in stopped.values() if why in UNFINISHED or why.startswith("error")]
+        open_ones = [why for why in stopped.values() if why in UNFINISHED or _is_error(why)]
+        draft.remarks += _not_covered(groups, stopped)
         if open_ones:
             why = "; ".join(dict.fromkeys(open_ones))
             draft.remarks.append(UNFINISHED_WORK.format(count=len(open_ones), all=len(work.plan), why=why))
         if self._journal.failed:
             draft.remarks.append(NOT_STORED.format(why=self._journal.failed))
         return draft
+
+
+def _is_error(stopped: str) -> bool:
+    return stopped.startswith("error")
+
+
+def _not_covered(groups: Sequence[Group], stopped: Mapping[int, str]) -> list[str]:
+    """A remark on the sub-questions that were worked on to the end without a note, if others have some."""
+    missing = [
+        group.title.rstrip(" .")
+        for place, group in enumerate(groups)
+        if not group.notes and (why := stopped.get(place)) and why not in UNFINISHED and not _is_error(why)
+    ]
+    is_some = missing and any(group.notes for group in groups)
+    return [NOT_COVERED.format(questions="; ".join(missing))] if is_some else []
 
 
 def _restored(journal: Journal) -> Ledger:

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from agentkit.retrieval.chinese import simplified
 from agentkit.retrieval.stop_words import NO_SUBJECT, STOP_WORDS
 
 PREFIX = 5
@@ -28,6 +29,7 @@ _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 _MARKED = r"\u0900-\u0963\u0966-\u0df3\u0f00-\u0fff\u1a00-\u1cff\ua8e0-\uabff"
 """Indic and other alphabets, whose vowel signs are combining marks, which `\\w` does not include."""
 
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 _RUN = re.compile(f"[{_PAIRED}{_UNSPACED}]+")
 _WORD = re.compile(rf"[{_PAIRED}{_UNSPACED}]+|(?:(?![{_PAIRED}{_UNSPACED}])(?:[^\W_]|[{_MARKED}]))+")
 _ASCII_WORD = re.compile("[a-z0-9]+")
@@ -68,12 +70,13 @@ _SIGNS = {"++": "plusplus", "#": "sharp"}
 
 
 def folded(text: str) -> str:
-    """The text in lower case, without accents and vowel marks, with one form of alef and yeh, and characters of normal
-    width: the ways in which people write the same word."""
+    """The text in lower case, without accents and vowel marks, with one form of alef and yeh, simplified Chinese
+    characters for traditional ones, and characters of normal width: the ways in which people write the same word."""
     if text.isascii():
         return text.lower()
     text = unicodedata.normalize("NFD", _visible(text))
-    return unicodedata.normalize("NFC", _ACCENTS.sub("", text)).translate(_SAME_LETTERS)  # Ǿ is Ø with an accent
+    text = unicodedata.normalize("NFC", _ACCENTS.sub("", text)).translate(_SAME_LETTERS)  # Ǿ is Ø with an accent
+    return text.translate(simplified()) if _CHINESE.search(text) else text
 
 
 def _with_accents(text: str) -> str:

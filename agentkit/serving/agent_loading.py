@@ -37,7 +37,8 @@ def agent_of_options(
     """The agent that the options describe.
 
     options: each may be left out, or be None. model (the embedded one by default), tools (names, see `load_tools`; an
-    empty list: none), docs (a folder), mcp (servers), hooks (names), instructions, max_turns, evidence (a word), taint.
+    empty list: none), docs (a folder or several), mcp (servers), hooks (names), instructions, max_turns, evidence (a
+    word), taint.
     inputs: see `agentkit.mcp.load_config`. tools: those that were loaded already.
 
     Raises ConfigurationError and LimitError for what can't be loaded or made.
@@ -70,7 +71,12 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def _is_text_or_list(value: object) -> bool:
+    return _is_text(value) or _is_list(value)
+
+
 _KINDS: dict[str, Callable[[object], bool]] = {
+    "docs": _is_text_or_list,
     "tools": _is_list,
     "mcp": _is_list,
     "hooks": _is_list,

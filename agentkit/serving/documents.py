@@ -152,6 +152,7 @@ def _read_elsewhere(name: str, content: bytes, characters: int, cancel: threadin
 def _read(name: str, content: bytes, characters: int) -> tuple[str, int]:
     """Runs in the other process."""
     from agentkit_tools.file_text import read_file
+    from agentkit_tools.page_marks import with_page_lines
 
-    text = read_file(name, content).text.strip()
+    text = with_page_lines(read_file(name, content).text).strip()
     return text[:characters], len(text)

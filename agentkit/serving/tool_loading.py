@@ -37,10 +37,10 @@ Inputs = Callable[[Mapping[str, Any]], str]
 
 
 def load_tools(
-    names: Sequence[str], folder: str | None, mcp: Sequence[str] = (), inputs: Inputs | None = None
+    names: Sequence[str], folder: str | Sequence[str] | None, mcp: Sequence[str] = (), inputs: Inputs | None = None
 ) -> list[AnyTool]:
-    """Return the tools of these names, those for a documents folder and those of MCP servers; without any, the web
-    tools.
+    """Return the tools of these names, those for folders of documents and those of MCP servers; without any, those for
+    the web.
 
     Raises ConfigurationError when a name can't be loaded, `folder` is not a directory, or a server can't be what is
     given.
@@ -86,10 +86,10 @@ def _is_command(path: Path) -> bool:
         return False
 
 
-def named_tools(names: Sequence[str], folder: str | None) -> list[AnyTool]:
+def named_tools(names: Sequence[str], folder: str | Sequence[str] | None) -> list[AnyTool]:
     """Return the tools of these names and those for a documents folder. Raises what `load_tools` raises."""
     loaded = [tool for name in names for tool in load(name)]
-    if folder is not None:
+    if folder or folder == "":
         from agentkit_tools import documents
 
         loaded += documents(folder)

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import threading
 import time
 from pathlib import Path
@@ -325,12 +326,36 @@ def test_an_empty_name_is_not_the_working_directory() -> None:
         documents("")
 
 
-@pytest.mark.parametrize("folder", [None, 5, ["a", "b"]])
+@pytest.mark.parametrize("folder", [None, 5, [], ["a", 5]])
 def test_what_is_no_path_is_refused_with_what_to_pass(folder: Any) -> None:
-    with pytest.raises(
-        ConfigurationError, match=r"pass the path of one folder or file; .* tool\.replace\(name=\.\.\.\)"
-    ):
+    with pytest.raises(ConfigurationError, match="pass the path of a folder or file, or a list of paths"):
         documents(folder)
+
+
+def test_several_folders_and_files_are_searched_as_one(tmp_path: Path) -> None:
+    for name in ("a/notes", "b/notes", "c"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "whales.md").write_text(f"{WHALES} So it says in {name}.")
+    (tmp_path / "krill.txt").write_text("Krill are eaten by whales.")
+    places = [tmp_path / "a/notes", tmp_path / "b/notes", tmp_path / "krill.txt", tmp_path / "a/notes"]
+    search, read = documents(places, keep_index=False)
+    found = search(["whales"])
+    paths = {"a/notes/whales.md", "b/notes/whales.md", f"{tmp_path.name}/krill.txt"}
+    assert set(re.findall("source: (.+)", found)) == paths
+    assert "in b/notes." in read(["b/notes/whales.md"], "whales")
+    assert "in b/notes." in read([str(tmp_path / "b/notes/whales.md")], "whales")
+    assert "Krill" in read(["krill.txt"], "krill")
+    (tmp_path / "b/notes/whales.md").write_text("Whales sleep upright.")
+    assert "upright" in search(["whales sleep"])
+
+
+def test_an_index_of_several_folders_is_kept_and_pickled(tmp_path: Path) -> None:
+    (tmp_path / "laws").mkdir()
+    (tmp_path / "cases").mkdir()
+    (tmp_path / "cases" / "whales.md").write_text(WHALES)
+    tools = documents([tmp_path / "laws", str(tmp_path / "cases")])
+    assert "cases/whales.md" in tools[0](["whales"])
+    assert "cases/whales.md" in pickle.loads(pickle.dumps(tools[0]))(["whales"])
 
 
 def test_two_folders_are_searched_by_tools_with_names_of_their_own(tmp_path: Path) -> None:

@@ -428,3 +428,26 @@ def test_of_progress_in_a_notebook_the_last_state_is_read() -> None:
     printed = ["10%\r20%\r", "100%\n", "a\r\nb\r", "\n"]
     cell = {"cell_type": "code", "source": "f()", "outputs": [{"output_type": "stream", "text": printed}]}
     assert text_of("a.ipynb", json.dumps({"cells": [cell]})) == "```python\nf()\n```\n\n100%\na\nb"
+
+
+def test_hidden_sheets_of_opendocument_are_read_and_named_so() -> None:
+    # roo-rb/roo#177, tafia/calamine#344
+    def sheet(name: str, style: str, value: str) -> str:
+        row = f"<table:table-row><table:table-cell><text:p>{value}</text:p></table:table-cell></table:table-row>"
+        return f"<table:table table:name='{name}' table:style-name='{style}'>{row}</table:table>"
+
+    names = "".join(f" xmlns:{each}='urn:oasis:{each}'" for each in ("office", "style", "table", "text"))
+    styles = "".join(
+        f"<style:style style:name='{name}' style:family='table'><style:table-properties table:display='{shown}'/>"
+        "</style:style>"
+        for name, shown in (("ta1", "true"), ("ta2", "false"))
+    )
+    sheets = sheet("Prices", "ta1", "Herring") + sheet("Costs", "ta2", "Salt")
+    content = (
+        f"<office:document-content{names}><office:automatic-styles>{styles}</office:automatic-styles>"
+        f"<office:body><office:spreadsheet>{sheets}</office:spreadsheet></office:body></office:document-content>"
+    )
+    found = text_of("a.ods", zipped({"content.xml": content}))
+    assert "## Prices\n\n" in found
+    assert "## Costs (hidden sheet)\n\n" in found
+    assert "Salt" in found

@@ -47,6 +47,16 @@ def test_without_a_model_it_is_a_bibliography_of_the_documents_in_each_form(tmp_
     assert {**json.loads(again.stdout), "at": "", "usage": {}} == {**record, "at": "", "usage": {}}
 
 
+def test_several_folders_are_researched_and_kept_for_its_continuation(tmp_path: Path) -> None:
+    for name, fact in (("a", "The Kestrel lamp was lit in 1871."), ("b", "The Merlin lamp was lit in 1902.")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lamps.txt").write_text(fact)
+    done = in_this_process(tmp_path, "When was each lamp lit?", "--docs", "a", "--docs", "b", "--no-web")
+    assert "1. a/lamps.txt (read" in done.stdout
+    assert "2. b/lamps.txt (read" in done.stdout
+    assert "2. b/lamps.txt (read" in in_this_process(tmp_path, "--resume").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

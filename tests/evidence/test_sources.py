@@ -14,6 +14,8 @@ from agentkit import Agent, ConfigurationError, Context, Hook, Limits, SessionEr
 from agentkit.backend import ReplyStream, Request
 from agentkit.event import CitationsChecked, ReplyFinished, RunFinished, TextDelta, ToolFinished
 from agentkit.evidence.history import CITE
+from agentkit.evidence.ledger import Ledger, key_of
+from agentkit.evidence.source import Source
 from agentkit.hooks import Proceed, ToolCallRequest
 from agentkit.record import event_record, frame_of, result_record
 from agentkit.sessions import MemorySessions, SQLiteSessions
@@ -498,3 +500,74 @@ def test_with_ask_again_what_has_arrived_of_a_stopped_answer_is_kept() -> None:
     list(run)
     assert run.result is not None
     assert (run.result.stopped, run.result.output) == ("cancelled", "Oslo is the capital")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("https://zh.example.org/wiki/%E8%8C%B6", "https://zh.example.org/wiki/茶"),
+        ("https://e.example/a?q=%e8%8c%b6", "https://e.example/a?q=茶"),
+        ("https://e.example/%7Euser", "https://e.example/~user"),
+        ("https://e.example:443/a", "http://e.example/a"),
+        ("https://münchen.example/x", "https://xn--mnchen-3ya.example/x"),
+    ],
+)
+def test_an_address_is_one_however_its_characters_are_escaped(one: str, other: str) -> None:
+    # a browser copies it with escapes, and a model writes it without
+    assert key_of(one) == key_of(other)
+
+
+@pytest.mark.parametrize("other", ["a/b", "a%2fb?", "a%252Fb", "a%3Fb"])
+def test_an_escape_that_means_something_makes_another_address(other: str) -> None:
+    assert (key_of(f"https://e.example/{other}") == key_of("https://e.example/a%2Fb")) is (other == "a%2fb?")
+
+
+def _chapters() -> list[str]:
+    """Paragraphs of a book, in four of which a ship is lost."""
+    ships = ["Zebra", "Quince", "Marzipan", "Obsidian", "Walrus", "Ibex", "Yucca", "Fennel", "Gecko", "Papaya"]
+    fills = [
+        f"Chapter {place} tells of weather, ropes, anchors and the price of coal in harbours." for place in range(30)
+    ]
+    lost = [f"The {ship} was lost off the island in {1800 + place}." for place, ship in enumerate(ships)]
+    return [*fills, "The Tillamook lamp was replaced by an electric one in 1957, for 8,431 dollars.", *lost]
+
+
+def test_what_was_read_of_a_document_counts_however_often_it_is_searched_afterwards(tmp_path: Path) -> None:
+    # The passages that each search finds are texts of the same source: ten of them took the place of the whole.
+    (tmp_path / "book.txt").write_text("\n\n".join(_chapters()))
+    queries = [
+        {"query": [f"{ship} lost"]} for ship in ("Zebra", "Quince", "Walrus", "Ibex", "Yucca", "Fennel", "Gecko")
+    ]
+    calls: list[Any] = [("read_document", {"path": ["book.txt"], "goal": "The Tillamook lamp"})]
+    calls += [("search_documents", query) for query in queries]
+    answer = "The Tillamook lamp was replaced by an electric one in 1957, for 8,431 dollars [1]."
+    result = Agent(ScriptedBackend(*calls, answer), tools=documents(tmp_path, keep_index=False)).run("When?")
+    assert [each.verdict for each in result.citations] == ["supported"]
+    assert [len(each.texts) for each in result.sources] == [1]
+
+
+def test_of_a_book_that_is_too_long_to_be_kept_what_the_model_was_sent_is_compared(tmp_path: Path) -> None:
+    fills = [
+        f"Chapter {place} tells of weather, ropes and the price of coal. " + "wind " * 90 for place in range(1_200)
+    ]
+    (tmp_path / "book.txt").write_text("\n\n".join([*fills, _chapters()[30]]))
+    goals = ["What did the Tillamook lamp cost?", "Chapter 3", "Chapter 4", "Chapter 5", "Chapter 6", "Chapter 7"]
+    calls: list[Any] = [("read_document", {"path": ["book.txt"], "goal": goal}) for goal in goals]
+    answer = "The Tillamook lamp was replaced by an electric one in 1957, for 8,431 dollars [1]."
+    result = Agent(ScriptedBackend(*calls, answer), tools=documents(tmp_path, keep_index=False)).run("When?")
+    assert [each.verdict for each in result.citations] == ["supported"]
+
+
+def test_the_texts_of_a_source_that_are_kept_are_bounded() -> None:
+    ledger = Ledger()
+    for number in range(400):
+        ledger.note(Source(0, "a.txt", texts=(f"Version {number}. " + "x" * 100,)))
+    found = ledger.get(1)
+    assert found is not None
+    assert len(found.texts) == 200
+    assert found.texts[-1].startswith("Version 399.")
+    for number in range(12):
+        ledger.note(Source(0, "b.txt", texts=(f"{number} " + "y" * 400_000,)))
+    found = ledger.get(2)
+    assert found is not None
+    assert len(found.texts) == 8

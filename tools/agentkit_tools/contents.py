@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agentkit.retrieval import PassageTables, Query, Way, content_words, cover, fused
+from agentkit_tools.page_marks import PAGE
 from agentkit_tools.vectors import VectorTable
 
 RANK = 60
@@ -81,7 +82,9 @@ class Contents:
     def document(self, path: str) -> Document | None:
         """The document at a path as in a hit; None when there is none."""
         row = self._database.execute("SELECT id, title FROM file WHERE path = ? AND why IS NULL", (path,)).fetchone()
-        return None if row is None else Document(path, row[1], "".join(passages_of(self._database, row[0])).strip())
+        if row is None:
+            return None
+        return Document(path, row[1], "".join(passages_of(self._database, row[0])).strip(" \t\n"))  # pages are counted
 
     def unread(self) -> dict[str, str]:
         """Why a file could not be read, by its path, in their order."""
@@ -141,4 +144,4 @@ def _hit(database: sqlite3.Connection, file: int, passage: int | None) -> Hit:
     path, title = database.execute("SELECT path, title FROM file WHERE id = ?", (file,)).fetchone()
     which: tuple[str, Any] = ("file = ? ORDER BY id LIMIT 1", file) if passage is None else ("id = ?", passage)
     row = database.execute(f"SELECT text FROM passage WHERE {which[0]}", (which[1],)).fetchone()
-    return Hit(path, title, row[0].strip() if row else "")
+    return Hit(path, title, row[0].replace(PAGE, "").strip() if row else "")

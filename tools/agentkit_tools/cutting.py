@@ -1,12 +1,13 @@
 """Cuts a long text to its most relevant passages."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
 from agentkit import Context
 from agentkit.retrieval import PassageIndex, content_words, cover, sentence_ends, sentences
+from agentkit_tools.page_marks import PAGE, page_line, with_page_lines
 from agentkit_tools.reader_process import LARGE, in_reader_process
 
 PASSAGE = 1_200
@@ -14,6 +15,10 @@ PASSAGE = 1_200
 
 HEADINGS = 300
 """Maximum length of the headings kept with the paragraph below them, in characters."""
+
+MAX_NOTES = 3
+"""Notes at the end of a text that are kept."""
+_NOTE = re.compile(r"\[… [^\n\[\]]{1,300}\]")
 
 WHOLE = 0.45
 """How much of a cut text is whole passages; in the rest, passages that match less are cut to their best sentences, so
@@ -34,6 +39,7 @@ def passages_of(text: str) -> list[str]:
         passage = each.strip()
         is_row = passage.startswith("|") and not _HEAD_OF_TABLE.match(passage)
         if passage:
+            passage = passage.replace(PAGE, "")
             passages.append(f"{head}\n{passage}" if head and is_row else passage)
         if each[len(each.rstrip()) :].count("\n") > 1:  # the paragraph ends
             head = ""
@@ -104,9 +110,12 @@ def _ends_of(head: str) -> Iterator[int]:
 
 def cut_to_goal(text: str, goal: str, max_chars: int) -> str:
     """Returns the whole text if it has at most `max_chars` characters, else what matches the goal best, in its original
-    order, with a note on what was omitted: the best passages, and of the next ones the sentences that match."""
+    order, with a note on what was omitted: the best passages, and of the next ones the sentences that match. What its
+    reader has noted at its end is kept. Pages have a line with their number before them."""
     if len(text) <= max_chars:
-        return text
+        return with_page_lines(text)
+    length = len(text)
+    text, notes = _without_notes(text)
     passages = passages_of(text) or [""]
     with PassageIndex(passages) as index:
         ranked = index.best(goal, least_share=0)
@@ -114,8 +123,39 @@ def cut_to_goal(text: str, goal: str, max_chars: int) -> str:
     omitted = len(passages) - len(kept)
     characters = max(0, sum(len(passage) for passage in passages) - sum(len(passage) for passage in kept.values()))
     why = "that match the goal less" if ranked else "(no passage matches the goal: this is the beginning)"
-    note = f"[… {omitted:,} passages {why} were omitted: {characters:,} of {len(text):,} characters]"
-    return "\n\n".join([*(kept[number] for number in sorted(kept)), note])
+    note = f"[… {omitted:,} passages {why} were omitted: {characters:,} of {length:,} characters]"
+    return "\n\n".join([*_in_order(kept, text), note, *notes])
+
+
+def _without_notes(text: str) -> tuple[str, list[str]]:
+    """A text, and the notes at its end by which its reader says what of a document it has not read."""
+    notes: list[str] = []
+    while len(notes) < MAX_NOTES and _NOTE.fullmatch(last := text[text.rfind("\n\n") + 2 :]) and "\n\n" in text:
+        notes.insert(0, last)
+        text = text[: text.rfind("\n\n")]
+    return text, notes
+
+
+def _in_order(kept: Mapping[int, str], text: str) -> Iterator[str]:
+    """Yield what is kept, with the number of its page before what is the first of a page."""
+    pages = _pages_of(text) if PAGE in text else []
+    page = 0
+    for number in sorted(kept):
+        if pages and pages[number] != page:
+            page = pages[number]
+            yield page_line(page)
+        yield kept[number]
+
+
+def _pages_of(text: str) -> list[int]:
+    """The page of each passage of a text: that of its last line, since a heading may stand at the end of a page."""
+    pages: list[int] = []
+    page = 1
+    for each in split_into_passages(text):
+        if each.strip():
+            pages.append(page + each.rstrip().count(PAGE))
+        page += each.count(PAGE)
+    return pages
 
 
 def cut_for(text: str, goal: str, max_chars: int, context: Context[Any]) -> str:

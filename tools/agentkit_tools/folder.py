@@ -36,7 +36,9 @@ from agentkit_tools.results import (
     no_results,
     over_limit,
     shortened,
+    source_of,
 )
+from agentkit_tools.several_folders import SeveralFolders, names_of
 from agentkit_tools.unreadable import NotNowError, UnreadableError
 from agentkit_tools.vectors import Meaning
 
@@ -46,11 +48,14 @@ SNIPPET = 300
 MAX_NOTES = 5
 """Maximum number of unreadable files named in a result."""
 
+Files = Folder | SingleFile | SeveralFolders
+"""What is searched."""
+
 NO_TEXT = "(the document has no text)"
 
 
 def documents(
-    folder: str | Path,
+    folder: str | Path | Sequence[str | Path],
     *,
     results: int = 8,
     max_bytes: int = 20_000_000,
@@ -60,7 +65,8 @@ def documents(
 ) -> list[Tool[Any, Any]]:
     """Returns two tools for a folder of documents, or for one document: `search_documents` and `read_document`.
 
-    folder: searched with all its subfolders; or a file, which is the only document then. Left out of a folder are
+    folder: searched with all its subfolders; or a file, which is the only document then; or several of these, which are
+    searched as one, and with whose names the paths of documents begin. Left out of a folder are
     hidden files and folders, what a .gitignore in it names, environments, caches and builds, and links that lead out of
     it. docs/tools.md says which kinds of files are read. results: maximum number of documents found per query.
     max_bytes: larger files are skipped. max_characters:
@@ -73,18 +79,21 @@ def documents(
     Raises ConfigurationError when the folder or file does not exist or can't be read, or the name of the embeddings
     names no model.
     """
-    if not isinstance(folder, str | os.PathLike):
-        raise ConfigurationError(
-            f"documents({folder!r:.80}): pass the path of one folder or file; tools for a second one get names of "
-            "their own by tool.replace(name=...)"
-        )
+    given = [folder] if isinstance(folder, str | os.PathLike) else folder
+    if not (isinstance(given, list | tuple) and given and all(isinstance(each, str | os.PathLike) for each in given)):
+        raise ConfigurationError(f"documents({folder!r:.80}): pass the path of a folder or file, or a list of paths")
+    roots = tuple(dict.fromkeys(map(_root, given)))
+    found = embedder(embeddings) if isinstance(embeddings, str) else embeddings
+    tools = _Documents(roots, results, max_bytes, max_characters, keep_index, found)
+    return [tools.search_documents, tools.read_document]
+
+
+def _root(folder: str | Path) -> Path:
     root = Path(os.path.expanduser(folder))  # "~" stays where there is no home directory: there is no such folder
     wrong = "no folder is named" if folder == "" else _unusable(root)
     if wrong:
         raise ConfigurationError(f"documents({str(folder)!r}): {wrong}")
-    found = embedder(embeddings) if isinstance(embeddings, str) else embeddings
-    tools = _Documents(root.absolute(), results, max_bytes, max_characters, keep_index, found)
-    return [tools.search_documents, tools.read_document]
+    return root.absolute()
 
 
 def _unusable(root: Path) -> str:
@@ -105,10 +114,10 @@ def _unusable(root: Path) -> str:
 
 @dataclass(frozen=True)
 class _Target:
-    """The folder or the file that a path leads to, and the index of its documents."""
+    """What paths lead to, and the index of its documents."""
 
-    root: str
-    folder: Folder | SingleFile
+    roots: tuple[str, ...]
+    folder: Files
     library: Library
 
 
@@ -116,10 +125,16 @@ class _Documents:
     """The two tools."""
 
     def __init__(
-        self, root: Path, results: int, max_bytes: int, max_characters: int, keep: bool, embedder: Embedder | None
+        self,
+        roots: tuple[Path, ...],
+        results: int,
+        max_bytes: int,
+        max_characters: int,
+        keep: bool,
+        embedder: Embedder | None,
     ) -> None:
-        self._options = (root, results, max_bytes, max_characters, keep, embedder)
-        self._root = root
+        self._options = (roots, results, max_bytes, max_characters, keep, embedder)
+        self._roots = roots
         self._results = results
         self._max_bytes = max_bytes
         self._max_characters = max_characters
@@ -136,15 +151,22 @@ class _Documents:
     def _current(self) -> _Target:
         """What the folder is now: where it is a link, it may lead elsewhere since. Raises ToolError when it is gone."""
         try:
-            root = os.path.realpath(self._root, strict=True)
+            roots = tuple(os.path.realpath(each, strict=True) for each in self._roots)
         except OSError as error:
             raise unreadable(error) from None
         target = self._target
-        if target is None or target.root != root:
-            folder = SingleFile(Path(root), self._root.name) if os.path.isfile(root) else Folder(Path(root))
-            at = cache_file(Path(root)) if self._keeps else None
-            target = self._target = _Target(root, folder, Library(folder.states, partial(self._text, folder), at))
+        if target is None or target.roots != roots:
+            folder = _files_of(self._roots, roots)
+            at = cache_file(Path("\n".join(roots))) if self._keeps else None
+            target = self._target = _Target(roots, folder, Library(folder.states, partial(self._text, folder), at))
         return target
+
+    def _beginnings(self, target: _Target) -> dict[str, str]:
+        """With what a path may begin that a model writes, and what stands there in the path of a hit."""
+        is_file = isinstance(target.folder, SingleFile)
+        names = [f"{each}/" for each in names_of(self._roots)] if len(self._roots) > 1 else [""]
+        given = zip([*self._roots, *map(Path, target.roots)], [*names, *names], strict=True)
+        return {f"{(root.parent if is_file else root).as_posix()}/": name for root, name in given}
 
     @tool(
         read_only=True,
@@ -221,8 +243,7 @@ class _Documents:
     def _read_all(self, paths: Sequence[str], goal: str, context: Context[Any]) -> str:
         """Returns the documents at these paths, each cut to `max_characters`. Raises ToolError if none exist."""
         target = self._current()
-        is_file = isinstance(target.folder, SingleFile)
-        roots = [(each.parent if is_file else each).as_posix() for each in (self._root, Path(target.root))]
+        roots = self._beginnings(target)
         with target.library.refreshed(context) as contents:
             found = [(path, _document(path, roots, contents)) for path in paths[:MAX_SOURCES]]
             missing = [_unknown(path, contents) for path, document in found if document is None]
@@ -235,10 +256,10 @@ class _Documents:
 
     def _block(self, document: Document, goal: str, context: Context[Any], sources: Context[Any]) -> str:
         text = cut_for(document.text, goal, self._max_characters, context) or NO_TEXT
-        number = sources.source(document.path, document.title, document.text)
+        number = source_of(sources, document.path, document.title, document.text, text)
         return block(number, document.path, document.title, text)
 
-    def _text(self, folder: Folder | SingleFile, path: str, state: State, context: Context[Any]) -> FileText:
+    def _text(self, folder: Files, path: str, state: State, context: Context[Any]) -> FileText:
         if not can_be_shown(path):
             raise UnreadableError("its name contains unprintable characters")
         content = b"" if state[1] > self._max_bytes else content_of(folder.file(path), self._max_bytes)
@@ -248,15 +269,26 @@ class _Documents:
         return replace(found, title=shortened(found.title, TITLE) or path)
 
 
-def _as_in_hits(path: str, roots: Sequence[str]) -> str:
-    """The path as a search returns it. It is only looked up, never opened. roots: what it may begin with."""
+def _files_of(given: Sequence[Path], roots: Sequence[str]) -> Files:
+    """The files of the folders, or of one. given: as their user names them. roots: where they are."""
+    parts = [
+        SingleFile(Path(root), named.name) if os.path.isfile(root) else Folder(Path(root))
+        for named, root in zip(given, roots, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else SeveralFolders(dict(zip(names_of(given), parts, strict=True)))
+
+
+def _as_in_hits(path: str, roots: Mapping[str, str]) -> str:
+    """The path as a search returns it. It is only looked up, never opened. roots: what it may begin with, and what
+    stands there instead."""
     found = path.strip().replace("\\", "/")
-    for root in roots:
-        found = found.removeprefix(f"{root}/")
+    for root, name in roots.items():
+        if found.startswith(root):
+            found = name + found.removeprefix(root)
     return found.removeprefix("./")
 
 
-def _document(path: str, roots: Sequence[str], contents: Contents) -> Document | None:
+def _document(path: str, roots: Mapping[str, str], contents: Contents) -> Document | None:
     """The document at a path, or the only one that can be meant by it: a model writes plain spaces and composed
     letters, what stood around a path in a result, or only the name or the title of a file. roots: what the path may
     begin with."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from agentkit.retrieval import PassageTables
 from agentkit_tools.vectors import VectorTable, transaction
 
-VERSION = 7
+VERSION = 8
 """The version of the tables; an index of another version is made anew."""
 
 WAIT = 60.0

@@ -17,6 +17,7 @@ from agentkit_tools.page.main_text import main_blocks
 from agentkit_tools.page.pdf import pdf_text
 from agentkit_tools.page.stand_ins import embedded_documents, text_instead, title_instead
 from agentkit_tools.page.tree import TooDeepError, cleaned, parsed
+from agentkit_tools.page_marks import PAGE
 from agentkit_tools.reader_process import LARGE, NO_RUN, in_reader_process
 from agentkit_tools.unreadable import UnreadableError
 
@@ -50,12 +51,23 @@ def readable(page: Page, context: Context[Any] = NO_RUN) -> Readable:
     memory; ToolError when the run ends before it is read.
     """
     found = _readable(page, context)
+    return plain(found) if not is_read_as_pdf(page) else plain_pages(found)
+
+
+def plain(found: Readable) -> Readable:
+    """A text as it is read from a file, with plain line ends and without control characters."""
     return Readable(_plain(found.title), _plain(found.text).strip("\n"))
+
+
+def plain_pages(found: Readable) -> Readable:
+    """The same for a text with form feeds between its pages, which are kept."""
+    pages = map(_plain, found.text.split(PAGE))
+    return Readable(_plain(found.title), PAGE.join(pages).strip("\n"))
 
 
 def _readable(page: Page, context: Context[Any]) -> Readable:
     kind = page.content_type
-    if is_pdf(page.content) or kind == "application/pdf":
+    if is_read_as_pdf(page):
         return Readable(*in_reader_process(pdf_text, page.content, size=len(page.content), context=context))
     if kind in ("text/html", "application/xhtml+xml") or (not kind and _looks_like_html(page.content)):
         if len(page.content) > LARGE or page.content.count(b"<") > MAX_TAGS:
@@ -79,6 +91,11 @@ _CONTROLS = re.compile("[\x00-\x08\x0e-\x1a\x1c-\x1f\ufffd]")
 
 def _html_page(page: Page) -> Readable:
     return html_text(page.text, page.url)
+
+
+def is_read_as_pdf(page: Page) -> bool:
+    """Whether a page is a PDF by its content or by its type."""
+    return is_pdf(page.content) or page.content_type == "application/pdf"
 
 
 def is_pdf(content: bytes) -> bool:

@@ -3,12 +3,15 @@ backend. Only the tools themselves write lines that begin with "source:"; quoted
 
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from agentkit import ToolError
+from agentkit import Context, ToolError
 
 MAX_QUERIES = 8
 MAX_SOURCES = 8
 """Maximum number of pages or documents read by one call."""
+KEPT = 500_000
+"""Characters of a text that a run keeps for the check of citations (agentkit/evidence/ledger.py)."""
 QUERY = 500
 TITLE = 200
 SNIPPET = 500
@@ -22,6 +25,17 @@ def checked_queries(query: Iterable[str]) -> list[str]:
     if not lines:
         raise ToolError("query is empty: provide at least one search query.")
     return list(lines)
+
+
+def source_of(
+    context: Context[Any], address: str, title: str, text: str, passages: str, also: Iterable[str] = ()
+) -> int:
+    """Adds what was read to the sources of a run and returns its number. passages: the part of the text that the model
+    is sent, which is kept beside a text that is too long to be kept whole: the answer is from there."""
+    number = context.source(address, title, text, also=also)
+    if len(text) > KEPT and passages:
+        context.source(address, title, passages)
+    return number
 
 
 def hit(number: int, title: str, source: str, snippet: str) -> str:

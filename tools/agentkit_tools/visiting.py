@@ -10,6 +10,7 @@ from agentkit import Agent, Context, FetchError, Page, Tool, ToolError, fetch, t
 from agentkit.errors import ConfigurationError, StatusError
 from agentkit_tools.as_meant import addresses_in
 from agentkit_tools.cutting import cut_for
+from agentkit_tools.for_subscribers import NOTE, may_be_a_beginning
 from agentkit_tools.index_file import cache_folder
 from agentkit_tools.page_files import page_text
 from agentkit_tools.page_reader import LIMITS, SECONDS, PageReader
@@ -17,11 +18,12 @@ from agentkit_tools.page_text import Readable, readable
 from agentkit_tools.parallel import in_parallel
 from agentkit_tools.politeness import Visit
 from agentkit_tools.reader_process import NO_RUN, numbering
-from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit
+from agentkit_tools.results import MAX_SOURCES, block, combined, over_limit, source_of
 from agentkit_tools.unreadable import UnreadableError
 from agentkit_tools.walls import HEAD, wall_of
 
 DESCRIPTION = "Read web pages. Long pages are reduced to the passages that match the goal."
+HTML = ("text/html", "application/xhtml+xml", "")
 READING = 50.0
 """Seconds allowed for parsing, in addition to the time for fetching: a huge page must not delay the others."""
 
@@ -94,8 +96,11 @@ class _Visitor:
         notes = [f"[… the page is longer than {self.max_bytes:,} bytes and was truncated]"] if page.truncated else []
         if page.incomplete:
             notes.append("[… the page was broken off or damaged on its way: this is what could be read of it]")
-        shown = "\n\n".join([self._text(page, found, goal, context), *notes])
-        return _Read(page.url, found.title, found.text, shown)
+        if page.content_type in HTML and may_be_a_beginning(_beginning(page.content), found.text):
+            notes.append(NOTE)
+        text = self._text(page, found, goal, context)
+        shown = "\n\n".join([text, *notes])
+        return _Read(page.url, found.title, found.text, shown, text if self.reader is None else "")
 
     def _text(self, page: Page, found: Readable, goal: str, context: Context) -> str:
         if self.reader is not None and found.text:
@@ -110,12 +115,13 @@ class _Visitor:
 
 @dataclass(frozen=True)
 class _Read:
-    """A page that was read. shown: what the model is sent of its text."""
+    """A page that was read. shown: what the model is sent. passages: what that has of the page's own text."""
 
     url: str
     title: str
     text: str
     shown: str
+    passages: str
 
 
 class _WallError(UnreadableError):
@@ -125,7 +131,7 @@ class _WallError(UnreadableError):
 def _without_walls(page: Page, context: Context[Any]) -> Readable:
     """Returns the text of a page. Raises UnreadableError when there is none, or something else in its place."""
     found = page_text(page, context)
-    if page.content_type not in ("text/html", "application/xhtml+xml", ""):
+    if page.content_type not in HTML:
         return found
     wall = wall_of(page.headers, replace(page, content=_beginning(page.content)).text, found.title, found.text)
     if wall:
@@ -146,7 +152,7 @@ def _shown(addresses: Sequence[str], pages: Sequence[_Read | Exception], context
         if isinstance(page, Exception):
             failed.append(_reason(address, page))
             continue
-        number = context.source(page.url, page.title, page.text, also=[address])
+        number = source_of(context, page.url, page.title, page.text, page.passages, [address])
         blocks.setdefault((number, page.shown), block(number, page.url, page.title, page.shown))
     if not blocks:
         raise ToolError(" ".join(failed))

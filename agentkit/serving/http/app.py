@@ -228,7 +228,7 @@ def check_of(settings: HttpSettings, backend: Backend, url: str | None, has_tool
 
 def tools_of(settings: HttpSettings) -> tuple[AnyTool, ...]:
     """Return the agent's tools. Raises ConfigurationError."""
-    named = named_tools(settings.agentkit_tools, settings.agentkit_docs or None)
+    named = named_tools(settings.agentkit_tools, (settings.agentkit_docs or "").splitlines() or None)
     return (*named, *mcp_servers(settings.agentkit_mcp))
 
 

@@ -27,6 +27,7 @@ class CitationOut(BaseModel):
     quote: str = Field(default="", description="The passage of the source that is nearest to the sentence.")
     span: tuple[int, int] | None = Field(default=None, description="Where the passage stands in the source's text.")
     reason: str = Field(default="", description="Why the sentence is not supported, in a few words.")
+    page: int | None = Field(default=None, description="The page on which the passage begins, of a source with pages.")
 
 
 class SourceOut(BaseModel):

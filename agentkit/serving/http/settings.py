@@ -54,7 +54,9 @@ class HttpSettings(BaseSettings):
     agentkit_model: str | None = Field(default=None, description="provider:model[@url]; replaces llm_server_url.")
     agentkit_tools: Names = Field(default=(), description="Tools by name or as module:name, comma-separated.")
     agentkit_hooks: Names = Field(default=(), description="Hooks by name or as module:name, comma-separated.")
-    agentkit_docs: str | None = Field(default=None, description="Folder of documents that the agent can search.")
+    agentkit_docs: str | None = Field(
+        default=None, description="Folder of documents that the agent can search, or several, one a line."
+    )
     agentkit_mcp: Names = Field(
         default=(),
         description="MCP servers, one a line: a file of servers (mcp.json), or the command or address of one.",

@@ -43,6 +43,20 @@ def without_hidden(package: Package, content: Any) -> Any:
     return content
 
 
+def name_hidden_sheets(content: Any) -> None:
+    """Say in the names of hidden sheets that they are: many workbooks keep their data there, so they are read."""
+    hidden = {
+        attribute(style, "name")
+        for style in _styles(content)
+        if (said := child(style, "table-properties")) is not None and attribute(said, "display") == "false"
+    }
+    for table in content.iter("{*}table") if hidden else ():
+        parent = table.getparent()
+        if parent is not None and parent.tag.endswith("}spreadsheet") and attribute(table, "style-name") in hidden:
+            key = next((key for key in table.attrib if key.endswith("}name")), "name")
+            table.set(key, f"{table.get(key, 'Table')} (hidden sheet)")
+
+
 def _styles(root: Any) -> Iterator[Any]:
     for group in children(root, "automatic-styles", "styles"):
         yield from children(group, "style")

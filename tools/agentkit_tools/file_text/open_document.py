@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from agentkit_tools.file_text.form import FileText, joined, one_line, row_line
-from agentkit_tools.file_text.hidden_styles import without_hidden
+from agentkit_tools.file_text.hidden_styles import name_hidden_sheets, without_hidden
 from agentkit_tools.file_text.links import linked
 from agentkit_tools.file_text.package import Package, attribute, child, children, descendants, local, number_in
 from agentkit_tools.file_text.tables import table_text
@@ -25,7 +25,9 @@ def read_open_document(path: str, content: bytes) -> FileText:
     package = Package(content)
     if next(descendants(package.xml("meta-inf/manifest.xml"), "encryption-data"), None) is not None:
         raise UnreadableError("it is encrypted")
-    body = child(without_hidden(package, package.xml("content.xml")), "body")
+    content_root = without_hidden(package, package.xml("content.xml"))
+    name_hidden_sheets(content_root)
+    body = child(content_root, "body")
     if body is None:
         raise UnreadableError("it is damaged")
     title = child(package.xml("meta.xml"), "meta", "title")

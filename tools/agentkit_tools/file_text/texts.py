@@ -5,9 +5,11 @@ import unicodedata
 from typing import Any
 
 from agentkit import Context, Page
+from agentkit_tools import reader_process
 from agentkit_tools.file_text.form import FileText, of_page
-from agentkit_tools.page_text import Readable, readable
-from agentkit_tools.reader_process import NO_RUN
+from agentkit_tools.page.pdf import OF_A_BOOK, pdf_text
+from agentkit_tools.page_text import Readable, plain_pages, readable
+from agentkit_tools.reader_process import NO_RUN, in_reader_process
 from agentkit_tools.unreadable import UnreadableError
 
 HEAD = 20_000
@@ -29,8 +31,11 @@ def read_page(path: str, content: bytes) -> FileText:
 
 
 def read_pdf(path: str, content: bytes, context: Context[Any] = NO_RUN) -> FileText:
-    """A PDF. context: the run for which it is read."""
-    return of_page(readable(Page(path, 200, "application/pdf", None, content), context))
+    """A PDF, which may be a book. context: the run for which it is read."""
+    read = in_reader_process(
+        pdf_text, content, *OF_A_BOOK, size=len(content), context=context, seconds=reader_process.FILE_SECONDS
+    )
+    return of_page(plain_pages(Readable(*read)))
 
 
 def decoded(path: str, content: bytes) -> str:

@@ -125,7 +125,7 @@ def _shown(turn: TurnOut) -> TurnOut:
 def _without_text(citation: CitationOut) -> CitationOut:
     """A citation without what a tool has read; where the source is a file or the like, without its path."""
     address = citation.address if _WEB.match(citation.address) else ""
-    return citation.model_copy(update={"address": address, "quote": "", "span": None, "reason": ""})
+    return citation.model_copy(update={"address": address, "quote": "", "span": None, "reason": "", "page": None})
 
 
 @public.post(
