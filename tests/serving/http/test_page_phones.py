@@ -111,3 +111,29 @@ def test_a_search_does_not_wait_for_the_end_of_a_word_on_android(service: Servic
     playwright.expect(page.locator("#sessions li")).to_have_count(1)
     playwright.expect(page.locator("#found")).to_have_text("1 found")
     context.close()
+
+
+def test_a_finger_leaves_the_end_of_an_answer_that_arrives(service: Service, phone: Any) -> None:
+    """danny-avila/LibreChat#983: a finger begins with some pixels, from which each piece of the answer led back."""
+    for number in range(5):
+        talk(service, "tides", f"markdown {number}")
+    phone.goto(f"{service.url}/#tides")
+    answered(phone, 5)
+    ask(phone, "endless", on_phone=True)
+    playwright.expect(phone.locator(".assistant").last).to_contain_text("word20")
+    log = phone.locator("#log")
+    to_go = "(log) => log.scrollHeight - log.scrollTop - log.clientHeight"
+    assert log.evaluate(to_go) < 2
+    client = phone.context.new_cdp_session(phone)
+    client.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": 180, "y": 200}]})
+    for step in range(30):
+        point = {"x": 180, "y": 200 + 5 * step}
+        client.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        phone.wait_for_timeout(20)
+    client.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert log.evaluate(to_go) > 100
+    phone.get_by_role("button", name="To the end").tap()
+    phone.wait_for_timeout(500)
+    assert log.evaluate(to_go) < 2
+    phone.get_by_role("button", name="Stop").tap()
+    answered(phone, 6)
