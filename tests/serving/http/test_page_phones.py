@@ -137,3 +137,15 @@ def test_a_finger_leaves_the_end_of_an_answer_that_arrives(service: Service, pho
     assert log.evaluate(to_go) < 2
     phone.get_by_role("button", name="Stop").tap()
     answered(phone, 6)
+
+
+def test_the_box_is_wide_enough_with_large_letters(service: Service, phone: Any) -> None:
+    """WCAG 1.4.4, zooniverse/front-end-monorepo#7053: one letter of twice the size had room in a line of the box."""
+    phone.goto(service.url)
+    narrow = phone.locator("#message").bounding_box()
+    assert narrow["width"] > 150
+    assert abs(narrow["y"] - phone.locator("#send").bounding_box()["y"]) < 2  # in one row, with usual ones
+    phone.evaluate("document.documentElement.style.fontSize = '200%'")
+    assert phone.locator("#message").bounding_box()["width"] > 150
+    playwright.expect(phone.locator("#send")).to_be_in_viewport(ratio=1)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 360
