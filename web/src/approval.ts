@@ -30,6 +30,16 @@ export class ApprovalView {
     if (calls.length > 1) this.root.append(element("p", "hint", t.allDecided));
   }
 
+  /** What is told of it to those who listen. */
+  get heard(): string {
+    return this.approval.calls
+      .map(({ name, question }) => {
+        const [before, behind] = question ? t.asks : t.wantsToRun;
+        return visible(`${before}${name}${behind}${question ? `: ${question.text}` : ""}`);
+      })
+      .join("\n");
+  }
+
   private take(call: PendingCall, decision: Decision): void {
     this.decisions.set(call.id, decision);
     if (this.decisions.size < this.approval.calls.length) return;

@@ -1,3 +1,4 @@
+import { tell } from "./told";
 import { t } from "./words";
 
 const TOLD_MILLISECONDS = 2_000;
@@ -29,5 +30,6 @@ function copiedBySelection(text: string): boolean {
 /** Copy a text for the button to copy that was pressed, which says for a moment whether it is. */
 export async function copiedFor(pressed: HTMLElement, text: string): Promise<void> {
   pressed.textContent = (await copied(text)) ? t.copied : t.notCopied;
+  tell(pressed.textContent);
   setTimeout(() => (pressed.textContent = t.copy), TOLD_MILLISECONDS);
 }

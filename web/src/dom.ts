@@ -33,3 +33,14 @@ export function iconButton(sign: string, label: string, act: () => void): HTMLBu
   made.title = label;
   return made;
 }
+
+/** Give an element these children in this order; those that are in their places are not touched. */
+export function arrange(parent: HTMLElement, children: HTMLElement[]): void {
+  const kept = new Set<Element>(children);
+  for (const each of [...parent.children]) if (!kept.has(each)) each.remove();
+  let next = parent.firstElementChild;
+  for (const child of children) {
+    if (child === next) next = next.nextElementSibling;
+    else parent.insertBefore(child, next);
+  }
+}

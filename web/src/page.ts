@@ -48,6 +48,7 @@ const conversation = new Conversation(api, at("log"), {
   },
   sent: (session, id) => {
     composer.noteSent(session, id);
+    sidebar.keep(session);
     tellTabs(session);
     if (!isShared) void sidebar.load(true); // it is in the list from now on, also if another conversation is opened
   },
@@ -84,6 +85,8 @@ const sidebar = new Sidebar(api, leaving, {
   listed: (session) => conversation.noteListed(session),
   open: (session) => void open(session),
   startNew: () => void open(newId(), true),
+  missing: () => void leaveGone(),
+  gone: tellTabs,
   showError,
   title: () => about.title,
   canShare: () => about.canShare,
@@ -105,6 +108,15 @@ async function show(id: string, isNew = false): Promise<void> {
   sidebar.tellListed();
   await opened;
   if (conversation.id === id && conversation.isEmpty) about.show();
+}
+
+/** Where the conversation that is shown was deleted elsewhere, begin a new one: a message in it would be answered as its first. */
+async function leaveGone(): Promise<void> {
+  if (!(await conversation.isGone())) return;
+  const id = newId();
+  composer.move(id);
+  await open(id, true);
+  showProblem(t.goneElsewhere);
 }
 
 function startNew(): void {
@@ -144,6 +156,11 @@ askForKeys(() => {
   void sidebar.load().then((isThere) => isThere && void conversation.open(conversation.id));
 });
 at("stop").addEventListener("click", () => conversation.stop());
+// The address names a conversation: "#message" of the link would be one.
+document.querySelector(".skip")!.addEventListener("click", (event) => {
+  event.preventDefault();
+  at(isShared ? "log" : "message").focus();
+});
 at("new").addEventListener("click", startNew);
 at("theme").addEventListener("click", switchTheme);
 listenToKeys({
@@ -157,6 +174,8 @@ copyFormulasAsLatex();
 onRoute(() => void follow());
 if (!isShared) {
   onTold((session) => {
+    sidebar.keep(session);
+    if (document.hidden) return;
     void sidebar.load(true);
     if (session === conversation.id) void conversation.catchUp();
   });

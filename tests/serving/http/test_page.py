@@ -122,7 +122,7 @@ def test_a_conversation_streams_and_is_restored_after_a_reload(service: Service,
     assert "tokens" in page.locator(".usage").inner_text()
     ask(page, "markdown please")
     answered(page, 2)
-    assert page.locator(".assistant h2").inner_text() == "Head"
+    assert page.locator(".said h2").inner_text() == "Head"
     assert page.locator(".assistant li").count() == 2
     assert page.locator(".assistant td").count() == 2
     item = page.locator("#sessions .open")

@@ -42,6 +42,9 @@ export class Attached {
       input.value = ""; // the same file can be chosen again
       void this.add(files);
     });
+    addEventListener("beforeunload", (event) => {
+      if (!this.isEmpty || this.isReading) event.preventDefault(); // the browser keeps no files: it asks
+    });
     takeDropped(document.querySelector("main")!, (files) => void this.add(files));
   }
 

@@ -9,6 +9,8 @@ import { draftOf, editedIn, editOf, keepDraft, keepEdit, type Sent } from "./dra
 import { EnterKey, isPhone } from "./enter_key";
 
 const MAX_REMEMBERED = 50;
+/** Whether the browser makes a field as high as its text. To measure it lays the whole conversation out, with each key. */
+const SIZES_ITSELF = CSS.supports("field-sizing", "content");
 /** sent: it was sent as it is, and was not answered. Sent again, it has the same id. */
 type Written = Pick<Message, "text" | "images" | "attachments"> & { sent?: Sent };
 
@@ -85,6 +87,14 @@ export class Composer {
     this.session = session;
     this.unsent = undefined;
     this.restore(this.draftOf(session));
+  }
+
+  /** Show a conversation in the place of one that is gone, and go on writing in it. */
+  move(session: string): void {
+    const there = this.editing ? joined(this.now(), this.aside ?? NOTHING) : this.now();
+    const { text, images, attachments } = there;
+    this.open(session);
+    this.restore({ text, images, attachments });
   }
 
   /** What is written of a conversation that is not shown. */
@@ -240,6 +250,7 @@ export class Composer {
     else if (field.value || !unsent) keepDraft(this.session, stored(this.now()));
     else keepDraft(this.session, stored({ ...unsent, sent: unsent }));
     field.dir = field.value ? "auto" : "";
+    if (SIZES_ITSELF) return;
     field.style.height = "auto";
     field.style.height = `${Math.min(field.scrollHeight + 2, innerHeight / 3)}px`;
   }

@@ -5,6 +5,7 @@ import { summaryOf } from "../citations";
 import { button, element } from "../dom";
 import { MarkdownView } from "../markdown/view";
 import { pretty, visible } from "../texts";
+import { tell } from "../told";
 import { language, t } from "../words";
 import { imageView } from "./question_view";
 
@@ -27,11 +28,12 @@ export class AnswerView {
   /** How many parts are from before the run that goes on. */
   private before = 0;
   private isGoingOn = false;
+  private wasStopped = false;
 
   constructor(private readonly decide?: Decide) {
     this.root.setAttribute("aria-label", t.answer);
-    this.root.setAttribute("aria-busy", "true");
-    this.root.append(this.body);
+    this.root.dataset["arriving"] = "";
+    this.root.append(element("h2", "unseen", t.answer), this.body);
   }
 
   take(frame: Frame): void {
@@ -54,7 +56,7 @@ export class AnswerView {
     this.text = this.thoughts = this.waiting = undefined;
     this.written = "";
     this.citations = [];
-    this.root.setAttribute("aria-busy", "true");
+    this.root.dataset["arriving"] = "";
     if (wasCut) this.body.append(element("p", "hint", t.beginningCut));
   }
 
@@ -67,7 +69,7 @@ export class AnswerView {
   tell(words: string): void {
     this.note?.remove();
     this.note = element("p", "note", words);
-    this.note.setAttribute("role", "status");
+    tell(words);
     this.root.append(this.note);
   }
 
@@ -157,7 +159,7 @@ export class AnswerView {
     this.endText();
     this.before = this.body.childElementCount;
     this.waiting = undefined;
-    this.root.setAttribute("aria-busy", "true");
+    this.root.dataset["arriving"] = "";
   }
 
   private endText(): void {
@@ -177,7 +179,8 @@ export class AnswerView {
   finish(usage: Usage | null | undefined, stopped: string): void {
     if (stopped === "approval") return this.end();
     const parts = usage ? partsOf(usage) : [];
-    if (stopped === "cancelled") parts.push(t.stopped);
+    this.wasStopped = stopped === "cancelled";
+    if (this.wasStopped) parts.push(t.stopped);
     else if (stopped && stopped !== "answer") parts.push(t.endedBy(stopped));
     if (parts.length) this.body.append(element("footer", "usage", parts.join(" · ")));
     this.end();
@@ -213,7 +216,19 @@ export class AnswerView {
     this.note?.remove();
     this.isGoingOn = false;
     this.endText();
-    this.root.removeAttribute("aria-busy");
+    delete this.root.dataset["arriving"];
+  }
+
+  /** What is told of it to those who listen: what was said behind the last call, or what waits for a decision. */
+  get heard(): string {
+    if (this.waiting) return this.waiting.heard;
+    const said = [...this.body.children].slice(this.before).filter((part) => part.matches(".said")).at(-1);
+    const blocks = [...(said?.children ?? [])].map((block) => {
+      const text = block.cloneNode(true) as Element;
+      for (const each of text.querySelectorAll(".code-head")) each.remove();
+      return text.textContent ?? "";
+    });
+    return [...blocks, this.wasStopped ? t.stopped : ""].filter(Boolean).join("\n");
   }
 
   /** Show an answer of the history. */

@@ -1,13 +1,15 @@
 // The conversation that is shown: its turns, the answer that arrives, and what can be done with both.
 import { type Attachment, type Decision, type Frame, type History, type JoinedQuestion, LLMError, type LLMAPI, type Turn } from "../api";
 import { confirmed } from "../dialogs";
+import { arrange } from "../dom";
 import { type Ending, isBreak, isRefusalForNow, LiveAnswer, pause } from "../live";
 import { newId } from "../routing";
 import { wordsOf } from "../service";
+import { tell } from "../told";
 import { t } from "../words";
 import { type Actions, actionsView } from "./actions";
 import { AnswerView } from "./answer_view";
-import { hasQuestion, isComplete, isOther, isUnanswered, versionsAt } from "./histories";
+import { hasQuestion, isComplete, isOther, isUnanswered, sameTurns, versionsAt } from "./histories";
 import { QuestionView } from "./question_view";
 import { Scrolling } from "./scrolling";
 
@@ -74,6 +76,10 @@ export class Conversation {
   private isLoading = false;
   /** Of messages that the history does not have. */
   private readonly lost = new Set<TurnView>();
+  /** Of which the history has more than they show. */
+  private readonly partial = new WeakSet<TurnView>();
+  /** What the buttons of the turns were made for: the number of turns, and the branches. */
+  private acted = { turns: 0, branches: "" };
   /** When it was changed last, as the list had it. */
   private updated = "";
   private isBranching = false;
@@ -166,6 +172,18 @@ export class Conversation {
     if (!this.live && ((before && before !== updated) || running)) void this.catchUp();
   }
 
+  /** The list does not have it any more: returns whether it is gone. */
+  async isGone(): Promise<boolean> {
+    const { id } = this;
+    if (this.live || this.isEmpty) return false;
+    try {
+      await this.api.getSessionHistory(id);
+      return false;
+    } catch (error) {
+      return isUnknown(error) && this.id === id && !this.live;
+    }
+  }
+
   /** Show what was said elsewhere: in another tab, or by another client. isSure: an answer is in progress, if the history
    * says so. */
   async catchUp(isSure = false): Promise<void> {
@@ -174,7 +192,7 @@ export class Conversation {
     try {
       const { data } = await this.api.getSessionHistory(this.id);
       if (reading !== this.reading) return;
-      if (!this.history || isOther(data, this.history)) this.show(data, true);
+      if (!this.history || isOther(data, this.history)) this.show(data);
       await this.joinIn(data, isSure);
     } catch {
       // the list tells of it again
@@ -190,17 +208,25 @@ export class Conversation {
     if (reading === this.reading) await this.catchUp(true);
   }
 
-  private show(history: History, isUpdate = false): void {
+  /** Show a history. Turns that are shown already stay the same elements, with what is open, selected and scrolled to. */
+  private show(history: History): void {
+    const isFirst = this.isEmpty;
+    const there = this.kept.slice(0, sameTurns(this.history, history));
     this.take(history);
     const waiting = history.pending ?? [];
     const hidden = new Set(waiting.map((call) => call.id));
     const isWaiting = waiting.length > 0 && history.messages.at(-1)?.role === "assistant";
     const last = history.messages.length - 1;
-    this.draw(history.messages.map((turn, place) => this.turnView(turn, isWaiting && place === last ? hidden : undefined)));
+    const views = history.messages.map((turn, place) => {
+      const shown = there[place];
+      if (shown && !this.partial.has(shown)) return shown;
+      return this.turnView(turn, isWaiting && place === last ? hidden : undefined);
+    });
+    this.draw(views);
     const view = this.turns.at(-1);
     if (isWaiting && view instanceof AnswerView) view.wait({ asked: history.asked ?? "", calls: waiting });
     this.addActions();
-    if (!isUpdate) requestAnimationFrame(() => this.scrolling.jump());
+    if (isFirst) requestAnimationFrame(() => this.scrolling.jump());
   }
 
   private take(history: History): void {
@@ -219,8 +245,8 @@ export class Conversation {
     this.turns = turns;
     this.lost.clear();
     const hadFocus = this.log.contains(document.activeElement);
-    this.log.replaceChildren(...turns.map((turn) => turn.root));
-    if (hadFocus) focusOn(turns.at(-1)?.root ?? this.log);
+    arrange(this.log, turns.map((turn) => turn.root));
+    if (hadFocus && !this.log.contains(document.activeElement)) focusOn(turns.at(-1)?.root ?? this.log);
   }
 
   private add(...views: TurnView[]): void {
@@ -326,6 +352,7 @@ export class Conversation {
       joining: () => view.joining(),
       restart: (question: JoinedQuestion | null) => {
         isPartial ||= !question || Boolean(question.was_cut);
+        if (isPartial) this.partial.add(view);
         this.restart(view, question);
       },
     };
@@ -333,6 +360,7 @@ export class Conversation {
     this.live = live;
     this.updated = "";
     this.around.setRunning(true);
+    tell(t.answering);
     let fate: Fate = "kept";
     try {
       const ending = await begin(live);
@@ -349,6 +377,8 @@ export class Conversation {
     this.live = undefined;
     this.around.setRunning(false);
     view.end();
+    const last = this.turns.at(-1);
+    if (fate === "kept" && last instanceof AnswerView && !last.hasFailed) tell(last.heard);
     if (fate === "kept" && !view.hasFailed) await (isPartial ? this.load() : this.refresh());
     this.around.changed();
     return fate;
@@ -414,11 +444,16 @@ export class Conversation {
     const { history } = this;
     if (!history) return;
     const focused = document.activeElement?.closest(".actions")?.parentElement;
-    this.log.querySelectorAll(".actions").forEach((each) => each.remove());
-    const views = this.kept;
-    history.messages.forEach((turn, place) => {
-      const view = views[place];
-      if (view) view.root.append(actionsView(this.actionsOf(view, turn, place, history)));
+    const branches = JSON.stringify(history.branches ?? []);
+    // of those before the last ones nothing else can be done than before
+    const current = branches === this.acted.branches ? Math.min(this.acted.turns, history.messages.length) - 1 : 0;
+    this.acted = { turns: history.messages.length, branches };
+    this.kept.forEach((view, place) => {
+      const there = view.root.querySelector(":scope > .actions");
+      if (there && place < current) return;
+      there?.remove();
+      const turn = history.messages[place];
+      if (turn) view.root.append(actionsView(this.actionsOf(view, turn, place, history)));
     });
     if (focused && this.log.contains(focused)) focusOn(focused);
   }

@@ -26,6 +26,15 @@ export function isUnanswered({ messages, running }: History): boolean {
   return !running && messages.at(-1)?.role === "user";
 }
 
+/** How many turns, from the first on, are the same in two histories. The last of each does not count: what can be done
+ * with it may have changed. */
+export function sameTurns(one: History | undefined, other: History): number {
+  const most = Math.min(one?.messages.length ?? 0, other.messages.length) - 1;
+  let same = 0;
+  while (same < most && JSON.stringify(one!.messages[same]) === JSON.stringify(other.messages[same])) same++;
+  return same;
+}
+
 /** Whether something else is to be shown of it. */
 export function isOther(one: History, other: History): boolean {
   const shown = ({ messages, asked, branches }: History): string => JSON.stringify([messages, asked, branches]);

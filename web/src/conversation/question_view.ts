@@ -17,7 +17,7 @@ export class QuestionView {
     const text = element("div", "said", question.content);
     text.dir = "auto";
     this.root.setAttribute("aria-label", t.you);
-    this.root.append(text);
+    this.root.append(element("h2", "unseen", t.you), text);
     if (question.attachments?.length) {
       const files = question.attachments.map(({ name }) => element("li", "", name));
       this.root.append(element("ul", "attached", ...files));

@@ -56,6 +56,8 @@ export class Deletions {
 
   /** Take the deletion of a conversation back, whose branch has an id. */
   keep(id: string): void {
+    const before = left();
+    if (before.includes(id)) keepLeft(before.filter((each) => each !== id));
     const deletion = this.waiting.find(({ session }) => session.session_id === id || session.branches?.includes(id));
     if (!deletion) return;
     clearTimeout(deletion.timer);

@@ -1,6 +1,6 @@
 // The conversations as they are shown: groups, or what was found. Rows stay the same elements when the list changes.
 import type { SessionOut } from "../api";
-import { element } from "../dom";
+import { arrange, element } from "../dom";
 import { grouped } from "./groups";
 import { markedText, placesOf } from "./marked";
 import { Row, type RowActions } from "./row";
@@ -100,16 +100,5 @@ export class List {
     }
     row.update(session, session_id === known.current, known.isRunning(session));
     return row;
-  }
-}
-
-/** Give an element these children in this order; those that are in their places are not touched. */
-function arrange(parent: HTMLElement, children: HTMLElement[]): void {
-  const kept = new Set<Element>(children);
-  for (const each of [...parent.children]) if (!kept.has(each)) each.remove();
-  let next = parent.firstElementChild;
-  for (const child of children) {
-    if (child === next) next = next.nextElementSibling;
-    else parent.insertBefore(child, next);
   }
 }

@@ -5,6 +5,9 @@ import { t } from "../words";
 
 const PAUSE = 250; // milliseconds after the last key
 const INTERVAL = 1500; // milliseconds at least between two searches: they count for the rate that messages have, too
+/** The keyboards of Android compose each word, also of Latin letters: a search that waited for its end would seem to do
+ * nothing. */
+const COMPOSES_EACH_WORD = /android/i.test(navigator.userAgent);
 
 /** A conversation that was found. snippet: a passage of it. */
 export type Found = SessionOut & Partial<Pick<FoundSession, "snippet" | "matches">>;
@@ -33,7 +36,7 @@ export class Search {
     private readonly around: Around,
   ) {
     this.field.addEventListener("input", (event) => {
-      if (!(event as InputEvent).isComposing) this.begin();
+      if (!(event as InputEvent).isComposing || COMPOSES_EACH_WORD) this.begin();
     });
     this.field.addEventListener("compositionend", () => this.begin());
     this.field.addEventListener("keydown", (event) => this.keyPressed(event));

@@ -24,6 +24,10 @@ export interface Chosen {
   open(session: string): void;
   /** The conversation that is shown was deleted. */
   startNew(): void;
+  /** The list does not have the conversation that is shown any more: it may have been deleted elsewhere. */
+  missing(): void;
+  /** A conversation is gone at the service. */
+  gone(session: string): void;
   /** Returns what takes the words away again. */
   showError(error: unknown): () => void;
   /** Title of the page; "" is its own. */
@@ -90,7 +94,7 @@ export class Sidebar {
     this.side.hide();
   }
 
-  /** A conversation is opened: its deletion is taken back. */
+  /** A conversation is opened, or something is sent in it: its deletion is taken back. */
   keep(id: string): void {
     this.deletions.keep(id);
   }
@@ -121,7 +125,9 @@ export class Sidebar {
       this.clear();
       this.clear = () => undefined;
       if (reading !== this.reading) return true;
+      const before = this.sessions;
       this.sessions = sessions;
+      this.tellMissing(before);
     } catch (error) {
       if (!isSilent) this.clear = this.chosen.showError(error);
       this.poll();
@@ -138,6 +144,13 @@ export class Sidebar {
   tellListed(): void {
     const shown = this.sessions.find((each) => each.session_id === this.chosen.current());
     if (shown) this.chosen.listed(shown);
+  }
+
+  private tellMissing(before: readonly SessionOut[]): void {
+    const current = this.chosen.current();
+    const shown = before.find((each) => isOf(each, current));
+    if (!shown || this.deletions.has(shown.session_id) || this.sessions.some((each) => isOf(each, current))) return;
+    this.chosen.missing();
   }
 
   /** While an answer is in progress somewhere, look whether it still is. */
@@ -249,6 +262,7 @@ export class Sidebar {
   private gone(id: string): void {
     this.sessions = this.sessions.filter((each) => each.session_id !== id);
     forgetWritten(id);
+    this.chosen.gone(id);
     void this.load(); // of another branch, it may have had another id in the list
   }
 }

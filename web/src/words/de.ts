@@ -63,6 +63,7 @@ export const de: Words = {
   exportJSON: "Als JSON speichern",
   delete: "Löschen",
   deleted: (name) => `Gelöscht: ${name}`,
+  goneElsewhere: "Die Unterhaltung wurde anderswo gelöscht. Dies ist eine neue, mit dem, was Sie gerade schrieben.",
   undo: "Rückgängig",
   attachment: "Datei",
   // sharing
@@ -190,5 +191,6 @@ export const de: Words = {
   writeAgain: "Noch einmal schreiben",
   answerLost: "Der Dienst brach ab, bevor die Antwort fertig war. Ihre Nachricht steht wieder im Feld.",
   beginningCut: "Der Anfang dieser Antwort ist zu lang, um jetzt noch einmal gezeigt zu werden. Er steht hier, wenn die Antwort vollständig ist.",
+  restToRead: "Der Rest steht in der Unterhaltung.",
   working: "Die Antwort wird anderswo geschrieben…",
 };

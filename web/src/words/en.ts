@@ -63,6 +63,7 @@ export const en = {
   exportJSON: "Export as JSON",
   delete: "Delete",
   deleted: (name: string): string => `Deleted: ${name}`,
+  goneElsewhere: "The conversation was deleted elsewhere. This is a new one; what you were writing is in it.",
   undo: "Undo",
   attachment: "File",
   // sharing
@@ -189,6 +190,7 @@ export const en = {
   writeAgain: "Write it again",
   answerLost: "The service ended before the answer was complete. Your message is in the box again.",
   beginningCut: "The beginning of this answer is too long to be shown again now. It is here when the answer is complete.",
+  restToRead: "The rest is in the conversation.",
   working: "The answer is being written elsewhere…",
 } satisfies Record<string, string | [string, string] | ((...given: never[]) => string)>;
 

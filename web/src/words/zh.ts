@@ -63,6 +63,7 @@ export const zh: Words = {
   exportJSON: "导出为 JSON",
   delete: "删除",
   deleted: (name) => `已删除：${name}`,
+  goneElsewhere: "此对话已在别处删除。这是新对话，您正在输入的内容已保留。",
   undo: "撤销",
   attachment: "文件",
   // sharing
@@ -187,5 +188,6 @@ export const zh: Words = {
   writeAgain: "重新编辑",
   answerLost: "服务在回答完成前中断了。您的消息已放回输入框。",
   beginningCut: "此回答的开头过长，现在无法再次显示。回答完成后会显示。",
+  restToRead: "其余内容请见对话。",
   working: "回答正在别处生成…",
 };
