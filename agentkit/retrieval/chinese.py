@@ -1,7 +1,8 @@
 """Traditional Chinese characters and their simplified forms, for what is compared without regard to which is written.
 
 The characters of Big5 whose simplified form (General List of Simplified Chinese Characters, 1986) is in GB 2312, and
-variants of these. Several may have the same: 發 and 髮 are 发.
+variants of these. Several may have the same: 發 and 髮 are 发. Which belong together is taken from the table
+TSCharacters of OpenCC (https://github.com/BYVoid/OpenCC, Apache License 2.0).
 """
 
 import functools
