@@ -152,7 +152,10 @@ class Adapting:
             return True
         if self._request.tools and self._fields.get(EFFORT) != "none" and wants_no_effort(words):
             self._fields = {**self._fields, EFFORT: "none"}
-            self._pending[_NO_EFFORT] = f'takes tools only with the reasoning_effort "none" ({cut(words, 200)})'
+            other = "openai-responses: asks the API in which it reasons beside tools"
+            self._pending[_NO_EFFORT] = (
+                f'takes tools only with the reasoning_effort "none"; {other} ({cut(words, 200)})'
+            )
             return True
         name = refused_field(words, self._fields)
         if name is None or ("field", name) in self._pending:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, replace
-from agentkit.message import PROVIDER_FIELDS, REASONING_FIELDS, Message, is_plain_call
+from agentkit.message import PROVIDER_FIELDS, REASONING_FIELDS, RESPONSE_ITEMS, Message, is_plain_call
 from agentkit.net.refusals import says_no_developer, says_no_system
 from agentkit.tooling.call_names import short_id
 
@@ -21,6 +21,7 @@ _OF_TOOL = {*_PLAIN, "tool_call_id"}
 _OF_CALLS = {"role", "content", "tool_calls"}
 _OF_ANY = {*_PLAIN, "cache_control"}
 _OF_ASSISTANT = {*_OF_ANY, "tool_calls", "refusal", "audio", "prefix", "partial", *PROVIDER_FIELDS}
+_OF_ASSISTANT.remove(RESPONSE_ITEMS)
 _KNOWN = {"assistant": _OF_ASSISTANT, "tool": {*_OF_ANY, *_OF_TOOL}}
 _MAY_GO = _OF_ASSISTANT - {"role", "content", "tool_calls"}
 _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
@@ -61,6 +62,10 @@ _REFUSED_SIGNATURE = pattern(
     r"signature\W{0,4}(?:is |was )?(?:not valid|invalid|corrupt|expired|malformed|could not be verified)",
     re.IGNORECASE,
 )
+_REFUSED_ITEMS = pattern(
+    r"encrypted[ _]content|items are not persisted|of type \W?reasoning\b|\bitems?\b.{0,20}\Wrs_", re.IGNORECASE
+)
+"""What a server of the Responses API says of reasoning that is not its own, or that it can't return encrypted."""
 _NO_REASONING = "(none)"
 """Stands for the reasoning behind a reply of another model: an empty text is refused as well."""
 _NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
@@ -81,6 +86,7 @@ class MessageForm:
     of a content with the model's thoughts are sent. texts: a content of texts only is one text, the user's too. turns:
     the messages are sent in turns (`in_turns`). has_developer: whether instructions may have the role "developer"; else
     it is "system". has_system: whether there may be instructions; else they are the user's, in turns.
+    items: whether a reply goes with the items that the Responses API wants back (`RESPONSE_ITEMS`).
     without: keys of messages that the server has refused. stands_in: keys that it wants in the replies of any model,
     where they have none of their own: "reasoning_content" (DeepSeek, Kimi) and "extra_content" (Gemini).
     """
@@ -91,6 +97,7 @@ class MessageForm:
     turns: bool = False
     has_developer: bool = True
     has_system: bool = True
+    items: bool = False
     without: frozenset[str] = frozenset()
     stands_in: frozenset[str] = frozenset()
 
@@ -127,6 +134,8 @@ class MessageForm:
         error = error[:_MAX_READ]
         if (other := self._with_other_roles(error.lower(), messages)) is not None:
             return other
+        if self.items and RESPONSE_ITEMS not in self.without and _REFUSED_ITEMS.search(error):
+            return replace(self, without=self.without | {RESPONSE_ITEMS})
         if not self.short_ids and _REFUSED_ID.search(error) and any(message.get("tool_calls") for message in messages):
             return replace(self, short_ids=True)
         if not self.turns and _WANTS_TURNS.search(error) and _has_no_turns(messages):
@@ -169,7 +178,7 @@ class MessageForm:
             made["tool_calls"] = [{**calls[0], "extra_content": _NO_SIGNATURE}, *calls[1:]]
 
     def _takes(self, message: Message, key: str) -> bool:
-        is_known = key in _KNOWN.get(message["role"], _OF_ANY)
+        is_known = key in _KNOWN.get(message["role"], _OF_ANY) or (self.items and key == RESPONSE_ITEMS)
         return is_known and key not in self.without and message.get(key) is not None
 
     def _content(self, message: Message) -> Any:

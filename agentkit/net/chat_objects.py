@@ -71,7 +71,7 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
             if (error := error_in(each)) is not None:
                 raise _error_in(error)
             each = _unwrapped(each)
-            has_choices = has_choices or "choices" in each or each.get("object") == "chat.completion"
+            has_choices = has_choices or _is_of_a_reply(each)
             yield each
         if reader.is_done:
             answer.drain()
@@ -104,6 +104,13 @@ def _objects(reader: EventReader, answer: Answer) -> Iterator[dict[str, Any]]:
             reader.count = 1
             return iter([whole])
     return reader.read(pieces)
+
+
+def _is_of_a_reply(each: dict[str, Any]) -> bool:
+    """Whether an object is one of a chat completion or of a response."""
+    if "choices" in each or each.get("object") in ("chat.completion", "response"):
+        return True
+    return str(each.get("type", "")).startswith("response.")
 
 
 def _unwrapped(each: dict[str, Any]) -> dict[str, Any]:
