@@ -128,9 +128,19 @@ def _check(answer: Answer, reader: EventReader, *, has_choices: bool, is_finishe
             raise _cut_off(answer)
     elif not reader.has_fields:
         if "event-stream" not in answer.media_type:
+            if _is_blank(answer, reader):
+                what = f"{answer.status_code} with an empty body, which is not a chat completion"
+                raise _in_body(_api_error(f"{display_url(answer.url)} answered {what}"))
             raise _no_completion(answer, reader)
         if reader.excerpt.strip() and not reader.count:
             raise _in_body(_api_error(f"the server sent no event: {_excerpt(answer, reader)!r}"))
+
+
+def _is_blank(answer: Answer, reader: EventReader) -> bool:
+    """Whether a server has sent nothing, or white space alone: with it gateways keep a connection open until a reply
+    comes, or none."""
+    is_blank = not reader.count and not (reader.excerpt.strip() or (answer.content or b"").strip())
+    return is_blank and answer.status_code < 300
 
 
 def _error_in(answer: Any) -> Exception:
