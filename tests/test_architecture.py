@@ -204,7 +204,7 @@ LAYERS = [
     ["text.formats.brackets", "text.formats.gemma_calls"],
     ["text.formats.elements", "text.formats.tool_calls"],
     ["text.formats.qwen_coder"],
-    ["text.formats.dsml_block", "text.families.deepseek_tokens"],
+    ["text.formats.dsml_block", "text.formats.hermes", "text.families.deepseek_tokens"],
     [
         "text.formats.*",
         "text.families.bare_json",
@@ -687,6 +687,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.formats.gemma_calls",
         "text.formats.mistral",
         "text.formats.qwen_coder",
+        "text.formats.hermes",
         "text.formats.dsml_block",
         "text.formats.python_repair",
         "text.formats.elements",
