@@ -166,6 +166,7 @@ LAYERS = [
         *("tooling.signature", "tooling.hidden", "tooling.schema_forms", "tooling.record_fields"),
         "tooling.grammar_patterns",
     ],
+    ["tooling.moonshot_schema"],
     ["tooling.schema_dialects", "tooling.reply_choice", "tooling.record_classes"],
     ["tooling.definition", "tooling.plain_arguments"],
     [

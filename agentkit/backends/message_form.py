@@ -63,7 +63,9 @@ _REFUSED_SIGNATURE = pattern(
     re.IGNORECASE,
 )
 _REFUSED_ITEMS = pattern(
-    r"encrypted[ _]content|items are not persisted|of type \W?reasoning\b|\bitems?\b.{0,20}\Wrs_", re.IGNORECASE
+    r"encrypted[ _]content|items are not persisted|of type \W?reasoning\b|\bitems?\b.{0,20}\Wrs_|"
+    r"(?:unsupported|unknown|not supported)(?: (?:parameter|argument))?: ?\W?include\b",
+    re.IGNORECASE,
 )
 """What a server of the Responses API says of reasoning that is not its own, or that it can't return encrypted."""
 _NO_REASONING = "(none)"
