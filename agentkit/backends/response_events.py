@@ -177,7 +177,7 @@ class ResponseChunks:
             known = [each for each in self._items if each.kind == kind]
             item = known[counts[kind]] if counts[kind] < len(known) else self._begun(kind, told, ("whole", place))
             counts[kind] += 1
-            if item is not None and not (item.is_done and kind not in ("message", "function_call")):
+            if item is not None and not (item.is_done and item.item.get("encrypted_content")):
                 yield from self._told(item, told, is_done=True)
         kept = self._kept()
         last = _chunk({RESPONSE_ITEMS: kept} if kept else {})

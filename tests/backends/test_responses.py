@@ -163,6 +163,31 @@ def test_a_conversation_whose_reasoning_a_server_refuses_goes_on_without_it(stat
         assert asked_of(server).run("Sure?", messages=history).output == "Fine."
 
 
+@pytest.mark.parametrize("takes_none", [False, True])
+def test_encrypted_reasoning_is_sent_without_ids_where_a_server_looks_for_them(takes_none: bool) -> None:
+    """Azure: vercel/ai#12941, microsoft/agent-framework#4562, openai/codex#3528 (which takes it in no way)"""
+    seen: list[list[str]] = []
+
+    def answer(asked: Asked) -> Answer:
+        thoughts = [each for each in items_of(asked) if each["type"] == "reasoning"]
+        seen.append([each.get("id", "") for each in thoughts])
+        words = "Item with id 'rs_1' not found. Items are not persisted when `store` is set to false."
+        if thoughts and "id" not in thoughts[0]:
+            words = "Missing required parameter: 'input[1].id'." if takes_none else ""
+        if not thoughts or not words:
+            return response(said("Fine."))
+        return Answer(json.dumps({"error": {"message": words, "type": "invalid_request_error"}}).encode(), 400)
+
+    history: list[dict[str, Any]] = [
+        {"role": "user", "content": "How warm is it?"},
+        {"role": "assistant", "content": "21.", "response_items": [THOUGHT, {"type": "message", "characters": 3}]},
+    ]
+    with serve(answer) as server:
+        agent = asked_of(server)
+        assert [agent.run("Sure?", messages=history).output for _ in range(2)] == ["Fine.", "Fine."]
+    assert seen == ([["rs_1"], [""], [], []] if takes_none else [["rs_1"], [""], [""]])
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -412,6 +437,11 @@ STREAMS: dict[str, list[dict[str, Any]]] = {
         done(thought(1), output_index=0),
         added({**called(), "arguments": ""}, output_index=1),
         arguments(WRITTEN[:5], output_index=1),
+        ends(thought(1), called()),
+    ],
+    "encrypted at the end alone": [  # Azure: NeuroAIHub/BrainPilot#264
+        done({**thought(1), "encrypted_content": None}, output_index=0),
+        done(called(), output_index=1),
         ends(thought(1), called()),
     ],
     "reasoning that grows": [
