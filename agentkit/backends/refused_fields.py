@@ -31,9 +31,10 @@ _NAMED = {
         rf"(?<![\w-]){said}(?![\w-])[^|]{{0,60}}?{_REFUSES}|{_REFUSES}[^|]{{0,60}}?(?<![\w-]){said}(?![\w-])|"
         rf"\| {said} \| extra (?:inputs|fields)"
     )
-    for name, said in ((each, each.replace("_", "_?")) for each in (*OTHER_NAMES, *LEFT_OUT))
+    for name, said in ((each, each.replace("_", "[_.]?")) for each in (*OTHER_NAMES, *LEFT_OUT))
 }
-"""The last form is that of pydantic's validation: the place of the field, and what is wrong with it."""
+"""A name may have a point, as in the Responses API ('reasoning.effort'). The last form is that of pydantic's validation:
+the place of the field, and what is wrong with it."""
 _NO_TOOLS_WITH_EFFORT = pattern(
     r"(?:tools?|functions?)\b[^|]{0,20}\bwith reasoning_?effort\b[^|]{0,20}not (?:currently )?supported|"
     r"use (?:function )?tools?\b[^|]{0,60}reasoning_?effort\W{1,3}(?:to|as) \W?none\b"

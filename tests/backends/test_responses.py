@@ -276,6 +276,19 @@ def test_requests_are_what_the_openai_package_has_types_for() -> None:
     assert "name" not in sent[1]
 
 
+def test_an_effort_that_a_model_refuses_is_left_out() -> None:
+    def answer(asked: Asked) -> Answer:
+        if "reasoning" not in asked.body:
+            return response(said("Fine."))
+        words = "Unsupported parameter: 'reasoning.effort' is not supported with this model."
+        return Answer(json.dumps({"error": {"message": words, "param": "reasoning.effort"}}).encode(), 400)
+
+    with serve(answer) as server:
+        agent = asked_of(server, reasoning_effort="low")
+        assert [agent.run("Hello.").output for _ in range(2)] == ["Fine.", "Fine."]
+    assert len(server.requests) == 3
+
+
 def test_a_forced_tool_is_named_as_this_api_names_it() -> None:
     choice = {"type": "function", "function": {"name": "look"}}
     allowed = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [choice]}}
