@@ -33,8 +33,8 @@ _NAMED = {
     )
     for name, said in ((each, each.replace("_", "[_.]?")) for each in (*OTHER_NAMES, *LEFT_OUT))
 }
-"""A name may have a point, as in the Responses API ('reasoning.effort'). The last form is that of pydantic's validation:
-the place of the field, and what is wrong with it."""
+"""A name may have a point, as in the Responses API ('reasoning.effort'). The last form is that of pydantic's
+validation: the place of the field, and what is wrong with it."""
 _NO_TOOLS_WITH_EFFORT = pattern(
     r"(?:tools?|functions?)\b[^|]{0,20}\bwith reasoning_?effort\b[^|]{0,20}not (?:currently )?supported|"
     r"use (?:function )?tools?\b[^|]{0,60}reasoning_?effort\W{1,3}(?:to|as) \W?none\b"

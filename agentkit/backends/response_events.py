@@ -6,7 +6,7 @@ some of these out; each text and each call is taken once, and what was missing o
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -62,7 +62,11 @@ class _Item:
 
     def text(self, name: str) -> str:
         """What has arrived of a text."""
-        return "".join(self._pieces.get(name, ()))
+        pieces = self._pieces.get(name)
+        if not pieces:
+            return ""
+        pieces[:] = ["".join(pieces)]
+        return pieces[0]
 
 
 class ResponseChunks:
@@ -72,6 +76,7 @@ class ResponseChunks:
         self._answer_alone = answer_alone
         self._items: list[_Item] = []
         self._by_index: dict[object, _Item] = {}
+        self._by_kind: defaultdict[str, list[_Item]] = defaultdict(list)
         self._said_before: set[str] = set()
 
     def of(self, event: dict[str, Any]) -> Iterator[Chunk]:
@@ -104,8 +109,9 @@ class ResponseChunks:
     def _begun(self, kind: str, item: Mapping[str, Any], index: object) -> _Item | None:
         if kind not in _KINDS and not item.get("encrypted_content"):
             return None
-        begun = _Item(kind, sum(each.kind == kind for each in self._items), item)
+        begun = _Item(kind, len(self._by_kind[kind]), item)
         self._items.append(begun)
+        self._by_kind[kind].append(begun)
         self._by_index[index] = begun
         return begun
 
@@ -137,7 +143,9 @@ class ResponseChunks:
         if item.kind == "function_call":
             yield from self._called(item, told)
         elif is_done and item.kind == "message":
-            parts = [part for part in told.get("content") or () if isinstance(part, Mapping)]
+            content = told.get("content") or ()
+            given = [{"text": content}] if isinstance(content, str) else content
+            parts = [part for part in given if isinstance(part, Mapping)]
             logprobs = [token for part in parts for token in part.get("logprobs") or ()]
             yield from self._rest(item, "content", _joined(parts, "text"), logprobs)
             yield from self._rest(item, "refusal", _joined(parts, "refusal"))
@@ -174,8 +182,8 @@ class ResponseChunks:
             if not isinstance(told, Mapping):
                 continue
             kind = str(told.get("type"))
-            known = [each for each in self._items if each.kind == kind]
-            item = known[counts[kind]] if counts[kind] < len(known) else self._begun(kind, told, ("whole", place))
+            known, number = self._by_kind[kind], counts[kind]
+            item = known[number] if number < len(known) else self._begun(kind, told, ("whole", place))
             counts[kind] += 1
             if item is not None and not (item.is_done and item.item.get("encrypted_content")):
                 yield from self._told(item, told, is_done=True)
@@ -192,7 +200,7 @@ class ResponseChunks:
             return reason if isinstance(reason, str) and reason else "incomplete"
         if status not in (None, "completed"):
             return str(status)
-        return "tool_calls" if any(each.kind == "function_call" for each in self._items) else "stop"
+        return "tool_calls" if self._by_kind["function_call"] else "stop"
 
     def _kept(self) -> list[dict[str, Any]]:
         """What the server wants back beside texts and calls: reasoning that it can read, and what it stood between."""

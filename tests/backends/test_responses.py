@@ -15,10 +15,12 @@ from pydantic import BaseModel, TypeAdapter
 
 from agentkit import Agent, Image, Result, tool
 from agentkit.backends import OpenAIBackend, ResponsesBackend
+from agentkit.backends.response_events import chunks_of
 from agentkit.errors import ConfigurationError
 from agentkit.providers import resolve
 from agentkit.sessions import open_sessions
 from tests.support.backend_suite import either_way, result_of, search
+from tests.support.growth import assert_linear
 from tests.support.llama_server import LlamaServer
 from tests.support.model_server import Answer, Asked, ModelServer, events, response, serve, whole
 
@@ -496,6 +498,20 @@ def test_calls_whose_pieces_take_turns_are_told_apart() -> None:
     with serve([events(*told), response(said("Both."), stream=True)]) as server:
         result = result_of(asked_of(server), "How warm is it?", True)
     assert [record.arguments for record in result.tool_calls] == [{"city": "Oslo"}, {"city": "Rome"}]
+
+
+@pytest.mark.parametrize("told", [ends(called(number=1)), done(called(number=1), output_index=1)], ids=["end", "done"])
+def test_reading_a_response_takes_linear_time(told: dict[str, Any]) -> None:
+    item = {**called(), "arguments": ""}
+
+    def read(size: int) -> None:
+        items = [called(number=number) for number in range(size)]
+        pieces = [arguments("x" * 50, output_index=1) for _ in range(size)]
+        given = [added(item, output_index=1), *(each for piece in pieces for each in (piece, told)), ends(*items)]
+        for _ in chunks_of(given):
+            pass
+
+    assert_linear(read, 1_000)
 
 
 # ---- a real server
