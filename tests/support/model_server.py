@@ -204,7 +204,9 @@ def response(*output: dict[str, Any], stream: bool = False, **fields: Any) -> An
     made = {**begun, "status": "completed", "usage": None, **fields, "output": list(output)}
     if not stream:
         return Answer(json.dumps(made).encode())
-    told: list[dict[str, Any]] = [{"type": "response.created", "response": {**begun, "status": "in_progress", "output": []}}]
+    told: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {**begun, "status": "in_progress", "output": []}}
+    ]
     for index, item in enumerate(output):
         told += [{"output_index": index, **event} for event in _events_of(item)]
     told.append({"type": f"response.{made['status']}", "response": made})
