@@ -269,7 +269,7 @@ def _as_response(spoken: Spoken, asked: AskedInChat) -> Answer:
     if spoken.text:
         content = [{"type": "output_text", "text": spoken.text, "annotations": []}]
         output.append({"id": "msg_0", "type": "message", "role": "assistant", "content": content})
-    usage = {"input_tokens": len(asked.raw) // 4, "output_tokens": 9}
+    usage = {"input_tokens": len(json.dumps(asked.body["input"])) // 4, "output_tokens": 9}
     return response(*output, usage=usage, stream=asked.body["stream"])
 
 
