@@ -21,7 +21,7 @@ from agentkit.errors import HookError as HookError
 from agentkit.errors import Refused as Refused
 from agentkit.event import Event, Steps
 from agentkit.event import Reply as Reply
-from agentkit.message import REASONING_FIELDS, Message
+from agentkit.message import REASONING_FIELDS, RESPONSE_ITEMS, Message
 from agentkit.tooling.arguments import read_arguments
 from agentkit.tooling.outcome import Outcome
 from agentkit.tools import Context, Tool
@@ -217,7 +217,7 @@ def _with_texts(message: Message, made: Callable[[str], str]) -> Message:
     return cast(Message, changed)
 
 
-_TEXTS = frozenset(["content", *REASONING_FIELDS, "reasoning_details", "thinking_blocks", "refusal"])
+_TEXTS = frozenset(["content", *REASONING_FIELDS, "reasoning_details", "thinking_blocks", RESPONSE_ITEMS, "refusal"])
 _NO_TEXT = frozenset(
     (
         *("type", "id", "format", "detail", "url", "image_url", "input_audio", "data", "file_data", "file_id"),

@@ -8,7 +8,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
-from typing import Any, Literal, NotRequired, Required, TypedDict, TypeGuard, get_args
+from typing import Any, Final, Literal, NotRequired, Required, TypedDict, TypeGuard, get_args
 from urllib.parse import unquote, urlsplit
 
 from agentkit._lazy.patterns import pattern
@@ -59,16 +59,20 @@ class Message(TypedDict, total=False):
     thinking_blocks: list[Any]
     extra_content: Any
     thought_signature: str
+    response_items: list[Any]
 
 
 for_pydantic(FunctionCall, ToolCall, Message)
 
 REASONING_FIELDS = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 """Names under which servers send the reasoning of a reply, as a text; the first of them that a reply has is shown."""
+RESPONSE_ITEMS: Final = "response_items"
+"""What a server of the Responses API wants back with a reply: its reasoning, most of it encrypted, and where in the
+reply it stood. No other API takes it."""
 PROVIDER_FIELDS = (
     *REASONING_FIELDS,
     *("reasoning_details", "reasoning_opaque", "reasoning_signature", "thinking_blocks"),
-    *("extra_content", "thought_signature"),
+    *("extra_content", "thought_signature", RESPONSE_ITEMS),
 )
 """Keys of assistant messages that are their provider's own, and that it wants back: reasoning and its signatures."""
 

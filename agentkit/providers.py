@@ -14,6 +14,7 @@ PROVIDERS = Registry(
     "agentkit.backends",
     {
         "openai": "agentkit.backends.openai:from_name",
+        "openai-responses": "agentkit.backends.responses:from_name",
         "llamacpp": "agentkit.backends.openai:from_name",
         "vllm": "agentkit.backends.openai:from_name",
         "ollama": "agentkit.backends.openai:from_name",

@@ -20,6 +20,8 @@ ROLES: tuple[str, ...] = get_args(Role)
 
 Form = Callable[[Message], Message]
 """Makes a message what a server takes: hashable, and the same message when nothing changes."""
+Write = Callable[[Message], bytes]
+"""Writes a message in another form than that of chat completions: hashable."""
 
 
 class Due(Enum):
@@ -73,7 +75,7 @@ class Transcript(Sequence[Message]):
         self._messages: list[Message] = []
         self._encoded: list[bytes] = []
         self._ends: list[int] = []
-        self._in_forms: dict[tuple[Form | None, bool], list[bytes]] = {}
+        self._in_forms: dict[tuple[Form | None, bool, Write | None], list[bytes]] = {}
         self._with_images: list[int] = []
         self._open: list[str] = []
         self._is_whole = True
@@ -163,24 +165,31 @@ class Transcript(Sequence[Message]):
         """Each message as JSON bytes, from index `start` on."""
         return iter(self._encoded[start:] if start else self._encoded)
 
-    def encoded(self, *, images: bool = True, escaped: bool = False, form: Form | None = None) -> bytes:
+    def encoded(
+        self, *, images: bool = True, escaped: bool = False, form: Form | None = None, write: Write | None = None
+    ) -> bytes:
         """The messages as the inside of a JSON array, each encoded once; the bytes of a transcript are a prefix of its
         later ones. images: False puts a sentence in place of each image. escaped: special tokens are broken in what the
-        programmer did not write (text/special_tokens.py). form: makes each message what a server takes."""
-        known = self._in_form(form, escaped) if escaped or form is not None else self._encoded
+        programmer did not write (text/special_tokens.py). form: makes each message what a server takes. write:
+        writes it as one or more values, with commas between them; default as itself."""
+        is_as_it_is = not escaped and form is None and write is None
+        known = self._encoded if is_as_it_is else self._in_form(form, escaped, write)
         if images or not self._with_images:
             return b",".join(known)
         encoded = list(known)
         for index in self._with_images:
-            encoded[index] = json_bytes(_formed(without_images(self._messages[index]), form, escaped))
+            encoded[index] = (write or json_bytes)(_formed(without_images(self._messages[index]), form, escaped))
         return b",".join(encoded)
 
-    def _in_form(self, form: Form | None, escaped: bool) -> list[bytes]:
-        known = self._in_forms.setdefault((form, escaped), [])
+    def _in_form(self, form: Form | None, escaped: bool, write: Write | None) -> list[bytes]:
+        known = self._in_forms.setdefault((form, escaped, write), [])
         for index in range(len(known), len(self._messages)):
             message = self._messages[index]
             made = _formed(message, form, escaped)
-            known.append(self._encoded[index] if made is message else json_bytes(made))
+            if write is not None:
+                known.append(write(made))
+            else:
+                known.append(self._encoded[index] if made is message else json_bytes(made))
         return known
 
     def _append(self, message: Message, encoded: bytes | None = None) -> None:

@@ -167,6 +167,7 @@ LAYERS = [
         *("tooling.signature", "tooling.hidden", "tooling.schema_forms", "tooling.record_fields"),
         "tooling.grammar_patterns",
     ],
+    ["tooling.moonshot_schema"],
     ["tooling.schema_dialects", "tooling.reply_choice", "tooling.record_classes"],
     ["tooling.definition", "tooling.plain_arguments"],
     [
@@ -205,7 +206,7 @@ LAYERS = [
     ["text.formats.brackets", "text.formats.gemma_calls"],
     ["text.formats.elements", "text.formats.tool_calls"],
     ["text.formats.qwen_coder"],
-    ["text.formats.dsml_block", "text.families.deepseek_tokens"],
+    ["text.formats.dsml_block", "text.formats.hermes", "text.families.deepseek_tokens"],
     [
         "text.formats.*",
         "text.families.bare_json",
@@ -286,9 +287,9 @@ LAYERS = [
     ],
     [
         *("backends.parsed_text", "backends.refused_images", "backends.refused_fields", "backends.no_tool"),
-        *("backends.tool_arrival", "backends.failed_calls"),
+        *("backends.tool_arrival", "backends.failed_calls", "backends.response_input"),
     ],
-    ["backends.adapting", "lightllm.chosen_family"],
+    ["backends.adapting", "backends.response_events", "lightllm.chosen_family"],
     ["middleware.*", "backends.fallback_calls", "lightllm.tool_call_types", "lightllm.generate_api", "testing.*"],
     ["backends.end_tokens"],
     ["lightllm.openai_types", "lightllm.over_requests", "lightllm.request"],
@@ -298,12 +299,12 @@ LAYERS = [
     ["running.unknown_options"],
     ["running.answer_types", "running.arguments", "running.asked_agent", "running.tool_search"],
     [
-        "backends.vlmrun",
+        *("backends.vlmrun", "backends.responses"),
         "run",
         "middleware.stack",
         "running.beginning",
         "running.models",
-    ],  # VLM Run is an OpenAI-compatible server at another address
+    ],  # two other forms of the backend for chat completions: at another address, and in another API
     ["running.text_pieces"],
     ["agent"],
     [
@@ -675,6 +676,8 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "backends.failed_calls",
         "backends.end_tokens",
         "backends.turns",
+        "backends.response_input",
+        "backends.response_events",
         "sessions.damage",
         "sessions.waiting",
         "sessions.log",
@@ -700,6 +703,7 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.formats.gemma_calls",
         "text.formats.mistral",
         "text.formats.qwen_coder",
+        "text.formats.hermes",
         "text.formats.dsml_block",
         "text.formats.python_repair",
         "text.formats.elements",
@@ -715,7 +719,8 @@ def test_implementations_do_not_know_their_siblings(folder: str) -> None:
         "text.families.cohere",
     }
     for name, path in modules().items():
-        if name.startswith(f"{folder}.") and name not in ("backends.vlmrun", "middleware.stack"):
+        on_top = ("backends.vlmrun", "backends.responses", "middleware.stack")
+        if name.startswith(f"{folder}.") and name not in on_top:
             siblings = {each for each in imported_by(path) if each.startswith(f"{folder}.")}
             assert siblings <= shared, name
 

@@ -9,5 +9,6 @@ if TYPE_CHECKING:
     from agentkit.backends.gguf import GGUFBackend as GGUFBackend
     from agentkit.backends.lightllm import LightLLMBackend as LightLLMBackend
     from agentkit.backends.openai import OpenAIBackend as OpenAIBackend
+    from agentkit.backends.responses import ResponsesBackend as ResponsesBackend
 else:
     __getattr__, __dir__ = lazy_exports(__name__)

@@ -11,7 +11,16 @@ from agentkit._lazy.records import replace
 from agentkit._text import cut, in_a_line, json_bytes
 from agentkit.backend import Request, newest_question, told_schema, with_text
 from agentkit.backends.chat_protocol import OF_TOOLS
-from agentkit.backends.refused_fields import EFFORT, FIELDS, changed, refused_field, told, wants_no_effort
+from agentkit.backends.refused_fields import (
+    EFFORT,
+    FIELDS,
+    changed,
+    least_limit,
+    refused_field,
+    told,
+    wants_no_effort,
+    with_least,
+)
 from agentkit.net import refusals
 from agentkit.net.error_kinds import is_connection_error
 from agentkit.net.error_words import explain, status_of, words_of
@@ -26,6 +35,7 @@ Schema = Literal["no", "text", "always"]
 
 
 _NO_EFFORT = "no effort with tools"
+_LEAST = "least limit of a reply"
 _FACTS = (
     *("no images", "no stream_options", "only stream", "no stream", "no stream with tools", "wants tools"),
     _NO_EFFORT,
@@ -73,8 +83,10 @@ class Adapting:
         given = fields or {}
         if _NO_EFFORT in known and request.tools:
             given = {**given, EFFORT: "none"}
-        self._fields = changed(given, [name for name in given if name in FIELDS and learned.value(("field", name))])
+        fields_taken = changed(given, [name for name in given if name in FIELDS and learned.value(("field", name))])
+        self._fields = with_least(fields_taken, learned.value(_LEAST))
         self._pending: dict[Any, str] = {}
+        self._least: int | None = None
         self._attempts = 1
 
     def sent(self) -> Request:
@@ -132,7 +144,7 @@ class Adapting:
     def note_accepted(self) -> None:
         """Learn, after the server accepted the request, what it refused before."""
         for fact, text in self._pending.items():
-            self._learned.learn(fact, True, f"{self._name} {text}")
+            self._learned.learn(fact, self._least if fact == _LEAST else True, f"{self._name} {text}")
         self._pending = {}
         if self._images is not None and self.images:
             self._images.note_accepted()
@@ -152,7 +164,15 @@ class Adapting:
             return True
         if self._request.tools and self._fields.get(EFFORT) != "none" and wants_no_effort(words):
             self._fields = {**self._fields, EFFORT: "none"}
-            self._pending[_NO_EFFORT] = f'takes tools only with the reasoning_effort "none" ({cut(words, 200)})'
+            other = "openai-responses: asks the API in which it reasons beside tools"
+            self._pending[_NO_EFFORT] = (
+                f'takes tools only with the reasoning_effort "none"; {other} ({cut(words, 200)})'
+            )
+            return True
+        least = least_limit(words, self._fields)
+        if least is not None:
+            self._least, self._fields = least, with_least(self._fields, least)
+            self._pending[_LEAST] = f"writes replies of no fewer than {least} tokens, which is the limit then"
             return True
         name = refused_field(words, self._fields)
         if name is None or ("field", name) in self._pending:

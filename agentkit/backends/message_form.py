@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from agentkit._lazy.patterns import pattern
 from agentkit._lazy.records import dataclass, replace
-from agentkit.message import PROVIDER_FIELDS, REASONING_FIELDS, Message, is_plain_call
+from agentkit.message import PROVIDER_FIELDS, REASONING_FIELDS, RESPONSE_ITEMS, Message, is_plain_call
 from agentkit.net.refusals import says_no_developer, says_no_system
 from agentkit.tooling.call_names import short_id
 
@@ -21,6 +21,7 @@ _OF_TOOL = {*_PLAIN, "tool_call_id"}
 _OF_CALLS = {"role", "content", "tool_calls"}
 _OF_ANY = {*_PLAIN, "cache_control"}
 _OF_ASSISTANT = {*_OF_ANY, "tool_calls", "refusal", "audio", "prefix", "partial", *PROVIDER_FIELDS}
+_OF_ASSISTANT.remove(RESPONSE_ITEMS)
 _KNOWN = {"assistant": _OF_ASSISTANT, "tool": {*_OF_ANY, *_OF_TOOL}}
 _MAY_GO = _OF_ASSISTANT - {"role", "content", "tool_calls"}
 _THOUGHTS = ("thinking", "redacted_thinking", "reasoning")
@@ -61,6 +62,14 @@ _REFUSED_SIGNATURE = pattern(
     r"signature\W{0,4}(?:is |was )?(?:not valid|invalid|corrupt|expired|malformed|could not be verified)",
     re.IGNORECASE,
 )
+_REFUSED_ITEMS = pattern(
+    r"encrypted[ _]content|items are not persisted|of type \W?reasoning\b|\bitems?\b.{0,20}\Wrs_|"
+    r"(?:unsupported|unknown|not supported)(?: (?:parameter|argument))?: ?\W?include\b|\binput\[\d+\]\.id\b",
+    re.IGNORECASE,
+)
+"""What a server of the Responses API says of reasoning that is not its own, or that it can't return encrypted."""
+_REFUSED_ITEM_IDS = pattern(r"\bitem with id\b.{0,100}not found|items are not persisted", re.IGNORECASE)
+"""What Azure says of the ids of encrypted reasoning, which it looks up although it has stored nothing."""
 _NO_REASONING = "(none)"
 """Stands for the reasoning behind a reply of another model: an empty text is refused as well."""
 _NO_SIGNATURE = {"google": {"thought_signature": "skip_thought_signature_validator"}}
@@ -81,6 +90,8 @@ class MessageForm:
     of a content with the model's thoughts are sent. texts: a content of texts only is one text, the user's too. turns:
     the messages are sent in turns (`in_turns`). has_developer: whether instructions may have the role "developer"; else
     it is "system". has_system: whether there may be instructions; else they are the user's, in turns.
+    items: whether a reply goes with the items that the Responses API wants back (`RESPONSE_ITEMS`). item_ids: whether
+    encrypted ones have their ids.
     without: keys of messages that the server has refused. stands_in: keys that it wants in the replies of any model,
     where they have none of their own: "reasoning_content" (DeepSeek, Kimi) and "extra_content" (Gemini).
     """
@@ -91,6 +102,8 @@ class MessageForm:
     turns: bool = False
     has_developer: bool = True
     has_system: bool = True
+    items: bool = False
+    item_ids: bool = True
     without: frozenset[str] = frozenset()
     stands_in: frozenset[str] = frozenset()
 
@@ -119,6 +132,8 @@ class MessageForm:
             made["tool_call_id"] = short_id(made["tool_call_id"])
         if self.stands_in and message["role"] == "assistant":
             self._stand_in(made)
+        if not self.item_ids and made.get(RESPONSE_ITEMS):
+            made[RESPONSE_ITEMS] = [_without_id(each) for each in made[RESPONSE_ITEMS]]
         return message if made == message else cast(Message, made)
 
     def narrowed(self, error: str, messages: Sequence[Message]) -> "MessageForm | None":
@@ -127,6 +142,11 @@ class MessageForm:
         error = error[:_MAX_READ]
         if (other := self._with_other_roles(error.lower(), messages)) is not None:
             return other
+        if self.items and RESPONSE_ITEMS not in self.without and _REFUSED_ITEMS.search(error):
+            without_ids = replace(self, item_ids=False)
+            if _REFUSED_ITEM_IDS.search(error) and any(without_ids(each) != self(each) for each in messages):
+                return without_ids
+            return replace(self, without=self.without | {RESPONSE_ITEMS})
         if not self.short_ids and _REFUSED_ID.search(error) and any(message.get("tool_calls") for message in messages):
             return replace(self, short_ids=True)
         if not self.turns and _WANTS_TURNS.search(error) and _has_no_turns(messages):
@@ -169,7 +189,7 @@ class MessageForm:
             made["tool_calls"] = [{**calls[0], "extra_content": _NO_SIGNATURE}, *calls[1:]]
 
     def _takes(self, message: Message, key: str) -> bool:
-        is_known = key in _KNOWN.get(message["role"], _OF_ANY)
+        is_known = key in _KNOWN.get(message["role"], _OF_ANY) or (self.items and key == RESPONSE_ITEMS)
         return is_known and key not in self.without and message.get(key) is not None
 
     def _content(self, message: Message) -> Any:
@@ -187,6 +207,11 @@ class MessageForm:
         left_out = {"index", *(self.without & _SIGNED)}
         made = {key: value for key, value in call.items() if key not in left_out and value is not None}
         return {**made, "id": short_id(made["id"])} if self.short_ids else made
+
+
+def _without_id(item: Mapping[str, Any]) -> dict[str, Any]:
+    is_encrypted = bool(item.get("encrypted_content"))
+    return {key: value for key, value in item.items() if not (is_encrypted and key == "id")}
 
 
 _WANTED = {"reasoning_content": _WANTS_REASONING, "extra_content": _WANTS_SIGNATURE}

@@ -5,7 +5,7 @@ errors are that package's in both cases.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +69,9 @@ class OpenAIBackend(MadeByName):
     can't be one (with white space, quotation marks, "Bearer "), for a proxy or TLS files of the environment that can't
     be used, or when `sampling` contains a field that the agent sets itself, or a value that is no JSON.
     """
+
+    _endpoint = ENDPOINT
+    _encoded = staticmethod(chat_completions_body)
 
     def __init__(
         self,
@@ -203,10 +206,10 @@ class OpenAIBackend(MadeByName):
 
         text = self._text_reader(request)
         body = self._body(sending)
-        answer = server.answered("POST", ENDPOINT, body, whole=not sending.stream)
+        answer = server.answered("POST", self._endpoint, body, whole=not sending.stream)
         try:
             objects = objects_of(server, answer, lambda: bool(accumulator.finish_reason))
-            deltas = chain.from_iterable(map(accumulator.feed, objects))
+            deltas = chain.from_iterable(map(accumulator.feed, self._chunks(objects, request)))
             for delta in chain(deltas, accumulator.rest()):
                 for visible in text.read(delta):
                     if request.stream:
@@ -223,6 +226,10 @@ class OpenAIBackend(MadeByName):
                 self._note(request, item)
             if request.stream or isinstance(item, Reply):
                 yield item
+
+    def _chunks(self, objects: Iterator[dict[str, Any]], request: Request) -> Iterable[Mapping[str, Any]]:
+        """The chunks of a chat completion in what a server has sent."""
+        return objects
 
     def _note(self, request: Request, reply: Reply) -> None:
         """Log what a reply shows of the server's use of tools."""
@@ -340,7 +347,7 @@ class OpenAIBackend(MadeByName):
 
             turns = Transcript(in_turns(request.transcript, has_system=form.has_system))
             request = replace(request, transcript=turns, conversation=request.said)
-        return chat_completions_body(fields, request, sending.images, self._escapes, dialect, form)
+        return self._encoded(fields, request, sending.images, self._escapes, dialect, form)
 
     def _form(self) -> MessageForm:
         """What the server takes of messages, as far as it is known."""
@@ -352,7 +359,7 @@ class OpenAIBackend(MadeByName):
         form."""
         words = str(error.body or error.message)
         narrower = self._form().narrowed(words, request.transcript)
-        if narrower is None or getattr(error, "status_code", None) not in (400, 403, 422, 500, 501):
+        if narrower is None or getattr(error, "status_code", None) not in (400, 403, 404, 422, 500, 501):
             return False
         self._learned.learn(
             MessageForm, narrower, f"{self!r} refuses messages as they are: they are sent as {narrower!r}"

@@ -31,9 +31,10 @@ _NAMED = {
         rf"(?<![\w-]){said}(?![\w-])[^|]{{0,60}}?{_REFUSES}|{_REFUSES}[^|]{{0,60}}?(?<![\w-]){said}(?![\w-])|"
         rf"\| {said} \| extra (?:inputs|fields)"
     )
-    for name, said in ((each, each.replace("_", "_?")) for each in (*OTHER_NAMES, *LEFT_OUT))
+    for name, said in ((each, each.replace("_", "[_.]?")) for each in (*OTHER_NAMES, *LEFT_OUT))
 }
-"""The last form is that of pydantic's validation: the place of the field, and what is wrong with it."""
+"""A name may have a point, as in the Responses API ('reasoning.effort'). The last form is that of pydantic's
+validation: the place of the field, and what is wrong with it."""
 _NO_TOOLS_WITH_EFFORT = pattern(
     r"(?:tools?|functions?)\b[^|]{0,20}\bwith reasoning_?effort\b[^|]{0,20}not (?:currently )?supported|"
     r"use (?:function )?tools?\b[^|]{0,60}reasoning_?effort\W{1,3}(?:to|as) \W?none\b"
@@ -42,6 +43,7 @@ _NO_CHOICE = pattern(
     rf"tool[ _]choice\b.{{0,160}}?(?:{_REFUSES}|incompatible|thinking|reasoning|must be .{{0,12}}auto|"
     rf"only .{{0,20}}auto)|(?:{_REFUSES}|thinking|reasoning).{{0,160}}?tool[ _]choice\b"
 )
+_LEAST = pattern(r"max_(?:output_|completion_)?tokens\b[^|]{0,80}?>= ?(\d{1,4})\b")
 _OF_A_PARSER = pattern(r"tool-call-parser|enable-auto-tool-choice|--jinja")
 
 
@@ -61,6 +63,22 @@ def wants_no_effort(words: str) -> bool:
     """Whether a server takes tools only with the reasoning_effort "none": without the field, a default counts that it
     refuses as well (OpenAI's models since GPT-5.4)."""
     return _NO_TOOLS_WITH_EFFORT.search(words) is not None
+
+
+def least_limit(words: str, fields: Mapping[str, Any]) -> int | None:
+    """The least limit of a reply that a server takes, for a refusal of a lower one: OpenAI's newer models, also behind
+    gateways, write no fewer than 16 tokens. None for any other."""
+    found = _LEAST.search(words)
+    given = [fields[name] for name in OTHER_NAMES if name in fields]
+    if found is None or not any(type(limit) is int and 0 < limit < int(found[1]) for limit in given):
+        return None
+    return int(found[1])
+
+
+def with_least(fields: Mapping[str, Any], least: int | None) -> dict[str, Any]:
+    """The fields with a limit of the reply that is no lower than the least."""
+    low = [name for name in OTHER_NAMES if type(fields.get(name)) is int and 0 < fields[name] < (least or 0)]
+    return {**fields, **dict.fromkeys(low, least)}
 
 
 def changed(fields: Mapping[str, Any], refused: Collection[str]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ TIMEOUT = 10.0
 
 NEEDS = {
     "openai": "openai:MODEL[@url]    OpenAI's API and servers with the same",
+    "openai-responses": "openai-responses:MODEL[@url] OpenAI's Responses API, and servers with the same",
     "llamacpp": "llamacpp:[MODEL][@url]",
     "vllm": "vllm:MODEL[@url]",
     "ollama": "ollama:MODEL[@url]",

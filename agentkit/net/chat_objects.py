@@ -71,7 +71,7 @@ def objects_of(server: ModelServer, answer: Answer, is_finished: Callable[[], bo
             if (error := error_in(each)) is not None:
                 raise _error_in(error)
             each = _unwrapped(each)
-            has_choices = has_choices or "choices" in each or each.get("object") == "chat.completion"
+            has_choices = has_choices or _is_of_a_reply(each)
             yield each
         if reader.is_done:
             answer.drain()
@@ -106,6 +106,13 @@ def _objects(reader: EventReader, answer: Answer) -> Iterator[dict[str, Any]]:
     return reader.read(pieces)
 
 
+def _is_of_a_reply(each: dict[str, Any]) -> bool:
+    """Whether an object is one of a chat completion or of a response."""
+    if "choices" in each or each.get("object") in ("chat.completion", "response"):
+        return True
+    return str(each.get("type", "")).startswith("response.")
+
+
 def _unwrapped(each: dict[str, Any]) -> dict[str, Any]:
     """A completion that a gateway has put into an object of its own."""
     if "choices" in each:
@@ -121,9 +128,19 @@ def _check(answer: Answer, reader: EventReader, *, has_choices: bool, is_finishe
             raise _cut_off(answer)
     elif not reader.has_fields:
         if "event-stream" not in answer.media_type:
+            if _is_blank(answer, reader):
+                what = f"{answer.status_code} with an empty body, which is not a chat completion"
+                raise _in_body(_api_error(f"{display_url(answer.url)} answered {what}"))
             raise _no_completion(answer, reader)
         if reader.excerpt.strip() and not reader.count:
             raise _in_body(_api_error(f"the server sent no event: {_excerpt(answer, reader)!r}"))
+
+
+def _is_blank(answer: Answer, reader: EventReader) -> bool:
+    """Whether a server has sent nothing, or white space alone: with it gateways keep a connection open until a reply
+    comes, or none."""
+    is_blank = not reader.count and not (reader.excerpt.strip() or (answer.content or b"").strip())
+    return is_blank and answer.status_code < 300
 
 
 def _error_in(answer: Any) -> Exception:

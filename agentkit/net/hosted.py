@@ -32,6 +32,7 @@ _DOMAINS = (
         "deepseek.com",
         "moonshot.cn",
         "moonshot.ai",
+        "kimi.com",
         "bigmodel.cn",
         "z.ai",
         "minimax.chat",

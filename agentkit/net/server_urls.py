@@ -9,6 +9,8 @@ from agentkit.net.parsed_url import parsed_url
 
 ENDPOINT = "/chat/completions"
 """What is added to the URL of a server with OpenAI's API."""
+RESPONSES = "/responses"
+"""The same for its Responses API."""
 
 
 def parts_of(base_url: str) -> SplitResult:
@@ -22,9 +24,10 @@ def parts_of(base_url: str) -> SplitResult:
     if not is_valid:
         shown = without_credentials(base_url)
         raise ConfigurationError(f"base_url={shown!r} is not a valid URL: write http://host:port")
-    if parts.path.rstrip("/").endswith(ENDPOINT):
+    endpoint = next((each for each in (ENDPOINT, RESPONSES) if parts.path.rstrip("/").endswith(each)), None)
+    if endpoint is not None:
         shown = without_credentials(base_url).partition("?")[0]
-        raise ConfigurationError(f"base_url={shown!r} ends in {ENDPOINT}, which is added to it: leave that out")
+        raise ConfigurationError(f"base_url={shown!r} ends in {endpoint}, which is added to it: leave that out")
     return parts
 
 

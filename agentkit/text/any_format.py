@@ -33,7 +33,8 @@ def _format_in(module: str) -> Format:
 def any_format(own: Format | None) -> Format:
     """Returns a format for the markup of all families. own: that of the model, if it is known: what may begin any text,
     such as JSON without markers, is a call only of a model that writes calls so."""
-    formats = tuple(dict.fromkeys((*(family.format for family in families()), *map(_format_in, _OTHER_FORMATS))))
+    others = (*map(_format_in, _OTHER_FORMATS), *filter(None, (own,)))  # a variant's is not among those of its family
+    formats = tuple(dict.fromkeys((*(family.format for family in families()), *others)))
     owners: dict[str, list[Format]] = {}
     for form in formats:
         for start in form.starts if form == own else form.marks:

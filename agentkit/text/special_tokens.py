@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentkit._lazy.patterns import pattern
-from agentkit.message import REASONING_FIELDS, inside_response, is_plain_call, map_response
+from agentkit.message import REASONING_FIELDS, RESPONSE_ITEMS, inside_response, is_plain_call, map_response
 from agentkit.text.computed_once import ComputedOnce
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def neutral_message(
     return {**message, **made} if any(message[key] != value for key, value in made.items()) else message
 
 
-_TEXT_FIELDS = ("name", *REASONING_FIELDS)
+_TEXT_FIELDS = ("name", *REASONING_FIELDS, RESPONSE_ITEMS)
 
 
 def _is_plain_message(message: Mapping[str, Any], is_wrapped: bool) -> bool:

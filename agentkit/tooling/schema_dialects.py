@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 from agentkit.net.hosted import is_hosted
 from agentkit.tooling.grammar_patterns import in_grammar
+from agentkit.tooling.moonshot_schema import moonshot
 from agentkit.tooling.schema_forms import (
     Schema,
+    any_of,
     changed,
     flat_root,
     in_counts,
@@ -35,12 +37,14 @@ MAX_DESCRIPTION = 1024
 class Dialect(Enum):
     """A dialect of JSON Schema. AS_IS: that of the schemas themselves (2020-12), for servers that ignore what they
     don't
-    know. OPENAI: OpenAI's API. GEMINI: Google's, which knows a part of OpenAPI's schemas. SELF_HOSTED: llama.cpp, which
-    compiles schemas to grammars, and servers that are more lenient."""
+    know. OPENAI: OpenAI's API. GEMINI: Google's, which knows a part of OpenAPI's schemas. MOONSHOT: that of Kimi, which
+    knows a part of JSON Schema. SELF_HOSTED: llama.cpp, which compiles schemas to grammars, and servers that are more
+    lenient."""
 
     AS_IS = "as is"
     OPENAI = "openai"
     GEMINI = "gemini"
+    MOONSHOT = "moonshot"
     SELF_HOSTED = "self-hosted"
 
 
@@ -55,6 +59,8 @@ def dialect_of(model: str, base_url: str | None) -> Dialect:
     name = model.lower()
     if host.endswith("googleapis.com") or "gemini" in name:
         return Dialect.GEMINI
+    if host.endswith(("moonshot.cn", "moonshot.ai", "kimi.com")) or (is_hosted(base_url) and "kimi" in name):
+        return Dialect.MOONSHOT
     if host.endswith((*_OPENAI_HOSTS, *_OPENAI_GATEWAYS)) or (
         name.startswith(("gpt-", "openai/", "azure/")) and "oss" not in name
     ):
@@ -107,7 +113,7 @@ def openai(schema: Mapping[str, Any]) -> Schema:
 
 
 def _openai(schema: Schema) -> Schema:
-    schema = tuple_items(_any_of(schema))
+    schema = tuple_items(any_of(schema))
     kinds = schema.get("type")
     if (kinds == "array" or (isinstance(kinds, list) and "array" in kinds)) and "items" not in schema:
         schema["items"] = {}
@@ -212,7 +218,7 @@ def self_hosted(schema: Mapping[str, Any]) -> Schema:
 
 def gemini(schema: Mapping[str, Any]) -> Schema:
     """A schema for Gemini: the keywords of Google's own type, one `type` a value, no references, no constants."""
-    flat = changed(inlined(normal(schema)), lambda each: merged(tuple_items(_any_of(each))))
+    flat = changed(inlined(normal(schema)), lambda each: merged(tuple_items(any_of(each))))
     return changed(flat, _gemini)
 
 
@@ -297,13 +303,6 @@ def _values_of_text(schema: Schema) -> Schema:
 _KINDS = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 
-def _any_of(schema: Schema) -> Schema:
-    """The schema with `oneOf` as `anyOf`, which more servers know."""
-    if "oneOf" not in schema or "anyOf" in schema:
-        return schema
-    return {**_without(schema, ("oneOf", "discriminator")), "anyOf": schema["oneOf"]}
-
-
 def _without_unsafe_patterns(schema: Schema) -> Schema:
     return noted(schema, "pattern") if not is_safe_pattern(schema.get("pattern", "")) else schema
 
@@ -332,5 +331,6 @@ _DIALECTS: dict[Dialect, Callable[[Mapping[str, Any]], Schema]] = {
     Dialect.AS_IS: dict,
     Dialect.OPENAI: openai,
     Dialect.GEMINI: gemini,
+    Dialect.MOONSHOT: moonshot,
     Dialect.SELF_HOSTED: self_hosted,
 }

@@ -255,6 +255,16 @@ def tuple_items(schema: Schema) -> Schema:
     return {**made, "items": kinds[0] if len(kinds) == 1 else {"anyOf": kinds}}
 
 
+def any_of(schema: Schema) -> Schema:
+    """The schema with `oneOf` as `anyOf`, which more servers know."""
+    if "oneOf" not in schema or "anyOf" in schema:
+        return schema
+    return {
+        **{key: each for key, each in schema.items() if key not in ("oneOf", "discriminator")},
+        "anyOf": schema["oneOf"],
+    }
+
+
 def noted(schema: Schema, *keys: str) -> Schema:
     """The schema without these keywords; what they said is in its description."""
     said = [f"{key}: {_shown(schema[key])}" for key in keys if _says_something(key, schema.get(key))]

@@ -100,6 +100,21 @@ def test_a_field_that_a_model_refuses_is_sent_as_it_takes_it_from_then_on(
     assert [record.message for record in caplog.records if next(iter(given)) in record.message]
 
 
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_that_is_too_low_for_a_model_is_the_least_that_it_takes(name: str) -> None:
+    """vectorize-io/hindsight#58 (OpenRouter), QuantumNous/new-api#2438, wm94i/Work-Review#41,
+    braintrustdata/lingua#186"""
+    words = (
+        "Invalid 'max_output_tokens': integer below minimum value. Expected a value >= 16, but got 10 instead. "
+        "(param: max_output_tokens, code: integer_below_min_value)"
+    )
+    with serve(against(words, lambda body: body.get(name, 100) < 16)) as server:
+        agent = Agent(OpenAIBackend("m", base_url=server.url, max_retries=0))
+        for limit in (10, 1, 200):
+            assert agent.run("Hi.", sampling={name: limit}).output == "Fine."
+        assert [fields[name] for fields in fields_of(server)] == [10, 16, 16, 200]
+
+
 def test_all_that_a_model_refuses_is_changed_one_after_another() -> None:
     def strict(asked: Asked) -> Answer:
         for name in ("max_tokens", "temperature", "top_p"):

@@ -149,3 +149,19 @@ def test_a_completion_in_an_object_of_a_gateway_is_read(name: str, stream: bool)
     wrapped = Answer(json.dumps({name: inner, "success": True}).encode())
     result, _, requests = run(first_then(lambda asked: wrapped), stream)
     assert (result.output, requests) == ("An answer.", 1)
+
+
+@pytest.mark.parametrize("body", [b"", b" \n" * 400], ids=["nothing", "white space"])
+@pytest.mark.parametrize("status", [200, 202])
+@either_way
+def test_a_body_without_anything_in_it_is_asked_for_again(stream: bool, status: int, body: bytes) -> None:
+    """pydantic/pydantic-ai#3586 (OpenRouter), UKGovernmentBEIS/inspect_ai#2673, NVIDIA/garak#761 (202),
+    NousResearch/hermes-agent#80649"""
+    result, _, asked = run(first_then(lambda asked: Answer(body, status)), stream)
+    assert (result.output, asked) == ("Fine.", 2)
+
+
+@either_way
+def test_a_body_that_stays_empty_is_an_error_that_says_so(stream: bool) -> None:
+    with pytest.raises(openai.APIError, match="with an empty body"):
+        run([Answer(b"")], stream)

@@ -22,14 +22,14 @@ import openai
 import pytest
 
 from agentkit.backend import Backend, ReplyStream, Request
-from agentkit.backends import ExtractiveBackend, GGUFBackend, LightLLMBackend, OpenAIBackend
+from agentkit.backends import ExtractiveBackend, GGUFBackend, LightLLMBackend, OpenAIBackend, ResponsesBackend
 from agentkit.message import Message
 from agentkit.middleware.base import Middleware
 from agentkit.middleware.sampling import Sampling
 from agentkit.providers import resolve
 from agentkit.testing import ScriptedBackend
 from tests.support.lightllm_server import Asked, Says, serve_lightllm
-from tests.support.model_server import Answer, delta, serve, streamed, whole
+from tests.support.model_server import Answer, delta, response, serve, streamed, whole
 from tests.support.model_server import Asked as AskedInChat
 from tests.support.ports import refusing_port
 from tests.support.vlmrun_gate import KEY as VLMRUN_KEY
@@ -234,6 +234,45 @@ def _in_chat(spoken: Spoken, asked: AskedInChat) -> Answer:
     return streamed(*chunks, delta("stop"), {"choices": [], "usage": usage})
 
 
+# ---- OpenAI's Responses API
+
+
+def _responses(scene: Scene, stage: Stage) -> Backend:
+    lines = itertools.cycle(SCRIPTS[scene])
+
+    def says(asked: AskedInChat) -> Answer:
+        if scene is Scene.REFUSES and len(str(asked.body["input"])) >= LONG:
+            words = "Your input exceeds the context window of this model. Please adjust your input and try again."
+            error = {"message": words, "type": "invalid_request_error", "code": "context_length_exceeded"}
+            return Answer(json.dumps({"error": error}).encode(), 400)
+        said = _as_response(next(lines), asked)
+        if scene is not Scene.TALKS:
+            return said
+        if not asked.body["stream"]:
+            return replace(said, delay=TALK)
+        return replace(said, piece=len(said.body) // 500, pause=TALK / 500)
+
+    url = stage.resources.enter_context(serve(says)).url
+    url = f"http://127.0.0.1:{refusing_port()}/v1" if scene is Scene.IS_DOWN else url
+    return ResponsesBackend("m", url, api_key=KEY, max_retries=0, **stage.sampling)
+
+
+def _as_response(spoken: Spoken, asked: AskedInChat) -> Answer:
+    """A reply of the Responses API."""
+    output: list[dict[str, Any]] = []
+    if spoken.reasoning:
+        summary = [{"type": "summary_text", "text": spoken.reasoning}]
+        output.append({"id": "rs_0", "type": "reasoning", "summary": summary, "encrypted_content": "gAAA"})
+    for place, (name, arguments) in enumerate(spoken.calls):
+        called = {"call_id": f"call{place}", "name": name, "arguments": json.dumps(arguments)}
+        output.append({"id": f"fc_{place}", "type": "function_call", "status": "completed", **called})
+    if spoken.text:
+        content = [{"type": "output_text", "text": spoken.text, "annotations": []}]
+        output.append({"id": "msg_0", "type": "message", "role": "assistant", "content": content})
+    usage = {"input_tokens": len(json.dumps(asked.body["input"])) // 4, "output_tokens": 9}
+    return response(*output, usage=usage, stream=asked.body["stream"])
+
+
 # ---- LightLLM
 
 
@@ -285,6 +324,14 @@ _without_model = functools.partial(
 BACKENDS: dict[str, BackendCase] = {
     "scripted": _without_model(_scripted, plays=frozenset(Scene) - {Scene.FILLS}),
     "openai": BackendCase(_openai, plays=frozenset(Scene)),
+    "responses": BackendCase(
+        _responses,
+        plays=frozenset(Scene),
+        takes_sampling=False,
+        is_random=False,
+        context_length=None,
+        images="sent",
+    ),
     "vlmrun": BackendCase(_vlmrun, plays=frozenset(Scene)),
     "gguf": BackendCase(_gguf, plays=frozenset(Scene) - {Scene.CALLS_BOTH, Scene.IS_DOWN}, has_server=False),
     "lightllm": BackendCase(_lightllm, plays=frozenset(Scene), is_random=False, wrong_field="heat", images="sent"),

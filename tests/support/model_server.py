@@ -5,6 +5,7 @@ with serve([whole("Hello")]) as server:
 """
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -194,6 +195,53 @@ def streamed(*chunks: dict[str, Any], done: bool = True, **answer: Any) -> Answe
     """A stream of chunks as server-sent events."""
     events = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + (["data: [DONE]\n\n"] if done else [])
     return Answer("".join(events).encode(), content_type="text/event-stream", **answer)
+
+
+def response(*output: dict[str, Any], stream: bool = False, **fields: Any) -> Answer:
+    """A response of the Responses API, whole or as the events that tell of it. output: its items. fields: of the
+    response."""
+    begun = {"id": "resp_1", "object": "response", "model": "m", "error": None, "incomplete_details": None}
+    made = {**begun, "status": "completed", "usage": None, **fields, "output": list(output)}
+    if not stream:
+        return Answer(json.dumps(made).encode())
+    told: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {**begun, "status": "in_progress", "output": []}}
+    ]
+    for index, item in enumerate(output):
+        told += [{"output_index": index, **event} for event in _events_of(item)]
+    told.append({"type": f"response.{made['status']}", "response": made})
+    return events(*told)
+
+
+def events(*told: dict[str, Any]) -> Answer:
+    """Events of the Responses API."""
+    lines = [
+        f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': n})}\n\n"
+        for n, event in enumerate(told)
+    ]
+    return Answer("".join(lines).encode(), content_type="text/event-stream")
+
+
+def _events_of(item: dict[str, Any]) -> list[dict[str, Any]]:
+    kind = item["type"]
+    texts = {
+        "function_call": [item.get("arguments", "")],
+        "reasoning": [each["text"] for each in item.get("summary", ())],
+    }
+    named = {
+        "function_call": "function_call_arguments",
+        "reasoning": "reasoning_summary_text",
+        "message": "output_text",
+    }
+    parts = texts.get(kind) or [part["text"] for part in item.get("content", ()) if "text" in part]
+    empty: dict[str, Any] = {"arguments": "", "summary": [], "content": []}
+    begun = {**item, **{name: value for name, value in empty.items() if name in item}}
+    told: list[dict[str, Any]] = [{"type": "response.output_item.added", "item": begun}]
+    for place, text in enumerate(parts):
+        where = {"summary_index" if kind == "reasoning" else "content_index": place, "item_id": item["id"]}
+        pieces = re.findall(r"\s*\S+\s*$|\s*\S+", text)
+        told += [{"type": f"response.{named[kind]}.delta", "delta": piece, **where} for piece in pieces]
+    return [*told, {"type": "response.output_item.done", "item": item}]
 
 
 def held(hold: threading.Event, *chunks: dict[str, Any]) -> Answer:

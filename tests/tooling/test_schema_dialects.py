@@ -20,6 +20,7 @@ from agentkit.backends import OpenAIBackend
 from agentkit.middleware.structured_output import OutputType
 from agentkit.testing import ScriptedBackend
 from agentkit.toolbox import Toolbox
+from agentkit.tooling.moonshot_schema import moonshot
 from agentkit.tooling.schema_dialects import (
     Dialect,
     dialect_of,
@@ -158,12 +159,40 @@ def check_gemini(schema: dict[str, Any]) -> None:
             assert each["type"] == "string"
 
 
+def check_moonshot(schema: dict[str, Any]) -> None:
+    """What Moonshot's validator takes in all of its versions (MoonshotAI/walle, docs/validation-principles.md), and
+    none of what it drops or changes."""
+    kinds: dict[str, set[str]] = {
+        "string": {"enum", "minLength", "maxLength"},
+        "integer": {"enum", "minimum", "maximum"},
+        "number": {"enum", "minimum", "maximum"},
+        "array": {"items", "minItems", "maxItems"},
+        "object": {"properties", "required", "additionalProperties"},
+        "boolean": set(),
+        "null": set(),
+    }
+    values: dict[str, Any] = {"string": str, "integer": int, "number": (int, float)}
+    assert schema["type"] == "object"
+    for each in subschemas(schema):
+        beside = each.keys() - {"description", "default"}
+        assert beside == {"anyOf"} or beside - {"type"} <= kinds[each["type"]]
+        assert isinstance(each.get("description", ""), str)
+        assert each.get("anyOf") != []
+        assert ("required" in each) == ("properties" in each)
+        assert set(each.get("required", ())) <= set(each.get("properties", ()))
+        assert each.get("enum") != []
+        assert all(isinstance(value, values[each["type"]]) for value in each.get("enum", ()))
+        bounds = [value for key, value in each.items() if key.startswith(("min", "max"))]
+        assert all(isinstance(bound, int) and bound >= 0 for bound in bounds)
+
+
 @pytest.mark.parametrize("inner", ODD.values(), ids=ODD)
 def test_no_dialect_sends_what_its_servers_refuse(inner: Any) -> None:
     given_schema = of(inner)
     before = copy.deepcopy(given_schema)
     check_openai(openai(given_schema))
     check_gemini(gemini(given_schema))
+    check_moonshot(moonshot(given_schema))
     subschemas(self_hosted(given_schema))
     strict = openai_strict(of(inner, required=["x"], additionalProperties=False))
     assert strict is None or is_strict(strict)
@@ -211,7 +240,46 @@ def test_alternatives_at_the_top_become_properties(root: dict[str, Any], llama: 
     """langchainjs#9804, google-calendar-mcp#39: "schema must have type 'object' and not have 'oneOf'/'anyOf'/...":"""
     check_openai(openai(root))
     check_gemini(gemini(openai(root)))
+    check_moonshot(moonshot(root))
     assert refused_by(llama, Dialect.SELF_HOSTED, root, as_tool=True) == ""
+
+
+def test_moonshot_is_sent_what_it_would_refuse_or_drop_in_other_words() -> None:
+    """MoonshotAI/kimi-cli#2061, MoonshotAI/kimi-cli#2531, abhigyanpatwari/GitNexus#2703, FTShare-Lab/FTShare-MCP#7,
+    earendil-works/pi#4138, router-for-me/CLIProxyAPI#5316, NousResearch/hermes-agent#68154"""
+
+    def made(inner: Any) -> Any:
+        return moonshot(of(inner))["properties"]["x"]
+
+    assert made({"type": "string", "anyOf": [{"minLength": 1}, {"maxLength": 9}]}) == {
+        "anyOf": [{"type": "string", "minLength": 1}, {"type": "string", "maxLength": 9}]
+    }
+    assert made({"$ref": "#/$defs/T", "description": "A thing."}) == {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}},
+        "required": [],
+        "description": "A thing.",
+    }
+    assert made({"type": ["string", "null"], "maxLength": 3}) == {
+        "anyOf": [{"type": "string", "maxLength": 3}, {"type": "null"}]
+    }
+    assert made({"oneOf": [TEXT, {"type": "integer"}], "description": "d"}) == {
+        "anyOf": [TEXT, {"type": "integer"}],
+        "description": "d",
+    }
+    assert made({"const": "a"}) == {"type": "string", "enum": ["a"]}
+    assert made({"enum": ["a", None]}) == {"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]}
+    assert made({"type": "number", "minimum": -5, "maximum": 5}) == {
+        "type": "number",
+        "maximum": 5,
+        "description": "(minimum: -5)",
+    }
+    assert made({"type": "string", "format": "uuid"}) == {"type": "string", "description": "(format: uuid)"}
+    assert made({"description": "Anything."})["description"] == "Anything."
+    inner = {"type": "object", "properties": {"a": TEXT, "b": TEXT}}
+    either = {**inner, "anyOf": [{"required": ["a"]}, {"required": ["b"]}]}
+    assert made(either) == {"anyOf": [{**inner, "required": ["a"]}, {**inner, "required": ["b"]}]}
+    assert moonshot(either) == {**inner, "required": [], "description": "(one of: a | b)"}
 
 
 def test_what_is_dropped_is_said_in_the_description() -> None:
@@ -242,6 +310,7 @@ def test_schemas_of_any_kind_inside_each_other_are_taken(inner: Any) -> None:
     schema = of(inner)
     check_openai(openai(schema))
     check_gemini(gemini(schema))
+    check_moonshot(moonshot(schema))
     subschemas(self_hosted(schema))
 
 
@@ -337,6 +406,10 @@ def test_a_typed_answer_has_a_schema_that_each_server_takes(kind: Any, llama: Ll
         ("databricks-gemini-3-8-flash", "https://dbc-1.cloud.databricks.com/serving-endpoints", Dialect.GEMINI),
         ("default", "http://10.0.0.1:8080/v1", Dialect.SELF_HOSTED),
         ("mistral-large", "https://api.mistral.ai/v1", Dialect.AS_IS),
+        ("kimi-k3", "https://api.moonshot.ai/v1", Dialect.MOONSHOT),
+        ("kimi-for-coding", "https://api.kimi.com/coding/v1", Dialect.MOONSHOT),
+        ("moonshotai/kimi-k2.6", "https://openrouter.ai/api/v1", Dialect.MOONSHOT),
+        ("moonshotai/Kimi-K2-Instruct", "http://localhost:8000/v1", Dialect.SELF_HOSTED),
     ],
 )
 def test_the_server_decides_the_dialect(model: str, url: str | None, dialect: Dialect) -> None:

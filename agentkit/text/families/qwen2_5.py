@@ -31,6 +31,7 @@ FAMILY = Family(
     variants=(
         Variant(r"qwen[-_ ]?2(?![._]?5)|2(?:[._]?5)?[-_ ]?vl|-1m\b", _default("You are a helpful assistant.")),
         Variant(r"2[._]?5-?math", _default(_MATH)),
+        Variant(r"2[._]?5[-_.]?coder", {"calls": "agentkit.text.formats.qwen2_5_coder"}),
         Variant(r"q[wv]q", _default(_REASONING)),
         Variant(r"internvl", {"image": "<image>\n", "variables": {}}),
     ),
