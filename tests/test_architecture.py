@@ -93,6 +93,7 @@ LAYERS = [
         "net.page_cache",
         "net.url_guard",
         "net.route_hints",
+        "net.sent_headers",
     ],
     ["net.pinned"],
     ["net.fetch"],
