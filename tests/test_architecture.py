@@ -129,6 +129,7 @@ LAYERS = [
         "tooling.stop",
         "tooling.error_text",
         "tooling.error_log",
+        "tooling.green_loop",
         "tooling.dates",
         "net.server_failures",
         "net.http_response",
