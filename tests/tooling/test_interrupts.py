@@ -216,7 +216,8 @@ def test_a_time_limit_of_rq_that_a_timer_raises_in_the_thread_of_a_job_ends_the_
 
     with pytest.raises(limit) as raised:
         Agent(ScriptedBackend(("interrupted", {}), "Done."), tools=[interrupted]).run("Go.")
-    assert [each["role"] for each in raised.value.messages] == ["user", "assistant", "tool"]
+    messages: Any = raised.value.messages  # type: ignore[attr-defined]
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool"]
 
 
 @pytest.mark.parametrize("module", ["pyo3_runtime", __name__], ids=["of Rust", "of others"])
