@@ -17,6 +17,11 @@ POLL_INTERVAL = 0.05
 END_SECONDS = 1.0
 """Maximum seconds that a fork waits for an idle thread to end."""
 
+OF_STREAMLIT = "streamlit_script_run_ctx"
+"""The attribute of a thread by which Streamlit knows for which session it works. In a thread without it
+`st.session_state` is another one, and what is written is lost (streamlit/streamlit#12051,
+langchain-ai/langchain#18684)."""
+
 SUBMITTERS: contextvars.ContextVar[frozenset[int]] = contextvars.ContextVar("submitters", default=frozenset())
 """The ids of the threads that have handed this job to another thread, the last of them perhaps waiting for it."""
 
@@ -61,6 +66,15 @@ class LightEvent(threading.Event):
             return self._is_set or bool(condition.wait(timeout))
 
 
+def _run_for_session(session: object, job: Callable[[], None]) -> None:
+    thread = threading.current_thread()
+    setattr(thread, OF_STREAMLIT, session)
+    try:
+        job()
+    finally:
+        delattr(thread, OF_STREAMLIT)
+
+
 class _Worker:
     """One thread of a pool, and the job that it has got."""
 
@@ -88,12 +102,15 @@ class Workers:
         self._idle: list[_Worker] = []
 
     def submit(self, job: Callable[[], None]) -> None:
-        """Run `job` in a thread, with the caller's context variables."""
+        """Run `job` in a thread, with the caller's context variables, and for its session of Streamlit."""
         notice_fork()
         context = contextvars.copy_context()
         context.run(SUBMITTERS.set, SUBMITTERS.get() | {threading.get_ident()})
         with self._lock:
             worker = self._idle.pop() if self._idle else _Worker()
+        session = vars(threading.current_thread()).get(OF_STREAMLIT)
+        if session is not None:
+            job = functools.partial(_run_for_session, session, job)
         worker.jobs.put(functools.partial(context.run, job))
         if worker.thread is None:
             worker.thread = threading.Thread(target=self._work, args=(worker,), name="agentkit-tool", daemon=True)

@@ -20,6 +20,7 @@ from agentkit.net.api_errors import api_error
 from agentkit.net.dialling import failures
 from agentkit.net.http_client import Transport
 from agentkit.net.http_response import Response
+from agentkit.net.sent_headers import ChangedHeaders
 from agentkit.net.time_limits import Timeout
 
 T = TypeVar("T")
@@ -158,7 +159,7 @@ def options_of(request: httpx2.Request) -> dict[str, Any]:
     """Return the options of a request for a `Transport`: its headers, timeout and retries."""
     headers: dict[str, str | None] = {"authorization": None}  # not the client's, when this request is to have none
     headers |= {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
-    return {"headers": headers, "timeout": _timeout_of(request), "max_retries": _RETRIES.get()}
+    return {"headers": ChangedHeaders(headers), "timeout": _timeout_of(request), "max_retries": _RETRIES.get()}
 
 
 def _timeout_of(request: httpx2.Request) -> Timeout:

@@ -22,6 +22,7 @@ from agentkit.net.bounded import BoundedResponse
 from agentkit.net.dialling import dialled
 from agentkit.net.outgoing import URLLIB3, is_tls, proxy_for
 from agentkit.net.parsed_url import parsed_url
+from agentkit.net.sent_headers import SentHeaders
 from agentkit.net.server_urls import basic_authorization
 from agentkit.net.unpatched import HTTPConnection, is_played, is_recorded
 from agentkit.net.watcher import WATCHER, Watched, shut_down_after
@@ -61,7 +62,7 @@ class Connection:
         self.is_reused = False
         self.idle_since = self.was_idle = 0.0
         self._limit: Watched | None = None
-        self._head: tuple[tuple[str, str], dict[str, str], bytes] | None = None
+        self._head: tuple[tuple[str, str], SentHeaders, bytes] | None = None
         self._http = pool._new_conn()
         self.is_real = not is_played(self._http)
         self._prefix = prefix
@@ -105,35 +106,38 @@ class Connection:
             watched.close()
 
     def exchange(
-        self, method: str, target: str, body: bytes | None, headers: dict[str, str], seconds: float | None
+        self, method: str, target: str, body: bytes | None, headers: SentHeaders, seconds: float | None
     ) -> http.client.HTTPResponse:
         """Send a request and return the response, of which the headers are read. target: the path and the query.
-        seconds: the limit of each read. Raises OSError and http.client.HTTPException."""
+        seconds: the limit of each read, and of sending each slice of a long body. Raises OSError and
+        http.client.HTTPException."""
         made = self._http
         if not self.is_real:
             made.timeout = seconds
-            made.request(method, self._prefix + target, body=body, headers=headers)
+            made.request(method, self._prefix + target, body=body, headers=dict(headers.items()))
             played: http.client.HTTPResponse = made.getresponse()
             return played
         if self.sock.gettimeout() != seconds:
             self.sock.settimeout(seconds)
         if self._for_proxy:
-            headers = headers | self._for_proxy
+            headers = headers.with_added(self._for_proxy)
         try:
-            if body is None or len(body) <= SLICE_BYTES:
-                self._send_at_once(method, target, body, headers)
-            else:  # each slice has the limit of time for itself
-                slices = (body[start : start + SLICE_BYTES] for start in range(0, len(body), SLICE_BYTES))
-                headers = {**headers, "content-length": str(len(body))}
-                HTTPConnection.request(made, method, self._prefix + target, slices, headers)
+            # The head has the key, and so is no variable here (`SentHeaders`).
+            if body is None or len(body) <= SLICE_BYTES:  # in one piece: the server would wake for each of two
+                made.sock.sendall(self._head_of(method, target, body, headers) + (body or b""))
+            else:
+                made.sock.sendall(self._head_of(method, target, body, headers))
+                for start in range(0, len(body), SLICE_BYTES):
+                    made.sock.sendall(body[start : start + SLICE_BYTES])
         except REFUSED_WHILE_SENDING:  # it may have answered before it has read all
             pass
+        except BaseException as error:  # noqa: BLE001 - raised again
+            raise error.with_traceback(None)  # noqa: B904 - `sendall` of TLS is Python: its frames have what they send
         return HTTPConnection.getresponse(made)
 
-    def _send_at_once(self, method: str, target: str, body: bytes | None, headers: dict[str, str]) -> None:
-        """Send the headers and the body in one piece: `http.client` sends two, for each of which the server wakes. The
-        head of the last request is kept: the next one mostly has the same, but for the length. headers: their names in
-        lower case."""
+    def _head_of(self, method: str, target: str, body: bytes | None, headers: SentHeaders) -> bytes:
+        """The head of a request, after which `http.client` waits for the response. The last one is kept: the next
+        request mostly has the same, but for the length. Raises ValueError for what can't stand in a head."""
         made, line = self._http, (method, self._prefix + target)
         known = self._head
         pieces: list[bytes] = []
@@ -146,12 +150,12 @@ class Connection:
             else:
                 _put_headers(made, *line, headers)
                 head = b"".join(pieces).removesuffix(_END)
-                self._head = line, headers.copy(), head
+                self._head = line, headers, head
         finally:
             del made.send
-        if not headers.keys() & _LENGTHS and (body is not None or method in _WITH_BODY):
+        if not headers.has_any(_LENGTHS) and (body is not None or method in _WITH_BODY):
             head += b"\r\ncontent-length: %d" % len(body or b"")
-        made.sock.sendall(head + _END + (body or b""))
+        return head + _END
 
     def limit(self, seconds: float | None) -> None:
         """Shut it down after so many seconds, unless it is free again by then. None: no limit."""
@@ -326,10 +330,10 @@ class Connections:
         return found
 
 
-def _put_headers(made: Any, method: str, target: str, headers: dict[str, str]) -> None:
+def _put_headers(made: Any, method: str, target: str, headers: SentHeaders) -> None:
     """Have `http.client` write the head of a request, but for the length of its body. Raises ValueError for what can't
     stand in one."""
-    skips = {"skip_host": "host" in headers, "skip_accept_encoding": "accept-encoding" in headers}
+    skips = {"skip_host": headers.has_any(["host"]), "skip_accept_encoding": headers.has_any(["accept-encoding"])}
     HTTPConnection.putrequest(made, method, target, **skips)
     for name, value in headers.items():
         HTTPConnection.putheader(made, name, value)

@@ -33,6 +33,7 @@ from agentkit.net.keys import checked_key
 from agentkit.net.outgoing import URLLIB3, check_environment
 from agentkit.net.parsed_url import parsed_url
 from agentkit.net.retries import Retries
+from agentkit.net.sent_headers import ChangedHeaders, SentHeaders
 from agentkit.net.server_urls import basic_authorization, joined, origin_of, parts_of, placed
 from agentkit.net.time_limits import Limits, Timeout, limits_of
 from agentkit.net.trace_headers import trace_headers
@@ -45,7 +46,6 @@ MAX_REDIRECTS = 5
 Events = Generator[dict[str, Any], None, bool]
 
 _STALE = (http.client.RemoteDisconnected, ConnectionAbortedError, *REFUSED_WHILE_SENDING)
-_FOR_ANY_SERVER = ("content-type", "accept", "accept-encoding", "user-agent", "traceparent", "tracestate")
 MAX_ELSEWHERE = 8
 """To how many other servers, to which this one redirects, connections are kept."""
 _REDIRECTS = {307: ("GET", "POST"), 308: ("GET", "POST"), 301: ("GET",), 302: ("GET",), 303: ("GET",)}
@@ -90,15 +90,14 @@ class Transport:
         self.max_bytes = max_bytes
         self._key = checked_key(api_key, "api_key") or ""
         check_environment(base_url, URLLIB3)
-        self._headers = _lower(
-            {"User-Agent": _user_agent(), "Accept": "application/json, text/event-stream", **(headers or {})}
-        )
-        self._headers.setdefault("accept-encoding", accepted())
+        usual = {"User-Agent": _user_agent(), "Accept": "application/json, text/event-stream"}
+        usual["accept-encoding"] = accepted()
         bearer = f"Bearer {self._key}" if self._key else ""
         authorization = basic_authorization(parts.username, parts.password) or bearer
         if authorization:
-            self._headers.setdefault("authorization", authorization)
-        self._with_body = {"content-type": "application/json", **self._headers}
+            usual["authorization"] = authorization
+        self._headers = SentHeaders(usual).with_added(headers or {})
+        self._with_body = SentHeaders({"content-type": "application/json"}).with_added(dict(self._headers.items()))
         self._connections = Connections(base_url)
         self._elsewhere: dict[str, Connections] = {}
         self._lock = freed_by_forks(threading.Lock())
@@ -191,7 +190,7 @@ class Transport:
         body: Mapping[str, Any] | bytes | None,
         *,
         timeout: Timeout | None = None,
-        headers: Mapping[str, str | None] | None = None,
+        headers: Mapping[str, str | None] | ChangedHeaders | None = None,
         max_retries: int | None = None,
         retries: Retries | None = None,
         whole: bool = False,
@@ -229,7 +228,7 @@ class Transport:
         path: str,
         data: bytes | None,
         limits: Limits,
-        headers: Mapping[str, str | None] | None,
+        headers: Mapping[str, str | None] | ChangedHeaders | None,
         retries: Retries,
     ) -> Response:
         url = self._url_of(path)
@@ -246,16 +245,14 @@ class Transport:
         """The URL of a path, which may be a whole one of this server."""
         return placed(self.base_url, path)
 
-    def _headers_of(self, data: bytes | None, own: Mapping[str, str | None] | None) -> dict[str, str]:
-        """The headers of a request, in lower case."""
+    def _headers_of(self, data: bytes | None, own: Mapping[str, str | None] | ChangedHeaders | None) -> SentHeaders:
+        """The headers of a request."""
         usual, traced = self._headers if data is None else self._with_body, trace_headers()
         if not own and not traced:
             return usual
-        merged: dict[str, str | None] = {**usual, **_lower(traced)}
-        merged.update((name.lower(), text) for name, text in (own or {}).items())
-        return {name: text for name, text in merged.items() if text is not None}
+        return usual.with_added(traced, own or {})
 
-    def _followed(self, method: str, url: str, data: bytes | None, headers: dict[str, str], limits: Limits) -> Response:
+    def _followed(self, method: str, url: str, data: bytes | None, headers: SentHeaders, limits: Limits) -> Response:
         """The response to a request, and to where it redirects, if the request stays what it is."""
         connections = self._connections
         for _ in range(MAX_REDIRECTS):
@@ -266,7 +263,7 @@ class Transport:
                 return response
             response.close()
             if origin_of(target) != origin_of(url):
-                headers = {name: text for name, text in headers.items() if name in _FOR_ANY_SERVER}
+                headers = headers.for_any_server()
                 connections = self._to(target)
             url = target
         return self._exchanged(connections, method, url, data, headers, limits)
@@ -291,7 +288,7 @@ class Transport:
         method: str,
         url: str,
         data: bytes | None,
-        headers: dict[str, str],
+        headers: SentHeaders,
         limits: Limits,
     ) -> Response:
         """The response to one request. A kept connection that the server has closed meanwhile costs a new one, and no
@@ -311,8 +308,7 @@ class Transport:
             took = time.monotonic() - started
             logger.debug("%s %s: %d after %.3f s on a %s connection", method, shown, raw.status, took, kept)
         give_back = functools.partial(connections.give_back, connection)
-        key = headers.get("authorization", "")
-        return Response(raw, method, url, key.partition(" ")[2] or key, connection, give_back)
+        return Response(raw, method, url, headers.key, connection, give_back)
 
     def _raw(
         self,
@@ -320,7 +316,7 @@ class Transport:
         method: str,
         url: str,
         data: bytes | None,
-        headers: dict[str, str],
+        headers: SentHeaders,
         limits: Limits,
     ) -> http.client.HTTPResponse:
         raw = None
@@ -437,10 +433,6 @@ class _StoredResponse(io.BytesIO):
         self.status = stored.status
         self.headers = http.client.HTTPMessage()
         self.headers["content-type"] = stored.content_type
-
-
-def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name.lower(): text for name, text in headers.items()}
 
 
 @functools.cache

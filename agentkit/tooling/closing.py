@@ -31,7 +31,9 @@ class Closing(LightEvent):
         """Wait at most `timeout` seconds (None: for ever) until the run is to stop; returns whether it is."""
         if self.cancel is None:
             return super().wait(timeout)
-        end = float("inf") if timeout is None else time.monotonic() + timeout
-        while not self.is_set() and (left := end - time.monotonic()) > 0:
+        left = float("inf") if timeout is None else timeout
+        end = time.monotonic() + left
+        while not self.is_set() and left > 0:
             super().wait(min(left, POLL_INTERVAL))
+            left = min(left - POLL_INTERVAL, end - time.monotonic())  # a test may have stopped the clock (freezegun)
         return self.is_set()

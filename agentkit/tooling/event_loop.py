@@ -25,6 +25,7 @@ from agentkit._lazy.logs import WARNING, logger_of
 from agentkit._threads import SUBMITTERS
 from agentkit.errors import ToolError
 from agentkit.tooling.error_log import log_raised
+from agentkit.tooling.green_loop import is_of_another_greenlet, new_loop
 from agentkit.tooling.stop import Stop
 
 logger = logger_of("agentkit")
@@ -44,7 +45,7 @@ class _Loop:
         self._posted: deque[float] = deque()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_ending = False
-        self.loop = asyncio.new_event_loop()
+        self.loop = new_loop()
         self.loop.set_task_factory(self._new_task)
         self._thread = threading.Thread(target=self._work, name="agentkit-async-tools", daemon=True)
         self._thread.start()
@@ -87,6 +88,7 @@ class _Loop:
 
     def _work(self) -> None:
         asyncio.set_event_loop(self.loop)
+        asyncio._set_running_loop(None)  # where this is a greenlet, one may run in another
         while not self._is_ending:
             try:
                 self.loop.run_forever()
@@ -265,6 +267,9 @@ def without_running_loop() -> Iterator[None]:
     """Hide the event loop that runs in this thread (in a notebook, or in an async function that runs an agent), so that
     a tool may call `asyncio.run` there as anywhere."""
     loop = asyncio._get_running_loop()
+    if loop is not None and is_of_another_greenlet(loop):
+        yield
+        return
     # From Python 3.12 on: a loop begins no task while another is current in its thread.
     swap: Callable[[Any, Any], Any] = getattr(asyncio.tasks, "_swap_current_task", lambda loop, task: None)
     task, before = swap(loop, None), getattr(_HIDDEN, "loop", None)

@@ -23,6 +23,9 @@ _OF_TOOLS = {
 }
 """What is no Exception, and yet a failure of the tool that raises it: a command that exits, a task that it cancels
 itself, an error of a library in Rust, a request or an agent of its own that was stopped."""
+_OF_RUNS = {"rq.timeouts.BaseTimeoutException"}
+"""What is an Exception, and yet never a tool's: the time limit of a job of RQ, also where a timer has raised it in the
+thread of the job, and no handler of a signal (rq's `TimerDeathPenalty`)."""
 
 
 def handlers_in_place() -> Handlers:
@@ -44,7 +47,7 @@ def is_interrupt(error: BaseException, handlers: Handlers) -> bool:
         return any(is_interrupt(each, handlers) for each in error.exceptions)
     kinds = {f"{kind.__module__}.{kind.__qualname__}" for kind in type(error).__mro__}
     is_of_tool = isinstance(error, Exception) or not kinds.isdisjoint(_OF_TOOLS)
-    if not is_of_tool:
+    if not is_of_tool or not kinds.isdisjoint(_OF_RUNS):
         return True
     import traceback
 

@@ -204,6 +204,22 @@ def test_what_another_thread_raises_in_that_of_a_run_ends_it() -> None:
     assert [type(each) for each in ended] == [Stopped]
 
 
+def test_a_time_limit_of_rq_that_a_timer_raises_in_the_thread_of_a_job_ends_the_run() -> None:
+    """RQ's workers without signals do so (`TimerDeathPenalty`), with an Exception."""
+    base = type("BaseTimeoutException", (Exception,), {"__module__": "rq.timeouts"})
+    limit = type("JobTimeoutException", (base,), {"__module__": "rq.timeouts"})
+
+    @tool
+    def interrupted() -> None:
+        """Be interrupted."""
+        raise limit("2 seconds")
+
+    with pytest.raises(limit) as raised:
+        Agent(ScriptedBackend(("interrupted", {}), "Done."), tools=[interrupted]).run("Go.")
+    messages: Any = raised.value.messages  # type: ignore[attr-defined]
+    assert [each["role"] for each in messages] == ["user", "assistant", "tool"]
+
+
 @pytest.mark.parametrize("module", ["pyo3_runtime", __name__], ids=["of Rust", "of others"])
 def test_a_panic_of_a_library_in_rust_is_a_failure_of_the_tool(module: str) -> None:
     panic = type("PanicException", (BaseException,), {"__module__": module})
