@@ -133,6 +133,7 @@ MADE_OF_DATA = {
     "agentkit._lazy.patterns": 1,  # the patterns that are compiled when they are used
     "agentkit.backends.message_form": 1,
     "agentkit.evaluation.regexes": 1,  # that of a check, which is run in a process with a time limit
+    "agentkit.evidence.folding": 1,  # a class of characters
     "agentkit.hooks": 1,  # what the program redacts
     "agentkit.net.error_body": 1,
     "agentkit.retrieval.inline_markup": 1,
