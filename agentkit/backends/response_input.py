@@ -137,11 +137,19 @@ def _items_of_reply(message: Message) -> list[dict[str, Any]]:
         elif each.get("type") == "function_call":
             call = calls.pop(str(each.get("id")), None)
             made += [call] if call else []
-        else:
+        elif _is_kept(each):
             made.append(dict(each))
     for rest in (*texts, list(calls.values())):
         made += rest
     return _without_end(made)
+
+
+def _is_kept(item: Mapping[str, Any]) -> bool:
+    """Whether an item is reasoning, or another that only its server can read. A conversation that comes from elsewhere
+    may have anything there, such as an instruction of the system or the result of a call."""
+    return item.get("type") == "reasoning" or (
+        "encrypted_content" in item and "role" not in item and "output" not in item
+    )
 
 
 def _without_end(items: list[Any]) -> list[Any]:
