@@ -79,7 +79,10 @@ def _checked(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     """A value as JSON, as far as it is what tables have. A subclass of str (`numpy.str_`) is a text as it is."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
+        made = {str(key): _plain(each) for key, each in value.items()}
+        if len(made) < len(value):
+            raise ValueError("two keys are the same text")
+        return made
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if type(value).__module__.partition(".")[0] == "numpy" and callable(getattr(value, "tolist", None)):

@@ -312,8 +312,9 @@ def test_a_data_frame_is_not_asked_the_names_of_its_columns() -> None:
         ({"question": "How?", "x": "\ud800"}, "half a surrogate pair"),
         ("x" * (MAX_BYTES + 1), "is longer than"),
         (None, "is null"),
+        ({"question": "How?", 1: 2, "1": 3}, "can't be written as JSON"),
     ],
-    ids=["object", "surrogate", "long", "None"],
+    ids=["object", "surrogate", "long", "None", "keys"],
 )
 @pytest.mark.parametrize("once", [False, True], ids=["list", "iterator"])
 def test_what_a_program_gives_is_checked_as_lines_are(value: Any, says: str, once: bool) -> None:

@@ -290,6 +290,8 @@ def test_rows_of_tables_in_a_program_are_read_as_those_of_parquet_files() -> Non
         at, share, key, lost, inside = (item.columns[name] for name in cells)
         assert [at, share, key] == ["2020-01-01 00:00:00", "0.1", str(UUID(int=7))]
         assert (lost, inside) == (None, [None])
+    with open_items([{"question": "Who?", "lost": math.nan, 2: "two"}]) as items:
+        assert [item.columns["2"] for item in items] == ["two"]
     [bad] = open_items([{"question": math.nan}], skip_bad=True).check().bad
     assert "has null for a text" in bad.reason
     [bad] = open_items([{"question": "Who?", "by": object()}], skip_bad=True).check().bad

@@ -22,7 +22,7 @@ from agentkit.lightllm import LightLLMClient
 from agentkit.net.connections import Connection
 from agentkit.net.plain_http import PlainPool
 from agentkit.net.sent_headers import ChangedHeaders, SentHeaders
-from tests.support.model_server import Answer, serve
+from tests.support.model_server import Answer, delta, serve, streamed
 
 KEY = "sk-0123456789abcdef0123456789abcdef"
 NOWHERE = "http://127.0.0.1:9/v1"
@@ -80,10 +80,13 @@ def test_a_server_that_is_not_reached(is_streamed: bool) -> None:
     assert showing(raised_by(ask, openai.APIConnectionError)) == []
 
 
+BROKEN_OFF = streamed(delta(content="Hello"), done=False, cut=True)
+
+
 @pytest.mark.parametrize(
     "answer",
-    [Answer(b"{}", drop=True), Answer(b"{}", 401), Answer(b"?")],
-    ids=["dropped", "refused", "no JSON"],
+    [Answer(b"{}", drop=True), Answer(b"{}", 401), Answer(b"?"), BROKEN_OFF],
+    ids=["dropped", "refused", "no JSON", "broken off"],
 )
 def test_a_request_that_fails(answer: Answer) -> None:
     with serve(lambda asked: answer) as server:
