@@ -71,16 +71,26 @@ def chat_completions_body(
     special tokens in untrusted text are escaped, for a server that applies a chat template. dialect: of the schemas
     that the server takes. form: what the server takes of messages.
     """
-    body = {**fields, "stream": request.stream}
-    if request.response_format is not None:
-        body["response_format"] = response_format_for(dialect, request.response_format)
-    offered = request.tools.encoded_for(dialect) if request.tools else b""
-    if not offered:
-        for name in OF_TOOLS:
-            body.pop(name, None)
-    tools = b',"tools":' + offered if offered else b""
     messages = request.transcript.encoded(images=images, escaped=escaped, form=form)
-    return b"".join((json_bytes(body)[:-1], tools, b',"messages":[', messages, b"]}"))
+    offered = request.tools.encoded_for(dialect) if request.tools else b""
+    return encoded_body(with_format(fields, request, dialect), request, offered, b"messages", messages)
+
+
+def with_format(fields: Mapping[str, Any], request: Request, dialect: Dialect) -> dict[str, Any]:
+    """The fields of a request, with the schema of its answer if it is to have one."""
+    if request.response_format is None:
+        return {**fields}
+    return {**fields, "response_format": response_format_for(dialect, request.response_format)}
+
+
+def encoded_body(fields: Mapping[str, Any], request: Request, tools: bytes, name: bytes, conversation: bytes) -> bytes:
+    """Encode a request as JSON: fields, tools (as JSON; b"" for none), and last the conversation, the inside of a JSON
+    array, under its name."""
+    body = {**fields, "stream": request.stream}
+    for each in () if tools else OF_TOOLS:
+        body.pop(each, None)
+    named = b',"tools":' + tools if tools else b""
+    return b"".join((json_bytes(body)[:-1], named, b',"', name, b'":[', conversation, b"]}"))
 
 
 ECHOED_FIELDS = ("refusal", *PROVIDER_FIELDS)

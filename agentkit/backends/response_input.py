@@ -12,10 +12,11 @@ from typing import Any
 
 from agentkit._text import json_bytes
 from agentkit.backend import Request
+from agentkit.backends.chat_protocol import encoded_body, with_format
 from agentkit.backends.message_form import PLAIN_FORM, MessageForm
 from agentkit.message import RESPONSE_ITEMS, Message
 from agentkit.tooling.call_names import short_id
-from agentkit.tooling.schema_dialects import Dialect, response_format_for
+from agentkit.tooling.schema_dialects import Dialect
 
 ENCRYPTED = "reasoning.encrypted_content"
 """What `include` asks for, so that reasoning can go back to a server that stores nothing."""
@@ -39,18 +40,9 @@ def responses_body(
     """Encode a request of the Responses API as JSON, its input last, so that each request of a run begins with the
     bytes of the one before. The arguments are those of `chat_completions_body`."""
     tools = _flat_tools(request.tools.encoded_for(dialect)) if request.tools else b""
-    format = request.response_format
-    takes_items = RESPONSE_ITEMS not in form.without
-    body = _fields_of(
-        {**fields, **({} if format is None else {"response_format": response_format_for(dialect, format)})},
-        takes_items=takes_items,
-    )
-    body["stream"] = request.stream
-    for name in () if tools else ("tool_choice", "parallel_tool_calls"):
-        body.pop(name, None)
+    body = _fields_of(with_format(fields, request, dialect), takes_items=RESPONSE_ITEMS not in form.without)
     items = request.transcript.encoded(images=images, escaped=escaped, form=form, write=encoded_items)
-    named = b',"tools":' + tools if tools else b""
-    return b"".join((json_bytes(body)[:-1], named, b',"input":[', items, b"]}"))
+    return encoded_body(body, request, tools, b"input", items)
 
 
 # ---- fields
