@@ -5,6 +5,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import quote
 
 from agentkit._forking import freed_by_forks
 from agentkit._lazy.patterns import pattern
@@ -28,6 +29,7 @@ _CAMPAIGN = ("utm_", "fbclid=", "gclid=", "dclid=", "msclkid=", "yclid=", "igshi
 """How the parameters begin by which sites count where their readers come from: they change no page."""
 _ESCAPE = pattern("%([0-9A-Fa-f]{2})")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _DEFAULT_PORT = pattern(r":(?:80|443)?\Z")
 _SCHEME = pattern(r"https?://(?:www\.)?([^/?#\s]+)([^\s#]*)(?:#.*)?", re.IGNORECASE | re.DOTALL)
 
@@ -63,13 +65,8 @@ def _ascii_host(host: str) -> str:
 
 def _escaped(part: str) -> str:
     """A part of a URL with escapes for what is no ASCII character, and for none that needs none (RFC 3986, 6.2.2)."""
-    if not part.isascii() or " " in part:
-        part = "".join(each if "!" <= each <= "~" else _percent(each) for each in part)
+    part = quote(part, safe=_PRINTABLE, errors="replace")
     return _ESCAPE.sub(_unescaped, part) if "%" in part else part
-
-
-def _percent(character: str) -> str:
-    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "replace"))
 
 
 def _unescaped(found: re.Match[str]) -> str:

@@ -3,6 +3,7 @@
 As in chat completions, the service's tools run here, and calls of the client's own tools are returned to it.
 """
 
+import functools
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -17,12 +18,10 @@ from agentkit.serving.http.anthropic.output import PING, Output
 from agentkit.serving.http.anthropic.request import AskedMessage, MessagesRequest, asked_message, estimated_tokens
 from agentkit.serving.http.dependencies import State, caller_of
 from agentkit.serving.http.errors import error_responses, logged_status_and_detail
-from agentkit.serving.http.openai.answers import Said, SaidAsJson, refusal_in
+from agentkit.serving.http.openai.answers import Said, refusal_in
 from agentkit.serving.http.openai.chat_completions import Ending, answer_parts, json_response, streamed_said
 from agentkit.serving.http.openai.models import MODEL, check_model
-from agentkit.serving.http.openai.responses.output import SaidInOrder
-from agentkit.serving.http.openai.told import told
-from agentkit.serving.http.runs import ClientDisconnectedError
+from agentkit.serving.http.openai.told import said_whole, taken, told
 from agentkit.serving.http.sse import event_frame, streamed
 
 routes = APIRouter(prefix="/v1", tags=["Anthropic"], responses=error_responses(AnthropicErrorResponse))
@@ -37,12 +36,13 @@ async def create(body: MessagesRequest, request: Request) -> Response:
     check_model(model)
     call = await run_in_threadpool(asked_message, body, subject, state)
     output, headers = Output(model, call.shows_thinking), call.asked.headers(call.left_out)
-    if not body.stream:
-        return json_response(await _whole(state, request, call, subject, output), headers)
-    said = streamed_said(call.asked, state)
+    said = streamed_said(call.asked, state) if body.stream else said_whole(call.asked)
     parts = _parts(state, request, call, subject, said)
-    events = told(parts, output.begin, output.take, lambda ending: _ended(output, ending))
-    response = await streamed(events, _last_events, _text_of)
+    ended = functools.partial(_ended, output)
+    if not body.stream:
+        await taken(parts, output.take, ended)
+        return json_response(output.message, headers)
+    response = await streamed(told(parts, output.begin, output.take, ended), _last_events, _text_of)
     response.headers.update(headers)
     return response
 
@@ -53,19 +53,6 @@ async def count(body: MessagesRequest, request: Request) -> Response:
     state, _ = caller_of(request)
     check_model(body.model or MODEL)
     return json_response({"input_tokens": await run_in_threadpool(estimated_tokens, body, state)})
-
-
-async def _whole(state: State, request: Request, call: AskedMessage, subject: str, output: Output) -> Any:
-    said: Said = SaidInOrder()
-    said = said if call.asked.json is None else SaidAsJson(said, streams=False)
-    async with aclosing(_parts(state, request, call, subject, said)) as parts:
-        async for each in parts:
-            if isinstance(each, dict):
-                _ = list(output.take(each))
-            elif isinstance(each, Ending):
-                _ = [event async for event in _ended(output, each)]
-                return output.message
-    raise ClientDisconnectedError
 
 
 async def _parts(

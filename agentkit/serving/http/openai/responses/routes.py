@@ -18,11 +18,11 @@ from agentkit.message import Message, ToolCall
 from agentkit.serving.http.dependencies import Service, State, Subject, caller_of
 from agentkit.serving.http.errors import body_of_error, error_responses, status_and_detail
 from agentkit.serving.http.openai.annotations import response_annotations
-from agentkit.serving.http.openai.answers import Said, SaidAsJson, client_call_ids, logprobs_in, refusal_in
+from agentkit.serving.http.openai.answers import Said, client_call_ids, logprobs_in, refusal_in
 from agentkit.serving.http.openai.chat_completions import Ending, answer_parts, json_response, streamed_said
 from agentkit.serving.http.openai.errors import RefusedRequestError
 from agentkit.serving.http.openai.models import MODEL, check_model
-from agentkit.serving.http.openai.responses.output import Output, SaidInOrder
+from agentkit.serving.http.openai.responses.output import Output
 from agentkit.serving.http.openai.responses.request import (
     AskedResponse,
     ResponseRequest,
@@ -30,8 +30,7 @@ from agentkit.serving.http.openai.responses.request import (
     asked_response,
 )
 from agentkit.serving.http.openai.responses.store import StoredResponse
-from agentkit.serving.http.openai.told import told
-from agentkit.serving.http.runs import ClientDisconnectedError
+from agentkit.serving.http.openai.told import said_whole, taken, told
 from agentkit.serving.http.schemas import OpenAIErrorResponse
 from agentkit.serving.http.sse import event_frame, streamed
 
@@ -53,8 +52,6 @@ async def create(body: ResponseRequest, request: Request) -> Response:
     call = await run_in_threadpool(asked_response, body, subject, state)
     output = Output(call.response, call.summarizes, call.offered.forms)
     headers = call.asked.headers(call.offered.left_out)
-    if not body.stream:
-        return json_response(await _whole(state, request, call, subject, output), headers=headers)
 
     def ending(error: Exception | None) -> Sequence[Any]:
         return [] if error is None else list(output.fail(_told(error)))
@@ -65,24 +62,14 @@ async def create(body: ResponseRequest, request: Request) -> Response:
         await _keep(state, subject, call, output, end)
         yield output.last()
 
-    parts = _parts(state, request, call, subject, streamed_said(call.asked, state))
+    said = streamed_said(call.asked, state) if body.stream else said_whole(call.asked)
+    parts = _parts(state, request, call, subject, said)
+    if not body.stream:
+        await taken(parts, output.take, ended)
+        return json_response(output.response, headers=headers)
     response = await streamed(told(parts, output.begin, output.take, ended), ending, event_frame)
     response.headers.update(headers)
     return response
-
-
-async def _whole(state: State, request: Request, call: AskedResponse, subject: str, output: Output) -> Any:
-    said: Said = SaidInOrder()
-    said = said if call.asked.json is None else SaidAsJson(said, streams=False)
-    async with aclosing(_parts(state, request, call, subject, said)) as parts:
-        async for each in parts:
-            if isinstance(each, dict):
-                _ = list(output.take(each))
-            elif isinstance(each, Ending):
-                _ = list(_ended(output, each))
-                await _keep(state, subject, call, output, each)
-                return output.response
-    raise ClientDisconnectedError
 
 
 async def _parts(
