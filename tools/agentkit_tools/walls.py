@@ -199,7 +199,7 @@ def _is_login(markup: str, title: str, text: str) -> bool:
 _NOT_FOUND = re.compile(
     r"\W*(?:(?:(?:http|error|erreur|fehler|ошибка|错误|エラー|오류) ?)?404(?: error| not found| page)?"
     r"(?:[\s:.,!()–-]+(?:error|(?:the )?(?:page|file)(?: was| could)? ?not (?:be )?found|not found)\W*1?)?"
-    r"|(?:oops|sorry|whoops|uh-oh|error)?[!,.:… ]*(?:the |this |that )?(?:requested "
+    r"|(?:(?:oops|sorry|whoops|uh-oh|error)[!,.:… ]*)?(?:the |this |that )?(?:requested "
     r"|error )?(?:page|url|file|document|article|content|resource)"
     r"(?: you(?:'re| are|’re) looking for| you requested| requested)?"
     r"(?:(?: was| is)? not found|(?: can(?:'t|not|’t)| could(?: not"
