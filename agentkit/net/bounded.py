@@ -65,7 +65,9 @@ class BoundedResponse(http.client.HTTPResponse):
             reader.may_end = False
             if status == 101 or not 100 <= status < 200:
                 return version, status, reason
-            self._skipped += 1 + len(http.client._read_headers(self.fp))  # type: ignore[attr-defined]
+            headers: Any = _Chunks(self.fp)
+            http.client.parse_headers(headers)
+            self._skipped += 1 + headers.lines
             if self._skipped > MAX_LINES:
                 raise OSError(_TOO_MANY_LINES)
 
@@ -108,14 +110,15 @@ class _Bounded(io.BufferedReader):
 
 
 class _Chunks:
-    """What `http.client` reads a body in chunks from, with lines of a bounded length and number.
+    """What `http.client` reads a body in chunks from, with lines of a bounded length and number. lines: that were read
+    since the last piece.
 
     Otherwise a server that sends trailers, or empty lines, without end would never be left.
     """
 
     def __init__(self, reader: io.BufferedReader) -> None:
         self._reader = reader
-        self._lines = 0
+        self.lines = 0
         self.readinto, self.read1, self.peek = reader.readinto, reader.read1, reader.peek
         self.flush, self.close, self.fileno = reader.flush, reader.close, reader.fileno
 
@@ -124,12 +127,12 @@ class _Chunks:
         return self._reader.closed
 
     def read(self, size: int | None = -1, /) -> bytes:
-        self._lines = 0
+        self.lines = 0
         return self._reader.read(size)
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        self._lines += 1
-        if self._lines > MAX_LINES:
+        self.lines += 1
+        if self.lines > MAX_LINES:
             raise OSError(_TOO_MANY_LINES)
         return self._reader.readline(CHUNK_BYTES + 1 if size is None or size < 0 else size)
 

@@ -140,10 +140,14 @@ def _text_in(piece: str) -> str | None:
     return None
 
 
+_USUAL = str.maketrans("-_", "+/")
+"""From the alphabet of Base64 for URLs to the usual one; a text may have both."""
+
+
 def _bytes_in(piece: str) -> Iterator[bytes]:
     if len(piece) % 2 == 0 and _HEX.fullmatch(piece):
         yield bytes.fromhex(piece)
     try:
-        yield base64.b64decode(piece + "=" * (-len(piece) % 4), altchars=b"-_" if {"-", "_"} & set(piece) else None)
+        yield base64.b64decode(piece.translate(_USUAL) + "=" * (-len(piece) % 4))
     except (binascii.Error, ValueError):
         return

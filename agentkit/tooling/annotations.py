@@ -4,13 +4,16 @@ Since Python 3.14 annotations are evaluated when they are asked for (PEP 649): o
 TYPE_CHECKING:` fails then, and not when the function is defined. Here such a name is a `typing.ForwardRef` in it.
 """
 
-import ast
 import inspect
 import sys
 import types
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from agentkit._lazy.patterns import pattern
+
+_WORD = pattern(r"[^\W\d]\w*")
 
 
 def signature_of(function: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:
@@ -35,26 +38,14 @@ def annotations_of(holder: Any) -> dict[str, Any]:
 
 
 def names_in(annotation: Any) -> Iterator[str]:
-    """The names that have to be looked up for an annotation: those in its texts, and in the texts inside these."""
+    """The names that may have to be looked up for an annotation: all words of its texts."""
     if isinstance(annotation, typing.ForwardRef):
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
-        yield from _names_in_text(annotation)
+        yield from _WORD.findall(annotation)
         return
     for part in typing.get_args(annotation):
         yield from names_in(part)
-
-
-def _names_in_text(text: str) -> Iterator[str]:
-    try:
-        tree = ast.parse(text.strip(), mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # no type, which is told where it is evaluated
-        return
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value != text:
-            yield from _names_in_text(node.value)
 
 
 def loaded(value: Any) -> Any:
